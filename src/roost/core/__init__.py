@@ -1,0 +1,1 @@
+"""Words: values and pure functions.  No I/O, no clock, no await."""

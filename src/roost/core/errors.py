@@ -1,0 +1,208 @@
+"""Every error a caller can meet, each with a stable code.
+
+An error carries its data and words its own message.  The door knows the status codes.
+"""
+
+
+class RoostError(Exception):
+    """The root of all errors that callers can meet."""
+
+    code = "internal"
+
+    @property
+    def message(self) -> str:
+        """What to tell the caller."""
+        return str(self)
+
+
+class SessionNotFound(RoostError):
+    """No session has this id, or it was deleted."""
+
+    code = "unknown_session"
+
+    def __init__(self, session: str) -> None:
+        super().__init__("session not found")
+        self.session = session
+
+
+class SessionBusy(RoostError):
+    """The session is in a turn already."""
+
+    code = "session_busy"
+
+    def __init__(self, session: str) -> None:
+        super().__init__("session is already processing a request")
+        self.session = session
+
+
+class SessionNotRunning(RoostError):
+    """What was asked needs a turn, or at least a session that has had one."""
+
+    code = "session_not_running"
+
+    def __init__(self, message: str = "session not found or not running") -> None:
+        super().__init__(message)
+
+
+class NotOwner(RoostError):
+    """Somebody else owns the log by now.  Nothing was written."""
+
+    code = "not_owner"
+
+    def __init__(self, log: str) -> None:
+        super().__init__(f"session {log!r} is owned by another server")
+        self.log = log
+
+
+class StoreFull(RoostError):
+    """There is no room, or the store can't be written.  Nothing was written."""
+
+    code = "store_full"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"the session store can't be written: {detail}")
+
+
+class StoreRefused(RoostError):
+    """The database can't be used as it is: another program's file, or a newer version's."""
+
+    code = "store_refused"
+
+
+class QueueFull(RoostError):
+    """No more messages can wait."""
+
+    code = "queue_full"
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(f"{queue} queue full")
+        self.queue = queue
+
+
+class Duplicate(RoostError):
+    """This idempotency key has been used in this session.  Nothing was written."""
+
+    code = "duplicate"
+
+    def __init__(self, key: str) -> None:
+        super().__init__("duplicate")
+        self.key = key
+
+
+class MessagesWait(RoostError):
+    """The turn can't end: somebody has sent a message meanwhile.  Nothing was written."""
+
+    code = "messages_wait"
+
+    def __init__(self) -> None:
+        super().__init__("messages wait")
+
+
+class WaitNotFound(RoostError):
+    """No wait has this id."""
+
+    code = "unknown_wait"
+
+    def __init__(self, wait: str) -> None:
+        super().__init__("wait not found")
+        self.wait = wait
+
+
+class NothingWaits(RoostError):
+    """Nobody waits for this answer (or for this call's)."""
+
+    code = "nothing_waits"
+
+    def __init__(self, message: str = "no confirmation pending") -> None:
+        super().__init__(message)
+
+
+class AlreadyAnswered(RoostError):
+    """Somebody has answered otherwise, and the first answer wins."""
+
+    code = "already_answered"
+
+    def __init__(self) -> None:
+        super().__init__("already answered differently")
+
+
+class BadValue(RoostError):
+    """A value the caller sent can't be used; the message says which and why."""
+
+    code = "bad_value"
+
+
+class BadModel(RoostError):
+    """A model reference that leads nowhere."""
+
+    code = "bad_model"
+
+
+class AgentNotFound(RoostError):
+    """No agent source, or no agent inside it, has this name."""
+
+    code = "agent_not_found"
+
+    def __init__(self, name: str, known: tuple[str, ...] = ()) -> None:
+        hint = f" (known: {', '.join(known)})" if known else ""
+        super().__init__(f"agent not found: {name}{hint}")
+        self.name = name
+
+
+class AgentUnreachable(RoostError):
+    """A remote agent source can't be fetched."""
+
+    code = "agent_unreachable"
+
+
+class AgentBroken(RoostError):
+    """An agent file does not load; the message lists all that is wrong with it."""
+
+    code = "agent_broken"
+
+
+class ToolsetFailed(RoostError):
+    """A toolset can't be built or started."""
+
+    code = "toolset_failed"
+
+
+class Denied(RoostError):
+    """The policy forbids it."""
+
+    code = "denied"
+
+
+class ModelFailed(RoostError):
+    """A model request came to nothing.
+
+    `status` is the HTTP status, or 0 where there was none (a cut line, a timeout); `retry_after`
+    the seconds the provider asked for; `kind` one of `retryable`, `rate_limit`, `overflow`,
+    `client`, `auth`, `missing`.
+    """
+
+    code = "model_error"
+
+    def __init__(
+        self, message: str, *, kind: str, status: int = 0, retry_after: float | None = None, provider_code: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.status = status
+        self.retry_after = retry_after
+        self.provider_code = provider_code
+
+
+class NotBuilt(RoostError):
+    """A part of the API that this version does not have yet."""
+
+    code = "not_built"
+
+
+class ShuttingDown(RoostError):
+    """The server is stopping and starts nothing new."""
+
+    code = "shutting_down"
+
+    def __init__(self) -> None:
+        super().__init__("the server is shutting down")

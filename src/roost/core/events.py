@@ -1,0 +1,654 @@
+"""What happened: every Fact, and the Event that gives it a place in the log.
+
+Facts live for years.  New fields have defaults; no type is renamed or removed; one written by a
+newer server is carried as `Unknown`.  `sub` names the sub-session a fact belongs to ("" is the
+session whose log this is).  A frame that a client sees is made from its fact and earlier facts of
+the same log alone, so totals, limits and positions stand in the fact.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from roost.core.ids import AnswerId, CallId, LogId, Micros, SessionId, TurnId, WaitId
+from roost.core.messages import Definition, Effect, Message, Part, Result, ToolCall
+from roost.core.usage import Usage
+
+Outcome = Literal["normal", "error", "canceled"]
+Kind = Literal["approval", "question", "limit", "budget"]
+Queue = Literal["steer", "followup"]
+
+
+class Base(Struct, frozen=True, kw_only=True, tag=True, tag_field="type", omit_defaults=True):
+    """What all facts share: the sub-session they belong to."""
+
+    sub: SessionId = SessionId("")
+
+
+# -- values that facts carry --------------------------------------------------------------------
+
+
+class Permissions(Struct, frozen=True, omit_defaults=True):
+    """Patterns of tools that run unasked, that ask, and that are refused."""
+
+    allow: tuple[str, ...] = ()
+    ask: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+
+class Template(Struct, frozen=True, omit_defaults=True):
+    """What a session is born with."""
+
+    title: str = ""
+    working_dir: str = ""  # absolute
+    safety: str = ""  # "", strict, balanced, restricted, autonomous
+    prior_safety: str = ""
+    permissions: Permissions | None = None
+    hide_tool_results: bool = False
+    starred: bool = False
+    thinking: bool = False
+    send_user_message: bool = True
+    max_iterations: int = 0
+    max_consecutive_tool_calls: int = 0
+    max_old_tool_call_tokens: int = 0
+    max_tool_result_tokens: int = 0
+    attributes: dict[str, str] = {}
+    model_overrides: dict[str, str] = {}  # agent name -> model reference
+    custom_models: tuple[str, ...] = ()
+    attached_files: tuple[str, ...] = ()
+    owner: str = ""  # the account that made it
+
+
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """What a person answered.
+
+    Approvals and limits: `action` is `approve` or `reject`, and `word` the exact confirmation that
+    was sent (`approve-tool` …).  Questions: `accept`, `decline` or `cancel`, with `content`.
+    """
+
+    action: str
+    word: str = ""
+    reason: str = ""
+    tool_name: str = ""
+    content: dict[str, Any] | None = None
+
+
+class Command(Struct, frozen=True, omit_defaults=True):
+    """A slash command of an agent."""
+
+    name: str
+    description: str = ""
+    instruction: str = ""
+    agent: str = ""  # switches to this agent instead
+
+
+class Teammate(Struct, frozen=True, omit_defaults=True):
+    """An agent of the team, as clients are shown it."""
+
+    name: str
+    description: str = ""
+    provider: str = ""
+    model: str = ""
+    commands: tuple[Command, ...] = ()
+
+
+# -- a session ----------------------------------------------------------------------------------
+
+
+class SessionCreated(Base, frozen=True):
+    """The first fact of a session, or of a sub-session (then `sub` is its id and `parent` is set)."""
+
+    template: Template
+    parent: SessionId = SessionId("")
+    forked_from: SessionId = SessionId("")
+
+
+class TitleSet(Base, frozen=True):
+    """The session has another title; `by` is `user` or `model`."""
+
+    title: str
+    by: Literal["user", "model"] = "user"
+
+
+class TitleShown(Base, frozen=True):
+    """The title, said again at the start of a run."""
+
+    title: str
+
+
+class PolicySet(Base, frozen=True):
+    """The safety mode changed; `prior` is what to go back to when it is switched off."""
+
+    safety: str
+    prior: str = ""
+
+
+class PermissionsSet(Base, frozen=True):
+    """The session's own patterns, whole."""
+
+    permissions: Permissions | None
+
+
+class ThinkingSet(Base, frozen=True):
+    """The old thinking switch."""
+
+    thinking: bool
+
+
+class StarredSet(Base, frozen=True):
+    """A person marked the session, or took the mark away."""
+
+    starred: bool
+
+
+class TokensSet(Base, frozen=True):
+    """A client overwrote the counters."""
+
+    input: int
+    output: int
+    cost: float = 0.0
+
+
+class ModelChosen(Base, frozen=True):
+    """A model for one agent of this session, from now on; "" goes back to the file's."""
+
+    agent: str
+    ref: str
+
+
+class MessageWritten(Base, frozen=True):
+    """A message put into the history as it is: posted for a turn, added by a client, or copied by a fork."""
+
+    message: Message
+
+
+class MessageEdited(Base, frozen=True):
+    """A message replaced; `message_id` is the seq of the fact that brought it."""
+
+    message_id: int
+    message: Message
+
+
+class SummaryAdded(Base, frozen=True):
+    """A summary that stands for what went before it; `first_kept` is an index into the items, or 0."""
+
+    summary: str
+    first_kept: int = 0
+    cost: float = 0.0
+    model: str = ""
+    usage: Usage | None = None
+
+
+class DeleteAsked(Base, frozen=True):
+    """Somebody wants the session gone."""
+
+    by: str = ""
+
+
+class SessionExited(Base, frozen=True):
+    """The last fact of a log."""
+
+    reason: str = "session ended"
+
+
+# -- messages that wait -------------------------------------------------------------------------
+
+
+class MessageQueued(Base, frozen=True):
+    """Messages for the middle of the turn (steer) or for after it (followup).
+
+    `key` is the client's idempotency key; the store refuses a second fact with a key it remembers.
+    """
+
+    queue: Queue
+    messages: tuple[Message, ...]
+    key: str = ""
+    framing: str = ""
+
+
+class MessageTaken(Base, frozen=True):
+    """A queued message enters the history: `queued` is the seq of its MessageQueued, `index` its place there."""
+
+    queued: int
+    index: int
+    message: Message
+    position: int
+    queue: Queue = "steer"
+
+
+# -- a turn -------------------------------------------------------------------------------------
+
+
+class TurnOpened(Base, frozen=True):
+    """A turn's first fact: it takes the session, and pins what the turn runs with.
+
+    The posted messages follow it in the same append, each as a MessageWritten.
+    """
+
+    turn: TurnId
+    source: str  # the id of the agent file
+    agent: str
+    working_dir: str
+    source_hash: str = ""
+    model: str = ""  # the override in force, or ""
+    principal: str = ""
+    detached: bool = False
+    max_iterations: int = 0
+
+
+class TurnDetached(Base, frozen=True):
+    """From now on no client's leaving cancels this turn."""
+
+    turn: TurnId
+
+
+class TurnResumed(Base, frozen=True):
+    """A turn that lost its server goes on, for the n-th time since it last made progress."""
+
+    turn: TurnId
+    n: int
+
+
+class AgentShown(Base, frozen=True):
+    """Which agent speaks, and on which model (`provider/model`)."""
+
+    agent: str
+    model: str
+    description: str = ""
+    welcome: str = ""
+    context_limit: int = 0
+
+
+class TeamShown(Base, frozen=True):
+    """The agents of the team."""
+
+    agents: tuple[Teammate, ...]
+    current: str
+
+
+class ToolsShown(Base, frozen=True):
+    """How many tools the agent has now.  `definitions` holds those this log has not shown yet."""
+
+    agent: str
+    count: int
+    loading: bool = False
+    definitions: dict[str, Definition] = {}  # by digest
+
+
+class McpStarting(Base, frozen=True):
+    """Tool servers are being started."""
+
+    agent: str
+
+
+class McpReady(Base, frozen=True):
+    """Tool servers have been started, or have failed to."""
+
+    agent: str
+
+
+class UserSaid(Base, frozen=True):
+    """The newest posted message, shown; the history has it from its MessageWritten."""
+
+    text: str
+    position: int
+    parts: tuple[Part, ...] = ()
+
+
+class TurnStarted(Base, frozen=True):
+    """The turn is under way."""
+
+    agent: str
+
+
+class Warned(Base, frozen=True):
+    """Something that people should know of."""
+
+    message: str
+    agent: str = ""
+
+
+class ModelAsked(Base, frozen=True):
+    """A request goes to a model; deltas that name `answer` follow."""
+
+    answer: AnswerId
+    agent: str
+    model: str
+    attempt: int = 1
+
+
+class TextAdded(Base, frozen=True):
+    """A delta of text."""
+
+    answer: AnswerId
+    text: str
+    agent: str = ""
+
+
+class ReasoningAdded(Base, frozen=True):
+    """A delta of reasoning."""
+
+    answer: AnswerId
+    text: str
+    agent: str = ""
+
+
+class CallDrafted(Base, frozen=True):
+    """A delta of a call's arguments; the first one of a call names its tool."""
+
+    answer: AnswerId
+    call: CallId
+    name: str = ""
+    text: str = ""
+    agent: str = ""
+    definition: str = ""  # the digest in ToolsShown
+
+
+class AnswerDropped(Base, frozen=True):
+    """The deltas of `answer` from `first_seq` on do not count: they will be written anew, or never."""
+
+    answer: AnswerId
+    first_seq: int
+    why: str
+    agent: str = ""
+
+
+class MessageAdded(Base, frozen=True):
+    """A message enters the history: the answer of a model, or (with `call`) what a tool returned.
+
+    For a tool the content stands in its ToolReturned; the fold puts the two together.
+    """
+
+    message: Message | None = None
+    answer: AnswerId = AnswerId("")
+    call: CallId = CallId("")
+    agent: str = ""
+    partial: bool = False
+
+
+class UsageAdded(Base, frozen=True):
+    """What a request cost, and what that makes for the session (without its sub-sessions)."""
+
+    usage: Usage
+    model: str
+    agent: str
+    cost: float  # of this request
+    total_cost: float
+    input_tokens: int  # of the session: what its context holds now
+    output_tokens: int
+    context_limit: int = 0
+    finish: str = ""
+    why: Literal["answer", "title", "compaction"] = "answer"
+
+
+class FellBack(Base, frozen=True):
+    """Another model takes over."""
+
+    failed_model: str
+    fallback_model: str
+    reason: str
+    attempt: int
+    max_attempts: int
+    agent: str = ""
+
+
+class ToolCalled(Base, frozen=True):
+    """A tool starts.  Committed before it does."""
+
+    call: ToolCall
+    effect: Effect
+    agent: str
+    attempt: int = 1
+    definition: str = ""
+
+
+class OutputAdded(Base, frozen=True):
+    """Output of a tool that is still running."""
+
+    call: CallId
+    text: str
+    agent: str = ""
+    definition: str = ""
+
+
+class ToolReturned(Base, frozen=True):
+    """A tool is done, or never ran (denied, rejected, unknown).  Committed before anyone sees the result."""
+
+    call: ToolCall
+    result: Result
+    agent: str
+    definition: str = ""
+
+
+class CallLost(Base, frozen=True):
+    """A tool had started and its end is not known."""
+
+    call: CallId
+    attempt: int
+
+
+class WaitOpened(Base, frozen=True):
+    """Something waits for a person.
+
+    `durable` says whether an answer can still be used after a restart.
+    """
+
+    wait: WaitId
+    kind: Kind
+    agent: str
+    call: ToolCall | None = None
+    definition: str = ""
+    metadata: dict[str, str] = {}
+    message: str = ""
+    mode: str = ""  # form or url
+    schema: dict[str, Any] | None = None
+    url: str = ""
+    server_id: str = ""  # the id that an MCP server gave its question
+    meta: dict[str, Any] = {}
+    max_iterations: int = 0
+    durable: bool = True
+
+
+class WaitAnswered(Base, frozen=True):
+    """Somebody answered.  The first answer wins."""
+
+    wait: WaitId
+    answer: Answer
+    by: str = ""
+
+
+class WaitVoided(Base, frozen=True):
+    """Nobody can use an answer any more."""
+
+    wait: WaitId
+    why: str
+
+
+class LimitRaised(Base, frozen=True):
+    """The turn may take more iterations."""
+
+    max_iterations: int
+
+
+class Authorized(Base, frozen=True):
+    """A login that a tool server asked for has ended."""
+
+    confirmation: str
+    agent: str = ""
+
+
+class AgentSwitched(Base, frozen=True):
+    """Work moves to another agent (`switching`), or back."""
+
+    agent: str
+    switching: bool
+    from_agent: str = ""
+    to_agent: str = ""
+
+
+class SubSessionEnded(Base, frozen=True):
+    """A task handed to a sub-agent is over; `session` is its id."""
+
+    session: SessionId
+    agent: str = ""
+
+
+class CompactionStarted(Base, frozen=True):
+    """The history is being summed up."""
+
+    agent: str = ""
+
+
+class CompactionEnded(Base, frozen=True):
+    """It has been, or not."""
+
+    outcome: Literal["applied", "skipped", "failed"]
+    agent: str = ""
+
+
+class CancelAsked(Base, frozen=True):
+    """Somebody wants the turn to end."""
+
+    turn: TurnId
+    why: str = ""
+    by: str = ""
+
+
+class ErrorMet(Base, frozen=True):
+    """What ended the turn before its time.  It stands in the history as an item."""
+
+    message: str
+    code: str = ""
+    agent: str = ""
+
+
+class TurnEnded(Base, frozen=True):
+    """The turn's last fact."""
+
+    turn: TurnId
+    outcome: Outcome
+    agent: str = ""
+
+
+class Unknown(Struct, frozen=True):
+    """A fact of a type this version does not know, kept as it came."""
+
+    type: str
+    raw: msgspec.Raw
+
+
+Known = (
+    SessionCreated
+    | TitleSet
+    | TitleShown
+    | PolicySet
+    | PermissionsSet
+    | ThinkingSet
+    | StarredSet
+    | TokensSet
+    | ModelChosen
+    | MessageWritten
+    | MessageEdited
+    | SummaryAdded
+    | DeleteAsked
+    | SessionExited
+    | MessageQueued
+    | MessageTaken
+    | TurnOpened
+    | TurnDetached
+    | TurnResumed
+    | AgentShown
+    | TeamShown
+    | ToolsShown
+    | McpStarting
+    | McpReady
+    | UserSaid
+    | TurnStarted
+    | Warned
+    | ModelAsked
+    | TextAdded
+    | ReasoningAdded
+    | CallDrafted
+    | AnswerDropped
+    | MessageAdded
+    | UsageAdded
+    | FellBack
+    | ToolCalled
+    | OutputAdded
+    | ToolReturned
+    | CallLost
+    | WaitOpened
+    | WaitAnswered
+    | WaitVoided
+    | LimitRaised
+    | Authorized
+    | AgentSwitched
+    | SubSessionEnded
+    | CompactionStarted
+    | CompactionEnded
+    | CancelAsked
+    | ErrorMet
+    | TurnEnded
+)
+Fact = Known | Unknown
+
+DELTAS = (TextAdded, ReasoningAdded, CallDrafted, OutputAdded)
+"""Facts that leave a session's head and history alone.  Only these may be posted without waiting."""
+
+
+class Event(Struct, frozen=True):
+    """A fact with its place: the log, its number there (1, 2, 3 … without holes), and the moment."""
+
+    log: LogId
+    seq: int
+    at: Micros
+    fact: Fact
+
+
+_decoder: msgspec.json.Decoder[Known] = msgspec.json.Decoder(Known)
+_encoder = msgspec.json.Encoder()
+_TYPES = frozenset(member.__name__ for member in Known.__args__)
+
+
+class _Peek(Struct):
+    type: str
+
+
+_peek = msgspec.json.Decoder(_Peek)
+
+
+def encode(fact: Fact) -> bytes:
+    """A fact as the JSON that the store keeps."""
+    return bytes(fact.raw) if isinstance(fact, Unknown) else _encoder.encode(fact)
+
+
+def decode(raw: bytes) -> Fact:
+    """The fact that `raw` holds.
+
+    Raises:
+        msgspec.DecodeError: it holds none, or one of a known type that is malformed.
+    """
+    try:
+        return _decoder.decode(raw)
+    except msgspec.ValidationError:
+        kind = _peek.decode(raw).type
+        if kind in _TYPES:
+            raise
+        return Unknown(kind, msgspec.Raw(raw))
+
+
+def kind(fact: Fact) -> str:
+    """The name a fact is stored under."""
+    return fact.type if isinstance(fact, Unknown) else type(fact).__name__
+
+
+def is_delta(fact: Fact) -> bool:
+    """Whether a fact may be posted: its loss in a crash is only a part of an answer to be written anew."""
+    return isinstance(fact, DELTAS)
+
+
+def all_deltas(facts: Sequence[Fact]) -> bool:
+    """Whether none of `facts` changes a session's head."""
+    return all(isinstance(fact, DELTAS) for fact in facts)

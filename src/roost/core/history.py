@@ -1,0 +1,118 @@
+"""The messages of a session: a list that only grows, folded from the facts that bear them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from roost.core import events as e
+from roost.core.ids import CallId, Micros, SessionId
+from roost.core.messages import Message, Result, ToolCall, tool_message
+
+
+@dataclass(slots=True)
+class Item:
+    """One entry of a session's history; exactly one of the four is there.  `seq` is its id on the wire."""
+
+    seq: int
+    message: Message | None = None
+    summary: e.SummaryAdded | None = None
+    error: e.ErrorMet | None = None
+    session: "History | None" = None
+    at: Micros = Micros(0)
+
+
+@dataclass(slots=True)
+class History:
+    """The messages of a session, and of the sub-sessions inside it, in order."""
+
+    id: SessionId
+    created: e.SessionCreated | None = None
+    at: Micros = Micros(0)
+    items: list[Item] = field(default_factory=list)
+    last_seq: int = 0
+    _subs: dict[SessionId, "History"] = field(default_factory=dict)
+    _returned: dict[CallId, tuple[ToolCall, Result, str]] = field(default_factory=dict)
+
+    def add(self, event: e.Event) -> None:
+        """Take in one more event; those that bear no message change nothing."""
+        self.last_seq = max(self.last_seq, event.seq)
+        fact = event.fact
+        sub = SessionId("") if isinstance(fact, e.Unknown) else fact.sub
+        if sub and sub != self.id:
+            self._nested(sub, event)
+            return
+        match fact:
+            case e.SessionCreated():
+                self.created, self.at = fact, event.at
+            case e.MessageWritten(message=message) | e.MessageTaken(message=message):
+                self.items.append(Item(event.seq, message=message, at=event.at))
+            case e.MessageAdded(call=call) if call:
+                self._tool(event, call)
+            case e.MessageAdded(message=Message() as message):
+                self.items.append(Item(event.seq, message=message, at=event.at))
+            case e.ToolReturned(call=called, result=result, agent=agent):
+                self._returned[called.id] = (called, result, agent)
+            case e.MessageEdited(message_id=message_id, message=message):
+                self._edit(message_id, message)
+            case e.SummaryAdded():
+                self.items.append(Item(event.seq, summary=fact, at=event.at))
+            case e.ErrorMet():
+                self.items.append(Item(event.seq, error=fact, at=event.at))
+            case _:
+                pass
+
+    def extend(self, events: Iterable[e.Event]) -> "History":
+        """Take in several events, and return this history."""
+        for event in events:
+            self.add(event)
+        return self
+
+    def returned(self, call: CallId) -> Result | None:
+        """What a call returned whose message is not in the history yet."""
+        found = self._returned.get(call)
+        return found[1] if found else None
+
+    def messages(self) -> list[tuple[int, Message]]:
+        """The flattened view: no system messages, summaries or errors; sub-sessions in place."""
+        flat: list[tuple[int, Message]] = []
+        for item in self.items:
+            if item.session is not None:
+                flat.extend(item.session.messages())
+            elif item.message is not None and item.message.role != "system":
+                flat.append((item.seq, item.message))
+        return flat
+
+    def _nested(self, sub: SessionId, event: e.Event) -> None:
+        nested = self._subs.get(sub)
+        if nested is None:
+            nested = self._subs[sub] = History(sub)
+            parent = event.fact.parent if isinstance(event.fact, e.SessionCreated) else self.id
+            outer = self._subs.get(parent, self)
+            outer.items.append(Item(event.seq, session=nested, at=event.at))
+        nested.add(event)
+
+    def _tool(self, event: e.Event, call: CallId) -> None:
+        found = self._returned.pop(call, None)
+        if found is not None:
+            called, result, agent = found
+            message = tool_message(called, result, agent=agent, at=event.at)
+            self.items.append(Item(event.seq, message=message, at=event.at))
+
+    def _edit(self, message_id: int, message: Message) -> None:
+        for item in self.items:
+            if item.session is not None:
+                item.session._edit(message_id, message)
+            elif item.seq == message_id and item.message is not None:
+                item.message = message
+
+
+BEARS_MESSAGES = (
+    e.SessionCreated,
+    e.MessageWritten,
+    e.MessageTaken,
+    e.MessageAdded,
+    e.MessageEdited,
+    e.ToolReturned,
+    e.SummaryAdded,
+    e.ErrorMet,
+)
+"""The facts that a History reads: what `EventStore.messages` returns."""

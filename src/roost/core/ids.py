@@ -1,0 +1,20 @@
+"""Names: each kind of id is its own type."""
+
+import uuid
+from typing import NewType
+
+SessionId = NewType("SessionId", str)
+LogId = NewType("LogId", str)  # the root session's id: a conversation has one log
+TurnId = NewType("TurnId", str)
+AnswerId = NewType("AnswerId", str)  # one request to a model, and what it answered
+CallId = NewType("CallId", str)
+WaitId = NewType("WaitId", str)
+ServerId = NewType("ServerId", str)
+Epoch = NewType("Epoch", int)  # rises each time a log changes hands; an older one is refused
+
+Micros = NewType("Micros", int)  # a moment: microseconds since 1970, UTC
+
+
+def fresh() -> str:
+    """A new UUID v4, as text."""
+    return str(uuid.uuid4())

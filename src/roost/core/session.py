@@ -1,0 +1,435 @@
+"""A session as the fold of its events: `apply(head, event)`.
+
+The head is all of a session but its messages (`history.py`).  It has the same size for a log of any
+length, and is what the store keeps in the session's row.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from roost.core import events as e
+from roost.core.ids import AnswerId, CallId, Micros, SessionId, TurnId, WaitId
+from roost.core.messages import Effect, Message
+
+
+class OpenCall(Struct, frozen=True, omit_defaults=True):
+    """A tool call of the newest answer that the history has no result of yet."""
+
+    id: CallId
+    name: str
+    state: Literal["new", "called", "returned", "lost"] = "new"
+    effect: Effect = "ask"
+    attempt: int = 0
+
+
+class OpenWait(Struct, frozen=True, omit_defaults=True):
+    """Something that waits for a person: the fact has the details, at `seq`."""
+
+    id: WaitId
+    kind: e.Kind
+    seq: int
+    at: Micros
+    call: CallId = CallId("")
+    tool: str = ""
+    durable: bool = True
+    sub: SessionId = SessionId("")
+
+
+class Answered(Struct, frozen=True, omit_defaults=True):
+    """A wait with its answer, until the turn has acted on it."""
+
+    id: WaitId
+    kind: e.Kind
+    answer: e.Answer
+    call: CallId = CallId("")
+
+
+class Queued(Struct, frozen=True):
+    """A message that waits; its text stands in the MessageQueued at `seq`, at `index`."""
+
+    queue: e.Queue
+    seq: int
+    index: int
+
+
+class Turn(Struct, frozen=True, omit_defaults=True):
+    """The turn that a session is in."""
+
+    id: TurnId
+    opened: int  # the seq of TurnOpened
+    source: str
+    agent: str
+    working_dir: str
+    source_hash: str = ""
+    model: str = ""
+    principal: str = ""
+    detached: bool = False
+    max_iterations: int = 0
+    iterations: int = 0
+    started: bool = False
+    canceled: bool = False
+    resumes: int = 0  # since the last progress
+    answer: AnswerId = AnswerId("")  # a request that is under way
+    asked: int = 0  # the seq of its ModelAsked
+    calls: tuple[OpenCall, ...] = ()
+    answers: tuple[Answered, ...] = ()
+
+
+class Head(Struct, frozen=True, omit_defaults=True):
+    """All of a session but its messages."""
+
+    id: SessionId
+    created_at: Micros = Micros(0)
+    first_seq: int = 1
+    last_seq: int = 0
+    title: str = ""
+    titled_by: str = ""  # user or model
+    working_dir: str = ""
+    safety: str = ""
+    prior_safety: str = ""
+    permissions: e.Permissions | None = None
+    hide_tool_results: bool = False
+    starred: bool = False
+    thinking: bool = False
+    send_user_message: bool = True
+    max_iterations: int = 0
+    max_consecutive_tool_calls: int = 0
+    max_old_tool_call_tokens: int = 0
+    max_tool_result_tokens: int = 0
+    attributes: dict[str, str] = {}
+    model_overrides: dict[str, str] = {}
+    custom_models: tuple[str, ...] = ()
+    attached_files: tuple[str, ...] = ()
+    owner: str = ""
+    parent: SessionId = SessionId("")
+    root: SessionId = SessionId("")
+    forked_from: SessionId = SessionId("")
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    messages: int = 0  # without system ones, those of sub-sessions included
+    items: int = 0  # of this session alone
+    summary: int = 0  # the seq of the newest summary
+    source: str = ""  # of the newest turn
+    agent: str = ""  # of the newest turn
+    turns: int = 0
+    turn: Turn | None = None
+    waits: tuple[OpenWait, ...] = ()
+    queue: tuple[Queued, ...] = ()
+    deleted: bool = False
+    exited: bool = False
+
+    @property
+    def tools_approved(self) -> bool:
+        """Whether every tool runs unasked."""
+        return self.safety == "autonomous"
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the turn can't go on without a person."""
+        return bool(self.waits)
+
+    def depth(self, queue: e.Queue) -> int:
+        """How many messages wait in a queue."""
+        return sum(1 for queued in self.queue if queued.queue == queue)
+
+
+def apply(head: Head | None, event: e.Event) -> Head:
+    """The head of a session after one more event; `None` stands before the first.
+
+    Raises:
+        ValueError: the first event of a log is not a SessionCreated.
+    """
+    if head is None:
+        return _born(event)
+    head = replace(head, last_seq=event.seq)
+    if not isinstance(event.fact, e.Unknown) and event.fact.sub:
+        return _of_sub(head, event)
+    return _step(head, event)
+
+
+def fold(events: Iterable[e.Event], head: Head | None = None) -> Head:
+    """The head after all of `events`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    for event in events:
+        head = apply(head, event)
+    if head is None:
+        raise ValueError("a log of no events has no head")
+    return head
+
+
+def _born(event: e.Event) -> Head:
+    fact = event.fact
+    if not isinstance(fact, e.SessionCreated):
+        raise ValueError(f"a log begins with SessionCreated, not {e.kind(fact)}")
+    t = fact.template
+    return Head(
+        id=SessionId(event.log),
+        created_at=event.at,
+        first_seq=event.seq,
+        last_seq=event.seq,
+        title=t.title,
+        titled_by="user" if t.title else "",
+        working_dir=t.working_dir,
+        safety=t.safety,
+        prior_safety=t.prior_safety,
+        permissions=t.permissions,
+        hide_tool_results=t.hide_tool_results,
+        starred=t.starred,
+        thinking=t.thinking,
+        send_user_message=t.send_user_message,
+        max_iterations=t.max_iterations,
+        max_consecutive_tool_calls=t.max_consecutive_tool_calls,
+        max_old_tool_call_tokens=t.max_old_tool_call_tokens,
+        max_tool_result_tokens=t.max_tool_result_tokens,
+        attributes=t.attributes,
+        model_overrides=t.model_overrides,
+        custom_models=t.custom_models,
+        attached_files=t.attached_files,
+        owner=t.owner,
+        parent=fact.parent,
+        root=SessionId(event.log),
+        forked_from=fact.forked_from,
+    )
+
+
+def _of_sub(head: Head, event: e.Event) -> Head:
+    """What a sub-session's fact means for the session whose log it stands in."""
+    fact = event.fact
+    match fact:
+        case e.SessionCreated(parent=parent) if parent == head.id:
+            return replace(head, items=head.items + 1)
+        case e.MessageWritten() | e.MessageTaken() | e.MessageAdded():
+            return replace(head, messages=head.messages + 1)
+        case e.WaitOpened() | e.WaitAnswered() | e.WaitVoided():
+            return _step(head, event)
+        case _:
+            return head
+
+
+def _step(head: Head, event: e.Event) -> Head:
+    fact = event.fact
+    match fact:
+        case (
+            e.TitleShown()
+            | e.AgentShown()
+            | e.TeamShown()
+            | e.ToolsShown()
+            | e.McpStarting()
+            | e.McpReady()
+            | e.UserSaid()
+            | e.Warned()
+            | e.TextAdded()
+            | e.ReasoningAdded()
+            | e.CallDrafted()
+            | e.OutputAdded()
+            | e.FellBack()
+            | e.Authorized()
+            | e.CompactionStarted()
+            | e.CompactionEnded()
+            | e.SubSessionEnded()
+            | e.SessionCreated()
+            | e.Unknown()
+        ):
+            return head
+        case e.TitleSet(title=title, by=by):
+            return replace(head, title=title, titled_by=by if title else "")
+        case e.PolicySet(safety=safety, prior=prior):
+            return replace(head, safety=safety, prior_safety=prior)
+        case e.PermissionsSet(permissions=permissions):
+            return replace(head, permissions=permissions)
+        case e.ThinkingSet(thinking=thinking):
+            return replace(head, thinking=thinking)
+        case e.StarredSet(starred=starred):
+            return replace(head, starred=starred)
+        case e.TokensSet():
+            return replace(head, input_tokens=fact.input, output_tokens=fact.output, cost=fact.cost)
+        case e.ModelChosen(agent=agent, ref=ref):
+            return _chosen(head, agent, ref)
+        case e.MessageWritten(message=message):
+            return _grown(head, message)
+        case e.MessageEdited():
+            return head
+        case e.SummaryAdded():
+            return replace(head, items=head.items + 1, summary=event.seq, cost=head.cost + fact.cost)
+        case e.DeleteAsked():
+            return replace(head, deleted=True)
+        case e.SessionExited():
+            return replace(head, deleted=True, exited=True, turn=None, waits=(), queue=())
+        case e.MessageQueued(queue=queue, messages=messages):
+            new = tuple(Queued(queue, event.seq, index) for index in range(len(messages)))
+            return replace(head, queue=head.queue + new)
+        case e.MessageTaken(queued=queued, index=index, message=message):
+            rest = tuple(q for q in head.queue if (q.seq, q.index) != (queued, index))
+            return _grown(replace(head, queue=rest), message)
+        case e.WaitOpened():
+            return _opened_wait(head, event, fact)
+        case e.WaitAnswered(wait=wait, answer=answer):
+            return _answered(head, wait, answer)
+        case e.WaitVoided(wait=wait):
+            return replace(head, waits=tuple(w for w in head.waits if w.id != wait))
+        case e.UsageAdded():
+            return _used(head, fact)
+        case e.ErrorMet():
+            return replace(head, items=head.items + 1)
+        case e.TurnEnded():
+            return replace(head, turn=None, waits=())
+        case e.TurnOpened():
+            return _opened(head, event, fact)
+        case (
+            e.TurnDetached()
+            | e.TurnResumed()
+            | e.TurnStarted()
+            | e.ModelAsked()
+            | e.AnswerDropped()
+            | e.MessageAdded()
+            | e.ToolCalled()
+            | e.ToolReturned()
+            | e.CallLost()
+            | e.LimitRaised()
+            | e.AgentSwitched()
+            | e.CancelAsked()
+        ):
+            grown = _grown(head, fact.message) if isinstance(fact, e.MessageAdded) else head
+            return grown if grown.turn is None else replace(grown, turn=_turn(grown.turn, event, fact))
+        case unknown:
+            assert_never(unknown)
+
+
+_InTurn = (
+    e.TurnDetached
+    | e.TurnResumed
+    | e.TurnStarted
+    | e.ModelAsked
+    | e.AnswerDropped
+    | e.MessageAdded
+    | e.ToolCalled
+    | e.ToolReturned
+    | e.CallLost
+    | e.LimitRaised
+    | e.AgentSwitched
+    | e.CancelAsked
+)
+
+
+def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
+    match fact:
+        case e.TurnDetached():
+            return replace(turn, detached=True)
+        case e.TurnResumed(n=n):
+            return replace(turn, resumes=n, detached=True)
+        case e.TurnStarted():
+            return replace(turn, started=True)
+        case e.ModelAsked(answer=answer):
+            return replace(turn, answer=answer, asked=event.seq)
+        case e.AnswerDropped():
+            return replace(turn, answer=AnswerId(""), asked=0)
+        case e.MessageAdded(call=call) if call:
+            calls = tuple(c for c in turn.calls if c.id != call)
+            return replace(turn, calls=calls, resumes=0)
+        case e.MessageAdded(message=message):
+            new = tuple(OpenCall(c.id, c.name) for c in message.calls) if message and not fact.partial else ()
+            asked = turn.answer and fact.answer == turn.answer
+            return replace(
+                turn,
+                answer=AnswerId("") if asked else turn.answer,
+                asked=0 if asked else turn.asked,
+                iterations=turn.iterations + (1 if asked else 0),
+                calls=new,
+                resumes=0,
+            )
+        case e.ToolCalled(call=call, effect=effect, attempt=attempt):
+            calls = _mark(turn.calls, call.id, state="called", effect=effect, attempt=attempt)
+            return replace(turn, calls=calls, answers=_without(turn.answers, call.id, "approval"))
+        case e.ToolReturned(call=call):
+            calls = _mark(turn.calls, call.id, state="returned")
+            return replace(turn, calls=calls, answers=_without(turn.answers, call.id), resumes=0)
+        case e.CallLost(call=lost):
+            return replace(turn, calls=_mark(turn.calls, lost, state="lost"))
+        case e.LimitRaised(max_iterations=limit):
+            answers = tuple(a for a in turn.answers if a.kind != "limit")
+            return replace(turn, max_iterations=limit, answers=answers)
+        case e.AgentSwitched(to_agent=to_agent):
+            return replace(turn, agent=to_agent or turn.agent)
+        case e.CancelAsked():
+            return replace(turn, canceled=True) if fact.turn == turn.id else turn
+        case unknown:
+            assert_never(unknown)
+
+
+def _mark(calls: tuple[OpenCall, ...], call: CallId, **changes: object) -> tuple[OpenCall, ...]:
+    return tuple(replace(c, **changes) if c.id == call else c for c in calls)
+
+
+def _without(answers: tuple[Answered, ...], call: CallId, kind: str = "") -> tuple[Answered, ...]:
+    return tuple(a for a in answers if a.call != call or (kind and a.kind != kind))
+
+
+def _chosen(head: Head, agent: str, ref: str) -> Head:
+    overrides = {name: model for name, model in head.model_overrides.items() if name != agent}
+    if ref:
+        overrides[agent] = ref
+    custom = head.custom_models
+    if "/" in ref and ref not in custom:
+        custom = (*custom, ref)
+    return replace(head, model_overrides=overrides, custom_models=custom)
+
+
+def _grown(head: Head, message: Message | None) -> Head:
+    counts = message is None or message.role != "system"
+    return replace(head, items=head.items + 1, messages=head.messages + (1 if counts else 0))
+
+
+def _opened(head: Head, event: e.Event, fact: e.TurnOpened) -> Head:
+    turn = Turn(
+        id=fact.turn,
+        opened=event.seq,
+        source=fact.source,
+        agent=fact.agent,
+        working_dir=fact.working_dir,
+        source_hash=fact.source_hash,
+        model=fact.model,
+        principal=fact.principal,
+        detached=fact.detached,
+        max_iterations=fact.max_iterations,
+    )
+    return replace(head, turn=turn, turns=head.turns + 1, source=fact.source, agent=fact.agent)
+
+
+def _opened_wait(head: Head, event: e.Event, fact: e.WaitOpened) -> Head:
+    call = fact.call
+    wait = OpenWait(
+        id=fact.wait,
+        kind=fact.kind,
+        seq=event.seq,
+        at=event.at,
+        call=call.id if call else CallId(""),
+        tool=call.name if call else "",
+        durable=fact.durable,
+        sub=fact.sub,
+    )
+    return replace(head, waits=(*head.waits, wait))
+
+
+def _answered(head: Head, wait: WaitId, answer: e.Answer) -> Head:
+    opened = next((w for w in head.waits if w.id == wait), None)
+    if opened is None:
+        return head
+    rest = tuple(w for w in head.waits if w.id != wait)
+    turn = head.turn
+    if turn is not None:
+        kept = Answered(wait, opened.kind, answer, opened.call)
+        turn = replace(turn, answers=(*turn.answers, kept))
+    return replace(head, waits=rest, turn=turn)
+
+
+def _used(head: Head, fact: e.UsageAdded) -> Head:
+    if fact.why == "title":
+        return replace(head, cost=head.cost + fact.cost)
+    return replace(head, cost=head.cost + fact.cost, input_tokens=fact.input_tokens, output_tokens=fact.output_tokens)

@@ -1,0 +1,1 @@
+"""HTTP: doors translate, and do nothing else."""

@@ -1,0 +1,1 @@
+"""`/api`: the REST and SSE API of `docker agent serve api`."""

@@ -1,0 +1,1 @@
+"""LLM APIs behind `ports.Provider`, one a file."""

@@ -1,0 +1,1 @@
+"""Where logs live: one file a maker of `ports.EventStore`."""

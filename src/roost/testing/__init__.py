@@ -1,0 +1,1 @@
+"""Shipped with the package: a server in process, a clock to wind by hand."""

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import anyio
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskStatus
 
 from roost.core import events as e
 from roost.core.errors import NotOwner, RoostError, SessionBusy, SessionNotFound, ShuttingDown, StoreFull
@@ -15,6 +15,7 @@ from roost.core.ids import LogId, SessionId, TurnId
 from roost.core.session import Head
 from roost.engine import runtime as rt
 from roost.engine.answer import Asking
+from roost.engine.bulkhead import Bulkhead, open_bulkhead
 from roost.engine.endings import ending
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
@@ -49,12 +50,12 @@ class Live:
 class Supervisor:
     """Starts turns, wakes and stops them.  What goes wrong in one session stays in that session."""
 
-    def __init__(self, makers: rt.Makers, hub: Hub, tasks: TaskGroup) -> None:
+    def __init__(self, makers: rt.Makers, hub: Hub, bulkhead: Bulkhead) -> None:
         self.first = anyio.Event()  # set when the first runtime of this process is asked for
         self.park_after = PARK_AFTER
         self._makers = makers
         self._hub = hub
-        self._tasks = tasks
+        self._bulkhead = bulkhead
         self._lives: dict[LogId, Live] = {}
         self._unsettled: set[LogId] = set()
         self._stopping = False
@@ -119,7 +120,7 @@ class Supervisor:
         """Play the turn of a session that is ours."""
         log_id = LogId(owned.head.id)
         self.first.set()
-        self._tasks.start_soon(self._session, log_id, owned, name=f"turn of {log_id}")
+        self._bulkhead.start(self._session, log_id, owned, name=f"turn of {log_id}")
 
     def live(self, log_id: LogId) -> Live | None:
         """The session's runtime here, if it has one."""
@@ -150,6 +151,7 @@ class Supervisor:
                 await self._play(live, stage)
         except Exception:
             log.exception("turn of %s failed", log_id, extra={"action": "turn_failed"})
+            self._owe(log_id, RoostError("internal error; the server's log has the details"))
         finally:
             if live.stage is stage:  # the next turn may have begun
                 live.stage, live.scope = None, None
@@ -179,8 +181,12 @@ class Supervisor:
             log.error(
                 "the end of a turn of %s could not be written: %s", live.log, error, extra={"action": "unsettled"}
             )
-            self._unsettled.add(live.log)
-            self._hub.break_off(live.log, error)
+            self._owe(live.log, error)
+
+    def _owe(self, log_id: LogId, error: RoostError) -> None:
+        """The turn's end is not written: housekeeping will, and nobody is left waiting for it."""
+        self._unsettled.add(log_id)
+        self._hub.break_off(log_id, error)
 
     async def _let_go(self, journal: Journal) -> None:
         try:
@@ -217,7 +223,7 @@ class Supervisor:
             await self._dismiss(live, keep=True)
             events = await self._makers.store.messages(stage.log)
             live.close = anyio.Event()
-            live.runtime = await self._tasks.start(
+            live.runtime = await self._bulkhead.tasks.start(
                 self._host, live, rt.open_runtime(self._makers, head, turn, team, events)
             )
         self._entitle(stage, live.runtime)
@@ -225,10 +231,16 @@ class Supervisor:
 
     async def _host(self, live: Live, opening: "rt.Opening", *, task_status: TaskStatus[rt.Runtime]) -> None:
         """Holds a runtime open in a task of its own, since it outlives turns."""
-        close = live.close
-        async with opening as runtime:
-            task_status.started(runtime)
-            await close.wait()
+        close, started = live.close, False
+        try:
+            async with opening as runtime:
+                started = True
+                task_status.started(runtime)
+                await close.wait()
+        except Exception:
+            if not started:
+                raise  # to whoever wanted the runtime
+            log.exception("closing the toolsets of %s failed", live.log, extra={"action": "close_failed"})
 
     def _entitle(self, stage: Stage, runtime: rt.Runtime) -> None:
         """Ask for a title beside the first turn of a session that has none."""
@@ -237,7 +249,7 @@ class Supervisor:
         posted = (i.message.content for i in stage.history.items if i.message and i.seq > stage.turn.opened)
         if texts := [text for text in posted if text.strip()]:
             give = (self._makers.store, stage.log, runtime.provider, texts)
-            self._tasks.start_soon(give_title, *give, name=f"title of {stage.log}")
+            self._bulkhead.start(give_title, *give, name=f"title of {stage.log}")
 
     async def _dismiss(self, live: Live, *, keep: bool = False) -> None:
         live.runtime = None
@@ -314,12 +326,11 @@ class Supervisor:
 @asynccontextmanager
 async def open_supervisor(makers: rt.Makers, hub: Hub) -> AsyncIterator[Supervisor]:
     """Leaving the block stops every turn, and waits until each is safe to resume."""
-    async with anyio.create_task_group() as tasks:
-        supervisor = Supervisor(makers, hub, tasks)
-        tasks.start_soon(supervisor.keep_house, name="housekeeping")
+    async with open_bulkhead() as bulkhead:
+        supervisor = Supervisor(makers, hub, bulkhead)
+        bulkhead.start(supervisor.keep_house, name="housekeeping")
         try:
             yield supervisor
         finally:
             with anyio.CancelScope(shield=True):
                 await supervisor.stop()
-            tasks.cancel_scope.cancel()

@@ -7,6 +7,7 @@ import anyio
 
 from roost.core import events as e
 from roost.core.ids import WaitId
+from roost.engine.bulkhead import open_bulkhead
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
 from roost.ports import Clock
@@ -44,12 +45,9 @@ class Ear:
     async def open(self, turn: anyio.CancelScope) -> AsyncIterator[None]:
         """While the block lasts, outside facts are met; a cancel or a delete cancels `turn`."""
         with self._hub.listen(self._journal.log, self._heard):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._listen, turn)
-                try:
-                    yield
-                finally:
-                    tasks.cancel_scope.cancel()
+            async with open_bulkhead() as bulkhead:
+                bulkhead.start(self._listen, turn, name=f"ear of {self._journal.log}")
+                yield
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from anyio.abc import TaskGroup
-
 from roost.core.errors import SessionNotFound
 from roost.core.ids import LogId
 from roost.core.principals import Principal
 from roost.core.session import Head
+from roost.engine.bulkhead import Bulkhead
 from roost.engine.hub import Hub
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import Supervisor
@@ -17,13 +16,13 @@ from roost.service.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The makers, the engine, the policy, and a task group for what outlives a request."""
+    """The makers, the engine, the policy, and tasks for what outlives a request."""
 
     makers: Makers
     hub: Hub
     supervisor: Supervisor
     policy: Policy
-    tasks: TaskGroup
+    bulkhead: Bulkhead
 
     @property
     def store(self) -> EventStore:

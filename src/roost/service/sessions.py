@@ -74,7 +74,7 @@ class Sessions:
         log = LogId(session)
         await self._desk.head(principal, session)
         await self._store.put(log, [e.DeleteAsked(principal.name)], only_if=_present)
-        self._desk.tasks.start_soon(self._desk.supervisor.finish, log, name=f"end of {log}")
+        self._desk.bulkhead.start(self._desk.supervisor.finish, log, name=f"end of {log}")
         if wait is None:
             return True
         with anyio.move_on_after(wait):

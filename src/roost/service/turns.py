@@ -160,7 +160,7 @@ class Turns:
     def _leave(self, run: Run, principal: Principal) -> None:
         """The client of a run is gone: its turn has a little time for somebody else to turn up."""
         self._dropped[run.log] = run.turn
-        self._desk.tasks.start_soon(self._outlive, run, principal, name=f"grace of {run.log}")
+        self._desk.bulkhead.start(self._outlive, run, principal, name=f"grace of {run.log}")
 
     async def _outlive(self, run: Run, principal: Principal) -> None:
         dropped_at = self._desk.makers.clock.monotonic()

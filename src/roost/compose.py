@@ -79,16 +79,15 @@ async def open_server(
     clock = SystemClock()
     hub = Hub(clock.monotonic)
     async with AsyncExitStack() as stack:
-        agents = open_agents(settings.agents, data_dir=settings.data_dir, env=env, pull_interval=settings.pull_interval)
+        agents = open_agents(settings.agents, data_dir=str(settings.data_dir), env=env, pull_interval=settings.pull_interval)
         store = await stack.enter_async_context(
-            open_sqlite(Path(settings.session_db), server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
+            open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
         )
         models = await stack.enter_async_context(open_models(settings, env))
         makers = wrap(Makers(store, agents, models, Builtin(env), LocalSurroundings(Path.home()), clock))
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
-        root = settings.session_workingdir_root
-        policy = Policy(Path.cwd(), Path(root) if root else None)
+        policy = Policy(Path.cwd(), settings.session_workingdir_root)
         service = make_service(Desk(makers, hub, supervisor, policy, bulkhead), grace=settings.disconnect_grace)
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")

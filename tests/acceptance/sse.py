@@ -187,3 +187,13 @@ class Follower:
             except BROKEN:
                 pass
         self._thread.join(5)
+
+
+def follow_plainly(client: Any, session: str, since: int) -> Follower:
+    """A follower that names its cursor in the query, as the Go client does."""
+
+    def opened(last: int) -> Stream:
+        found: Stream = client.open("GET", f"/api/sessions/{session}/events?since={last}", timeout=5.0)
+        return found
+
+    return Follower(opened, since=since)

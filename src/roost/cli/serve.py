@@ -68,7 +68,8 @@ def refuse_open(listen: str, agents: str, flags: dict[str, Any], *, token: str, 
     Raises:
         BadValue: with the command that would do it all the same.
     """
-    if token or allowed or not exposed(parse(listen)):
+    address = parse(listen)
+    if token or allowed or not exposed(address):
         return
     raise BadValue(
         f"{listen} can be reached from other machines, and no token is set: anybody there could run your agents.\n"

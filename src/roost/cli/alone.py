@@ -39,8 +39,9 @@ def run(settings: Settings, prompt: str, *, model: str, approved: bool, raw: boo
         RoostError: it could not even start.
     """
     logs.set_up(debug=settings.debug, file=settings.log_file, quiet=not settings.debug)
-    os.chdir(settings.working_dir)
-    request = Request("", prompt, model=model, working_dir=str(settings.working_dir), approved=approved)
+    if settings.working_dir:
+        os.chdir(settings.working_dir)
+    request = Request("", prompt, model=model, working_dir=str(Path.cwd()), approved=approved)
     return anyio.run(_run, settings, request, raw, backend_options={"use_uvloop": sys.platform != "win32"})
 
 
@@ -55,13 +56,13 @@ async def _run(settings: Settings, request: Request, raw: bool) -> int:
                 timeout=None,  # a turn may wait for a person
             ) as client,
         ):
-            agent = await source(client, str(settings.agents))
+            agent = await source(client, settings.agents[0])
             turn = Turn(client, Terminal(), out=sys.stdout, err=sys.stderr, raw=raw)
             return await _until(stop, turn, replace(request, agent=agent))
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    return {"authorization": f"Bearer {settings.auth_token}"} if settings.auth_token else {}
+    return {"authorization": f"Bearer {settings.auth_token.reveal()}"} if settings.auth_token else {}
 
 
 async def _until(stop: asyncio.Event, turn: Turn, request: Request) -> int:

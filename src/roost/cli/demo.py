@@ -55,7 +55,7 @@ def demo(ctx: click.Context, /, *, once: bool, prompt: str, state: Path) -> None
         raise BadValue("the demo needs the local model: `roost model install` (or `make demo`) installs it")
     # What follows loads the whole server: help and completion do without.
     from roost.cli import host
-    from roost.config.settings import resolve
+    from roost.config.settings import load
 
     state.mkdir(parents=True, exist_ok=True)
     codes: list[int] = []
@@ -74,7 +74,7 @@ def demo(ctx: click.Context, /, *, once: bool, prompt: str, state: Path) -> None
             "session_db": (state / "session.db").absolute(),
             "log_file": (state / "roost.log").absolute(),
         }
-        host.run(resolve(flags, os.environ), db_given=True, then=show)
+        host.run(load(flags, os.environ), db_given=True, then=show)
     ctx.exit(codes[0] if codes else 1)
 
 

@@ -41,7 +41,7 @@ def exec_(
         raise click.UsageError("the prompt is empty")
     # What follows loads the whole server: help and completion do without.
     from roost.cli import alone
-    from roost.config.settings import resolve
+    from roost.config.settings import load
 
-    settings = resolve({**alone.defaults(os.environ), **flags, "agents": agent}, os.environ)
+    settings = load({**alone.defaults(os.environ), **flags, "agents": agent}, os.environ)
     ctx.exit(alone.run(settings, text, model=model or "", approved=yolo, raw=as_json))

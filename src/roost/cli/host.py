@@ -36,7 +36,8 @@ def run(settings: Settings, *, db_given: bool, then: Then | None = None) -> None
     logs.set_up(debug=settings.debug, file=settings.log_file)
     if not db_given:
         settings = beside(settings)
-    os.chdir(settings.working_dir)
+    if settings.working_dir:
+        os.chdir(settings.working_dir)
     anyio.run(_run, settings, then, backend_options={"use_uvloop": sys.platform != "win32"})
 
 

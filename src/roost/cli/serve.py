@@ -41,10 +41,10 @@ def api(agents: str, **flags: Any) -> None:
     refuse(agents, flags)
     # What follows loads the whole server: help and completion do without.
     from roost.cli import host
-    from roost.config.settings import resolve
+    from roost.config.settings import load
 
-    settings = resolve({**flags, "agents": agents}, os.environ)
-    refuse_open(settings.listen, agents, flags, token=settings.auth_token, allowed=settings.allow_unauthenticated)
+    settings = load({**flags, "agents": agents}, os.environ)
+    refuse_open(settings.listen, agents, flags, token=settings.auth_token.reveal(), allowed=settings.allow_unauthenticated)
     host.run(settings, db_given="session_db" in flags)
 
 

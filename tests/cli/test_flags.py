@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("flags", "code", "says"),
     [
-        (["--listen", "nowhere"], 1, "'nowhere' is no address"),
+        (["--listen", "nowhere"], 1, "--listen: must be host:port"),
         (["--listen", "[::1]:8080"], 1, "only IPv4"),
         (["--listen", "npipe://x"], 1, "named pipes"),
         (["--record", "a", "--fake", "b"], 1, "--record and --fake"),
@@ -98,9 +98,9 @@ def test_paths_are_seen_from_where_the_command_was_typed(tmp_path: Path, monkeyp
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
     given = options.given({"session_db": Path("a.db"), "log_file": Path("~/x"), "env_from_file": (Path("e"),)})
     assert given == {
-        "session_db": tmp_path / "a.db",
-        "log_file": tmp_path / "me" / "x",
-        "env_from_file": (tmp_path / "e",),
+        "session_db": str(tmp_path / "a.db"),
+        "log_file": str(tmp_path / "me" / "x"),
+        "env_from_file": (str(tmp_path / "e"),),
     }
 
 

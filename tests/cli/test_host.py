@@ -26,6 +26,7 @@ class Fake:
     def __init__(self) -> None:
         self.seen: list[str] = []
         self.fail_resume = False
+        self.database = Path()
 
     async def settle(self) -> None:
         self.seen.append("settle")
@@ -51,6 +52,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake:
     @asynccontextmanager
     async def open_server(settings: Settings) -> AsyncIterator[Fake]:
         server.seen.append("open")
+        server.database = settings.session_db
         yield server
         server.seen.append("close")
 
@@ -60,9 +62,13 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake:
     return server
 
 
+async def stop_at_once(address: str, stop: asyncio.Event) -> None:
+    stop.set()
+
+
 def settings(tmp_path: Path, **flags: Any) -> Settings:
-    defaults = {"agents": "default", "listen": "127.0.0.1:0", "session_db": tmp_path / "session.db"}
-    return resolve({**defaults, **flags}, {"ROOST_HOME": str(tmp_path / "home")})
+    defaults = {"agents": "default", "listen": "127.0.0.1:0", "session_db": str(tmp_path / "session.db")}
+    return resolve({**defaults, **flags}, {"ROOST_HOME": str(tmp_path / "home")}, None)
 
 
 def test_it_opens_settles_listens_resumes_and_ends_in_order(
@@ -74,7 +80,7 @@ def test_it_opens_settles_listens_resumes_and_ends_in_order(
         fake.seen.append(f"printed {address}")
         os.kill(os.getpid(), signal.SIGTERM)
 
-    host.run(settings(tmp_path), db_given=True, then=then)
+    host.run(settings(tmp_path), then=then)
     out, err = capsys.readouterr()
     address = out.removeprefix("Listening on ").strip()
     assert fake.seen == ["open", "settle", "resume", "/ping", f"printed {address}", "stop", "close"]
@@ -85,7 +91,7 @@ def test_a_unix_socket_is_printed_as_one(fake: Fake, tmp_path: Path, capsys: pyt
     async def then(address: str, stop: asyncio.Event) -> None:
         stop.set()
 
-    host.run(settings(tmp_path, listen=f"unix://{tmp_path}/s"), db_given=True, then=then)
+    host.run(settings(tmp_path, listen=f"unix://{tmp_path}/s"), then=then)
     assert capsys.readouterr().out == f"Listening on unix://{tmp_path}/s\n"
     assert not (tmp_path / "s").exists()
 
@@ -98,7 +104,7 @@ def test_a_resume_that_fails_leaves_the_server_up(fake: Fake, tmp_path: Path) ->
             assert (await client.get("/ping")).status_code == 204
         stop.set()
 
-    host.run(settings(tmp_path), db_given=True, then=then)
+    host.run(settings(tmp_path), then=then)
     assert fake.seen[-3:] == ["/ping", "stop", "close"]
 
 
@@ -113,7 +119,7 @@ def test_the_profiling_server_listens_beside_it(fake: Fake, tmp_path: Path, monk
             assert "/debug/pprof/" in (await client.get("/debug/pprof/")).text
         stop.set()
 
-    host.run(settings(tmp_path, pprof_addr="127.0.0.1:0"), db_given=True, then=then)
+    host.run(settings(tmp_path, pprof_addr="127.0.0.1:0"), then=then)
     assert len(set(found)) == 2
 
 
@@ -123,7 +129,7 @@ def test_a_profiling_server_that_others_can_reach_is_warned_of(
     async def then(address: str, stop: asyncio.Event) -> None:
         stop.set()
 
-    host.run(settings(tmp_path, pprof_addr="0.0.0.0:0"), db_given=True, then=then)
+    host.run(settings(tmp_path, pprof_addr="0.0.0.0:0"), then=then)
     assert any(getattr(record, "action", "") == "pprof_exposed" for record in caplog.records)
 
 
@@ -137,7 +143,7 @@ def test_a_server_that_does_not_open_gives_its_socket_back(
 
     monkeypatch.setattr(host, "open_server", refuse)
     with pytest.raises(StoreRefused):
-        host.run(settings(tmp_path, listen=f"unix://{tmp_path}/s"), db_given=True)
+        host.run(settings(tmp_path, listen=f"unix://{tmp_path}/s"))
     assert not (tmp_path / "s").exists()
 
 
@@ -153,14 +159,23 @@ def test_another_programs_database_is_left_alone(
 ) -> None:
     foreign(tmp_path / "session.db")
     before = (tmp_path / "session.db").read_bytes()
-    found = host.beside(settings(tmp_path))
-    assert Path(found.session_db) == tmp_path / "roost.db"
+    host.run(settings(tmp_path, session_db=None), then=stop_at_once)
+    assert fake.database == tmp_path / "roost.db"
     assert "belongs to another program" in capsys.readouterr().err
     assert (tmp_path / "session.db").read_bytes() == before
 
 
-def test_our_own_or_a_new_database_is_used(tmp_path: Path) -> None:
-    assert Path(host.beside(settings(tmp_path)).session_db) == tmp_path / "session.db"
+def test_a_database_that_was_given_is_never_exchanged(fake: Fake, tmp_path: Path) -> None:
+    foreign(tmp_path / "session.db")
+    host.run(settings(tmp_path), then=stop_at_once)
+    assert fake.database == tmp_path / "session.db"  # which the store refuses
+
+
+def test_a_new_database_is_made_where_the_command_was_typed(fake: Fake, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    host.run(settings(tmp_path, session_db=None, working_dir=str(tmp_path / "work")), then=stop_at_once)
+    assert fake.database == tmp_path / "session.db"
+    assert Path.cwd() == tmp_path / "work"
 
 
 def test_a_group_of_errors_shows_the_one_that_is_ours(

@@ -43,9 +43,11 @@ def api(agents: str, **flags: Any) -> None:
     from roost.cli import host
     from roost.config.settings import load
 
-    settings = load({**flags, "agents": agents}, os.environ)
-    refuse_open(settings.listen, agents, flags, token=settings.auth_token.reveal(), allowed=settings.allow_unauthenticated)
-    host.run(settings, db_given="session_db" in flags)
+    settings = load({**flags, "agents": options.agents(agents)}, os.environ)
+    refuse_open(
+        settings.listen, agents, flags, token=settings.auth_token.reveal(), allowed=settings.allow_unauthenticated
+    )
+    host.run(settings)
 
 
 def refuse(agents: str, flags: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ import httpx2
 from msgspec.structs import replace
 
 from roost.cli import logs
+from roost.cli.host import environment
 from roost.cli.inprocess import InProcess
 from roost.cli.terminal import Terminal
 from roost.cli.turn import Refused, Request, Turn
@@ -49,7 +50,7 @@ def run(settings: Settings, prompt: str, *, model: str, approved: bool, raw: boo
 async def _run(settings: Settings, request: Request, raw: bool) -> int:
     with until_told() as stop:
         async with (
-            open_server(settings) as running,
+            open_server(settings, environment(settings)) as running,
             httpx2.AsyncClient(
                 transport=InProcess(running.app),
                 base_url="http://127.0.0.1",

@@ -7,6 +7,18 @@ from roost.core import events as e
 from roost.core.ids import CallId, Micros, SessionId
 from roost.core.messages import Message, Result, ToolCall, tool_message
 
+BEARS_MESSAGES = (
+    e.SessionCreated,
+    e.MessageWritten,
+    e.MessageTaken,
+    e.MessageAdded,
+    e.MessageEdited,
+    e.ToolReturned,
+    e.SummaryAdded,
+    e.ErrorMet,
+)
+"""The facts that a History reads: what `EventStore.messages` returns."""
+
 _NEVER = Micros(0)
 
 
@@ -40,9 +52,10 @@ class History:
             return
         self.last_seq = event.seq
         fact = event.fact
-        sub = SessionId("") if isinstance(fact, e.Unknown) else fact.sub
-        if sub and sub != self.id:
-            self._nested(sub, event)
+        if not isinstance(fact, BEARS_MESSAGES):
+            return
+        if fact.sub and fact.sub != self.id:
+            self._nested(fact.sub, event)
             return
         match fact:
             case e.SessionCreated():
@@ -110,16 +123,3 @@ class History:
                 item.session._edit(message_id, message)
             elif item.seq == message_id and item.message is not None:
                 item.message = message
-
-
-BEARS_MESSAGES = (
-    e.SessionCreated,
-    e.MessageWritten,
-    e.MessageTaken,
-    e.MessageAdded,
-    e.MessageEdited,
-    e.ToolReturned,
-    e.SummaryAdded,
-    e.ErrorMet,
-)
-"""The facts that a History reads: what `EventStore.messages` returns."""

@@ -211,6 +211,7 @@ async def open_sqlite(
 ) -> AsyncIterator[Sqlite]:
     """The store in the file at `path`, which is made if it is not there.
 
+    `server` is a name that no process has had before: what an earlier one owned is adrift.
     `fatal` is called in the event loop when the file fails in a way after which nobody knows what is
     on the disk: the process should end then, and start anew.  Leaving the block commits what was
     handed over.
@@ -248,9 +249,9 @@ def _open(
     stack: ExitStack, path: Path, server: ServerId, now: Callable[[], Micros]
 ) -> tuple[Turnstile, Servers, Connection, float]:
     """All that blocks while a store is opened; `stack` takes it down again."""
-    if not migrations.ours(path):
-        raise StoreRefused(f"{path} is not a Roost database; it is left untouched")
     try:
+        if not migrations.ours(path):
+            raise StoreRefused(f"{path} is not a Roost database; it is left untouched")
         _make_folder(path.parent)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         turnstile = Turnstile(path)

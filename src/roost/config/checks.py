@@ -29,6 +29,14 @@ def section(data: Data, name: str) -> Data:
     return found if isinstance(found, dict) else {}
 
 
+def named(data: Data, name: str, notes: Notes) -> Iterator[tuple[str, Data]]:
+    """The entries of a mapping that have the form of one; the others have been complained of."""
+    raw = notes.document.data.get(name)
+    for key, entry in section(data, name).items():
+        if isinstance(raw, dict) and isinstance(raw.get(key), dict | None):
+            yield key, entry
+
+
 def listed(entry: Data, *keys: str) -> Iterator[tuple[int, Any]]:
     """The items of a list, with their places; those that have been complained of are left out."""
     found: Any = entry
@@ -82,7 +90,7 @@ def _token_key(entry: Data, path: Path, notes: Notes) -> None:
 
 
 def _providers(data: Data, notes: Notes) -> None:
-    for name, entry in section(data, "providers").items():
+    for name, entry in named(data, "providers", notes):
         path: Path = ("providers", name)
         if not name or name != name.strip() or "/" in name:
             notes.bad_key(path, f"provider name {quoted(name)} must not be empty, have blanks around it, or hold '/'")
@@ -98,7 +106,7 @@ def _providers(data: Data, notes: Notes) -> None:
 
 
 def _models(data: Data, notes: Notes) -> None:
-    for name, entry in section(data, "models").items():
+    for name, entry in named(data, "models", notes):
         path: Path = ("models", name)
         if "first_available" in entry:
             _selector(entry, path, data, notes)

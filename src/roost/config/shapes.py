@@ -159,10 +159,14 @@ class Items(Struct, frozen=True):
 
 
 class Entries(Struct, frozen=True):
-    """A mapping with names of the writer's choice."""
+    """A mapping with names of the writer's choice.
+
+    `named` ones are referred to from elsewhere: an entry without a value is an empty one, and one
+    that is bad is kept as empty, so that what refers to it is not complained of as well.
+    """
 
     value: Shape
-    nullable: bool = False
+    named: bool = False
 
     def check(self, value: Any, path: Path, notes: Notes) -> Any:
         """The mapping, without what was bad in it."""
@@ -170,9 +174,11 @@ class Entries(Struct, frozen=True):
             return _expected("a mapping", value, path, notes)
         checked = {}
         for name, item in value.items():
-            given = {} if item is None and self.nullable else item
-            checked[name] = self.value.check(given, (*path, name), notes)
-        return {name: item for name, item in checked.items() if item is not BAD}
+            given = {} if item is None and self.named else item
+            good = self.value.check(given, (*path, name), notes)
+            if good is not BAD or self.named:
+                checked[name] = {} if good is BAD else good
+        return checked
 
 
 class Anything(Struct, frozen=True):

@@ -7,6 +7,8 @@ from roost.core import events as e
 from roost.core.ids import CallId, Micros, SessionId
 from roost.core.messages import Message, Result, ToolCall, tool_message
 
+_NEVER = Micros(0)
+
 
 @dataclass(slots=True)
 class Item:
@@ -17,7 +19,7 @@ class Item:
     summary: e.SummaryAdded | None = None
     error: e.ErrorMet | None = None
     session: "History | None" = None
-    at: Micros = Micros(0)
+    at: Micros = _NEVER
 
 
 @dataclass(slots=True)
@@ -26,7 +28,7 @@ class History:
 
     id: SessionId
     created: e.SessionCreated | None = None
-    at: Micros = Micros(0)
+    at: Micros = _NEVER
     items: list[Item] = field(default_factory=list)
     last_seq: int = 0
     _subs: dict[SessionId, "History"] = field(default_factory=dict)

@@ -278,8 +278,9 @@ def _step(head: Head, event: e.Event) -> Head:
             return _used(head, fact)
         case e.ErrorMet():
             return replace(head, items=head.items + 1)
-        case e.TurnEnded():
-            return replace(head, turn=None, waits=())
+        case e.TurnEnded(outcome=outcome):
+            kept = tuple(q for q in head.queue if q.queue != "steer") if outcome == "canceled" else head.queue
+            return replace(head, turn=None, waits=(), queue=kept)
         case e.TurnOpened():
             return _opened(head, event, fact)
         case (

@@ -23,18 +23,22 @@ from roost.stores import migrations
 
 log = logging.getLogger(__name__)
 
+DEFAULT_DB = Path("session.db")
+
 Then = Callable[[str, asyncio.Event], Awaitable[None]]
 """What to do once the server listens: it is given the address, and the event that stops the server."""
 
 
-def run(settings: Settings, *, db_given: bool, then: Then | None = None) -> None:
+def run(settings: Settings, *, then: Then | None = None) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
         RoostError: it can't start; the message says why.
     """
     logs.set_up(debug=settings.debug, file=settings.log_file)
-    if not db_given:
+    by_default = settings.session_db == DEFAULT_DB
+    settings = replace(settings, session_db=settings.session_db.absolute())  # as seen from where we were started
+    if by_default:
         settings = beside(settings)
     if settings.working_dir:
         os.chdir(settings.working_dir)
@@ -43,7 +47,7 @@ def run(settings: Settings, *, db_given: bool, then: Then | None = None) -> None
 
 def beside(settings: Settings) -> Settings:
     """The same settings, with a database of another name where the default one is another program's."""
-    path = Path(settings.session_db)
+    path = settings.session_db
     if migrations.ours(path):
         return settings
     other = path.with_name("roost.db")

@@ -112,10 +112,16 @@ def given(flags: dict[str, Any]) -> dict[str, Any]:
     return {name: _absolute(value) for name, value in flags.items() if value is not None and value != ()}
 
 
+def agents(name: str) -> str:
+    """An agent file or folder as seen from here; any other name as it is."""
+    path = Path(name).expanduser()
+    return str(path.absolute()) if path.exists() else name
+
+
 def _absolute(value: Any) -> Any:
     match value:
         case Path():
-            return value.expanduser().absolute()
+            return str(value.expanduser().absolute())
         case tuple():
             return tuple(_absolute(item) for item in value)
     return value

@@ -26,9 +26,9 @@ from roost.doors.server import until_told
 END_SECONDS = 10.0  # for a cancelled turn to write its end
 
 
-def defaults(env: Mapping[str, str]) -> dict[str, Any]:
+def defaults(flags: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
     """Settings of a lone turn: its own database, and no grace for a client that is this process."""
-    home = home_of({}, env)
+    home = home_of(flags, env)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = {} if env.get("ROOST_SESSION_DB") else {"session_db": str(home / "roost.db")}
     return {**database, "disconnect_grace": 0}

@@ -3,7 +3,6 @@
 The file is YAML in go-vcr's fourth form (version 2).  It holds no headers, and so no keys.
 """
 
-import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -11,6 +10,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
+import anyio
+import anyio.to_thread
 import httpx2
 import msgspec
 import structlog
@@ -123,9 +124,10 @@ class Recorder(httpx2.AsyncBaseTransport):
         if self._closed:
             return
         self._closed = True
-        await self._inner.aclose()
-        interactions = [take.interaction(number) for number, take in enumerate(self._takes)]
-        await asyncio.to_thread(_write, self.path, interactions)
+        with anyio.CancelScope(shield=True):
+            await self._inner.aclose()
+            interactions = [take.interaction(number) for number, take in enumerate(self._takes)]
+            await anyio.to_thread.run_sync(_write, self.path, interactions)
 
     async def __aenter__(self) -> Self:
         await self._inner.__aenter__()
@@ -209,7 +211,7 @@ class _Replay(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for event in self._events:
-            await asyncio.sleep(self._delay)
+            await anyio.sleep(self._delay)
             yield event.encode()
 
 

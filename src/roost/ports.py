@@ -393,6 +393,11 @@ class Toolset(Protocol):
         """Guidance for the system prompt, or ""."""
         ...
 
+    @property
+    def busy(self) -> bool:
+        """Whether work goes on between calls (a background job), so that it must stay open."""
+        ...
+
     async def tools(self) -> Sequence[Tool]:
         """The tools it has now."""
         ...
@@ -422,6 +427,26 @@ class Toolsets(Protocol):
         Raises (on entering):
             ToolsetFailed: it can't be built or started.
         """
+        ...
+
+    async def end(self, call: CallId) -> None:
+        """End the processes that a lost call left behind, if there are any."""
+        ...
+
+
+class Surroundings(Protocol):
+    """What an agent may be told of the place where it works."""
+
+    async def exists(self, working_dir: str) -> bool:
+        """Whether the directory is there."""
+        ...
+
+    async def describe(self, working_dir: str) -> str:
+        """The block of `add_environment_info`: directory, git or not, system, architecture."""
+        ...
+
+    async def prompt_files(self, working_dir: str, names: Sequence[str]) -> Sequence[str]:
+        """The texts of the files so named: the nearest of the directory and its parents, then home."""
         ...
 
 

@@ -1,0 +1,96 @@
+"""One answer of a model: ask, write down what comes, and ask again where that may help."""
+
+from contextlib import aclosing
+
+from roost.core import events as e
+from roost.core import retries
+from roost.core.errors import ModelFailed
+from roost.core.ids import AnswerId, fresh
+from roost.core.messages import Message
+from roost.core.session import Head
+from roost.core.usage import Usage, cost
+from roost.engine.draft import Draft
+from roost.engine.journal import Journal
+from roost.ports import Clock, ModelRequest, Provider
+
+
+class Asking:
+    """A request under way.  `draft` is what has come of it, for whoever has to end the turn."""
+
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self.draft: Draft | None = None
+        self._journal = journal
+        self._clock = clock
+
+    async def ask(
+        self, provider: Provider, request: ModelRequest, agent: str, digests: dict[str, str], *before: e.Fact
+    ) -> Message | None:
+        """The answer's message, committed with its usage; None where the model said nothing.
+
+        `before` goes into the log together with the first ModelAsked.
+
+        Raises:
+            ModelFailed: no try has helped.  Deltas of the last one have been dropped.
+        """
+        attempt = 1
+        while True:
+            answer = AnswerId(fresh())
+            asked = e.ModelAsked(answer, agent, provider.spec.ref, attempt)
+            await self._journal.write(*(before if attempt == 1 else ()), asked)
+            self.draft = Draft(answer, agent, digests)
+            try:
+                await self._listen(provider, request, self.draft)
+            except ModelFailed as error:
+                await self._drop(self.draft, error)
+                verdict = retries.decide(error, attempt)
+                if isinstance(verdict, retries.GiveUp):
+                    self.draft = None
+                    raise
+                await self._clock.sleep(verdict.after)
+                attempt += 1
+            else:
+                return await self._keep(provider, self.draft)
+
+    async def _listen(self, provider: Provider, request: ModelRequest, draft: Draft) -> None:
+        async with aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                if delta := draft.feed(piece):
+                    await self._journal.post(delta)
+        if draft.finished is None:
+            raise ModelFailed("the model's answer ended before its end", kind="retryable")
+
+    async def _drop(self, draft: Draft, error: ModelFailed) -> None:
+        if draft.posted:
+            why = f"the answer was cut off and is asked for anew: {error}"
+            await self._journal.write(e.AnswerDropped(draft.answer, self._journal.turn.asked, why, draft.agent))
+
+    async def _keep(self, provider: Provider, draft: Draft) -> Message | None:
+        done = draft.finished
+        assert done is not None
+        usage = done.usage or Usage()
+        price = cost(usage, provider.price)
+        message = draft.message(at=self._clock.now(), model=provider.spec.ref, cost=price)
+        used = done.usage is not None
+
+        def facts(head: Head) -> list[e.Fact]:
+            new: list[e.Fact] = []
+            if message is not None:
+                new.append(e.MessageAdded(message, answer=draft.answer, agent=draft.agent))
+            new.append(
+                e.UsageAdded(
+                    usage=usage,
+                    model=provider.spec.ref,
+                    agent=draft.agent,
+                    cost=price,
+                    total_cost=head.cost + price,
+                    input_tokens=usage.context if used else head.input_tokens,
+                    output_tokens=usage.output if used else head.output_tokens,
+                    context_limit=provider.context_limit,
+                    finish=done.reason,
+                )
+            )
+            return new
+
+        await self._journal.compose(facts)
+        self.draft = None
+        return message

@@ -1,0 +1,122 @@
+"""An answer that is still coming: pieces in, facts out, and the message they make at the end."""
+
+import re
+import uuid
+from dataclasses import dataclass, field
+
+from roost.core import events as e
+from roost.core.ids import AnswerId, CallId, Micros
+from roost.core.messages import Message, ToolCall
+from roost.ports import CallPiece, Finished, Piece, ReasoningPiece, TextPiece
+
+_UNFIT = re.compile(r"[^A-Za-z0-9_-]")
+NAME_LENGTH = 64
+
+
+@dataclass(slots=True)
+class _Call:
+    id: CallId
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Draft:
+    """Pure: `feed` a piece and get the delta to post, or None where there is nothing to show."""
+
+    answer: AnswerId
+    agent: str
+    digests: dict[str, str] = field(default_factory=dict)  # tool name -> digest of its definition
+    finished: Finished | None = None
+    posted: bool = False
+    _text: list[str] = field(default_factory=list)
+    _reasoning: list[str] = field(default_factory=list)
+    _calls: dict[int, _Call] = field(default_factory=dict)
+
+    def feed(self, piece: Piece) -> e.Fact | None:
+        """Take in one piece."""
+        fact = self._feed(piece)
+        self.posted = self.posted or fact is not None
+        return fact
+
+    def _feed(self, piece: Piece) -> e.Fact | None:
+        match piece:
+            case TextPiece(text=text):
+                self._text.append(text)
+                return e.TextAdded(self.answer, text, self.agent) if text else None
+            case ReasoningPiece(text=text):
+                self._reasoning.append(text)
+                return e.ReasoningAdded(self.answer, text, self.agent) if text else None
+            case CallPiece():
+                return self._drafted(piece)
+            case Finished():
+                self.finished = piece
+                return None
+
+    def _drafted(self, piece: CallPiece) -> e.Fact | None:
+        call = self._calls.get(piece.index)
+        new = call is None
+        if call is None:
+            call = self._calls[piece.index] = _Call(self._fresh(piece.id))
+        named = bool(piece.name) and not call.name
+        if named:
+            call.name = _UNFIT.sub("_", piece.name)[:NAME_LENGTH]
+        call.arguments.append(piece.arguments)
+        if not call.name or not (new or named or piece.arguments):
+            return None
+        text = "".join(call.arguments) if named else piece.arguments
+        name, digest = (call.name, self.digests.get(call.name, "")) if named else ("", "")
+        return e.CallDrafted(self.answer, call.id, name, text, self.agent, digest)
+
+    def _fresh(self, given: str) -> CallId:
+        """The provider's id, or one of ours where it gives none, or the same one twice."""
+        taken = {call.id for call in self._calls.values()}
+        return CallId(given) if given and given not in taken else CallId(f"call_{uuid.uuid4().hex[:24]}")
+
+    def message(self, *, at: Micros, model: str, cost: float = 0.0, partial: bool = False) -> Message | None:
+        """What has come so far, as a message; None where that is nothing but blanks.
+
+        A `partial` one has no calls: their arguments may be cut.
+        """
+        text = "".join(self._text)
+        done = self.finished or Finished()
+        calls = (
+            ()
+            if partial
+            else tuple(
+                ToolCall(call.id, call.name, "".join(call.arguments))
+                for _, call in sorted(self._calls.items())
+                if call.name
+            )
+        )
+        if not text.strip() and not calls:
+            return None
+        return Message(
+            role="assistant",
+            content=text,
+            agent=self.agent,
+            calls=calls,
+            reasoning="".join(self._reasoning),
+            thinking_signature=done.thinking_signature,
+            thought_signature=done.thought_signature,
+            replay=() if partial else done.replay,
+            at=at,
+            usage=done.usage,
+            model=model,
+            cost=cost,
+            finish=done.reason if self.finished else "",
+        )
+
+
+def of_log(events: list[e.Event], answer: AnswerId, agent: str) -> Draft:
+    """The draft of an answer whose server is gone, from the deltas it left in the log."""
+    draft = Draft(answer, agent)
+    for event in events:
+        match event.fact:
+            case e.TextAdded(answer=of, text=text) if of == answer:
+                draft.feed(TextPiece(text))
+            case e.ReasoningAdded(answer=of, text=text) if of == answer:
+                draft.feed(ReasoningPiece(text))
+            case _:
+                pass
+    return draft

@@ -1,0 +1,182 @@
+"""What becomes of a turn that a crash cut off.
+
+Two steps.  *Settle*, before anyone listens: log work alone, in a few large commits.  *Resume*,
+afterwards: the turns go on, a few at a time.  Rules of the design's crash table.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Literal
+
+import anyio
+
+from roost.core import events as e
+from roost.core.errors import RoostError, SessionBusy
+from roost.core.history import History
+from roost.core.ids import LogId, SessionId, WaitId, fresh
+from roost.core.messages import Message
+from roost.core.session import Head
+from roost.engine.draft import of_log
+from roost.engine.endings import ending
+from roost.engine.hub import Hub
+from roost.engine.journal import Journal
+from roost.engine.runtime import Makers, read_history
+from roost.engine.supervisor import Supervisor
+from roost.ports import EventStore, Owned
+
+log = logging.getLogger(__name__)
+
+Policy = Literal["resume", "ask", "fail"]
+
+AT_ONCE = 64  # sessions settled at the same time: their writes share commits
+BUILDS = 4  # runtimes built at the same time
+CRASHES = 3  # in one turn, without progress between them
+INTERRUPTED = "the server stopped in the middle of this turn"
+PARTIAL_PAGE = 5000
+
+
+def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"], list[e.Fact]]:
+    """What to write for a turn without an owner, and what to do then.  Pure.
+
+    `end` leaves the writing of the end to the caller, who has the history.
+    """
+    turn = head.turn
+    if turn is None or turn.canceled or head.deleted:
+        return "end", []
+    facts: list[e.Fact] = []
+    if turn.answer:
+        facts.append(e.AnswerDropped(turn.answer, turn.asked, INTERRUPTED, turn.agent))
+    void = [w for w in head.waits if not w.durable]
+    facts += [e.WaitVoided(w.id, INTERRUPTED, sub=w.sub) for w in void]
+    asleep = {w.call for w in head.waits if w.durable and w.call}
+    answered = {a.call for a in turn.answers if a.kind == "question"}
+    lost = [c for c in turn.calls if c.state == "called" and c.id not in asleep | answered]
+    facts += [e.CallLost(c.id, c.attempt) for c in lost]
+    if turn.resumes >= CRASHES - 1:
+        return "end", [
+            *facts,
+            e.ErrorMet(f"{INTERRUPTED}, {CRASHES} times in a row without progress", "crashed", turn.agent),
+        ]
+    if any(w.durable for w in head.waits):
+        return "park", facts
+    if policy == "fail":
+        return "end", [*facts, e.ErrorMet(INTERRUPTED, "interrupted", turn.agent)]
+    if policy == "ask":
+        return "park", [*facts, _question(head)]
+    return "resume", [*facts, e.TurnResumed(turn.id, turn.resumes + 1)]
+
+
+def _question(head: Head) -> e.WaitOpened:
+    agent = head.turn.agent if head.turn else head.agent
+    message = f"{INTERRUPTED[0].upper()}{INTERRUPTED[1:]}. Accept to let it go on; decline to end it."
+    return e.WaitOpened(WaitId(fresh()), "question", agent, message=message, mode="form", meta={"roost/type": "resume"})
+
+
+class Recovery:
+    """Settles what dead servers left behind, at start and every now and then."""
+
+    def __init__(self, makers: Makers, hub: Hub, supervisor: Supervisor, policy: Policy) -> None:
+        self._makers = makers
+        self._store: EventStore = makers.store
+        self._hub = hub
+        self._supervisor = supervisor
+        self._policy = policy
+        self._ready: list[Owned] = []
+
+    async def settle(self) -> int:
+        """Write what became of each turn whose owner is dead; how many there were."""
+        adrift = await self._store.adrift()
+        limit = anyio.CapacityLimiter(AT_ONCE)
+        async with anyio.create_task_group() as tasks:
+            for head in adrift:
+                tasks.start_soon(self._settle, head, limit)
+        return len(adrift)
+
+    async def resume(self) -> None:
+        """Let the settled turns go on: those that somebody follows first."""
+        ready, self._ready = self._ready, []
+        ready.sort(key=lambda owned: not self._hub.followers(LogId(owned.head.id)))
+        limit = anyio.CapacityLimiter(BUILDS)
+        async with anyio.create_task_group() as tasks:
+            for owned in ready:
+                tasks.start_soon(self._resume, owned, limit)
+
+    async def watch(self) -> None:
+        """Round after round: take over from neighbours that have died."""
+        while True:
+            await self._makers.clock.sleep(5.0)
+            try:
+                await self.settle()
+                await self.resume()
+            except Exception:
+                log.exception("recovery failed", extra={"action": "recovery_failed"})
+
+    async def _settle(self, head: Head, limit: anyio.CapacityLimiter) -> None:
+        log_id = LogId(head.id)
+        async with limit:
+            try:
+                if self._sleeps(head):
+                    return
+                owned = await self._store.take(log_id)
+                await self._decide(Journal(self._store, log_id, owned))
+            except SessionBusy:
+                return  # its owner lives after all
+            except RoostError as error:
+                log.error("could not settle %s: %s", log_id, error, extra={"action": "settle_failed"})
+
+    @staticmethod
+    def _sleeps(head: Head) -> bool:
+        """Parked, with nothing to write: the usual case of a turn that waits for a person."""
+        turn = head.turn
+        if turn is None or turn.canceled or head.deleted or turn.answers or turn.answer:
+            return False
+        asleep = {w.call for w in head.waits if w.durable and w.call}
+        return (
+            bool(head.waits)
+            and all(w.durable for w in head.waits)
+            and all(c.state != "called" or c.id in asleep for c in turn.calls)
+        )
+
+    async def _decide(self, journal: Journal) -> None:
+        head = journal.head
+        for call in head.turn.calls if head.turn else ():
+            if call.state == "called":
+                await self._makers.toolsets.end(call.id)
+        what, facts = verdict(head, self._policy)
+        if facts and what != "end":
+            await journal.write(*facts)
+        if what == "end":
+            await self._end(journal, facts)
+        elif what == "park":
+            await journal.release()
+        else:
+            self._ready.append(Owned(journal.epoch, (), journal.head))
+
+    async def _end(self, journal: Journal, facts: Sequence[e.Fact]) -> None:
+        head = journal.head
+        history = History(SessionId(journal.log))
+        await read_history(self._store, journal.log, history)
+        met = next((f for f in facts if isinstance(f, e.ErrorMet)), None)
+        partial = None if met else await self._partial(journal.log, head)
+        end = ending(head, history, "error" if met else "canceled", error=met, partial=partial)
+        gone = (e.SessionExited(),) if head.deleted else ()
+        dropped = [f for f in facts if isinstance(f, e.AnswerDropped)]
+        await journal.write(*dropped, *end, *gone)
+
+    async def _partial(self, log_id: LogId, head: Head) -> Message | None:
+        """What an answer had come to when somebody cancelled it and the server died."""
+        turn = head.turn
+        if turn is None or not turn.answer:
+            return None
+        events: list[e.Event] = []
+        after = turn.asked
+        while page := await self._store.page(log_id, after=after, limit=PARTIAL_PAGE):
+            events += page
+            after = page[-1].seq
+        draft = of_log(events, turn.answer, turn.agent)
+        return draft.message(at=self._makers.clock.now(), model=turn.model, partial=True)
+
+    async def _resume(self, owned: Owned, limit: anyio.CapacityLimiter) -> None:
+        async with limit:
+            self._supervisor.start(owned)
+            await anyio.lowlevel.checkpoint()

@@ -1,0 +1,193 @@
+"""An agent made ready for one session: its team, its model, and its toolsets, open."""
+
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from roost.core.agents import Agent, Team
+from roost.core.errors import AgentNotFound, BadModel, ToolsetFailed
+from roost.core.events import Event, Teammate, TeamShown, ToolReturned
+from roost.core.history import History
+from roost.core.ids import LogId, SessionId
+from roost.core.messages import Definition
+from roost.core.session import Head, Turn
+from roost.engine.prompt import Guidance, today
+from roost.ports import (
+    Agents,
+    Clock,
+    EventStore,
+    Models,
+    Place,
+    Provider,
+    Surroundings,
+    Tool,
+    Toolset,
+    Toolsets,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Makers:
+    """Whatever the engine needs of the world, behind its contracts."""
+
+    store: EventStore
+    agents: Agents
+    models: Models
+    toolsets: Toolsets
+    surroundings: Surroundings
+    clock: Clock
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What a turn runs with.  `key` says when another one is needed."""
+
+    key: tuple[str, ...]
+    team: Team
+    agent: Agent
+    provider: Provider
+    toolsets: Sequence[Toolset]
+    warnings: list[str]
+    guidance: Guidance
+    tools: dict[str, Tool] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)  # tool name -> digest
+    shown: set[str] = field(default_factory=set)  # digests that the log knows
+
+    @property
+    def busy(self) -> bool:
+        """Whether work goes on between turns."""
+        return any(toolset.busy for toolset in self.toolsets)
+
+    async def refresh(self) -> None:
+        """Ask the toolsets what they have now.  Of two tools with one name the first wins."""
+        tools: dict[str, Tool] = {}
+        for toolset in self.toolsets:
+            for tool in await toolset.tools():
+                tools.setdefault(tool.definition.name, tool)
+        self.tools = tools if self.provider.takes_tools else {}
+        self.digests = {name: digest(tool.definition) for name, tool in self.tools.items()}
+
+    def definitions(self) -> list[Definition]:
+        """What the model is offered."""
+        return [tool.definition for tool in self.tools.values()]
+
+    def team_shown(self, providers: Mapping[str, Provider]) -> TeamShown:
+        """The team as clients see it."""
+        return TeamShown(tuple(_teammate(a, providers.get(a.name)) for a in self.team.agents), self.agent.name)
+
+
+Opening = AbstractAsyncContextManager[Runtime]
+
+
+def _teammate(agent: Agent, provider: Provider | None) -> Teammate:
+    spec = provider.spec if provider else None
+    name, model = (spec.provider, spec.model) if spec else agent.model.partition("/")[::2]
+    return Teammate(agent.name, agent.description, name, model, agent.commands)
+
+
+def digest(definition: Definition) -> str:
+    """The name under which a log keeps a tool definition."""
+    return hashlib.sha256(msgspec.json.encode(definition)).hexdigest()[:16]
+
+
+def model_ref(head: Head, agent: Agent) -> str:
+    """The session's choice for this agent, else the file's."""
+    return head.model_overrides.get(agent.name) or agent.model
+
+
+def key(head: Head, turn: Turn, team: Team) -> tuple[str, ...]:
+    """What a runtime was built from; another key asks for another runtime."""
+    return (turn.source, team.hash, turn.agent, turn.working_dir, head.model_overrides.get(turn.agent, ""))
+
+
+@asynccontextmanager
+async def open_runtime(
+    makers: Makers, head: Head, turn: Turn, team: Team, events: Sequence[Event]
+) -> AsyncIterator[Runtime]:
+    """Build what the turn needs.  A toolset that does not start becomes a warning.
+
+    Raises:
+        AgentNotFound: the file has no such agent.
+        BadModel: its model can't be used, and neither can the session's choice.
+    """
+    agent = team.agent(turn.agent)
+    if agent is None:
+        raise AgentNotFound(turn.agent, tuple(a.name for a in team.agents))
+    warnings = list(team.warnings)
+    provider = _provider(makers.models, team, head, agent, warnings)
+    recalled = await _recollect(makers.store, LogId(head.id), events)
+    place = Place(SessionId(head.id), agent.name, turn.working_dir, recalled.get)
+    async with AsyncExitStack() as stack:
+        toolsets = []
+        for spec in agent.toolsets:
+            try:
+                toolsets.append(await stack.enter_async_context(makers.toolsets.open(spec, place)))
+            except ToolsetFailed as error:
+                warnings.append(f"toolset {spec.type!r} is not available: {error}")
+        guidance = await _guidance(makers, agent, turn.working_dir, toolsets)
+        runtime = Runtime(key(head, turn, team), team, agent, provider, toolsets, warnings, guidance)
+        await runtime.refresh()
+        if toolsets and not provider.takes_tools:
+            warnings.append(f"the model {provider.spec.ref} takes no tools; the agent answers without them")
+        yield runtime
+
+
+def _provider(models: Models, team: Team, head: Head, agent: Agent, warnings: list[str]) -> Provider:
+    chosen = model_ref(head, agent)
+    try:
+        return models.provider(team, chosen)
+    except BadModel as error:
+        if chosen == agent.model:
+            raise
+        warnings.append(f"the model chosen for this session can't be used, so the agent's own is: {error}")
+        return models.provider(team, agent.model)
+
+
+async def _guidance(makers: Makers, agent: Agent, working_dir: str, toolsets: Iterable[Toolset]) -> Guidance:
+    around = makers.surroundings
+    return Guidance(
+        toolsets=tuple(toolset.instructions for toolset in toolsets if toolset.instructions),
+        date=today(makers.clock.now()) if agent.add_date else "",
+        environment=await around.describe(working_dir) if agent.add_environment_info else "",
+        files=tuple(await around.prompt_files(working_dir, agent.add_prompt_files)) if agent.add_prompt_files else (),
+    )
+
+
+async def _recollect(store: EventStore, log_id: LogId, events: Sequence[Event]) -> dict[str, Mapping[str, Any]]:
+    """The newest `meta` that each category of tools left in the log."""
+    newest: dict[str, Mapping[str, Any]] = {}
+    for event in events:
+        fact = event.fact
+        if isinstance(fact, ToolReturned) and fact.result.meta is not None and fact.definition:
+            newest[fact.definition] = fact.result.meta
+    recalled: dict[str, Mapping[str, Any]] = {}
+    for known, meta in newest.items():
+        if definition := await store.definition(log_id, known):
+            recalled[definition.category] = meta
+    return recalled
+
+
+async def unknown_definitions(store: EventStore, log_id: LogId, runtime: Runtime) -> dict[str, Definition]:
+    """The definitions that the log has not shown yet; from now on it has."""
+    new: dict[str, Definition] = {}
+    for name, tool in runtime.tools.items():
+        known = runtime.digests[name]
+        if known not in runtime.shown:
+            if await store.definition(log_id, known) is None:
+                new[known] = tool.definition
+            runtime.shown.add(known)
+    return new
+
+
+async def read_history(store: EventStore, log_id: LogId, history: History) -> Sequence[Event]:
+    """Bring a history up to date, and return what was new."""
+    events = await store.messages(log_id, since=history.last_seq)
+    history.extend(events)
+    return events

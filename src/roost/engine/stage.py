@@ -1,0 +1,62 @@
+"""What a turn is played on: its pen, its ear, its agent, and the history so far."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from roost.core.events import Event
+from roost.core.history import History
+from roost.core.ids import LogId
+from roost.core.messages import Message
+from roost.core.session import Turn
+from roost.engine.answer import Asking
+from roost.engine.journal import Journal
+from roost.engine.runtime import Makers, Runtime, read_history
+from roost.engine.waiting import Ear
+
+
+@dataclass(slots=True)
+class Stage:
+    """One turn's things.  `stopping` is set when the server shuts down: nothing new is started."""
+
+    makers: Makers
+    journal: Journal
+    ear: Ear
+    asking: Asking
+    history: History
+    prepare: Callable[["Stage"], Awaitable[Runtime]]
+    runtime: Runtime | None = None
+    stopping: bool = False
+
+    @property
+    def log(self) -> LogId:
+        """The log that the turn writes."""
+        return self.journal.log
+
+    @property
+    def turn(self) -> Turn:
+        """The turn, as the newest write has left it."""
+        return self.journal.turn
+
+    @property
+    def ready(self) -> Runtime:
+        """The runtime.
+
+        Raises:
+            RuntimeError: it is asked for before it was built, which is a fault of the engine's.
+        """
+        if self.runtime is None:
+            raise RuntimeError("the turn has no runtime yet")
+        return self.runtime
+
+    async def catch_up(self) -> Sequence[Event]:
+        """Read what the history does not have yet."""
+        return await read_history(self.makers.store, self.log, self.history)
+
+    def newest(self) -> Message | None:
+        """The newest message that this turn has brought about."""
+        for item in reversed(self.history.items):
+            if item.seq <= self.turn.opened:
+                return None
+            if item.message is not None:
+                return item.message
+        return None

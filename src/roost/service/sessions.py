@@ -1,0 +1,186 @@
+"""Sessions: create, list, read, change, fork, delete."""
+
+from collections.abc import Callable, Sequence
+
+import anyio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from roost.core import approvals
+from roost.core import events as e
+from roost.core.errors import BadValue, SessionBusy, SessionNotFound
+from roost.core.history import History
+from roost.core.ids import LogId, SessionId, fresh
+from roost.core.messages import Message
+from roost.core.principals import Principal
+from roost.core.session import Head
+from roost.ports import Listing
+from roost.service.desk import Desk
+from roost.service.forks import fork_facts
+
+
+class Snapshot(Struct, frozen=True):
+    """A session, whole.  `head.last_seq` was read before the history: tailing from it can repeat, never lose."""
+
+    head: Head
+    history: History
+
+
+class Sessions:
+    """All that can be done with a session but running it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._store = desk.store
+
+    async def create(self, principal: Principal, template: e.Template) -> Head:
+        """A new session.
+
+        Raises:
+            BadValue: a working directory or a safety policy that can't be.
+        """
+        template = replace(
+            template,
+            title=template.title.strip(),
+            working_dir=self._desk.policy.working_dir(template.working_dir),
+            safety=approvals.safety(template.safety),
+            owner=principal.name,
+        )
+        committed = await self._store.put(LogId(fresh()), [e.SessionCreated(template)])
+        return committed.head
+
+    async def listing(self, principal: Principal) -> Sequence[Listing]:
+        """All root sessions, newest first."""
+        return await self._store.listing()
+
+    async def show(self, principal: Principal, session: str) -> Snapshot:
+        """A session, whole.
+
+        Raises:
+            SessionNotFound: there is none, or it was deleted.
+        """
+        head = await self._desk.head(principal, session)
+        history = History(SessionId(session)).extend(await self._store.messages(LogId(session)))
+        return Snapshot(head, history)
+
+    async def delete(self, principal: Principal, session: str, *, wait: float | None = None) -> bool:
+        """Ask for the end of a session; from now on nobody finds it.
+
+        With `wait`, give its turn that many seconds to unwind.  Whether it has.
+
+        Raises:
+            SessionNotFound: there is none.
+        """
+        log = LogId(session)
+        await self._desk.head(principal, session)
+        await self._store.put(log, [e.DeleteAsked(principal.name)], only_if=_present)
+        self._desk.bulkhead.start(self._desk.supervisor.finish, log, name=f"end of {log}")
+        if wait is None:
+            return True
+        with anyio.move_on_after(wait):
+            while True:
+                bell = self._desk.hub.bell(log)
+                if await self._gone(log):
+                    return True
+                await bell.wait()
+        return await self._gone(log)
+
+    async def _gone(self, log: LogId) -> bool:
+        try:
+            return (await self._store.head(log)).exited
+        except SessionNotFound:
+            return True
+
+    # -- small changes --------------------------------------------------------------------------
+
+    async def set_title(self, principal: Principal, session: str, title: str) -> Head:
+        """An empty title lets the model find one again."""
+        return await self._change(principal, session, lambda _: e.TitleSet(title))
+
+    async def set_permissions(self, principal: Principal, session: str, permissions: e.Permissions | None) -> Head:
+        """The session's own patterns, whole; a turn that runs heeds them from its next call on."""
+        return await self._change(principal, session, lambda _: e.PermissionsSet(permissions))
+
+    async def set_safety(self, principal: Principal, session: str, safety: str) -> Head:
+        """Raises BadValue for a policy that does not exist."""
+        policy = approvals.safety(safety)
+        return await self._change(principal, session, lambda head: e.PolicySet(policy, head.prior_safety))
+
+    async def toggle_tools(self, principal: Principal, session: str) -> Head:
+        """Run every tool unasked, or go back to the policy before that."""
+
+        def toggled(head: Head) -> e.Fact:
+            return e.PolicySet(head.prior_safety) if head.tools_approved else e.PolicySet("autonomous", head.safety)
+
+        return await self._change(principal, session, toggled)
+
+    async def toggle_thinking(self, principal: Principal, session: str) -> Head:
+        """The old switch: kept, shown, and without effect."""
+        return await self._change(principal, session, lambda head: e.ThinkingSet(not head.thinking))
+
+    async def set_tokens(self, principal: Principal, session: str, *, input: int, output: int, cost: float) -> Head:
+        """Overwrite the counters."""
+        return await self._change(principal, session, lambda _: e.TokensSet(input, output, cost))
+
+    async def set_starred(self, principal: Principal, session: str, starred: bool) -> Head:
+        """Mark a session, or take the mark away."""
+        return await self._change(principal, session, lambda _: e.StarredSet(starred))
+
+    async def _change(self, principal: Principal, session: str, fact: Callable[[Head], e.Fact]) -> Head:
+        head = await self._desk.head(principal, session)
+        committed = await self._store.put(LogId(session), [fact(head)], only_if=_present)
+        return committed.head
+
+    # -- items ----------------------------------------------------------------------------------
+
+    async def add_message(self, principal: Principal, session: str, message: Message) -> int:
+        """Put a message into an idle session's history; its id.
+
+        Raises:
+            SessionBusy: a turn runs.
+        """
+        await self._desk.head(principal, session)
+        message = message if message.at else replace(message, at=self._desk.makers.clock.now())
+        committed = await self._store.put(LogId(session), [e.MessageWritten(message)], only_if=_idle)
+        return committed.events[0].seq
+
+    async def edit_message(self, principal: Principal, session: str, message_id: int, message: Message) -> None:
+        """Replace a message.
+
+        Raises:
+            SessionBusy: a turn runs.
+            BadValue: no message has this id.
+        """
+        snapshot = await self.show(principal, session)
+        if message_id not in {seq for seq, _ in snapshot.history.messages()}:
+            raise BadValue(f"invalid message ID: no message {message_id} in this session")
+        message = message if message.at else replace(message, at=self._desk.makers.clock.now())
+        await self._store.put(LogId(session), [e.MessageEdited(message_id, message)], only_if=_idle)
+
+    async def add_summary(self, principal: Principal, session: str, summary: e.SummaryAdded) -> None:
+        """Let a summary stand for what went before it."""
+        await self._change(principal, session, lambda _: summary)
+
+    async def fork(self, principal: Principal, session: str, ordinal: int) -> Snapshot:
+        """A new session with all that stands before the `ordinal`-th user message (0 is the first).
+
+        Raises:
+            BadValue: there is no such message, or it lies inside a sub-session.
+        """
+        snapshot = await self.show(principal, session)
+        titles = {listing.title for listing in await self._store.listing()}
+        new = SessionId(fresh())
+        facts = fork_facts(snapshot.head, snapshot.history, ordinal, titles)
+        committed = await self._store.put(LogId(new), facts)
+        return Snapshot(committed.head, History(new).extend(committed.events))
+
+
+def _present(head: Head) -> None:
+    if head.deleted:
+        raise SessionNotFound(head.id)
+
+
+def _idle(head: Head) -> None:
+    _present(head)
+    if head.turn is not None:
+        raise SessionBusy(head.id)

@@ -1,0 +1,342 @@
+"""Turns: run, follow, steer, follow up, cancel."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import anyio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from roost.core import events as e
+from roost.core.errors import (
+    AgentNotFound,
+    BadValue,
+    Duplicate,
+    QueueFull,
+    SessionBusy,
+    SessionNotFound,
+    SessionNotRunning,
+)
+from roost.core.history import History
+from roost.core.ids import LogId, TurnId, fresh
+from roost.core.messages import Message
+from roost.core.principals import Principal
+from roost.core.session import Head
+from roost.engine.follow import follow
+from roost.ports import ModelInfo
+from roost.service.desk import Desk
+
+STEERS, FOLLOWUPS = 5, 20  # messages that may wait in a session
+FRAMINGS = ("", "plain", "instruction", "replacement")
+NEVER_RAN = "session not found or not running"
+
+
+class Run(Struct, frozen=True):
+    """A turn that was just opened: `after` is the seq before its first fact."""
+
+    log: LogId
+    turn: TurnId
+    after: int
+
+
+class Choice(Struct, frozen=True):
+    """The models of a session: what its agent uses, and what it could use."""
+
+    agent: str
+    default: str  # the file's
+    override: str  # the session's, or ""
+    custom: tuple[str, ...]  # every inline reference the session has used
+    models: Sequence[ModelInfo]
+
+
+class Turns:
+    """Turns belong to the server: a request observes one, and does not own it."""
+
+    def __init__(self, desk: Desk, *, grace: float) -> None:
+        self._desk = desk
+        self._store = desk.store
+        self._grace = grace
+        self._dropped: dict[LogId, TurnId] = {}  # turns whose client has left, until its grace is over
+
+    # -- running --------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        principal: Principal,
+        session: str,
+        source: str,
+        messages: Sequence[Message],
+        *,
+        agent: str = "",
+        model: str = "",
+        detach: bool = False,
+    ) -> Run:
+        """Open a turn.  Nothing is stored when it can't be.
+
+        Raises:
+            SessionNotFound, AgentNotFound, AgentBroken, AgentUnreachable: what is named is not there.
+            SessionBusy: a turn runs.
+            BadModel: `model` leads nowhere.
+            BadValue: there is nothing to answer.
+        """
+        head = await self._desk.head(principal, session)
+        log = LogId(session)
+        facts = await self._opening(principal, head, source, messages, agent=agent, model=model, detach=detach)
+        if head.turn is not None and self._dropped.get(log) == head.turn.id:
+            await self._supersede(log, head.turn.id)
+        owned = await self._desk.supervisor.open(log, facts)
+        opened = next(event for event in owned.events if isinstance(event.fact, e.TurnOpened))
+        assert isinstance(opened.fact, e.TurnOpened)
+        return Run(log, opened.fact.turn, opened.seq - 1)
+
+    async def _opening(
+        self,
+        principal: Principal,
+        head: Head,
+        source: str,
+        messages: Sequence[Message],
+        *,
+        agent: str,
+        model: str,
+        detach: bool,
+    ) -> list[e.Fact]:
+        """The facts that open a turn, once all that the caller named has been found."""
+        team = await self._desk.makers.agents.team(source)
+        chosen = team.agent(agent) if agent else (team.agent(source) or team.default)
+        if chosen is None:
+            raise AgentNotFound(agent, tuple(a.name for a in team.agents))
+        if model:
+            self._desk.makers.models.provider(team, model)
+        fresh_ones = await self._unseen(head, messages)
+        if not fresh_ones and not head.messages:
+            raise BadValue("there is nothing to answer: post at least one message")
+        now = self._desk.makers.clock.now()
+        opened = e.TurnOpened(
+            turn=TurnId(fresh()),
+            source=team.source,
+            agent=chosen.name,
+            working_dir=head.working_dir or self._desk.policy.default_dir,
+            source_hash=team.hash,
+            model=model or head.model_overrides.get(chosen.name, ""),
+            principal=principal.name,
+            detached=detach,
+            max_iterations=head.max_iterations or chosen.max_iterations,
+        )
+        facts: list[e.Fact] = [e.ModelChosen(chosen.name, model)] if model else []
+        written = [e.MessageWritten(replace(m, role="user", at=m.at or now)) for m in fresh_ones]
+        return [*facts, opened, *written]
+
+    async def _unseen(self, head: Head, messages: Sequence[Message]) -> Sequence[Message]:
+        """Old clients post the whole conversation each time: only what is new counts."""
+        if len(messages) < 2 or not head.messages:
+            return messages
+        history = History(head.id).extend(await self._store.messages(LogId(head.id)))
+        said = [(m.role, m.content) for _, m in history.messages() if m.role in ("user", "assistant")]
+        posted = [(m.role, m.content) for m in messages]
+        users = [content for role, content in said if role == "user"]
+        if len(posted) > len(said) and posted[: len(said)] == said:
+            return messages[len(said) :]
+        if len(posted) > len(users) and [content for _, content in posted[: len(users)]] == users:
+            return messages[len(users) :]
+        return messages
+
+    async def observe(self, run: Run, principal: Principal) -> AsyncIterator[Sequence[e.Event]]:
+        """The events of a turn to its end.  Leaving early starts its grace (`aclosing` it).
+
+        Raises:
+            StoreFull: the turn's end can't be written.
+        """
+        ended = False
+        try:
+            async for batch in follow(self._store, self._desk.hub, run.log, after=run.after, client=principal.client):
+                cut = next((n for n, event in enumerate(batch, 1) if _ends(event.fact, run.turn)), None)
+                ended = cut is not None
+                yield batch if cut is None else batch[:cut]
+                if ended:
+                    return
+        finally:
+            if not ended:
+                self._leave(run, principal)
+
+    def _leave(self, run: Run, principal: Principal) -> None:
+        """The client of a run is gone: its turn has a little time for somebody else to turn up."""
+        self._dropped[run.log] = run.turn
+        self._desk.bulkhead.start(self._outlive, run, principal, name=f"grace of {run.log}")
+
+    async def _outlive(self, run: Run, principal: Principal) -> None:
+        dropped_at = self._desk.makers.clock.monotonic()
+        try:
+            if await self._undisturbed(run):
+                return
+            await self._desk.makers.clock.sleep(self._grace)
+            if await self._undisturbed(run):
+                return
+            followers = self._desk.hub.followers(run.log)
+            if any(f.client != principal.client or f.since > dropped_at for f in followers):
+                await self._put(run, e.TurnDetached(run.turn))
+            else:
+                await self._put(run, e.CancelAsked(run.turn, "the client went away", principal.name))
+        except SessionNotFound:
+            pass
+        finally:
+            if self._dropped.get(run.log) == run.turn:
+                del self._dropped[run.log]
+
+    async def _undisturbed(self, run: Run) -> bool:
+        """Whether the turn needs its client no more: it has ended, is detached, or waits for a person."""
+        head = await self._store.head(run.log)
+        turn = head.turn
+        if turn is None or turn.id != run.turn or turn.detached or turn.canceled:
+            return True
+        if not head.waits:
+            return False
+        await self._put(run, e.TurnDetached(run.turn))
+        return True
+
+    async def _put(self, run: Run, fact: e.Fact) -> None:
+        def same(head: Head) -> None:
+            if head.turn is None or head.turn.id != run.turn:
+                raise SessionNotRunning
+
+        try:
+            await self._store.put(run.log, [fact], only_if=same)
+        except SessionNotRunning:
+            return
+        await self._desk.supervisor.wake(run.log)
+
+    async def _supersede(self, log: LogId, turn: TurnId) -> None:
+        """A new run during the grace of an old one: the old one is cancelled, and its end awaited."""
+        run = Run(log, turn, (await self._store.head(log)).last_seq)
+        await self._put(run, e.CancelAsked(turn, "another run was posted"))
+        with anyio.move_on_after(10.0):
+            while True:
+                bell = self._desk.hub.bell(log)
+                head = await self._store.head(log)
+                if head.turn is None or head.turn.id != turn:
+                    return
+                await bell.wait()
+        raise SessionBusy(log)
+
+    async def cancel(self, principal: Principal, session: str) -> None:
+        """End the turn that runs.
+
+        Raises:
+            SessionNotRunning: none does.
+        """
+        head = await self._desk.head(principal, session)
+        if head.turn is None:
+            raise SessionNotRunning("session is not running")
+        turn = head.turn.id
+
+        def same(now: Head) -> None:
+            if now.turn is None or now.turn.id != turn:
+                raise SessionNotRunning("session is not running")
+
+        log = LogId(session)
+        await self._store.put(log, [e.CancelAsked(turn, "asked for", principal.name)], only_if=same)
+        await self._desk.supervisor.wake(log)
+
+    # -- messages that wait ---------------------------------------------------------------------
+
+    async def steer(self, principal: Principal, session: str, messages: Sequence[Message], framing: str = "") -> None:
+        """Messages for the middle of the turn; an idle session keeps them for its next one.
+
+        Raises:
+            BadValue, QueueFull, SessionNotRunning
+        """
+        if framing not in FRAMINGS:
+            raise BadValue(f'invalid framing "{framing}": must be one of plain, instruction, replacement')
+        fact = e.MessageQueued("steer", self._users(messages), framing=framing)
+        await self._queue(principal, session, fact, STEERS, "failed to steer session: ", "steer")
+
+    async def followup(self, principal: Principal, session: str, messages: Sequence[Message], key: str = "") -> str:
+        """Messages for after the turn: `queued_streaming`, `queued_idle`, or `duplicate` for a key seen before.
+
+        Raises:
+            BadValue, QueueFull, SessionNotRunning
+        """
+        fact = e.MessageQueued("followup", self._users(messages), key)
+        try:
+            head = await self._queue(principal, session, fact, FOLLOWUPS, "failed to enqueue follow-up: ", "follow-up")
+        except Duplicate:
+            return "duplicate"
+        return "queued_streaming" if head.turn is not None else "queued_idle"
+
+    async def _queue(
+        self, principal: Principal, session: str, fact: e.MessageQueued, room: int, prefix: str, name: str
+    ) -> Head:
+        def fits(head: Head) -> None:
+            if head.deleted or not head.turns:
+                raise SessionNotRunning(prefix + NEVER_RAN)
+            if head.depth(fact.queue) + len(fact.messages) > room:
+                raise QueueFull(name)
+
+        try:
+            await self._desk.head(principal, session)
+            committed = await self._store.put(LogId(session), [fact], only_if=fits)
+        except SessionNotFound:
+            raise SessionNotRunning(prefix + NEVER_RAN) from None
+        return committed.head
+
+    def _users(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        if not messages:
+            raise BadValue("at least one message is required")
+        now = self._desk.makers.clock.now()
+        return tuple(replace(message, role="user", at=message.at or now) for message in messages)
+
+    # -- looking --------------------------------------------------------------------------------
+
+    async def ran(self, principal: Principal, session: str) -> Head:
+        """The head of a session that has had a turn.
+
+        Raises:
+            SessionNotRunning: there is none, or it never ran.
+        """
+        try:
+            head = await self._desk.head(principal, session)
+        except SessionNotFound:
+            raise SessionNotRunning from None
+        if not head.turns:
+            raise SessionNotRunning
+        return head
+
+    async def until_ran(self, principal: Principal, session: str, patience: float) -> Head | None:
+        """The head of a session as soon as it has had a turn; None when that takes too long."""
+        with anyio.move_on_after(patience):
+            while True:
+                bell = self._desk.hub.bell(LogId(session))
+                try:
+                    return await self.ran(principal, session)
+                except SessionNotRunning:
+                    await bell.wait()
+        return None
+
+    async def until_any_ran(self, patience: float) -> bool:
+        """Whether a turn has begun on this server by then."""
+        with anyio.move_on_after(patience):
+            await self._desk.supervisor.first.wait()
+        return self._desk.supervisor.first.is_set()
+
+    async def models(self, principal: Principal, session: str) -> Choice:
+        """What the session's agent runs on.
+
+        Raises:
+            SessionNotRunning: the session never ran.
+            BadModel: its agent's own model can't be used.
+        """
+        head = await self.ran(principal, session)
+        team = await self._desk.makers.agents.team(head.source)
+        agent = team.agent(head.agent) or team.default
+        override = head.model_overrides.get(agent.name, "")
+        models = self._desk.makers.models
+        return Choice(agent.name, agent.model, override, head.custom_models, models.listing(team))
+
+    async def follow(self, principal: Principal, session: str, *, after: int = 0) -> AsyncIterator[Sequence[e.Event]]:
+        """Every event of a session past `after`, then every new one, until it exits."""
+        async for batch in follow(self._store, self._desk.hub, LogId(session), after=after, client=principal.client):
+            yield batch
+
+
+def _ends(fact: e.Fact, turn: TurnId) -> bool:
+    if isinstance(fact, e.SessionExited):
+        return True
+    return isinstance(fact, e.TurnEnded) and fact.turn == turn and not fact.sub

@@ -1,0 +1,166 @@
+"""What waits for a person: list, answer.  The first answer wins; the same one again is harmless."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from roost.core import approvals
+from roost.core import events as e
+from roost.core.errors import AlreadyAnswered, BadValue, NothingWaits, WaitNotFound
+from roost.core.ids import LogId, WaitId
+from roost.core.principals import Principal
+from roost.core.session import Head, OpenWait
+from roost.ports import WaitRecord
+from roost.service.desk import Desk
+
+ACTIONS = ("accept", "decline", "cancel")
+
+
+class Waits:
+    """Approvals, questions and limits, of every session."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._store = desk.store
+
+    async def open(self, principal: Principal) -> Sequence[WaitRecord]:
+        """All that waits, the oldest first."""
+        return await self._store.waits()
+
+    async def answer(
+        self,
+        principal: Principal,
+        wait: str,
+        *,
+        confirmation: str = "",
+        reason: str = "",
+        tool_name: str = "",
+        action: str = "",
+        content: dict[str, Any] | None = None,
+    ) -> None:
+        """Answer by id: `confirmation` for approvals and limits, `action` for questions.
+
+        Raises:
+            WaitNotFound: no wait has this id.
+            AlreadyAnswered: somebody answered otherwise.
+            NothingWaits: it was voided.
+            BadValue: the answer is of the wrong kind, or unknown.
+        """
+        record = await self._store.wait(WaitId(wait))
+        if record is None:
+            raise WaitNotFound(wait)
+        head = await self._store.head(record.log)
+        self._desk.policy.may(principal, head)
+        if record.fact.kind == "question":
+            answer = question_answer(action, content)
+        else:
+            answer = approval_answer(confirmation, reason, tool_name)
+        await self._answer(principal, record, answer)
+
+    async def resume(
+        self,
+        principal: Principal,
+        session: str,
+        *,
+        confirmation: str,
+        reason: str = "",
+        tool_name: str = "",
+        call: str = "",
+    ) -> None:
+        """Answer the approval or the limit that waits in a session (or, with `call`, the one for that call).
+
+        Raises:
+            BadValue: an unknown word.
+            NothingWaits: nobody waits for it, or several do.
+        """
+        answer = approval_answer(confirmation, reason, tool_name)
+        head = await self._desk.head(principal, session)
+        waiting = [w for w in head.waits if w.kind != "question" and (not call or w.call == call)]
+        await self._answer(principal, await self._only(waiting, "no confirmation pending"), answer)
+
+    async def elicit(
+        self, principal: Principal, session: str, *, action: str, content: dict[str, Any] | None, wait: str = ""
+    ) -> None:
+        """Answer the question that waits in a session (or the one with this id).
+
+        Raises:
+            BadValue: an unknown action.
+            NothingWaits: nobody asked, or several did and no id was given.
+        """
+        answer = question_answer(action, content)
+        head = await self._desk.head(principal, session)
+        if wait:
+            record = await self._store.wait(WaitId(wait))
+            if record is None or record.log != LogId(head.id) or record.fact.kind != "question":
+                raise NothingWaits("no elicitation request in progress")
+        else:
+            waiting = [w for w in head.waits if w.kind == "question"]
+            record = await self._only(waiting, "no elicitation request in progress")
+        await self._answer(principal, record, answer)
+
+    async def _only(self, waiting: Sequence[OpenWait], nothing: str) -> WaitRecord:
+        if len(waiting) > 1:
+            raise NothingWaits("several requests wait; name the one you answer by its id")
+        record = await self._store.wait(waiting[0].id) if waiting else None
+        if record is None:
+            raise NothingWaits(nothing)
+        return record
+
+    async def _answer(self, principal: Principal, record: WaitRecord, answer: e.Answer) -> None:
+        def waits_still(head: Head) -> None:
+            if not any(wait.id == record.id for wait in head.waits):
+                raise NothingWaits
+
+        head = await self._store.head(record.log)
+        facts = [
+            e.WaitAnswered(record.id, answer, principal.name, sub=record.fact.sub),
+            *_granted(head, record, answer),
+        ]
+        try:
+            await self._store.put(record.log, facts, only_if=waits_still)
+        except NothingWaits:
+            await self._late(record, answer)
+        await self._desk.supervisor.wake(record.log)
+
+    async def _late(self, record: WaitRecord, answer: e.Answer) -> None:
+        """Somebody was first: the same answer is fine, another is refused."""
+        now = await self._store.wait(record.id)
+        if now is None or now.answer is None:
+            raise NothingWaits
+        if now.answer != answer:
+            raise AlreadyAnswered
+
+
+def approval_answer(confirmation: str, reason: str, tool_name: str) -> e.Answer:
+    """The answer that a word of `resume` stands for.
+
+    Raises:
+        BadValue: an unknown word.
+    """
+    known = approvals.confirmation(confirmation)
+    return e.Answer(known.action, confirmation, reason, tool_name)
+
+
+def question_answer(action: str, content: dict[str, Any] | None) -> e.Answer:
+    """The answer to a question.
+
+    Raises:
+        BadValue: an unknown action.
+    """
+    if action not in ACTIONS:
+        raise BadValue(f'invalid action: "{action}" must be one of {", ".join(ACTIONS)}')
+    return e.Answer(action, content=content if action == "accept" else None)
+
+
+def _granted(head: Head, record: WaitRecord, answer: e.Answer) -> list[e.Fact]:
+    """What an approval changes for the calls after it."""
+    if record.fact.kind != "approval" or answer.action != "approve":
+        return []
+    word = approvals.confirmation(answer.word)
+    if word.safety:
+        return [e.PolicySet(word.safety, head.safety if word.safety == "autonomous" else head.prior_safety)]
+    if word.remember and record.fact.call is not None:
+        pattern = answer.tool_name.strip() or record.fact.call.name
+        mine = head.permissions or e.Permissions()
+        if pattern not in mine.allow:
+            return [e.PermissionsSet(e.Permissions((*mine.allow, pattern), mine.ask, mine.deny))]
+    return []

@@ -1,0 +1,53 @@
+-- What readers ask.
+
+-- name: page
+SELECT seq, at, body FROM events
+WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq > ?
+ORDER BY seq LIMIT ?
+
+-- name: messages
+SELECT seq, at, body FROM events INDEXED BY events_messages
+WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq > ? AND bears = 1
+ORDER BY seq
+
+-- name: exists
+SELECT 1 FROM sessions WHERE id = ? AND swept = 0
+
+-- name: head
+SELECT head, last_seq FROM sessions WHERE id = ? AND swept = 0
+
+-- name: definition
+SELECT e.body
+FROM sessions s
+JOIN definitions d ON d.log = s.n
+JOIN events e ON e.log = d.log AND e.seq = d.seq
+WHERE s.id = ? AND s.swept = 0 AND d.digest = ?
+
+-- name: open_waits
+SELECT w.id, s.id, w.opened_at, w.open, w.answer, e.body
+FROM waits w
+JOIN sessions s ON s.n = w.log
+JOIN events e ON e.log = w.log AND e.seq = w.seq
+WHERE w.open = 1 AND s.deleted = 0
+ORDER BY w.opened_at, w.log, w.seq
+
+-- name: wait
+SELECT w.id, s.id, w.opened_at, w.open, w.answer, e.body
+FROM waits w
+JOIN sessions s ON s.n = w.log
+JOIN events e ON e.log = w.log AND e.seq = w.seq
+WHERE w.id = ? AND s.swept = 0
+
+-- name: unsettled
+SELECT head, last_seq, owner FROM sessions WHERE in_turn = 1
+UNION ALL
+SELECT head, last_seq, owner FROM sessions WHERE deleted = 1 AND exited = 0 AND in_turn = 0
+
+-- name: running
+SELECT count(*) FROM sessions WHERE in_turn = 1
+
+-- name: listing
+-- What has changed since a commit; those that are deleted too, so that a reader can forget them.
+SELECT n, touched, deleted OR parent != '',
+       id, created_at, title, messages, input_tokens, output_tokens, cost, working_dir, starred, attributes
+FROM sessions WHERE touched > ?

@@ -71,10 +71,10 @@ def demo(ctx: click.Context, /, *, once: bool, prompt: str, state: Path) -> None
         flags = {
             "agents": str(agents),
             "listen": _free("127.0.0.1:8080"),
-            "session_db": (state / "session.db").absolute(),
-            "log_file": (state / "roost.log").absolute(),
+            "session_db": str((state / "session.db").absolute()),
+            "log_file": str((state / "roost.log").absolute()),
         }
-        host.run(load(flags, os.environ), db_given=True, then=show)
+        host.run(load(flags, os.environ), then=show)
     ctx.exit(codes[0] if codes else 1)
 
 

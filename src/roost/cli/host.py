@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from roost.cli import logs
 from roost.compose import Running, open_server
-from roost.config.settings import Settings
+from roost.config.settings import Settings, env_files
 from roost.doors import pprof
 from roost.doors.listen import bound, exposed, parse, shown
 from roost.doors.server import serve, until_told
@@ -23,18 +23,22 @@ from roost.stores import migrations
 
 log = logging.getLogger(__name__)
 
+DEFAULT_DB = Path("session.db")
+
 Then = Callable[[str, asyncio.Event], Awaitable[None]]
 """What to do once the server listens: it is given the address, and the event that stops the server."""
 
 
-def run(settings: Settings, *, db_given: bool, then: Then | None = None) -> None:
+def run(settings: Settings, *, then: Then | None = None) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Raises:
         RoostError: it can't start; the message says why.
     """
     logs.set_up(debug=settings.debug, file=settings.log_file)
-    if not db_given:
+    by_default = settings.session_db == DEFAULT_DB
+    settings = replace(settings, session_db=settings.session_db.absolute())  # as seen from where we were started
+    if by_default:
         settings = beside(settings)
     if settings.working_dir:
         os.chdir(settings.working_dir)
@@ -43,7 +47,7 @@ def run(settings: Settings, *, db_given: bool, then: Then | None = None) -> None
 
 def beside(settings: Settings) -> Settings:
     """The same settings, with a database of another name where the default one is another program's."""
-    path = Path(settings.session_db)
+    path = settings.session_db
     if migrations.ours(path):
         return settings
     other = path.with_name("roost.db")
@@ -51,10 +55,20 @@ def beside(settings: Settings) -> Settings:
     return replace(settings, session_db=other)
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that agents and models are given: those of the process, and over them those of `--env-from-file`.
+
+    Raises:
+        BadValue: such a file can't be read.
+    """
+    return {**os.environ, **env_files(settings.env_from_file)}
+
+
 async def _run(settings: Settings, then: Then | None) -> None:
     addresses = [parse(address) for address in (settings.listen, settings.pprof_addr) if address]
+    env = environment(settings)
     with bound(addresses) as sockets, until_told() as stop:
-        async with open_server(settings) as running:
+        async with open_server(settings, env) as running:
             for note in running.notes:
                 click.echo(note, err=True)
             await running.settle()

@@ -22,7 +22,11 @@ class InProcess(httpx2.AsyncBaseTransport):
         exchange = _Exchange(await request.aread())
         exchange.task = asyncio.ensure_future(self._app(_scope(request), exchange.receive, exchange.send))
         exchange.task.add_done_callback(exchange.finish)
-        status, headers = await exchange.head
+        try:
+            status, headers = await exchange.head
+        except asyncio.CancelledError:
+            await exchange.aclose()
+            raise
         return httpx2.Response(status, headers=headers, stream=exchange)
 
 

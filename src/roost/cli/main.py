@@ -4,6 +4,7 @@ Each is loaded when it is used: a command that only asks a server, or prints hel
 """
 
 import sys
+from typing import NoReturn
 
 import click
 
@@ -17,7 +18,7 @@ COMMANDS = {
     "doctor": Entry("roost.cli.doctor:doctor", "Say what works on this machine, and what is missing."),
     "model": Entry("roost.cli.model:model", "Install and inspect the small local model."),
     "completion": Entry("roost.cli.completion:completion", "Print a completion script for your shell."),
-    "demo": Entry("roost.cli.demo:demo", "Serve a demo agent and show one answer.", hidden=True),
+    "demo": Entry("roost.cli.demo:demo", "Serve a demo agent, show one answer, and go on until Ctrl-C.", hidden=True),
 }
 
 
@@ -37,5 +38,18 @@ def main() -> None:
     try:
         roost(prog_name="roost")
     except RoostError as error:
-        click.echo(f"roost: {error.message}", err=True)
-        sys.exit(1)
+        _fail(error)
+    except BaseExceptionGroup as group:
+        ours, others = group.split(RoostError)
+        if ours is None or others is not None:
+            raise
+        _fail(_first(ours))
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _fail(error: BaseException) -> NoReturn:
+    click.echo(f"roost: {error}", err=True)
+    sys.exit(1)

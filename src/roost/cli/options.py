@@ -64,6 +64,7 @@ storage = _all(
 )
 
 models = _all(
+    click.option("--default-model", metavar="REF", help="What `auto` means, as provider/model."),
     click.option("--models-gateway", metavar="URL", help="Send model requests through this gateway."),
     click.option(
         "--env-from-file",
@@ -97,8 +98,9 @@ behaviour = _all(
 )
 
 common = _all(
+    click.option("--home", type=_path(file_okay=False), metavar="DIR", help="Roost's folder.  [default: ~/.roost]"),
     click.option(
-        "--data-dir", type=_path(file_okay=False), metavar="DIR", help="Roost's own files.  [default: ~/.roost]"
+        "--data-dir", type=_path(file_okay=False), metavar="DIR", help="Roost's own files.  [default: its folder]"
     ),
     click.option("--cache-dir", type=_path(file_okay=False), metavar="DIR", help="What can be fetched again."),
     click.option("--config-dir", type=_path(file_okay=False), metavar="DIR", help="Where settings are read from."),
@@ -112,10 +114,16 @@ def given(flags: dict[str, Any]) -> dict[str, Any]:
     return {name: _absolute(value) for name, value in flags.items() if value is not None and value != ()}
 
 
+def agents(name: str) -> str:
+    """An agent file or folder as seen from here; any other name as it is."""
+    path = Path(name).expanduser()
+    return str(path.absolute()) if path.exists() else name
+
+
 def _absolute(value: Any) -> Any:
     match value:
         case Path():
-            return value.expanduser().absolute()
+            return str(value.expanduser().absolute())
         case tuple():
             return tuple(_absolute(item) for item in value)
     return value

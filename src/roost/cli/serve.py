@@ -43,9 +43,11 @@ def api(agents: str, **flags: Any) -> None:
     from roost.cli import host
     from roost.config.settings import load
 
-    settings = load({**flags, "agents": agents}, os.environ)
-    refuse_open(settings.listen, agents, flags, token=settings.auth_token.reveal(), allowed=settings.allow_unauthenticated)
-    host.run(settings, db_given="session_db" in flags)
+    settings = load({**flags, "agents": options.agents(agents)}, os.environ)
+    refuse_open(
+        settings.listen, agents, flags, token=settings.auth_token.reveal(), allowed=settings.allow_unauthenticated
+    )
+    host.run(settings)
 
 
 def refuse(agents: str, flags: dict[str, Any]) -> None:
@@ -68,7 +70,8 @@ def refuse_open(listen: str, agents: str, flags: dict[str, Any], *, token: str, 
     Raises:
         BadValue: with the command that would do it all the same.
     """
-    if token or allowed or not exposed(parse(listen)):
+    address = parse(listen)
+    if token or allowed or not exposed(address):
         return
     raise BadValue(
         f"{listen} can be reached from other machines, and no token is set: anybody there could run your agents.\n"

@@ -158,6 +158,8 @@ def open_agents(
 
 
 def _place(argument: str, env: Mapping[str, str]) -> _File | _Folder:
+    if not argument:
+        raise BadValue("no agent file or folder is named")
     if argument in BUILT_IN:
         return _File(BUILT_IN[argument], argument)
     if re.match(r"https?://", argument):
@@ -171,7 +173,7 @@ def _place(argument: str, env: Mapping[str, str]) -> _File | _Folder:
     if os.path.lexists(path):
         return _File(path.absolute(), path.stem)
     if argument.startswith((".", "/", "~")) or argument.lower().endswith(ENDINGS) or not _REGISTRY.fullmatch(argument):
-        raise BadValue(f"no such agent file or folder: {argument or '(empty)'}")
+        raise BadValue(f"no such agent file or folder: {argument}")
     raise NotBuilt(f"no such agent file or folder, and agents from a registry are not built yet: {argument}")
 
 

@@ -157,7 +157,9 @@ class _Composer:
         if line and "\t" in line[0][: mark.column + 1]:
             return Position(mark.line + 1, line[0].index("\t") + 1), "a tab; YAML is indented with spaces"
         problem = error.problem or error.context or "cannot be read"
-        return Position(mark.line + 1, mark.column + 1), f"not YAML: {problem}"
+        begun = error.context_mark
+        since = f" ({error.context} that begins on line {begun.line + 1})" if begun and begun.line < mark.line else ""
+        return Position(mark.line + 1, mark.column + 1), f"not YAML: {problem}{since}"
 
     def _take(self, event: Any) -> None:
         match event:

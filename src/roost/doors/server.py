@@ -145,6 +145,7 @@ async def serve(
         app,
         http=partial(Protocol, header_seconds=header_seconds),  # type: ignore[arg-type]
         ws="websockets-sansio",
+        interface="asgi3",  # never guess
         lifespan="off",
         log_config=None,
         access_log=False,

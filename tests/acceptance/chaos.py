@@ -1,5 +1,6 @@
 """Kills, restarts, and what must be true afterwards."""
 
+import contextlib
 import json
 import random
 import time
@@ -150,10 +151,8 @@ class Chaos:
         self.follower.until("tool_call_confirmation", after=after)
         if self.random.random() < 0.3:  # and the answer is the last thing that is written
             self.arm("after WaitAnswered")
-            try:
+            with contextlib.suppress(OSError):
                 self.server.resume(self.session, "approve")
-            except OSError:
-                pass
             self.restart("approval")
         else:
             self.server.kill()

@@ -78,7 +78,7 @@ DEFINITION = struct(
 )
 MEDIA = items(struct(data=text, mimeType=text))
 RESULT = struct(output=text, isError=flag, meta=anything, images=MEDIA, audios=MEDIA, structuredContent=anything)
-TOKENS = dict(input_tokens=whole, output_tokens=whole, cached_input_tokens=whole, cached_write_tokens=whole)
+TOKENS = {"input_tokens": whole, "output_tokens": whole, "cached_input_tokens": whole, "cached_write_tokens": whole}
 LAST = struct(**TOKENS, reasoning_tokens=whole, Cost=number, Model=text, finish_reason=text)
 USAGE = struct(
     input_tokens=whole, output_tokens=whole, context_length=whole, context_limit=whole, cost=number, last_message=LAST
@@ -131,37 +131,52 @@ SNAPSHOT = struct(
     last_event_seq=whole,
     cost=number,
 )
-AGENT = struct(Name=text, model=text, description=text, welcome_message=text, toolsets=items(anything), commands=COMMANDS)
+AGENT = struct(
+    Name=text, model=text, description=text, welcome_message=text, toolsets=items(anything), commands=COMMANDS
+)
 
 EVENTS: dict[str, dict[str, Check]] = {
-    "user_message": dict(message=text, session_id=text, session_position=whole),
-    "tool_call": dict(tool_call=CALL, tool_definition=DEFINITION),
-    "tool_call_response": dict(tool_call=CALL, tool_call_id=text, tool_definition=DEFINITION, response=text, result=RESULT),
-    "tool_call_confirmation": dict(tool_call=CALL, tool_definition=DEFINITION, metadata=table(text)),
-    "partial_tool_call": dict(tool_call=CALL, tool_definition=DEFINITION),
-    "token_usage": dict(session_id=text, usage=USAGE),
-    "stream_started": dict(session_id=text),
-    "stream_stopped": dict(session_id=text, reason=text),
-    "shell": dict(output=text),
-    "session_title": dict(session_id=text, title=text),
-    "session_summary": dict(session_id=text, summary=text),
-    "session_compaction": dict(session_id=text, status=text),
-    "max_iterations_reached": dict(max_iterations=whole),
-    "error": dict(error=text, session_id=text, code=text),
-    "warning": dict(message=text),
-    "elicitation_request": dict(message=text, mode=text, schema=anything, url=text, elicitation_id=text, meta=anything),
-    "authorization_event": dict(confirmation=text),
-    "agent_choice": dict(content=text, session_id=text),
-    "agent_choice_reasoning": dict(content=text, session_id=text),
+    "user_message": {"message": text, "session_id": text, "session_position": whole},
+    "tool_call": {"tool_call": CALL, "tool_definition": DEFINITION},
+    "tool_call_response": {
+        "tool_call": CALL,
+        "tool_call_id": text,
+        "tool_definition": DEFINITION,
+        "response": text,
+        "result": RESULT,
+    },
+    "tool_call_confirmation": {"tool_call": CALL, "tool_definition": DEFINITION, "metadata": table(text)},
+    "partial_tool_call": {"tool_call": CALL, "tool_definition": DEFINITION},
+    "token_usage": {"session_id": text, "usage": USAGE},
+    "stream_started": {"session_id": text},
+    "stream_stopped": {"session_id": text, "reason": text},
+    "shell": {"output": text},
+    "session_title": {"session_id": text, "title": text},
+    "session_summary": {"session_id": text, "summary": text},
+    "session_compaction": {"session_id": text, "status": text},
+    "max_iterations_reached": {"max_iterations": whole},
+    "error": {"error": text, "session_id": text, "code": text},
+    "warning": {"message": text},
+    "elicitation_request": {
+        "message": text,
+        "mode": text,
+        "schema": anything,
+        "url": text,
+        "elicitation_id": text,
+        "meta": anything,
+    },
+    "authorization_event": {"confirmation": text},
+    "agent_choice": {"content": text, "session_id": text},
+    "agent_choice_reasoning": {"content": text, "session_id": text},
     "mcp_init_started": {},
     "mcp_init_finished": {},
-    "agent_info": dict(model=text, description=text, welcome_message=text),
-    "team_info": dict(available_agents=items(TEAMMATE), current_agent=text),
-    "toolset_info": dict(available_tools=whole, loading=flag),
-    "agent_switching": dict(switching=flag, from_agent=text, to_agent=text),
-    "hook_blocked": dict(tool_call=CALL, tool_definition=DEFINITION, message=text),
+    "agent_info": {"model": text, "description": text, "welcome_message": text},
+    "team_info": {"available_agents": items(TEAMMATE), "current_agent": text},
+    "toolset_info": {"available_tools": whole, "loading": flag},
+    "agent_switching": {"switching": flag, "from_agent": text, "to_agent": text},
+    "hook_blocked": {"tool_call": CALL, "tool_definition": DEFINITION, "message": text},
 }
-COMMON: dict[str, Check] = dict(type=text, agent_name=text, timestamp=when)
+COMMON: dict[str, Check] = {"type": text, "agent_name": text, "timestamp": when}
 
 
 def decode(event: dict[str, Any]) -> dict[str, Any] | None:
@@ -262,7 +277,9 @@ class GoClient:
         path = f"/api/sessions/{self.id}"
         followup = self.client.post(f"{path}/followup", {"messages": [{"role": "user", "content": "later"}]})
         assert result(followup, struct(status=text, duplicate=flag))["status"] == "queued_idle"
-        models = result(self.client.get(f"{path}/models"), struct(agent=text, models=items(struct(name=text, ref=text))))
+        models = result(
+            self.client.get(f"{path}/models"), struct(agent=text, models=items(struct(name=text, ref=text)))
+        )
         assert models["agent"] == "root"
         result(self.client.post(f"{path}/fork", {"user_message_index": 1}), struct(id=text, title=text))
         assert self.client.post(f"{path}/tools/toggle").status < 400

@@ -1,5 +1,6 @@
 """What a client sees on a stream: frames, and a follower that comes back after each break."""
 
+import contextlib
 import http.client
 import json
 import socket
@@ -120,10 +121,8 @@ class Follower:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
+            with contextlib.suppress(BROKEN):
                 self._listen()
-            except BROKEN:
-                pass
             if self.exited:
                 return
             self.breaks += 1
@@ -182,10 +181,8 @@ class Follower:
     def stop(self) -> None:
         self._stop.set()
         if self._stream is not None:
-            try:
+            with contextlib.suppress(BROKEN):
                 self._stream.hang_up()
-            except BROKEN:
-                pass
         self._thread.join(5)
 
 

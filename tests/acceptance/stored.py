@@ -12,7 +12,9 @@ def facts(db: Path, session: str) -> list[e.Event]:
     """The whole log of a session."""
     query = "SELECT seq, at, body FROM events WHERE log = (SELECT n FROM sessions WHERE id = ?) ORDER BY seq"
     with closing(sqlite3.connect(db, timeout=10)) as base:
-        return [e.Event(LogId(session), s, Micros(at), e.decode(body)) for s, at, body in base.execute(query, [session])]
+        return [
+            e.Event(LogId(session), s, Micros(at), e.decode(body)) for s, at, body in base.execute(query, [session])
+        ]
 
 
 def epoch(db: Path, session: str) -> int:

@@ -1,5 +1,6 @@
 """What a kill at each named point of a turn leaves, and what a polite stop leaves."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,8 @@ class Crashing:
     def dies(self, session: str, text: str, point: str, nth: int = 1) -> None:
         """Post a turn; the server dies at the point."""
         self.arm(point, nth)
-        try:
+        with contextlib.suppress(BROKEN):
             self.server.start(session, text, detach=True).close()
-        except BROKEN:
-            pass
         assert self.server.until_dead(20) == -9
 
     def log(self, session: str) -> list[e.Event]:
@@ -102,7 +101,12 @@ def test_a_turn_survives_a_kill(crashing: Crashing, point: str, nth: int) -> Non
 
 
 def asked(log: list[e.Event]) -> list[Any]:
-    return [c for event in log if isinstance(event.fact, e.MessageAdded) and event.fact.message for c in event.fact.message.calls]
+    return [
+        c
+        for event in log
+        if isinstance(event.fact, e.MessageAdded) and event.fact.message
+        for c in event.fact.message.calls
+    ]
 
 
 def test_before_the_first_commit_nothing_is_left(crashing: Crashing) -> None:
@@ -116,7 +120,9 @@ def test_before_the_first_commit_nothing_is_left(crashing: Crashing) -> None:
 
 def test_a_cut_answer_is_taken_back_and_given_anew(crashing: Crashing) -> None:
     session = crashing.server.create(title="t")
-    crashing.dies(session, "[[drip 0.02]] [[say a number of words that come one after the other]]", "after TextAdded", 4)
+    crashing.dies(
+        session, "[[drip 0.02]] [[say a number of words that come one after the other]]", "after TextAdded", 4
+    )
     server = crashing.start()
     server.until_idle(session)
     frames = server.log(session)

@@ -1,6 +1,5 @@
 """Disks that are full, read-only or gone, and files that somebody else holds."""
 
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -167,9 +166,9 @@ def test_a_working_directory_that_is_gone(house: House, tmp_path: Path) -> None:
 
 def test_the_folder_of_the_agents_is_gone(server: Server, house: House) -> None:
     session = server.create(title="t")
-    os.rename(house.agents, house.folder / "elsewhere")
+    house.agents.rename(house.folder / "elsewhere")
     reply = server.post(f"/api/sessions/{session}/agent/my-agent", {"messages": [{"content": "x"}]})
     assert reply.status in (200, 404, 500, 502)
     assert server.get("/api/agents").status == 200
-    os.rename(house.folder / "elsewhere", house.agents)
+    (house.folder / "elsewhere").rename(house.agents)
     assert server.run(session, "hi")[-1].event["reason"] == "normal"

@@ -43,7 +43,10 @@ class Attack:
         """The path's values; most of them name something that is there."""
         known = {"id": self.sessions if "/sessions/" in path else ["my-agent"], "agent": ["my-agent"]}
         known |= {"agent_name": ["root"], "msg_id": ["3", "0", "99999999999999999999"]}
-        return {n: self.random.choice(known[n]) if n in known and self.random.random() < 0.8 else v for n, v in values.items()}
+        return {
+            n: self.random.choice(known[n]) if n in known and self.random.random() < 0.8 else v
+            for n, v in values.items()
+        }
 
     def send(self, case: Any) -> None:
         case.path_parameters = self.real(dict(case.path_parameters or {}), case.path)
@@ -56,7 +59,11 @@ class Attack:
             case.path_parameters = {**case.path_parameters, "id": "nobody"}
         sent = case.as_transport_kwargs(base_url="http://x")
         path, body = _path(sent), _body(sent)
-        headers = {k: v for k, v in (sent.get("headers") or {}).items() if k.lower() in ("content-type", "idempotency-key", "last-event-id")}
+        headers = {
+            k: v
+            for k, v in (sent.get("headers") or {}).items()
+            if k.lower() in ("content-type", "idempotency-key", "last-event-id")
+        }
         headers = {k: v for k, v in headers.items() if _plain(v)}
         began = time.monotonic()
         self.sent += 1
@@ -86,7 +93,9 @@ class Attack:
 def _documented(status: int, answer: bytes) -> bool:
     """The answers above 500 that clients know: a wait that took too long, and a run that could not be set up."""
     message = json.loads(answer).get("message", "") if answer.startswith(b"{") else ""
-    return status == 503 or (status == 500 and message.startswith("failed to run session: ") and "internal" not in message)
+    return status == 503 or (
+        status == 500 and message.startswith("failed to run session: ") and "internal" not in message
+    )
 
 
 def _plain(value: str) -> bool:

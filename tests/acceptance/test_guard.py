@@ -56,7 +56,9 @@ def test_a_token_in_the_wrong_place_is_none(guarded: Server) -> None:
     assert guarded.get("/api/ping", headers={"Cookie": "token=s3cret"}).status == 401
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", "10.0.0.1:{port}"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", "10.0.0.1:{port}"]
+)
 def test_rebinding(served: Server, host: str) -> None:
     for path in ("/api/ping", "/api/sessions", "/", "/openapi.json"):
         reply = served.get(path, headers={"Host": host.format(port=served.port)})
@@ -68,7 +70,9 @@ def test_hosts_that_are_this_machine(served: Server, host: str) -> None:
     assert served.get("/api/ping", headers={"Host": host.format(port=served.port)}).status == 200
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example", "http://localhost:1"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1.evil.example", "http://localhost:1"]
+)
 def test_pages_from_elsewhere(served: Server, origin: str) -> None:
     headers = {"Origin": origin}
     for method, path in (("POST", "/api/sessions"), ("GET", "/api/sessions")):

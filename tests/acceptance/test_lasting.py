@@ -26,7 +26,7 @@ def test_a_restart_keeps_everything(house: House) -> None:
     first = house.serve()
     session = first.create()
     first.run(session, "remember the number 4711", model="slow")
-    first.run(session, '[[tool nothing {}]] [[say so]]')
+    first.run(session, "[[tool nothing {}]] [[say so]]")
     permissions = {"allow": ["read_*"], "ask": ["shell"], "deny": ["shell:cmd=rm*"]}
     assert first.patch(f"/api/sessions/{session}/permissions", {"permissions": permissions}).status == 200
     assert first.patch(f"/api/sessions/{session}/starred", {"starred": True}).json == {"status": "updated"}

@@ -91,12 +91,15 @@ def test_what_is_recorded_is_replayed(house: House, tmp_path: Path) -> None:
     session = again.create(title="t")
     replayed = again.run(session, text)
     assert house.model.requests == []
-    said = [[(f.type, f.event.get("content")) for f in frames if f.type == "agent_choice"] for frames in (recorded, replayed)]
+    said = [
+        [(f.type, f.event.get("content")) for f in frames if f.type == "agent_choice"]
+        for frames in (recorded, replayed)
+    ]
     assert said[0] == said[1] and said[0]
     assert [f.type for f in replayed] == [f.type for f in recorded]
     missing = again.run(again.create(title="t"), "something that was never recorded")
     assert [f.type for f in missing[-2:]] == ["error", "stream_stopped"]
-    with pytest.raises(Died, match="exclude each other|together"):
+    with pytest.raises(Died, match=r"exclude each other|together"):
         house.serve("--fake", str(tape), "--record", str(tape))
 
 

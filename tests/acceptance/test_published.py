@@ -85,7 +85,6 @@ def said(frames: list[Frame]) -> str:
     return "".join(f.event["content"] for f in frames if f.type == "agent_choice")
 
 
-
 def test_the_typical_workflow(served: Server) -> None:
     shell = Shell(served)
     agents = shell.json("curl http://localhost:8080/api/agents")

@@ -28,7 +28,9 @@ def queue(server: Server, session: str, kind: str, *texts: str, key: str = "") -
     )
 
 
-@pytest.mark.parametrize(("kind", "room", "full"), [("steer", 5, "steer queue full"), ("followup", 20, "follow-up queue full")])
+@pytest.mark.parametrize(
+    ("kind", "room", "full"), [("steer", 5, "steer queue full"), ("followup", 20, "follow-up queue full")]
+)
 def test_a_queue_has_an_end(served: Server, kind: str, room: int, full: str) -> None:
     session, stream = busy(served)
     for n in range(room):

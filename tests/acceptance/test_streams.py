@@ -147,7 +147,7 @@ def test_frames_are_a_function_of_the_log(served: Server, shared: House) -> None
     served.run(session, "[[think hm, well]] [[say some words, and some more of them]]")
     until(lambda: served.snapshot(session)["title"])
     served.patch(f"/api/sessions/{session}/title", {"title": "another"})
-    served.run(session, "[[tool nothing {\"a\": \"" + "long " * 900 + "\"}]]")
+    served.run(session, '[[tool nothing {"a": "' + "long " * 900 + '"}]]')
     neighbour = shared.serve()
     whole = purity.check(shared, session, served, neighbour, every=True)
     reader.until_seq(len(whole))

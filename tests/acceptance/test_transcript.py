@@ -1,5 +1,6 @@
 """A scripted turn with one rejected call: the events, their order and their fields, as specified (section 4.6)."""
 
+import itertools
 from typing import Any
 
 from acceptance.house import House
@@ -54,7 +55,9 @@ FIELDS: dict[str, set[str]] = {
 
 def joined(types: list[str]) -> list[str]:
     """Neighbouring deltas as one."""
-    return [t for i, t in enumerate(types) if i == 0 or t != types[i - 1] or t not in ("partial_tool_call", "agent_choice")]
+    return [
+        t for i, t in enumerate(types) if i == 0 or t != types[i - 1] or t not in ("partial_tool_call", "agent_choice")
+    ]
 
 
 def test_the_worked_transcript(house: House) -> None:
@@ -88,16 +91,16 @@ def test_the_worked_transcript(house: House) -> None:
     asked = first["tool_call_confirmation"]["tool_call"]
     call["id"] = asked["id"]
     assert asked == {**call, "function": {"name": "shell", "arguments": '{"cmd": "rm -r /tmp/x"}'}}
-    assert DEFINITION <= first["tool_call_confirmation"]["tool_definition"].keys()
+    assert first["tool_call_confirmation"]["tool_definition"].keys() >= DEFINITION
     parts = [e["tool_call"] for e in events if e["type"] == "partial_tool_call"]
-    for before, after in zip(parts, parts[1:], strict=False):  # arguments are cumulative
+    for before, after in itertools.pairwise(parts):  # arguments are cumulative
         assert after["function"]["arguments"].startswith(before["function"].get("arguments", ""))
     text = "The user rejected the tool call. Reason: not now"
     response = first["tool_call_response"]
     assert response["tool_call_id"] == response["tool_call"]["id"] == asked["id"]
     assert response["response"] == text and response["result"] == {"output": text, "isError": True}
     usage = first["token_usage"]["usage"]
-    assert USAGE <= usage.keys() and LAST <= usage["last_message"].keys()
+    assert usage.keys() >= USAGE and usage["last_message"].keys() >= LAST
     assert (usage["input_tokens"], usage["output_tokens"], usage["context_length"]) == (11, 7, 18)
     assert usage["last_message"]["Model"] == "fake/fake-model"
     assert "".join(e["content"] for e in events if e["type"] == "agent_choice") == "Left as is."

@@ -1,6 +1,6 @@
 """What git would not show: its own folder, and what gitignore files name, nested ones too."""
 
-# ruff: noqa: PTH100, PTH113, PTH118, PTH119, PTH120  (paths are text here: compared, joined and opened relative to descriptors)
+# ruff: noqa: PTH118, PTH119, PTH120  (paths are text here: compared, joined and opened relative to descriptors)
 
 import os
 import stat

@@ -1,6 +1,6 @@
 """Where a path leads, whether tools may go there, and opening it without being led elsewhere meanwhile."""
 
-# ruff: noqa: PTH100, PTH113, PTH118, PTH119, PTH120  (paths are text here: compared, joined and opened relative to descriptors)
+# ruff: noqa: PTH100, PTH118  (paths are text here: compared, joined and opened relative to descriptors)
 
 import errno
 import os

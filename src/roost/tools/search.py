@@ -1,6 +1,6 @@
 """Search the text of files."""
 
-# ruff: noqa: PTH100, PTH113, PTH118, PTH119, PTH120  (paths are text here: compared, joined and opened relative to descriptors)
+# ruff: noqa: PTH113  (paths are text here: compared, joined and opened relative to descriptors)
 
 import json
 import os

@@ -1,6 +1,6 @@
 """List directories, flat or as a tree."""
 
-# ruff: noqa: PTH100, PTH113, PTH118, PTH119, PTH120  (paths are text here: compared, joined and opened relative to descriptors)
+# ruff: noqa: PTH119  (paths are text here: compared, joined and opened relative to descriptors)
 
 import json
 import os

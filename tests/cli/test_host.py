@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Fake:
         self.seen: list[str] = []
         self.fail_resume = False
         self.database = Path()
+        self.env: Mapping[str, str] = {}
 
     async def settle(self) -> None:
         self.seen.append("settle")
@@ -50,8 +51,9 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fake:
     server = Fake()
 
     @asynccontextmanager
-    async def open_server(settings: Settings) -> AsyncIterator[Fake]:
+    async def open_server(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[Fake]:
         server.seen.append("open")
+        server.env = env
         server.database = settings.session_db
         yield server
         server.seen.append("close")
@@ -137,7 +139,7 @@ def test_a_server_that_does_not_open_gives_its_socket_back(
     fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     @asynccontextmanager
-    async def refuse(settings: Settings) -> AsyncIterator[Fake]:
+    async def refuse(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[Fake]:
         raise StoreRefused("not ours")
         yield fake
 
@@ -176,6 +178,16 @@ def test_a_new_database_is_made_where_the_command_was_typed(fake: Fake, tmp_path
     host.run(settings(tmp_path, session_db=None, working_dir=str(tmp_path / "work")), then=stop_at_once)
     assert fake.database == tmp_path / "session.db"
     assert Path.cwd() == tmp_path / "work"
+
+
+def test_variables_of_files_go_over_those_of_the_process(
+    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_KEY", "old")
+    monkeypatch.setenv("B_KEY", "kept")
+    (tmp_path / "env").write_text("A_KEY=new\n")
+    host.run(settings(tmp_path, env_from_file=(str(tmp_path / "env"),)), then=stop_at_once)
+    assert (fake.env["A_KEY"], fake.env["B_KEY"]) == ("new", "kept")
 
 
 def test_a_group_of_errors_shows_the_one_that_is_ours(

@@ -1,7 +1,7 @@
 """The history is the messages of the log, in order, those of sub-sessions nested where they began."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roost.core import events as e
@@ -147,6 +147,7 @@ _facts = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(_facts, max_size=20), st.integers(0, 20))
 def test_the_facts_that_bear_messages_are_all_it_takes(facts: list[e.Fact], cut: int) -> None:
     log = events(BORN, sub_born(), *facts)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roost.core import events as e
@@ -337,6 +337,7 @@ _facts = st.one_of(
 _START = (BORN, e.MessageQueued("steer", (USER, USER)), e.SessionCreated(e.Template(), parent=SessionId(LOG), sub=SUB))
 
 
+@settings(deadline=None)
 @given(st.lists(_facts, max_size=30), st.integers(0, 30))
 def test_a_head_can_be_stored_at_any_point_and_folded_on(facts: list[e.Fact], cut: int) -> None:
     log = events(*_START, *facts)
@@ -345,6 +346,7 @@ def test_a_head_can_be_stored_at_any_point_and_folded_on(facts: list[e.Fact], cu
     assert fold(log[cut:], stored) == fold(log)
 
 
+@settings(deadline=None)
 @given(st.lists(_facts, max_size=30))
 def test_deltas_leave_the_head_alone(facts: list[e.Fact]) -> None:
     log = events(*_START, *facts)
@@ -352,6 +354,7 @@ def test_deltas_leave_the_head_alone(facts: list[e.Fact]) -> None:
     assert msgspec.structs.replace(fold(kept), last_seq=len(log)) == fold(log)
 
 
+@settings(deadline=None)
 @given(st.lists(_facts, max_size=30))
 def test_the_counts_are_those_of_the_history(facts: list[e.Fact]) -> None:
     log = events(*_START, *facts)

@@ -7,6 +7,7 @@ import click
 import pytest
 
 from roost.cli.main import roost
+from roost.config.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -85,3 +86,14 @@ def test_every_chore_of_the_makefile_is_on_its_page() -> None:
 
 def test_agents_md_fits_two_screens() -> None:
     assert len((ROOT / "AGENTS.md").read_text().splitlines()) <= 90
+
+
+def test_every_setting_has_a_line_with_its_flag() -> None:
+    page = (ROOT / "docs/settings.md").read_text()
+    lines = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
+    assert set(lines) == set(Settings.__struct_fields__)
+    command, _ = find(["serve", "api"])
+    for param in command.params:
+        if isinstance(param, click.Option):
+            assert param.name is not None
+            assert f"`{param.opts[-1]}`" in lines[param.name]

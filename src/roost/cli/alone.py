@@ -14,6 +14,7 @@ import httpx2
 from msgspec.structs import replace
 
 from roost.cli import logs
+from roost.cli.host import environment
 from roost.cli.inprocess import InProcess
 from roost.cli.terminal import Terminal
 from roost.cli.turn import Refused, Request, Turn
@@ -25,9 +26,9 @@ from roost.doors.server import until_told
 END_SECONDS = 10.0  # for a cancelled turn to write its end
 
 
-def defaults(env: Mapping[str, str]) -> dict[str, Any]:
+def defaults(flags: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
     """Settings of a lone turn: its own database, and no grace for a client that is this process."""
-    home = home_of({}, env)
+    home = home_of(flags, env)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = {} if env.get("ROOST_SESSION_DB") else {"session_db": str(home / "roost.db")}
     return {**database, "disconnect_grace": 0}
@@ -49,7 +50,7 @@ def run(settings: Settings, prompt: str, *, model: str, approved: bool, raw: boo
 async def _run(settings: Settings, request: Request, raw: bool) -> int:
     with until_told() as stop:
         async with (
-            open_server(settings) as running,
+            open_server(settings, environment(settings)) as running,
             httpx2.AsyncClient(
                 transport=InProcess(running.app),
                 base_url="http://127.0.0.1",

@@ -43,5 +43,5 @@ def exec_(
     from roost.cli import alone
     from roost.config.settings import load
 
-    settings = load({**alone.defaults(os.environ), **flags, "agents": options.agents(agent)}, os.environ)
+    settings = load({**alone.defaults(flags, os.environ), **flags, "agents": options.agents(agent)}, os.environ)
     ctx.exit(alone.run(settings, text, model=model or "", approved=yolo, raw=as_json))

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from roost.cli import logs
 from roost.compose import Running, open_server
-from roost.config.settings import Settings
+from roost.config.settings import Settings, env_files
 from roost.doors import pprof
 from roost.doors.listen import bound, exposed, parse, shown
 from roost.doors.server import serve, until_told
@@ -55,10 +55,20 @@ def beside(settings: Settings) -> Settings:
     return replace(settings, session_db=other)
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that agents and models are given: those of the process, and over them those of `--env-from-file`.
+
+    Raises:
+        BadValue: such a file can't be read.
+    """
+    return {**os.environ, **env_files(settings.env_from_file)}
+
+
 async def _run(settings: Settings, then: Then | None) -> None:
     addresses = [parse(address) for address in (settings.listen, settings.pprof_addr) if address]
+    env = environment(settings)
     with bound(addresses) as sockets, until_told() as stop:
-        async with open_server(settings) as running:
+        async with open_server(settings, env) as running:
             for note in running.notes:
                 click.echo(note, err=True)
             await running.settle()

@@ -64,6 +64,7 @@ storage = _all(
 )
 
 models = _all(
+    click.option("--default-model", metavar="REF", help="What `auto` means, as provider/model."),
     click.option("--models-gateway", metavar="URL", help="Send model requests through this gateway."),
     click.option(
         "--env-from-file",
@@ -97,8 +98,9 @@ behaviour = _all(
 )
 
 common = _all(
+    click.option("--home", type=_path(file_okay=False), metavar="DIR", help="Roost's folder.  [default: ~/.roost]"),
     click.option(
-        "--data-dir", type=_path(file_okay=False), metavar="DIR", help="Roost's own files.  [default: ~/.roost]"
+        "--data-dir", type=_path(file_okay=False), metavar="DIR", help="Roost's own files.  [default: its folder]"
     ),
     click.option("--cache-dir", type=_path(file_okay=False), metavar="DIR", help="What can be fetched again."),
     click.option("--config-dir", type=_path(file_okay=False), metavar="DIR", help="Where settings are read from."),

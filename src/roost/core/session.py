@@ -250,20 +250,16 @@ def _step(head: Head, event: e.Event) -> Head:
             | e.Unknown()
         ):
             return head
-        case e.TitleSet(title=title, by=by):
-            return replace(head, title=title, titled_by=by if title else "")
-        case e.PolicySet(safety=safety, prior=prior):
-            return replace(head, safety=safety, prior_safety=prior)
-        case e.PermissionsSet(permissions=permissions):
-            return replace(head, permissions=permissions)
-        case e.ThinkingSet(thinking=thinking):
-            return replace(head, thinking=thinking)
-        case e.StarredSet(starred=starred):
-            return replace(head, starred=starred)
-        case e.TokensSet():
-            return replace(head, input_tokens=fact.input, output_tokens=fact.output, cost=fact.cost)
-        case e.ModelChosen(agent=agent, ref=ref):
-            return _chosen(head, agent, ref)
+        case (
+            e.TitleSet()
+            | e.PolicySet()
+            | e.PermissionsSet()
+            | e.ThinkingSet()
+            | e.StarredSet()
+            | e.TokensSet()
+            | e.ModelChosen()
+        ):
+            return _set(head, fact)
         case e.MessageWritten(message=message):
             return _grown(head, message)
         case e.MessageEdited():
@@ -309,6 +305,29 @@ def _step(head: Head, event: e.Event) -> Head:
         ):
             grown = _grown(head, fact.message, fact.call) if isinstance(fact, e.MessageAdded) else head
             return grown if grown.turn is None else replace(grown, turn=_turn(grown.turn, event, fact))
+        case unknown:
+            assert_never(unknown)
+
+
+_Setting = e.TitleSet | e.PolicySet | e.PermissionsSet | e.ThinkingSet | e.StarredSet | e.TokensSet | e.ModelChosen
+
+
+def _set(head: Head, fact: _Setting) -> Head:
+    match fact:
+        case e.TitleSet(title=title, by=by):
+            return replace(head, title=title, titled_by=by if title else "")
+        case e.PolicySet(safety=safety, prior=prior):
+            return replace(head, safety=safety, prior_safety=prior)
+        case e.PermissionsSet(permissions=permissions):
+            return replace(head, permissions=permissions)
+        case e.ThinkingSet(thinking=thinking):
+            return replace(head, thinking=thinking)
+        case e.StarredSet(starred=starred):
+            return replace(head, starred=starred)
+        case e.TokensSet():
+            return replace(head, input_tokens=fact.input, output_tokens=fact.output, cost=fact.cost)
+        case e.ModelChosen(agent=agent, ref=ref):
+            return _chosen(head, agent, ref)
         case unknown:
             assert_never(unknown)
 

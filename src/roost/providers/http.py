@@ -101,7 +101,11 @@ class Http:
     async def _attempt(self, request: httpx2.Request) -> httpx2.Response:
         host = request.url.host
         try:
-            return await self._client.send(request, stream=True)
+            try:
+                return await self._client.send(request, stream=True)
+            except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
+                # A line that had served before, closed at the other end just as we took it again.
+                return await self._client.send(request, stream=True)
         except httpx2.ConnectTimeout as error:
             raise failures.cut(f"no connection to {host} within {self.timeouts.connect:g} s") from error
         except httpx2.ConnectError as error:

@@ -33,6 +33,7 @@ from roost.stores.writer import Fatal, Job, Writer
 LOG_BOUND = 1 << 20  # bytes of one log that are handed over and not committed: at the bound, `post` waits
 BOUND = 64 << 20  # the same for all logs together
 _PATIENCE = 5000  # milliseconds that SQLite itself waits for a lock
+_WAL_KEPT = 64 << 20  # bytes that a write-ahead log may keep once it has grown
 _OVERHEAD = 64  # bytes a fact costs beside its own
 _FSYNCS = 5
 
@@ -242,6 +243,7 @@ def connect(path: Path) -> Connection:
     db.set_busy_timeout(_PATIENCE)
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA temp_store = MEMORY")
+    db.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
     return db
 
 

@@ -13,7 +13,7 @@ from fakes.calls import Session, Using
 from roost import process
 from roost.core.events import Answer
 from roost.core.messages import Result
-from roost.tools.toolsets import TYPES
+from roost.tools.builtin import TYPES
 
 pytestmark = pytest.mark.anyio
 

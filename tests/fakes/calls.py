@@ -13,7 +13,7 @@ from roost.core.events import Answer
 from roost.core.ids import CallId, SessionId
 from roost.core.messages import Result
 from roost.ports import Ask, Place, Tool, Toolset
-from roost.tools.toolsets import Builtin
+from roost.tools.builtin import Builtin
 
 _numbers = count(1)
 

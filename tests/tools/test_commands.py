@@ -11,7 +11,7 @@ from fakes.calls import Session, Using, names
 from roost import process
 from roost.core.errors import ToolsetFailed
 from roost.core.messages import Result
-from roost.tools.toolsets import Builtin
+from roost.tools.builtin import Builtin
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from roost.core.events import Answer
 from roost.core.messages import Result
 from roost.ports import Ask
 from roost.tools import think
-from roost.tools.toolsets import Builtin
+from roost.tools.builtin import Builtin
 
 pytestmark = pytest.mark.anyio
 

@@ -81,10 +81,16 @@ class Native:
 
 
 class Kit(Struct, frozen=True):
-    """A toolset whose tools never change."""
+    """A toolset whose tools never change.  `working` says whether work goes on between calls."""
 
     members: tuple[Tool, ...]
     instructions: str = ""
+    working: Callable[[], bool] = bool
+
+    @property
+    def busy(self) -> bool:
+        """Whether it must stay open."""
+        return self.working()
 
     async def tools(self) -> Sequence[Tool]:
         """All of them."""

@@ -107,16 +107,17 @@ def note(*words: object) -> None:
 class Counting:
     """A tool that counts its runs.  Its first try may take `seconds`."""
 
-    def __init__(self, name: str, effect: Effect, seam: Seam) -> None:
+    def __init__(self, name: str, effect: Effect, seam: Seam, session: str) -> None:
         parameters = {"type": "object", "properties": {"seconds": {"type": "number"}}}
         annotations = Annotations(read_only=effect == "safe")
         self.definition = Definition(name, "count", f"Counts ({effect}).", parameters, annotations, effect=effect)
         self._seam = seam
+        self._session = session
 
     async def run(self, arguments: dict[str, Any], use: Use) -> Result:
         name = self.definition.name
         note("start", name, use.call, use.attempt)
-        self._seam.pass_by(f"in {name}")
+        self._seam.pass_by(f"in {name}", self._session)
         if use.attempt == 1:
             await anyio.sleep(float(arguments.get("seconds", 0)))
         note("end", name, use.call, use.attempt)
@@ -129,9 +130,9 @@ class CountingSet:
     instructions = ""
     busy = False
 
-    def __init__(self, seam: Seam) -> None:
+    def __init__(self, seam: Seam, session: str) -> None:
         kinds: dict[str, Effect] = {"safe": "safe", "once": "once", "doubt": "ask", "gated": "once"}
-        self._tools = [Counting(name, effect, seam) for name, effect in kinds.items()]
+        self._tools = [Counting(name, effect, seam, session) for name, effect in kinds.items()]
 
     async def tools(self) -> Sequence[Counting]:
         return self._tools
@@ -145,11 +146,11 @@ class CountingToolsets:
         self._seam = seam
 
     def open(self, spec: ToolsetSpec, place: Place) -> AbstractAsyncContextManager[Toolset]:
-        return self._counting() if spec.type == "think" else self._toolsets.open(spec, place)
+        return self._counting(place) if spec.type == "think" else self._toolsets.open(spec, place)
 
     @asynccontextmanager
-    async def _counting(self) -> AsyncIterator[Toolset]:
-        yield CountingSet(self._seam)
+    async def _counting(self, place: Place) -> AsyncIterator[Toolset]:
+        yield CountingSet(self._seam, place.session)
 
     async def end(self, call: CallId) -> None:
         await self._toolsets.end(call)

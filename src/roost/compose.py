@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Wrap = Callable[[Makers], Makers]
 
+OURS = ("ROOST_AUTH_TOKEN", "ROOST_SERVE_TOKEN", "ZAG_SERVE_TOKEN")
 SWITCH = 0.0005  # seconds: at the default of 5 ms the writer's thread waits long for its turn beside a busy loop
 
 
@@ -91,7 +92,7 @@ async def open_server(
             open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
         )
         models = await stack.enter_async_context(_models(settings, env))
-        makers = wrap(Makers(store, agents, models, Builtin(env), LocalSurroundings(Path.home()), clock))
+        makers = wrap(Makers(store, agents, models, Builtin(_outward(env)), LocalSurroundings(Path.home()), clock))
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root)
@@ -99,7 +100,14 @@ async def open_server(
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
         closing = anyio.Event()
-        app = make_app(service, settings=settings, closing=closing, version=__version__)
+        app = make_app(
+            service,
+            closing=closing,
+            version=__version__,
+            token=settings.auth_token.reveal(),
+            max_body=settings.max_request_size,
+            bound=_host(settings.listen),
+        )
         notes = [f"one fsync of {settings.session_db} takes {store.fsync * 1000:.2f} ms"]
         yield Running(app, service, recovery, closing, notes)
 
@@ -116,6 +124,16 @@ async def _models(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[M
         tape = Recorder(settings.record)
     async with open_models(env, tape, gateway=settings.models_gateway, need_keys=settings.fake is None) as models:
         yield models
+
+
+def _outward(env: Mapping[str, str]) -> dict[str, str]:
+    """What programs that agents start may know of the environment: not how to command this server."""
+    return {name: value for name, value in env.items() if name not in OURS}
+
+
+def _host(listen: str) -> str:
+    """The name that a TCP address is bound to; "" for a socket that no browser reaches."""
+    return "" if "://" in listen else listen.rpartition(":")[0].strip("[]")
 
 
 def _die(error: BaseException) -> None:

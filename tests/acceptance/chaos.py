@@ -1,21 +1,22 @@
 """Kills, restarts, and what must be true afterwards."""
 
-import contextlib
 import json
 import random
+import sqlite3
 import time
 from collections import Counter
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from acceptance import stored
 from acceptance.house import Died, House, Server, follower, free_port, until
-from acceptance.sse import Follower, Frame
+from acceptance.sse import BROKEN, Follower, Frame
 from roost.core import events as e
 
 PROGRAM = ("-m", "acceptance.seams")
-KINDS = ("delta", "commit", "tool", "approval", "recovery")
+KINDS = ("delta", "commit", "tool", "approval", "recovery", "anywhere")
 TOOLS = """\
     toolsets:
       - type: think
@@ -52,9 +53,7 @@ class Chaos:
 
     def start(self) -> Server:
         env = {"ROOST_TEST_SEAM": str(self.seam), "ROOST_TEST_RUNS": str(self.runs)}
-        server = self.house.start(program=PROGRAM, listen=self.listen, env=env)
-        server.address = self.listen
-        return server.until_listening()
+        return self.house.serve(program=PROGRAM, listen=self.listen, env=env)
 
     def arm(self, point: str, nth: int = 1) -> None:
         """The server kills itself at this point of the followed session."""
@@ -151,7 +150,7 @@ class Chaos:
         self.follower.until("tool_call_confirmation", after=after)
         if self.random.random() < 0.3:  # and the answer is the last thing that is written
             self.arm("after WaitAnswered")
-            with contextlib.suppress(OSError):
+            with suppress(*BROKEN):
                 self.server.resume(self.session, "approve")
             self.restart("approval")
         else:
@@ -178,6 +177,48 @@ class Chaos:
             self.server = self.start()
         else:
             self.restart("recovery")
+        return after
+
+    def _anywhere(self) -> int:
+        """At any write of a turn that does a little of everything."""
+        tool = self.random.choice(["safe", "once"])
+        text = f"[[think so]] [[say first]] [[tools {tool} {{}} | safe {{}}]] [[drip 0.005]] [[say {self.words(9)}]]"
+        self.arm(f"{self.random.choice(['before', 'after'])} any", self.random.randrange(1, 22))
+        after = int(self.server.snapshot(self.session)["last_event_seq"])
+        with suppress(*BROKEN):
+            self.server.start(self.session, text, detach=True).close()
+        until(lambda: not self.server.alive or "stream_stopped" in self.follower.types(after), timeout=40)
+        if self.seam.exists():  # it was over before
+            self.seam.unlink()
+        else:
+            self.restart("anywhere")
+        if self.opened() == self.turns[self.session]:  # the kill came before the turn's first commit
+            self.open(self.session, text)
+        else:
+            self.turns[self.session] += 1
+        return after
+
+    def opened(self) -> int:
+        log = stored.facts(self.house.db, self.session)
+        return sum(isinstance(event.fact, e.TurnOpened) for event in log)
+
+    def _stop(self) -> int:
+        """SIGTERM in the middle of a turn."""
+        text, sign = self.random.choice(
+            [
+                (f"[[drip 0.01]] [[say {self.words(40)}]]", "agent_choice"),
+                ('[[tool safe {"seconds": 9}]]', "tool_call"),
+                ('[[tool once {"seconds": 0.3}]]', "tool_call"),
+                ("[[tool gated {}]]", "tool_call_confirmation"),
+            ]
+        )
+        after = self.open(self.session, text)
+        self.follower.until(sign, after=after)
+        assert self.server.term() == 0, self.server.stderr()
+        self.kills["stop"] += 1
+        self.server = self.start()
+        if "gated" in text:
+            assert self.server.resume(self.session, "approve").status == 200
         return after
 
     # -- what must be true
@@ -256,13 +297,7 @@ def check_prose(log: list[e.Event]) -> None:
 
 def check_projections(db: Path) -> None:
     """The rows say what the log says."""
-    import sqlite3
-    from contextlib import closing
-
     with closing(sqlite3.connect(db)) as base:
         assert base.execute("SELECT count(*) FROM sessions WHERE in_turn = 1").fetchone() == (0,)
         assert base.execute("SELECT count(*) FROM waits WHERE open = 1").fetchone() == (0,)
         assert base.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-__all__ = ["KINDS", "Chaos", "until"]

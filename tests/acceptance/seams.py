@@ -1,7 +1,7 @@
 """The real server, that can kill itself at a point of a turn, with tools that count their runs.
 
 `ROOST_TEST_SEAM` names a file that says where: a JSON object with `point` (`before F`, `after F` or
-`in TOOL`; F is a fact's name), `log` (a session, or "" for any) and `nth` (1 is the next time).  The
+`in TOOL`; F is a fact's name, or `any`), `log` (a session, or "" for any) and `nth` (1 is the next time).  The
 file is removed before the kill.  `ROOST_TEST_RUNS` names a file to which each tool adds a line when
 it starts and when it ends.  Toolsets of type `think` become the counting ones.
 """
@@ -53,6 +53,7 @@ class Seam:
     def facts(self, when: str, log: LogId, facts: Sequence[e.Fact]) -> None:
         for fact in facts:
             self.pass_by(f"{when} {e.kind(fact)}", log)
+            self.pass_by(f"{when} any", log)
 
 
 class SeamedStore:

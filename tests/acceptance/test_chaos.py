@@ -22,3 +22,12 @@ def test_a_client_follows_a_session_through_kills_and_misses_nothing(house: Hous
     neighbour = house.serve()
     for session in (chaos.session, chaos.other):
         purity.check(house, session, chaos.server, neighbour, every=KILLS <= 20)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(60 + 10 * KILLS)
+def test_the_same_for_polite_stops(house: House) -> None:
+    chaos = Chaos(house, seed=int(os.environ.get("ROOST_SEED", "7")))
+    for _ in range(max(4, KILLS // 5)):
+        chaos.round("stop")
+    chaos.check()

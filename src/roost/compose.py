@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import anyio
 
 from roost import __version__
 from roost.clock import SystemClock
-from roost.config.settings import Settings
+from roost.config.settings import Settings, env_files
 from roost.config.sources import open_agents
 from roost.core.ids import ServerId, fresh
 from roost.doors.app import make_app
@@ -22,18 +23,22 @@ from roost.engine.hub import Hub
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
-from roost.providers.models import open_models
+from roost.providers.cassette import Player, Recorder
+from roost.providers.models import Models, open_models
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
 from roost.stores.sqlite import open_sqlite
+from roost.tools.builtin import Builtin
 from roost.tools.surroundings import LocalSurroundings
-from roost.tools.toolsets import Builtin
 
 log = logging.getLogger(__name__)
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Wrap = Callable[[Makers], Makers]
+
+OURS = ("ROOST_AUTH_TOKEN", "ROOST_SERVE_TOKEN", "ZAG_SERVE_TOKEN")
+SWITCH = 0.0005  # seconds: at the default of 5 ms the writer's thread waits long for its turn beside a busy loop
 
 
 @dataclass(slots=True)
@@ -75,27 +80,60 @@ async def open_server(
         StoreRefused: the database can't be used.
         RoostError: an agent source, a cassette or a setting can't be.
     """
-    env = dict(os.environ if env is None else env)
+    env = {**(os.environ if env is None else env), **env_files(settings.env_from_file)}
+    sys.setswitchinterval(SWITCH)
     clock = SystemClock()
     hub = Hub(clock.monotonic)
     async with AsyncExitStack() as stack:
-        agents = open_agents(settings.agents, data_dir=settings.data_dir, env=env, pull_interval=settings.pull_interval)
-        store = await stack.enter_async_context(
-            open_sqlite(Path(settings.session_db), server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
+        agents = open_agents(
+            settings.agents, data_dir=str(settings.data_dir), env=env, pull_interval=settings.pull_interval
         )
-        models = await stack.enter_async_context(open_models(settings, env))
-        makers = wrap(Makers(store, agents, models, Builtin(env), LocalSurroundings(Path.home()), clock))
+        store = await stack.enter_async_context(
+            open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
+        )
+        models = await stack.enter_async_context(_models(settings, env))
+        makers = wrap(Makers(store, agents, models, Builtin(_outward(env)), LocalSurroundings(Path.home()), clock))
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
-        root = settings.session_workingdir_root
-        policy = Policy(Path.cwd(), Path(root) if root else None)
+        policy = Policy(Path.cwd(), settings.session_workingdir_root)
         service = make_service(Desk(makers, hub, supervisor, policy, bulkhead), grace=settings.disconnect_grace)
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
         closing = anyio.Event()
-        app = make_app(service, settings=settings, closing=closing, version=__version__)
+        app = make_app(
+            service,
+            closing=closing,
+            version=__version__,
+            token=settings.auth_token.reveal(),
+            max_body=settings.max_request_size,
+            bound=_host(settings.listen),
+        )
         notes = [f"one fsync of {settings.session_db} takes {store.fsync * 1000:.2f} ms"]
         yield Running(app, service, recovery, closing, notes)
+
+
+@asynccontextmanager
+async def _models(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[Models]:
+    """The makers of providers, with a cassette in between where one is wanted."""
+    if settings.default_model:
+        env = {**env, "ROOST_DEFAULT_MODEL": settings.default_model}
+    tape: Player | Recorder | None = None
+    if settings.fake:
+        tape = Player(settings.fake)
+    elif settings.record:
+        tape = Recorder(settings.record)
+    async with open_models(env, tape, gateway=settings.models_gateway, need_keys=settings.fake is None) as models:
+        yield models
+
+
+def _outward(env: Mapping[str, str]) -> dict[str, str]:
+    """What programs that agents start may know of the environment: not how to command this server."""
+    return {name: value for name, value in env.items() if name not in OURS}
+
+
+def _host(listen: str) -> str:
+    """The name that a TCP address is bound to; "" for a socket that no browser reaches."""
+    return "" if "://" in listen else listen.rpartition(":")[0].strip("[]")
 
 
 def _die(error: BaseException) -> None:

@@ -166,6 +166,7 @@ async def _recollect(store: EventStore, log_id: LogId, events: Sequence[Event]) 
     for event in events:
         fact = event.fact
         if isinstance(fact, ToolReturned) and fact.result.meta is not None and fact.definition:
+            newest.pop(fact.definition, None)  # so that the order is that of the newest results
             newest[fact.definition] = fact.result.meta
     recalled: dict[str, Mapping[str, Any]] = {}
     for known, meta in newest.items():

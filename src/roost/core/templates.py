@@ -1,0 +1,62 @@
+"""Placeholders in texts: `${env.NAME}` and its kin, and the shell's `$NAME`."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from roost.core.errors import BadValue
+from roost.core.expressions import Failed, Scope, as_text, evaluate, parse
+
+_SHELL = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+
+
+def expand(text: str, env: Mapping[str, str], headers: Mapping[str, str] | None = None) -> str:
+    """The text with its `${…}` replaced; those that can't be evaluated stay as they are.
+
+    `headers` are those of the request, under lower-case names.
+    """
+    values: dict[str, Any] = {"env": env}
+    if headers is not None:
+        values["headers"] = _Folded(headers)
+    scope = Scope(values)
+    parts, position = [], 0
+    while (start := text.find("${", position)) >= 0:
+        parts.append(text[position:start])
+        try:
+            expression, end = parse(text, start + 2)
+            parts.append(as_text(evaluate(expression, scope)))
+        except Failed:
+            end = start + 2
+            parts.append("${")
+        position = end
+    parts.append(text[position:])
+    return "".join(parts)
+
+
+class _Folded(Mapping[str, str]):
+    """Headers, found in any case, and with `_` for `-`."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = {name.lower(): value for name, value in headers.items()}
+
+    def __getitem__(self, name: str) -> str:
+        low = name.lower()
+        return self._headers[low] if low in self._headers else self._headers[low.replace("_", "-")]
+
+    def __iter__(self) -> Any:
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+
+def shell_like(text: str, env: Mapping[str, str]) -> str:
+    """The text with `$NAME` and `${NAME}` replaced.
+
+    Raises:
+        BadValue: a variable is not set; the message names all that are not.
+    """
+    names = [match[1] or match[2] for match in _SHELL.finditer(text)]
+    if unset := sorted({name for name in names if name not in env}):
+        raise BadValue(f"environment variable {', '.join(unset)} is not set")
+    return _SHELL.sub(lambda match: env[match[1] or match[2]], text)

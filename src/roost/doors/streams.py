@@ -14,6 +14,7 @@ from roost.core.errors import RoostError
 from roost.core.events import Event
 from roost.core.ids import LogId
 from roost.doors.routes import Answer, Receive, Scope, Send
+from roost.wire.sse import PING, cursor, frame
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,6 @@ QUIET = 15.0  # seconds of silence before a ping
 STUCK = 60.0  # seconds that a client may take to read what was sent
 FAREWELL = 1.0  # seconds for the last bytes of a stream that is ended
 
-PING = b": ping\n\n"
 HEADERS = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache"),
@@ -42,16 +42,6 @@ class Batches(Protocol):
     async def aclose(self) -> None:
         """No more of them are wanted."""
         ...
-
-
-def frame(data: bytes, seq: int | None = None) -> bytes:
-    """One event.  `data` is one line."""
-    return b"data: %b\n\n" % data if seq is None else b"id: %d\ndata: %b\n\n" % (seq, data)
-
-
-def cursor(seq: int) -> bytes:
-    """A frame that moves the cursor and is no event."""
-    return b"id: %d\n\n" % seq
 
 
 class Renderer(Protocol):

@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cache
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import msgspec
 from msgspec import inspect
@@ -66,7 +66,7 @@ def shape(value: Any, kind: type[T]) -> T:
         BadBody: it is of another shape.
     """
     try:
-        return msgspec.convert(_folded(value, _described(kind)), kind)
+        return msgspec.convert(_folded(value, _described(cast(Hashable, kind))), kind)
     except msgspec.ValidationError as error:
         raise BadBody(str(error)) from None
 
@@ -135,7 +135,7 @@ def _check_strings(value: Any) -> None:
 
 
 @cache
-def _described(kind: Any) -> inspect.Type:
+def _described(kind: Hashable) -> inspect.Type:
     return inspect.type_info(kind)
 
 

@@ -24,8 +24,8 @@ from roost.doors.docker_agent.payloads import (
     Usage,
 )
 from roost.doors.docker_agent.shapes import DefinitionShape, Wire
-from roost.doors.streams import frame
 from roost.wire.json import encode, encode_ordered, free, moment, number
+from roost.wire.sse import frame
 
 LINE = 60_000  # characters of a frame past which what can be left out is
 

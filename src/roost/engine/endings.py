@@ -22,11 +22,11 @@ def ending(
     turn = head.turn
     if turn is None:
         return ()
-    facts: list[e.Fact] = [e.WaitVoided(wait.id, "the turn ended", sub=wait.sub) for wait in head.waits]
+    facts: list[e.Fact] = [e.WaitVoided(wait.id, e.TURN_ENDED, sub=wait.sub) for wait in head.waits]
     if turn.answer and partial is not None:
         facts.append(e.MessageAdded(partial, answer=turn.answer, agent=turn.agent, partial=True))
     elif turn.answer and error is None:
-        facts.append(e.AnswerDropped(turn.answer, turn.asked, "the turn ended", turn.agent))
+        facts.append(e.AnswerDropped(turn.answer, turn.asked, e.TURN_ENDED, turn.agent))
     text = CANCELED if outcome == "canceled" else INTERRUPTED
     asked = _asked(history)
     for call in turn.calls:

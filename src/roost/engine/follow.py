@@ -1,6 +1,6 @@
 """A cursor on a log: everything past n, then everything new."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from roost.core.events import Event, SessionExited
 from roost.core.ids import LogId
@@ -12,7 +12,7 @@ PAGE = 500
 
 async def follow(
     store: EventStore, hub: Hub, log: LogId, *, after: int = 0, client: str = ""
-) -> AsyncIterator[Sequence[Event]]:
+) -> AsyncGenerator[Sequence[Event], None]:
     """Every event past `after`, then every new one, in batches: in order, none twice, none lost.
 
     It ends with the SessionExited that ends the log.  `client` names the follower, so that a turn

@@ -1,6 +1,8 @@
 """Turns: run, follow, steer, follow up, cancel."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from functools import partial
 
 import anyio
 from msgspec import Struct
@@ -38,6 +40,42 @@ class Run(Struct, frozen=True):
     after: int
 
 
+class Observed:
+    """The events of a turn to its end.  Whoever stops before that calls `aclose`, which says that he left.
+
+    Raises (while it is read):
+        StoreFull: the turn's end can't be written.
+    """
+
+    def __init__(
+        self, batches: AsyncGenerator[Sequence[e.Event], None], turn: TurnId, on_leave: Callable[[], None]
+    ) -> None:
+        self._batches = batches
+        self._turn = turn
+        self._on_leave = on_leave
+        self._over = False
+
+    def __aiter__(self) -> AsyncIterator[Sequence[e.Event]]:
+        """Itself."""
+        return self
+
+    async def __anext__(self) -> Sequence[e.Event]:
+        """The next batch; the last one ends with the turn's last fact."""
+        if self._over:
+            raise StopAsyncIteration
+        batch = await anext(self._batches)
+        cut = next((n for n, event in enumerate(batch, 1) if _ends(event.fact, self._turn)), None)
+        self._over = cut is not None
+        return batch if cut is None else batch[:cut]
+
+    async def aclose(self) -> None:
+        """No more of them are wanted."""
+        over, self._over = self._over, True
+        await self._batches.aclose()
+        if not over:
+            self._on_leave()
+
+
 class Choice(Struct, frozen=True):
     """The models of a session: what its agent uses, and what it could use."""
 
@@ -56,6 +94,11 @@ class Turns:
         self._store = desk.store
         self._grace = grace
         self._dropped: dict[LogId, TurnId] = {}  # turns whose client has left, until its grace is over
+        self._stopped = False
+
+    def stop(self) -> None:
+        """The server is on its way out: from now on a client's leaving cancels nothing."""
+        self._stopped = True
 
     # -- running --------------------------------------------------------------------------------
 
@@ -139,26 +182,15 @@ class Turns:
             return messages[len(users) :]
         return messages
 
-    async def observe(self, run: Run, principal: Principal) -> AsyncIterator[Sequence[e.Event]]:
-        """The events of a turn to its end.  Leaving early starts its grace (`aclosing` it).
-
-        Raises:
-            StoreFull: the turn's end can't be written.
-        """
-        ended = False
-        try:
-            async for batch in follow(self._store, self._desk.hub, run.log, after=run.after, client=principal.client):
-                cut = next((n for n, event in enumerate(batch, 1) if _ends(event.fact, run.turn)), None)
-                ended = cut is not None
-                yield batch if cut is None else batch[:cut]
-                if ended:
-                    return
-        finally:
-            if not ended:
-                self._leave(run, principal)
+    def observe(self, run: Run, principal: Principal) -> Observed:
+        """The events of a turn to its end.  Closing it early starts the turn's grace."""
+        batches = follow(self._store, self._desk.hub, run.log, after=run.after, client=principal.client)
+        return Observed(batches, run.turn, partial(self._leave, run, principal))
 
     def _leave(self, run: Run, principal: Principal) -> None:
         """The client of a run is gone: its turn has a little time for somebody else to turn up."""
+        if self._stopped:
+            return
         self._dropped[run.log] = run.turn
         self._desk.bulkhead.start(self._outlive, run, principal, name=f"grace of {run.log}")
 
@@ -168,7 +200,7 @@ class Turns:
             if await self._undisturbed(run):
                 return
             await self._desk.makers.clock.sleep(self._grace)
-            if await self._undisturbed(run):
+            if self._stopped or await self._undisturbed(run):
                 return
             followers = self._desk.hub.followers(run.log)
             if any(f.client != principal.client or f.since > dropped_at for f in followers):
@@ -330,10 +362,14 @@ class Turns:
         models = self._desk.makers.models
         return Choice(agent.name, agent.model, override, head.custom_models, models.listing(team))
 
-    async def follow(self, principal: Principal, session: str, *, after: int = 0) -> AsyncIterator[Sequence[e.Event]]:
+    async def follow(
+        self, principal: Principal, session: str, *, after: int = 0
+    ) -> AsyncGenerator[Sequence[e.Event], None]:
         """Every event of a session past `after`, then every new one, until it exits."""
-        async for batch in follow(self._store, self._desk.hub, LogId(session), after=after, client=principal.client):
-            yield batch
+        batches = follow(self._store, self._desk.hub, LogId(session), after=after, client=principal.client)
+        async with aclosing(batches):
+            async for batch in batches:
+                yield batch
 
 
 def _ends(fact: e.Fact, turn: TurnId) -> bool:

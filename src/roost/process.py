@@ -1,0 +1,379 @@
+"""Start a program, feed it, stop it and all its children."""
+
+import os
+import signal
+import subprocess
+import tempfile
+from asyncio.subprocess import Process, create_subprocess_exec
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import IO, NamedTuple
+
+import anyio
+from anyio import to_thread
+
+MARK = "ROOST_CALL"
+"""The environment variable by which a program's descendants are known, wherever they went."""
+
+GRACE = 1.0  # seconds between the polite signal and the other
+LINGER = 0.5  # seconds of reading on when the program has ended and a child of it holds the pipe
+SHOWN = 64 * 1024  # bytes of output that are shown while the program runs
+PAUSE = 0.05  # seconds in which output gathers before it is shown
+CHUNK = 64 * 1024
+
+Show = Callable[[str], Awaitable[None]]
+
+
+def mark(session: str, call: str) -> str:
+    """What the programs of one call are marked with: ids of calls are unique within a session alone."""
+    return f"{session}/{call}"
+
+
+class Output:
+    """What a program wrote: its beginning and its end, within a bound of bytes."""
+
+    def __init__(self, limit: int = 256 * 1024) -> None:
+        self._half = max(limit // 2, 1)
+        self._head = bytearray()
+        self._tail = bytearray()
+        self.total = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take more of it."""
+        self.total += len(chunk)
+        room = self._half - len(self._head)
+        if room > 0:
+            self._head += chunk[:room]
+            chunk = chunk[room:]
+        self._tail += chunk[-self._half :]
+        if len(self._tail) > 2 * self._half:
+            del self._tail[: -self._half]
+
+    def text(self, limit: int | None = None) -> str:
+        """It as text of at most `limit` characters; a line in the middle says how much is left out."""
+        tail = bytes(self._tail[-self._half :])
+        dropped = self.total - len(self._head) - len(tail)
+        if not dropped:
+            whole = (bytes(self._head) + tail).decode(errors="replace")
+            if limit is None or len(whole) <= limit:
+                return whole
+            first, last = whole, whole
+        else:
+            first, last = self._head[: _boundary(self._head)].decode(errors="replace"), _whole_start(tail)
+        if limit is not None:
+            half = limit // 2
+            first, last = first[:half], last[-half:]
+        left_out = max(self.total - len(first.encode()) - len(last.encode()), 1)
+        return f"{first}\n[... {left_out} bytes left out ...]\n{last}"
+
+
+def _whole_start(data: bytes) -> str:
+    """Text whose first character may be cut off."""
+    start = next((i for i, byte in enumerate(data[:4]) if byte & 0xC0 != 0x80), len(data) if len(data) < 4 else 0)
+    return data[start:].decode(errors="replace")
+
+
+class Ended(NamedTuple):
+    """How a program ended: `code` is its exit status, negative for a signal, None where it was stopped by us."""
+
+    code: int | None
+    timed_out: bool = False
+
+
+async def run(
+    argv: Sequence[str],
+    *,
+    cwd: str,
+    env: Mapping[str, str],
+    mark: str,
+    output: Output,
+    timeout: float | None = None,
+    show: Show | None = None,
+    feed: bytes = b"",
+) -> Ended:
+    """Run a program to its end, in a session of its own, with stdout and stderr in `output`.
+
+    It reads `feed` and then the end of its input.  After `timeout` seconds it and all its descendants
+    are stopped.  When it is cancelled they are stopped before it returns.  A descendant that outlives
+    an ordinary end is left alone: `sweep` finds it by the mark.
+
+    Raises:
+        OSError: it can't be started.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    try:
+        try:
+            with anyio.CancelScope(shield=True):
+                process = await _start(argv, cwd, {**env, MARK: mark}, writing, feed)
+        finally:
+            os.close(writing)
+        with anyio.move_on_after(timeout) as patience:
+            try:
+                return Ended(await _attend(process, reading, output, show))
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await _stop(process, mark)
+                    _drain(reading, output)
+                raise
+        assert patience.cancelled_caught
+        return Ended(None, timed_out=True)
+    finally:
+        os.close(reading)
+
+
+async def _start(argv: Sequence[str], cwd: str, env: Mapping[str, str], out: int, feed: bytes) -> Process:
+    with _fed(feed) as source:
+        return await create_subprocess_exec(
+            *argv, cwd=cwd, env=env, stdin=source, stdout=out, stderr=out, start_new_session=True
+        )
+
+
+@contextmanager
+def _fed(feed: bytes) -> Iterator[int | IO[bytes]]:
+    if not feed:
+        yield subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(feed)
+        file.seek(0)
+        yield file
+
+
+async def _attend(process: Process, reading: int, output: Output, show: Show | None) -> int:
+    """Read what it writes, until it has ended and nobody writes any more (or too long after it has ended)."""
+    window = _Window(show)
+    dry = anyio.Event()
+
+    async def pump() -> None:
+        while chunk := await _read(reading):
+            output.add(chunk)
+            window.add(chunk)
+        dry.set()
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pump, name="output of a program")
+            if show is not None:
+                tasks.start_soon(window.keep_showing, name="showing output of a program")
+            code = await process.wait()
+            with anyio.move_on_after(LINGER):
+                await dry.wait()
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+    await window.flush()
+    return code
+
+
+async def _read(reading: int) -> bytes:
+    while True:
+        await anyio.wait_readable(reading)
+        with suppress(BlockingIOError):
+            return os.read(reading, CHUNK)
+
+
+def _drain(reading: int, output: Output) -> None:
+    """Take what is still in the pipe, and no more than a pipe holds."""
+    with suppress(BlockingIOError):
+        for _ in range(16):
+            if not (chunk := os.read(reading, CHUNK)):
+                return
+            output.add(chunk)
+
+
+class _Window:
+    """What is shown of a program's output while it runs: the first `SHOWN` bytes, a little at a time."""
+
+    def __init__(self, show: Show | None) -> None:
+        self._show = show
+        self._room = SHOWN
+        self._waiting = bytearray()
+        self._news = anyio.Event()
+
+    def add(self, chunk: bytes) -> None:
+        if self._show is None or self._room <= 0:
+            return
+        self._waiting += chunk[: self._room]
+        self._room -= len(chunk)
+        if self._room <= 0:
+            self._waiting += b"\n[more output follows; the result holds its end]\n"
+        self._news.set()
+
+    async def keep_showing(self) -> None:
+        while True:
+            await self._news.wait()
+            await anyio.sleep(PAUSE)
+            self._news = anyio.Event()
+            await self._send(final=False)
+
+    async def flush(self) -> None:
+        await self._send(final=True)
+
+    async def _send(self, *, final: bool) -> None:
+        cut = len(self._waiting) if final else _boundary(self._waiting)
+        if self._show is None or not cut:
+            return
+        text = bytes(self._waiting[:cut]).decode(errors="replace")
+        del self._waiting[:cut]  # before the await: whoever comes next starts behind it
+        await self._show(text)
+
+
+def _boundary(data: bytearray) -> int:
+    """How many bytes can be decoded without cutting the last character."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte < 0x80:
+            return len(data)
+        if byte >= 0xC0:
+            width = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return len(data) - back if width > back else len(data)
+    return len(data)
+
+
+# -- stopping -----------------------------------------------------------------------------------
+
+
+async def _stop(process: Process, mark: str) -> None:
+    """End it and all that descends from it: politely, then not."""
+    await to_thread.run_sync(_signal, process.pid, mark, signal.SIGTERM)
+    with anyio.move_on_after(GRACE):
+        await process.wait()
+    await to_thread.run_sync(_end, process.pid, {mark})
+    await process.wait()
+
+
+def sweep(*marks: str) -> int:
+    """Kill what is left of the calls with these marks, descendants included, and say how many it were.
+
+    It blocks for some milliseconds: call it from a thread.  On a system without `/proc` it finds nothing.
+    """
+    return _end(0, set(marks)) if marks else 0
+
+
+def _signal(leader: int, mark: str, number: int) -> None:
+    with _family(leader, {mark}, set()) as family:
+        for pidfd in family.values():
+            _send_signal(pidfd, number)
+    if not Path("/proc/self/stat").exists():
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, number)
+
+
+def _end(leader: int, marks: set[str], *, patience: float = 5.0) -> int:
+    """Kill a family, and whoever was born meanwhile, until nobody is left."""
+    if not Path("/proc/self/stat").exists():
+        if leader:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(leader, signal.SIGKILL)
+        return 0
+    seen: set[tuple[int, int]] = set()
+    deadline = monotonic() + patience
+    while True:
+        with _family(leader, marks, seen) as family:
+            alive = [known for known, pidfd in family.items() if _send_signal(pidfd, signal.SIGKILL)]
+        seen.update(alive)
+        if not alive or monotonic() > deadline:
+            return len(seen)
+        sleep(0.002)
+
+
+def _send_signal(pidfd: int, number: int) -> bool:
+    """Whether it was there to be signalled.  What belongs to another user can't be."""
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+class _Stat(NamedTuple):
+    pid: int
+    start: int
+    parent: int
+    group: int
+    session: int
+    gone: bool
+
+
+@contextmanager
+def _family(leader: int, marks: set[str], seen: set[tuple[int, int]]) -> Iterator[dict[tuple[int, int], int]]:
+    """Descriptors of all living members, by pid and start time.
+
+    A member is the leader, whoever is in its group or session, whoever bears one of the marks, and all
+    that descends from one of these or from those `seen` before.  What has left the session *and* cleared
+    its environment *and* lost its parents is not found.
+    """
+    stats = {stat.pid: stat for stat in _processes()}
+    own = {os.getpid(), 1}
+    members = {
+        pid
+        for pid, stat in stats.items()
+        if (leader and leader in (pid, stat.group, stat.session)) or (pid, stat.start) in seen or _marked(pid, marks)
+    } - own
+    members |= _descendants(members, stats) - own
+    pidfds: dict[tuple[int, int], int] = {}
+    try:
+        for pid in members:
+            if not stats[pid].gone and (pidfd := _pidfd(stats[pid])) is not None:
+                pidfds[pid, stats[pid].start] = pidfd
+        yield pidfds
+    finally:
+        for pidfd in pidfds.values():
+            os.close(pidfd)
+
+
+def _descendants(members: set[int], stats: Mapping[int, _Stat]) -> set[int]:
+    children: dict[int, list[int]] = {}
+    for stat in stats.values():
+        children.setdefault(stat.parent, []).append(stat.pid)
+    found: set[int] = set()
+    todo = list(members)
+    while todo:
+        new = [child for child in children.get(todo.pop(), ()) if child not in found and child not in members]
+        found.update(new)
+        todo.extend(new)
+    return found
+
+
+def _pidfd(stat: _Stat) -> int | None:
+    """A descriptor of this very process, not of a later one with the same number."""
+    try:
+        pidfd = os.pidfd_open(stat.pid)
+    except OSError:
+        return None
+    now = _stat(stat.pid)
+    if now is not None and now.start == stat.start:
+        return pidfd
+    os.close(pidfd)
+    return None
+
+
+def _processes() -> Iterator[_Stat]:
+    for name in os.listdir("/proc"):  # noqa: PTH208  half the time of Path.iterdir, and it runs at each stop
+        if name.isdigit() and (stat := _stat(int(name))) is not None:
+            yield stat
+
+
+def _stat(pid: int) -> _Stat | None:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    fields = text[text.rindex(b")") + 2 :].split()
+    state, parent, group, session = fields[:4]
+    return _Stat(pid, int(fields[19]), int(parent), int(group), int(session), gone=state in (b"Z", b"X"))
+
+
+def _marked(pid: int, marks: set[str]) -> bool:
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+    at = (b"\0" + environ).find(b"\0" + MARK.encode() + b"=")
+    if at < 0:
+        return False
+    value = environ[at + len(MARK) + 1 :].split(b"\0", 1)[0]
+    return value.decode(errors="replace") in marks

@@ -78,6 +78,7 @@ class Team(Struct, frozen=True, omit_defaults=True):
     hash: str  # of its bytes
     agents: tuple[Agent, ...]
     models: dict[str, ModelSpec] = {}
+    providers: dict[str, ModelSpec] = {}  # the file's own, as what an inline `provider/model` starts from
     permissions: Permissions = Permissions()
     safety: str = ""
     warnings: tuple[str, ...] = ()

@@ -1,0 +1,318 @@
+"""What must hold between the parts of an agent file: references lead somewhere, and choices exclude each other."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from roost.config.complaints import did_you_mean, quoted
+from roost.config.shapes import BAD, NEWER, Notes, where
+from roost.config.yaml import Path
+from roost.core.catalog import NOT_BUILT, VENDORS
+
+Data = dict[str, Any]
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHELL_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
+_EXTERNAL = re.compile(r"https?://\S+|([\w.-]+:)?[\w.-]+(:\d+)?(/[\w.-]+)+(:[\w.-]+)?(@sha256:[0-9a-f]+)?")
+_COMMAND_NAME = re.compile(r"[^\s/]+")
+
+
+def check(data: Data, notes: Notes) -> None:
+    """Complain about all that does not fit together in a file whose shape has been checked."""
+    for rule in (_agents, _providers, _models, _tools, _commands, _hooks, _groups):
+        rule(data, notes)
+
+
+def section(data: Data, name: str) -> Data:
+    """A mapping of the file, empty where it has none."""
+    found = data.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def named(data: Data, name: str, notes: Notes) -> Iterator[tuple[str, Data]]:
+    """The entries of a mapping that have the form of one; the others have been complained of."""
+    raw = notes.document.data.get(name)
+    for key, entry in section(data, name).items():
+        if isinstance(raw, dict) and isinstance(raw.get(key), dict | None):
+            yield key, entry
+
+
+def listed(entry: Data, *keys: str) -> Iterator[tuple[int, Any]]:
+    """The items of a list, with their places; those that have been complained of are left out."""
+    found: Any = entry
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return ((i, item) for i, item in enumerate(found if isinstance(found, list) else ()) if item is not BAD)
+
+
+# -- models -------------------------------------------------------------------------------------
+
+
+def _known_providers(data: Data) -> list[str]:
+    return [*section(data, "providers"), *VENDORS, *sorted(NOT_BUILT)]
+
+
+def _provider(name: str, path: Path, data: Data, notes: Notes) -> None:
+    known = _known_providers(data)
+    if name in section(data, "providers") or name.lower() in VENDORS:
+        return
+    if name.lower() in NOT_BUILT:
+        notes.warn(path, f"{where(path)}: provider {name!r} is not supported yet; its models can't be used")
+    else:
+        notes.bad(path, f"{where(path)}: unknown provider {quoted(name)}{did_you_mean(name, known)}")
+
+
+def _reference(ref: str, path: Path, data: Data, notes: Notes) -> None:
+    """A name of `models`, `provider/model`, `auto`, or several of them with commas."""
+    for part in ref.split(","):
+        name = part.strip()
+        if name == "auto" or name in section(data, "models") or name.lower() in ("local",):
+            continue
+        provider, slash, model = name.partition("/")
+        if not slash or not model or not provider:
+            hint = did_you_mean(name, [*section(data, "models"), "auto"])
+            says = f"model {quoted(name)} is neither in `models` nor a 'provider/model'{hint}"
+            notes.bad(path, f"{where(path)}: {says}")
+        else:
+            _provider(provider, path, data, notes)
+
+
+def _url(value: Any, path: Path, notes: Notes) -> None:
+    if isinstance(value, str) and not re.match(r"https?://\S|\S*\$", value):
+        notes.bad(path, f"{where(path)}: {quoted(value)} is not an http(s) address")
+
+
+def _token_key(entry: Data, path: Path, notes: Notes) -> None:
+    key = entry.get("token_key")
+    if key is not None and not _VARIABLE.fullmatch(key):
+        at = (*path, "token_key")
+        notes.bad_key(at, f"{where(at)}: must be the name of an environment variable, not a key itself")
+
+
+def _providers(data: Data, notes: Notes) -> None:
+    for name, entry in named(data, "providers", notes):
+        path: Path = ("providers", name)
+        if not name or name != name.strip() or "/" in name:
+            notes.bad_key(path, f"provider name {quoted(name)} must not be empty, have blanks around it, or hold '/'")
+        kind = entry.get("provider")
+        if kind is not None and kind.lower() not in VENDORS:
+            _provider(kind, (*path, "provider"), {}, notes)
+        if not entry.get("base_url") and (kind is None or (notes.version is not None and notes.version <= 7)):
+            notes.bad(path, f"{where(path)}: base_url is missing")
+        _url(entry.get("base_url"), (*path, "base_url"), notes)
+        _token_key(entry, path, notes)
+        if entry.get("compaction_model"):
+            _reference(entry["compaction_model"], (*path, "compaction_model"), data, notes)
+
+
+def _models(data: Data, notes: Notes) -> None:
+    for name, entry in named(data, "models", notes):
+        path: Path = ("models", name)
+        if "first_available" in entry:
+            _selector(entry, path, data, notes)
+            continue
+        provider, model = entry.get("provider") or entry.get("type") or "", entry.get("model") or ""
+        if provider:
+            _provider(provider, (*path, "provider" if entry.get("provider") else "type"), data, notes)
+            if not model and provider.lower() not in ("local", "auto"):
+                notes.bad(path, f"{where(path)}: model is missing")
+        elif "," in model:
+            _reference(model, (*path, "model"), data, notes)
+        elif "provider" not in (notes.document.data["models"][name] or {}):  # a bad one has been complained of
+            notes.bad(path, f"{where(path)}: provider is missing")
+        _url(entry.get("base_url"), (*path, "base_url"), notes)
+        _token_key(entry, path, notes)
+        _routes(entry, path, data, notes)
+        for key in ("title_model", "compaction_model"):
+            if entry.get(key):
+                _reference(entry[key], (*path, key), data, notes)
+
+
+def _selector(entry: Data, path: Path, data: Data, notes: Notes) -> None:
+    for index, ref in listed(entry, "first_available"):
+        _reference(ref, (*path, "first_available", index), data, notes)
+        if ref == path[-1]:
+            notes.bad((*path, "first_available", index), f"{where(path)}: chooses itself")
+    for key in entry.keys() - {"first_available", "description"}:
+        notes.bad_key((*path, key), f"{where(path)}: {key} can't stand beside first_available")
+
+
+def _routes(entry: Data, path: Path, data: Data, notes: Notes) -> None:
+    for index, route in listed(entry, "routing"):
+        at = (*path, "routing", index, "model")
+        target = route.get("model") or ""
+        if target:
+            _reference(target, at, data, notes)
+        if section(data, "models").get(target, {}).get("routing"):
+            notes.bad(at, f"{where(path)}: routes to {target!r}, which has routing itself")
+
+
+# -- agents -------------------------------------------------------------------------------------
+
+
+def _agents(data: Data, notes: Notes) -> None:
+    agents = section(data, "agents")
+    if not agents and isinstance(notes.document.data.get("agents"), dict) and not notes.document.data["agents"]:
+        notes.bad(("agents",), "agents: needs at least one agent")
+    for name, agent in agents.items():
+        path: Path = ("agents", name)
+        if not name.strip():
+            notes.bad_key(path, "the name of an agent must not be empty")
+        for key in ("model", "compaction_model"):
+            if agent.get(key):
+                _reference(agent[key], (*path, key), data, notes)
+        for index, ref in listed(agent, "fallback", "models"):
+            _reference(ref, (*path, "fallback", "models", index), data, notes)
+        if agent.get("instruction") and agent.get("instruction_file"):
+            notes.bad_key(
+                (*path, "instruction_file"), f"{where(path)}: instruction and instruction_file exclude each other"
+            )
+        _team(name, agent, agents, notes)
+        _skills(agent, path, notes)
+    _rings(agents, notes)
+
+
+def _team(name: str, agent: Data, agents: Data, notes: Notes) -> None:
+    for key, word in (("sub_agents", "sub-agent"), ("handoffs", "handoff")):
+        for index, other in listed(agent, key):
+            if other not in agents and not _EXTERNAL.fullmatch(other):
+                hint = did_you_mean(other, agents)
+                says = f"agent {name!r} references non-existent {word} {other!r}{hint}"
+                notes.bad(("agents", name, key, index), says)
+    other = agent.get("force_handoff")
+    if other and other not in agents and not _EXTERNAL.fullmatch(other):
+        hint = did_you_mean(other, agents)
+        notes.bad(("agents", name, "force_handoff"), f"agent {name!r} references non-existent handoff {other!r}{hint}")
+
+
+def _rings(agents: Mapping[str, Data], notes: Notes) -> None:
+    """A forced handoff must come to an end."""
+    for name in agents:
+        seen, here = [name], agents[name].get("force_handoff", "")
+        while here in agents and here not in seen:
+            seen.append(here)
+            here = agents[here].get("force_handoff", "")
+        if here == name:
+            ring = " → ".join([*seen, name])
+            notes.bad(("agents", name, "force_handoff"), f"agents.{name}: force_handoff never ends: {ring}")
+
+
+def _skills(agent: Data, path: Path, notes: Notes) -> None:
+    if notes.version is None or notes.version >= NEWER or not isinstance(agent.get("skills"), list):
+        return
+    for index, skill in listed(agent, "skills"):
+        if not isinstance(skill, str) or (skill != "local" and not skill.startswith(("http://", "https://"))):
+            at = (*path, "skills", index)
+            notes.bad(at, f"{where(at)}: a skill source is 'local' or an http(s) address")
+
+
+# -- toolsets, commands, hooks ------------------------------------------------------------------
+
+
+def toolsets(data: Data) -> Iterator[tuple[Path, Data]]:
+    """Every toolset of the file, with its path."""
+    for name, agent in section(data, "agents").items():
+        for index, entry in listed(agent, "toolsets"):
+            yield ("agents", name, "toolsets", index), entry
+    for name, group in section(data, "toolsets").items():
+        if isinstance(group, dict):
+            yield ("toolsets", name), group
+        else:
+            yield from ((("toolsets", name, index), entry) for index, entry in listed({"": group}, ""))
+
+
+def _tools(data: Data, notes: Notes) -> None:
+    for path, entry in toolsets(data):
+        if entry.get("model"):
+            _reference(entry["model"], (*path, "model"), data, notes)
+        for index, ref in listed(entry, "models"):
+            _reference(ref, (*path, "models", index), data, notes)
+        ref = entry.get("ref", "")
+        if ref and entry.get("type") == "mcp" and not ref.startswith("docker:"):
+            _exists(ref, section(data, "mcps"), "`mcps`", (*path, "ref"), notes)
+        if ref and entry.get("type") == "rag":
+            _exists(ref, section(data, "rag"), "`rag`", (*path, "ref"), notes)
+        for name, script in entry.get("shell", {}).items():
+            _script(name, script, (*path, "shell", name), entry, notes)
+    for name, agent in section(data, "agents").items():
+        for index, ref in listed(agent, "rag"):
+            _exists(ref, section(data, "rag"), "`rag`", ("agents", name, "rag", index), notes)
+
+
+def _exists(name: str, known: Sequence[str] | Data, place: str, path: Path, notes: Notes) -> None:
+    if name not in known:
+        notes.bad(path, f"{where(path)}: {quoted(name)} is not in {place}{did_you_mean(name, known)}")
+
+
+def _script(name: str, script: Data, path: Path, entry: Data, notes: Notes) -> None:
+    """What a command uses is declared, as far as that can be told: other names may be the environment's."""
+    arguments = script.get("args", {})
+    for index, word in listed(script, "required"):
+        if word not in arguments:
+            notes.bad((*path, "required", index), f"tool {name!r} requires {word!r}, which is not in its args")
+    known = {*arguments, *script.get("env", {}), *entry.get("env", {})}
+    used = {a or b for a, b in _SHELL_VARIABLE.findall(script.get("cmd", ""))}
+    near = sorted(word for word in used - known if did_you_mean(word, arguments))
+    if near:
+        notes.bad((*path, "cmd"), f"tool {name!r} uses undefined args: {near}")
+
+
+def _commands(data: Data, notes: Notes) -> None:
+    agents = section(data, "agents")
+    groups: list[tuple[Path, Any]] = [(("agents", name, "commands"), a.get("commands")) for name, a in agents.items()]
+    groups += [(("commands", name), group) for name, group in section(data, "commands").items()]
+    for path, group in groups:
+        for at, name, command in _each(group, path):
+            if not _COMMAND_NAME.fullmatch(name):
+                notes.bad_key(at, f"{where(path)}: {quoted(name)} is not a name for a command: no blanks, no '/'")
+            other = command.get("agent") if isinstance(command, dict) else None
+            if other:
+                _exists(other, agents, "`agents`", (*at, "agent"), notes)
+    for path, group in groups:
+        for index, entry in listed({"": group}, ""):
+            if len(entry) != 1:
+                notes.bad(
+                    (*path, index), f"{where((*path, index))}: a command of a list has one name, this {len(entry)}"
+                )
+
+
+def _each(group: Any, path: Path) -> Iterator[tuple[Path, str, Any]]:
+    """The commands of a group, in both of its forms."""
+    if isinstance(group, dict):
+        yield from (((*path, name), name, command) for name, command in group.items())
+    for index, entry in listed({"": group}, ""):
+        yield from (((*path, index, name), name, command) for name, command in entry.items())
+
+
+def _hooks(data: Data, notes: Notes) -> None:
+    for name, agent in section(data, "agents").items():
+        for event, entries in agent.get("hooks", {}).items():
+            path: Path = ("agents", name, "hooks", event)
+            _walk(entries, path, lambda hook, at: _hook(hook, at, notes))
+
+
+def _walk(entries: Any, path: Path, visit: Callable[[Data, Path], None]) -> None:
+    if isinstance(entries, list):
+        for index, entry in listed({"": entries}, ""):
+            _walk(entry, (*path, index), visit)
+    elif isinstance(entries, dict) and "hooks" in entries:
+        _walk(entries["hooks"], (*path, "hooks"), visit)
+    elif isinstance(entries, dict):
+        visit(entries, path)
+
+
+def _hook(hook: Data, path: Path, notes: Notes) -> None:
+    needs = {"command": ("command",), "builtin": ("command",), "model": ("model", "prompt")}
+    for key in needs.get(hook.get("type", ""), ()):
+        if not hook.get(key):
+            notes.bad(path, f"{where(path)}: a hook of type {hook['type']!r} needs {key}")
+
+
+def _groups(data: Data, notes: Notes) -> None:
+    """Names of groups and budgets lead somewhere."""
+    for name, agent in section(data, "agents").items():
+        for key in ("toolsets", "commands", "skills"):
+            for index, group in listed(agent, f"use_{key}"):
+                _exists(group, section(data, key), f"`{key}`", ("agents", name, f"use_{key}", index), notes)
+        for index, budget in listed(agent, "budgets"):
+            _exists(budget, section(data, "budgets"), "`budgets`", ("agents", name, "budgets", index), notes)

@@ -1,0 +1,133 @@
+"""The `models` and `providers` of an agent file to ModelSpecs, with all inheritance done."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from roost.config.checks import section
+from roost.core.agents import ModelSpec
+from roost.core.catalog import API_TYPES, openai_dialect, vendor
+from roost.core.usage import Price
+
+Data = dict[str, Any]
+
+_INHERITED = (
+    "temperature",
+    "max_tokens",
+    "top_p",
+    "frequency_penalty",
+    "presence_penalty",
+    "parallel_tool_calls",
+    "track_usage",
+    "thinking_budget",
+)
+
+
+def providers(data: Data) -> dict[str, ModelSpec]:
+    """What an inline `provider/model` starts from, for each provider of the file's own."""
+    return {name: spec(name, {"provider": name}, data) for name in section(data, "providers")}
+
+
+def models(data: Data) -> dict[str, ModelSpec]:
+    """The models of the file, and those inline ones that name a provider of the file's own."""
+    entries = section(data, "models")
+    found = {name: _named(name, data, ()) for name in entries}
+    for ref in _inline(data):
+        provider, _, model = ref.partition("/")
+        if ref not in found and provider in section(data, "providers"):
+            found[ref] = spec(ref, {"provider": provider, "model": model}, data)
+    return found
+
+
+def _named(name: str, data: Data, above: tuple[str, ...]) -> ModelSpec:
+    """A model of the file; a selector stands for its first candidate."""
+    entry = section(data, "models")[name]
+    candidates = entry.get("first_available")
+    if not candidates:
+        return spec(name, entry, data)
+    first = candidates[0].strip()
+    if first in section(data, "models") and first not in above:
+        return replace(_named(first, data, (*above, name)), name=name)
+    provider, _, model = first.partition("/")
+    return spec(name, {"provider": provider, "model": model}, data)
+
+
+def _inline(data: Data) -> list[str]:
+    """The references of the agents, each part of an alloy by itself."""
+    refs: list[str] = []
+    for agent in section(data, "agents").values():
+        for text in [agent.get("model", ""), *agent.get("fallback", {}).get("models", ())]:
+            refs += [part.strip() for part in text.split(",")]
+    return [ref for ref in refs if "/" in ref]
+
+
+def spec(name: str, entry: Data, data: Data) -> ModelSpec:
+    """One model: its own values, then those of its provider, then what is known of the provider's kind."""
+    provider = entry.get("provider", "")
+    custom = section(data, "providers").get(provider)
+    base: Data = custom or {}
+    kind = base.get("provider", "openai") if custom is not None else provider
+    known = vendor(kind)
+    options = _options(base, entry)
+    own_url = entry.get("base_url") or base.get("base_url", "")
+    token_key = entry.get("token_key") or base.get("token_key", "")
+    if not token_key and known is not None and (custom is None or not own_url):
+        token_key = known.token_key
+    model = entry.get("model", "")
+    merged: Data = {key: entry.get(key, base.get(key)) for key in _INHERITED if key in entry or key in base}
+    context = options.get("context_size")
+    images = entry.get("capabilities", {}).get("image", options.get("supports_images"))
+    return ModelSpec(
+        name=name,
+        provider=provider,
+        model=model,
+        dialect=_dialect(kind, model, options, own_url),
+        base_url=own_url or (known.base_url if known is not None else ""),
+        token_key=token_key,
+        headers=(dict(known.headers) if known is not None else {}) | _headers(options),
+        options=options,
+        price=_price(entry.get("cost")),
+        context_limit=context if isinstance(context, int) and not isinstance(context, bool) else 0,
+        images=images if isinstance(images, bool) else None,
+        **merged,
+    )
+
+
+def _options(base: Data, entry: Data) -> Data:
+    """Provider options, merged key by key; the model's win."""
+    options: Data = dict(base.get("provider_opts", {}))
+    if base.get("api_type"):
+        options["api_type"] = base["api_type"]
+    if base.get("unload_api"):
+        options["unload_api"] = base["unload_api"]
+    options |= entry.get("provider_opts", {})
+    return options
+
+
+def _headers(options: Mapping[str, Any]) -> dict[str, str]:
+    headers = options.get("http_headers")
+    return {name: str(value) for name, value in headers.items()} if isinstance(headers, dict) else {}
+
+
+def _dialect(kind: str, model: str, options: Mapping[str, Any], own_url: str) -> str:
+    if not kind or kind == "auto":
+        return "auto"
+    known = vendor(kind)
+    if known is None:  # a provider of the original that is not built: whoever wants to use it is told
+        return kind.lower()
+    if known.dialect not in ("auto", "openai-chat", "openai-responses"):
+        return known.dialect
+    if chosen := API_TYPES.get(str(options.get("api_type"))):
+        return chosen
+    if known.dialect != "auto":
+        return known.dialect
+    genuine = not own_url or re.match(r"https://api\.openai\.com(/|$)", own_url) is not None
+    return openai_dialect(model, genuine=genuine)
+
+
+def _price(cost: Data | None) -> Price | None:
+    if cost is None:
+        return None
+    return Price(*(float(cost.get(key, 0)) for key in ("input", "output", "cache_read", "cache_write")))

@@ -1,0 +1,330 @@
+"""Every legal key of an agent file, of all versions: what may stand there, since when, and whether it works yet.
+
+The order of the keys is the order in which they are shown to clients.
+"""
+
+from typing import Final
+
+from roost.config.shapes import (
+    NEWER,
+    UNRELEASED,
+    Anything,
+    Either,
+    Entries,
+    Flag,
+    Items,
+    Key,
+    Number,
+    Record,
+    Text,
+)
+from roost.config.toolsets import RAG, TOOLSET, Server
+
+HARNESS: Final = 9  # what came with inheriting providers and harnesses
+
+_text, _flag, _any = Text(), Flag(), Anything()
+_names = Items(Text(filled=True))
+_count = Number(0, whole=True)
+_limit = Number(-1, whole=True)
+_duration = Text(pattern=r"0|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+", what="a duration such as '1m30s'")
+_share = Number(0, 1, above=True)
+_effort = r"none|minimal|low|medium|high|xhigh|max|adaptive(/(low|medium|high|xhigh|max))?"
+_thinking = Either(
+    number=Number(-1, 32768, whole=True),
+    text=Text(pattern=_effort, what="none, minimal, low, medium, high, xhigh, max, adaptive or adaptive/<effort>"),
+)
+_task_budget = Either(
+    number=_count,
+    entries=Record({"type": Key(Text(words=("tokens",))), "total": Key(_count)}, required=("total",)),
+)
+_safety = Text(words=("strict", "balanced", "restricted", "autonomous"))
+_api_type = Text(words=("openai_chatcompletions", "openai_responses"))
+
+COMMAND = Record(
+    {
+        "description": Key(_text),
+        "instruction": Key(_text),
+        "agent": Key(Text(filled=True), since=NEWER),
+        "url": Key(_text, since=NEWER, mark="warn"),
+    }
+)
+_commands = Either(
+    entries=Entries(Either(text=_text, entries=COMMAND)),
+    items=Items(Entries(Either(text=_text, entries=COMMAND))),
+)
+
+_hook = Record(
+    {
+        "name": Key(_text, since=NEWER),
+        "type": Key(Text(words=("command", "builtin", "model", "evaluator"))),
+        "command": Key(_text),
+        "args": Key(Items(Text(loose=True)), since=NEWER),
+        "timeout": Key(Number(1, whole=True)),
+        "env": Key(Entries(Text(loose=True)), since=NEWER),
+        "working_dir": Key(_text, since=NEWER),
+        "on_error": Key(Text(words=("warn", "ignore", "block")), since=NEWER),
+        "model": Key(_text, since=NEWER),
+        "prompt": Key(_text, since=NEWER),
+        "schema": Key(_text, since=NEWER),
+        "evaluator": Key(_text, since=UNRELEASED),
+        "evaluator_policy": Key(_any, since=UNRELEASED),
+    },
+    required=("type",),
+)
+_hooks = Either(items=Items(_hook), entries=_hook)
+_matcher = Record(
+    {"matcher": Key(_text), "hooks": Key(_hooks), "preempt_yolo": Key(_flag, since=NEWER)}, required=("hooks",)
+)
+_matchers = Either(items=Items(_matcher), entries=_matcher)
+_EVENTS = (
+    "user_prompt_submit",
+    "user_steering_messages_submit",
+    "user_followup_submit",
+    "turn_start",
+    "turn_end",
+    "before_llm_call",
+    "after_llm_call",
+    "pre_compact",
+    "before_compaction",
+    "after_compaction",
+    "subagent_stop",
+    "stop",
+    "notification",
+    "on_error",
+    "on_max_iterations",
+    "on_agent_switch",
+    "on_session_resume",
+    "on_tool_approval_decision",
+    "worktree_create",
+)
+HOOKS = Record(
+    {
+        "pre_tool_use": Key(_matchers, mark="refuse"),
+        "post_tool_use": Key(_matchers, mark="warn"),
+        "session_start": Key(_hooks, mark="warn"),
+        "session_end": Key(_hooks, mark="warn"),
+        "on_user_input": Key(_hooks, since=6, mark="warn"),
+        "permission_request": Key(_matchers, since=NEWER, mark="warn"),
+        "tool_response_transform": Key(_matchers, since=NEWER, mark="warn"),
+        "tool_input_transform": Key(_matchers, since=UNRELEASED, mark="warn"),
+        "tool_guard": Key(_matchers, since=UNRELEASED, mark="refuse"),
+    }
+    | {event: Key(_hooks, since=NEWER, mark="warn") for event in _EVENTS}
+)
+
+_skill = Record(
+    {
+        "name": Key(Text(pattern=r"\S+", what="a name without blanks")),
+        "description": Key(_text),
+        "instructions": Key(_text),
+        "context": Key(Text(words=("fork",))),
+        "model": Key(_text),
+        "allowed_tools": Key(_names),
+        "toolsets": Key(_names),
+    },
+    required=("name", "description", "instructions"),
+)
+_skills = Either(flag=_flag, items=Items(Either(text=_text, entries=_skill)))
+
+_fallback = Record(
+    {"models": Key(_names), "retries": Key(_limit), "cooldown": Key(_duration)},
+)
+_structured = Record(
+    {
+        "name": Key(_text),
+        "description": Key(_text),
+        "strict": Key(_flag),
+        "schema": Key(Entries(_any)),
+        "mode": Key(Text(words=("native", "tool")), since=NEWER),
+    },
+    required=("name", "schema"),
+)
+_cache = Record(
+    {
+        "enabled": Key(_flag, mark="warn"),
+        "case_sensitive": Key(_flag),
+        "trim_spaces": Key(_flag),
+        "path": Key(_text),
+    }
+)
+_harness = Record(
+    {
+        "type": Key(Text(words=("claude-code", "codex", "pi", "opencode"))),
+        "model": Key(_text),
+        "effort": Key(Text(words=("low", "medium", "high", "xhigh", "max"))),
+        "agent": Key(_text),
+        "thinking": Key(_flag),
+    },
+    required=("type",),
+)
+_old_todo = Either(flag=_flag, entries=Record({"shared": Key(_flag)}))
+_old_memory = Record({"path": Key(_text)})
+
+AGENT = Record(
+    {
+        "model": Key(_text),
+        "fallback": Key(_fallback, since=4, mark="warn"),
+        "description": Key(_text),
+        "welcome_message": Key(_text, since=2),
+        "toolsets": Key(Items(TOOLSET)),
+        "instruction": Key(_text),
+        "sub_agents": Key(_names, mark="warn"),
+        "handoffs": Key(_names, since=2, mark="warn"),
+        "rag": Key(_names, since=2, until=7),
+        "add_date": Key(_flag),
+        "add_environment_info": Key(_flag),
+        "code_mode_tools": Key(_flag, since=2, mark="warn"),
+        "add_description_parameter": Key(_flag, since=4),
+        "max_iterations": Key(_count, since=2),
+        "num_history_items": Key(_count),
+        "add_prompt_files": Key(_names, since=2),
+        "commands": Key(_commands),
+        "structured_output": Key(_structured, since=2, mark="warn"),
+        "skills": Key(_skills, since=3, mark="warn"),
+        "hooks": Key(HOOKS, since=3),
+        "harness": Key(_harness, since=HARNESS, mark="warn"),
+        "instruction_file": Key(Either(text=_text, items=_names), since=NEWER, mark="warn"),
+        "use_toolsets": Key(_names, since=NEWER),
+        "use_commands": Key(_names, since=NEWER),
+        "use_skills": Key(_names, since=NEWER, mark="warn"),
+        "force_handoff": Key(_text, since=NEWER, mark="warn"),
+        "add_prompt_files_depth": Key(_count, since=NEWER, mark="warn"),
+        "max_consecutive_tool_calls": Key(_count, since=NEWER, mark="warn"),
+        "max_old_tool_call_tokens": Key(_limit, since=NEWER, mark="warn", harmless=(-1,)),
+        "max_tool_result_tokens": Key(_limit, since=NEWER, mark="warn", harmless=(-1,)),
+        "session_compaction": Key(_flag, since=NEWER, mark="warn"),
+        "compaction_threshold": Key(_share, since=NEWER, mark="warn"),
+        "compaction_model": Key(_text, since=NEWER, mark="warn"),
+        "readonly": Key(_flag, since=NEWER, mark="refuse"),
+        "safety": Key(_safety, since=NEWER, mark="refuse"),
+        "redact_secrets": Key(_flag, since=NEWER, mark="warn"),
+        "budgets": Key(_names, since=NEWER, mark="warn"),
+        "cache": Key(_cache, since=NEWER),
+        "inject_memories": Key(_flag, since=UNRELEASED, mark="warn"),
+        "max_inject_memories": Key(_count, since=UNRELEASED),
+        "inject_memories_strategy": Key(_text, since=UNRELEASED),
+        "todo": Key(_old_todo, until=0),
+        "think": Key(_flag, until=0),
+        "memory": Key(_old_memory, until=0),
+    }
+)
+
+_token = Record(
+    {
+        "file": Key(_text),
+        "env": Key(_text),
+        "command": Key(Items(_text, least=1)),
+        "url": Key(_text),
+        "headers": Key(Entries(Text(loose=True))),
+        "response_field": Key(_text),
+    }
+)
+_federation = Record(
+    {
+        "federation_rule_id": Key(_text),
+        "organization_id": Key(_text),
+        "service_account_id": Key(_text),
+        "identity_token": Key(_token),
+    },
+    required=("federation_rule_id", "organization_id", "identity_token"),
+)
+_auth = Record(
+    {"type": Key(Text(words=("workload_identity_federation",))), "workload_identity_federation": Key(_federation)}
+)
+_cost = Record({name: Key(Number(0)) for name in ("input", "output", "cache_read", "cache_write")})
+_env_gone = "set variables with --env-from-file, or in the environment"
+
+MODEL = Record(
+    {
+        "provider": Key(_text),
+        "model": Key(_text),
+        "temperature": Key(Number(0, 2)),
+        "max_tokens": Key(Number(1, whole=True)),
+        "top_p": Key(Number(0, 1)),
+        "frequency_penalty": Key(Number(-2, 2)),
+        "presence_penalty": Key(Number(-2, 2)),
+        "base_url": Key(_text),
+        "parallel_tool_calls": Key(_flag),
+        "token_key": Key(_text),
+        "provider_opts": Key(Entries(_any)),
+        "track_usage": Key(_flag, since=2),
+        "thinking_budget": Key(_thinking, since=2),
+        "routing": Key(
+            Items(Record({"model": Key(_text), "examples": Key(Items(_text))}, required=("model", "examples"))),
+            since=3,
+            mark="warn",
+        ),
+        "description": Key(_text, since=NEWER, mark="quiet"),
+        "task_budget": Key(_task_budget, since=NEWER, mark="warn"),
+        "first_available": Key(Items(Text(filled=True), least=1), since=NEWER, mark="warn"),
+        "title_model": Key(_text, since=NEWER, mark="warn"),
+        "compaction_model": Key(_text, since=NEWER, mark="warn"),
+        "compaction_threshold": Key(_share, since=NEWER, mark="warn"),
+        "capabilities": Key(Record({"image": Key(_flag), "pdf": Key(_flag)}), since=NEWER),
+        "cost": Key(_cost, since=NEWER),
+        "bypass_models_gateway": Key(_flag, since=NEWER, mark="warn"),
+        "auth": Key(_auth, since=NEWER, mark="warn"),
+        "type": Key(_text, until=0),
+        "env": Key(_any, gone=_env_gone),
+    }
+)
+
+PROVIDER = Record(
+    {
+        "api_type": Key(_api_type),
+        "base_url": Key(_text),
+        "token_key": Key(_text),
+        "provider": Key(_text, since=HARNESS),
+        "temperature": Key(Number(0, 2), since=HARNESS),
+        "max_tokens": Key(Number(1, whole=True), since=HARNESS),
+        "top_p": Key(Number(0, 1), since=HARNESS),
+        "frequency_penalty": Key(Number(-2, 2), since=HARNESS),
+        "presence_penalty": Key(Number(-2, 2), since=HARNESS),
+        "parallel_tool_calls": Key(_flag, since=HARNESS),
+        "provider_opts": Key(Entries(_any), since=HARNESS),
+        "track_usage": Key(_flag, since=HARNESS),
+        "thinking_budget": Key(_thinking, since=HARNESS),
+        "task_budget": Key(_task_budget, since=NEWER, mark="warn"),
+        "auth": Key(_auth, since=NEWER, mark="warn"),
+        "unload_api": Key(_text, since=NEWER, mark="quiet"),
+        "compaction_model": Key(_text, since=NEWER, mark="warn"),
+    }
+)
+
+METADATA = Record(
+    {name: Key(Text(loose=True)) for name in ("author", "license", "description", "readme", "version")}
+    | {"tags": Key(Items(Text(loose=True)), since=NEWER)},
+    open=True,
+)
+PERMISSIONS = Record({"allow": Key(_names), "ask": Key(_names, since=4), "deny": Key(_names)})
+_budget = Record({"max_cost": Key(Number(0)), "max_tokens": Key(_count), "max_time": Key(_duration)})
+_runtime = Record(
+    {
+        "sandbox": Key(_flag, mark="refuse"),
+        "network_allowlist": Key(_names, mark="warn"),
+        "safety": Key(_safety, mark="refuse"),
+    }
+)
+
+FILE = Record(
+    {
+        "version": Key(Text(loose=True)),
+        "agents": Key(Entries(AGENT, named=True)),
+        "providers": Key(Entries(PROVIDER, named=True), since=3),
+        "models": Key(Entries(MODEL, named=True)),
+        "mcps": Key(Entries(Server(), named=True), since=6, mark="quiet"),
+        "rag": Key(Entries(RAG, named=True), since=2, mark="quiet"),
+        "metadata": Key(METADATA),
+        "permissions": Key(PERMISSIONS, since=3),
+        "toolsets": Key(Entries(Either(entries=TOOLSET, items=Items(TOOLSET))), since=NEWER),
+        "commands": Key(Entries(_commands), since=NEWER),
+        "skills": Key(Entries(_skills), since=NEWER, mark="quiet"),
+        "runtime": Key(_runtime, since=NEWER),
+        "budget": Key(_budget, since=NEWER, mark="warn"),
+        "budgets": Key(Entries(_budget, named=True), since=NEWER, mark="quiet"),
+        "flavors": Key(Entries(_any), since=NEWER, mark="warn"),
+        "evaluators": Key(Entries(Entries(_any)), since=UNRELEASED, mark="quiet"),
+        "env": Key(_any, gone=_env_gone),
+    },
+    required=("agents",),
+)

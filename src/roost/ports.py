@@ -407,13 +407,15 @@ class Place(Struct, frozen=True):
     """Where a toolset is opened.
 
     `recall` gives the `meta` of the newest result of a tool category in this session, so that a
-    toolset whose state lives in memory finds it again after a restart.
+    toolset whose state lives in memory finds it again after a restart.  `root` is the session at the
+    root of its tree, where it is another one.
     """
 
     session: SessionId
     agent: str
     working_dir: str
     recall: Callable[[str], Mapping[str, Any] | None]
+    root: SessionId = SessionId("")
 
 
 class Toolsets(Protocol):

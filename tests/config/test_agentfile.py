@@ -250,13 +250,11 @@ def test_the_list_of_keys_that_refuse_a_file() -> None:
     assert sorted(refusals(dict(FILE.keys)) + refusals(dict(KEYS), "toolset.")) == [
         "agents.hooks.pre_tool_use",
         "agents.hooks.tool_guard",
-        "agents.readonly",
         "agents.safety",
         "runtime.safety",
         "runtime.sandbox",
         "toolset.allowed_domains",
         "toolset.blocked_domains",
-        "toolset.readonly",
     ]
 
 
@@ -264,11 +262,9 @@ def test_the_list_of_keys_that_refuse_a_file() -> None:
     "text",
     [
         "agents: {root: {safety: strict}}",
-        "agents: {root: {readonly: true}}",
         "{runtime: {safety: restricted}, agents: {root: {}}}",
         "{runtime: {sandbox: true}, agents: {root: {}}}",
         "agents: {root: {toolsets: [{type: fetch, allowed_domains: [a.example]}]}}",
-        "agents: {root: {toolsets: [{type: shell, readonly: true}]}}",
         "agents: {root: {hooks: {pre_tool_use: [{matcher: shell, hooks: [{type: command, command: x}]}]}}}",
     ],
 )
@@ -279,7 +275,7 @@ def test_what_would_be_less_safe_when_ignored_refuses_the_file(text: str) -> Non
 @pytest.mark.parametrize(
     "text",
     [
-        "agents: {root: {readonly: false, hooks: {pre_tool_use: []}}}",
+        "agents: {root: {hooks: {pre_tool_use: []}}}",
         "{runtime: {sandbox: false}, agents: {root: {}}}",
         "agents: {root: {code_mode_tools: false, redact_secrets: false, sub_agents: [], fallback: {}}}",
         "agents: {root: {max_old_tool_call_tokens: -1, toolsets: [{type: shell, toon: ''}]}}",
@@ -418,7 +414,7 @@ def test_env_of_version_1_is_refused_in_every_version(text: str) -> None:
             "{models: {m: {first_available: [auto], model: x}}, agents: {root: {}}}",
             "can't stand beside first_available",
         ),
-        ("{models: {m: {first_available: [m]}}, agents: {root: {}}}", "chooses itself"),
+        ("{models: {m: {first_available: [m]}}, agents: {root: {}}}", "leads back to itself"),
         ("{models: {m: {model: x}}, agents: {root: {}}}", "provider is missing"),
         ("{models: {m: {provider: opnai, model: x}}, agents: {root: {}}}", "did you mean 'openai'"),
         (
@@ -485,6 +481,44 @@ permissions: {allow: ["read_*"], ask: [fetch], deny: ["shell:cmd=sudo*"]}
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "agents: {root: {}}\n" + "".join(f"instruction{index}: 1\n" for index in range(20_000)),
+        "agents:\n"
+        + "".join(f"  agent{i}: {{force_handoff: agent{i + 1}}}\n" for i in range(9_999))
+        + "  agent9999: {}\n",
+        "agents:\n" + "".join(f"  agent{index}: {{sub_agents: [agnt{index}]}}\n" for index in range(5_000)),
+        "agents: {root: {}}\nmodels:\n  m5000: {provider: openai, model: x}\n"
+        + "".join(f"  m{index}: {{first_available: [m{index + 1}]}}\n" for index in range(5_000)),
+    ],
+    ids=["keys", "chain", "names", "selectors"],
+)
+@pytest.mark.timeout(20)
+def test_a_long_file_is_read_in_good_time(text: str) -> None:
+    try:
+        team(text)
+    except AgentBroken as error:
+        assert len(error.message) < 100_000
+
+
+def test_a_ring_of_handoffs_is_named_once() -> None:
+    text = "agents: {a: {force_handoff: b}, b: {force_handoff: c}, c: {force_handoff: b}}"
+    refused(text, "agents.b: force_handoff never ends: b → c → b")
+
+
+def test_readonly_holds_for_one_toolset_or_for_all_of_an_agent() -> None:
+    loaded = team(
+        "agents: {a: {toolsets: [{type: shell}, {type: file, readonly: true}]},"
+        " b: {readonly: true, toolsets: [{type: shell}, {type: todo, shared: true}]}}"
+    )
+    assert [toolset.options for toolset in loaded.agents[0].toolsets] == [{}, {"readonly": True}]
+    assert [toolset.options for toolset in loaded.agents[1].toolsets] == [
+        {"readonly": True},
+        {"shared": True, "readonly": True},
+    ]
+
+
 def test_without_root_the_first_agent_is_the_default() -> None:
     assert team("agents: {b: {}, a: {}}").default.name == "b"
 
@@ -523,7 +557,7 @@ providers:
     max_tokens: 100
     provider_opts: {http_headers: {X-A: a}, top_k: 1, context_size: 8192}
   claude: {provider: anthropic, token_key: MY_KEY}
-  newer: {base_url: https://x.example/v1, api_type: openai_responses}
+  newer: {base_url: https://x.example/v1, api_type: openai_responses, headers: {X-B: "${B}"}}
 models:
   coder: {provider: lab, model: qwen3, max_tokens: 5, provider_opts: {top_k: 2}}
   sonnet: {provider: claude, model: claude-sonnet-4-5, thinking_budget: high}
@@ -561,6 +595,7 @@ agents:
     assert loaded.models["lab/other"].base_url == "http://127.0.0.1:9000/v1"
     assert loaded.models["newer/x"].dialect == "openai-responses"
     assert loaded.models["newer/x"].token_key == ""
+    assert loaded.models["newer/x"].headers == {"X-B": "${B}"}
     assert loaded.providers["lab"].token_key == "LAB_KEY"
     assert any("provider 'google' is not supported yet" in line for line in loaded.warnings)
 

@@ -18,7 +18,7 @@ from roost.core.events import Command, Permissions
 
 Data = dict[str, Any]
 
-_SHARED = ("type", "tools", "instruction", "name", "toon", "defer", "model", "readonly")
+_SHARED = ("type", "tools", "instruction", "name", "toon", "defer", "model")
 
 
 def load(source_id: str, raw: bytes, *, name: str) -> Team:
@@ -79,7 +79,7 @@ def _agent(name: str, entry: Data) -> Agent:
         description=entry.get("description", ""),
         instruction=entry.get("instruction", ""),
         welcome=entry.get("welcome_message", ""),
-        toolsets=tuple(_toolset(toolset) for toolset in entry.get("toolsets", ()) if toolset["type"] in BUILT),
+        toolsets=_toolsets(entry),
         commands=tuple(_command(command, fields) for command, fields in entry.get("commands", {}).items()),
         add_date=entry.get("add_date", False),
         add_environment_info=entry.get("add_environment_info", False),
@@ -98,6 +98,12 @@ def _command(name: str, fields: Data) -> Command:
         instruction=fields.get("instruction", ""),
         agent=fields.get("agent", ""),
     )
+
+
+def _toolsets(agent: Data) -> tuple[ToolsetSpec, ...]:
+    """Those that are built; `readonly` of the agent holds for each of them."""
+    narrow = {"readonly": True} if agent.get("readonly") else {}
+    return tuple(_toolset(entry | narrow) for entry in agent.get("toolsets", ()) if entry["type"] in BUILT)
 
 
 def _toolset(entry: Data) -> ToolsetSpec:

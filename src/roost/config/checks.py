@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from roost.config.complaints import did_you_mean, quoted
 from roost.config.shapes import BAD, NEWER, Notes, where
@@ -10,6 +10,8 @@ from roost.config.yaml import Path
 from roost.core.catalog import NOT_BUILT, VENDORS
 
 Data = dict[str, Any]
+
+MOST_HOPS: Final = 8  # selectors that choose selectors
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHELL_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
@@ -59,7 +61,7 @@ def _provider(name: str, path: Path, data: Data, notes: Notes) -> None:
     if name.lower() in NOT_BUILT:
         notes.warn(path, f"{where(path)}: provider {name!r} is not supported yet; its models can't be used")
     else:
-        notes.bad(path, f"{where(path)}: unknown provider {quoted(name)}{did_you_mean(name, known)}")
+        notes.bad(path, f"{where(path)}: unknown provider {quoted(name)}{notes.hint(name, known)}")
 
 
 def _reference(ref: str, path: Path, data: Data, notes: Notes) -> None:
@@ -70,7 +72,7 @@ def _reference(ref: str, path: Path, data: Data, notes: Notes) -> None:
             continue
         provider, slash, model = name.partition("/")
         if not slash or not model or not provider:
-            hint = did_you_mean(name, [*section(data, "models"), "auto"])
+            hint = notes.hint(name, [*section(data, "models"), "auto"])
             says = f"model {quoted(name)} is neither in `models` nor a 'provider/model'{hint}"
             notes.bad(path, f"{where(path)}: {says}")
         else:
@@ -131,10 +133,19 @@ def _models(data: Data, notes: Notes) -> None:
 def _selector(entry: Data, path: Path, data: Data, notes: Notes) -> None:
     for index, ref in listed(entry, "first_available"):
         _reference(ref, (*path, "first_available", index), data, notes)
-        if ref == path[-1]:
-            notes.bad((*path, "first_available", index), f"{where(path)}: chooses itself")
+    if _hops(str(path[-1]), section(data, "models")) > MOST_HOPS:
+        notes.bad(path, f"{where(path)}: first_available leads back to itself, or on and on")
     for key in entry.keys() - {"first_available", "description"}:
         notes.bad_key((*path, key), f"{where(path)}: {key} can't stand beside first_available")
+
+
+def _hops(name: str, models: Data) -> int:
+    """How many selectors stand between a name and a model, counted a little past what is accepted."""
+    hops = 0
+    while hops <= MOST_HOPS and (candidates := models.get(name, {}).get("first_available")):
+        name = candidates[0].strip() if isinstance(candidates[0], str) else ""
+        hops += 1
+    return hops
 
 
 def _routes(entry: Data, path: Path, data: Data, notes: Notes) -> None:
@@ -176,25 +187,29 @@ def _team(name: str, agent: Data, agents: Data, notes: Notes) -> None:
     for key, word in (("sub_agents", "sub-agent"), ("handoffs", "handoff")):
         for index, other in listed(agent, key):
             if other not in agents and not _EXTERNAL.fullmatch(other):
-                hint = did_you_mean(other, agents)
+                hint = notes.hint(other, agents)
                 says = f"agent {name!r} references non-existent {word} {other!r}{hint}"
                 notes.bad(("agents", name, key, index), says)
     other = agent.get("force_handoff")
     if other and other not in agents and not _EXTERNAL.fullmatch(other):
-        hint = did_you_mean(other, agents)
+        hint = notes.hint(other, agents)
         notes.bad(("agents", name, "force_handoff"), f"agent {name!r} references non-existent handoff {other!r}{hint}")
 
 
 def _rings(agents: Mapping[str, Data], notes: Notes) -> None:
     """A forced handoff must come to an end."""
+    settled: set[str] = set()
     for name in agents:
-        seen, here = [name], agents[name].get("force_handoff", "")
-        while here in agents and here not in seen:
-            seen.append(here)
+        walked: dict[str, int] = {}
+        here = name
+        while here in agents and here not in settled and here not in walked:
+            walked[here] = len(walked)
             here = agents[here].get("force_handoff", "")
-        if here == name:
-            ring = " → ".join([*seen, name])
-            notes.bad(("agents", name, "force_handoff"), f"agents.{name}: force_handoff never ends: {ring}")
+        if here in walked:
+            ring = [*list(walked)[walked[here] :], here]
+            says = f"agents.{here}: force_handoff never ends: {' → '.join(ring[:10])}"
+            notes.bad(("agents", here, "force_handoff"), says)
+        settled |= walked.keys()
 
 
 def _skills(agent: Data, path: Path, notes: Notes) -> None:
@@ -241,7 +256,7 @@ def _tools(data: Data, notes: Notes) -> None:
 
 def _exists(name: str, known: Sequence[str] | Data, place: str, path: Path, notes: Notes) -> None:
     if name not in known:
-        notes.bad(path, f"{where(path)}: {quoted(name)} is not in {place}{did_you_mean(name, known)}")
+        notes.bad(path, f"{where(path)}: {quoted(name)} is not in {place}{notes.hint(name, known)}")
 
 
 def _script(name: str, script: Data, path: Path, entry: Data, notes: Notes) -> None:

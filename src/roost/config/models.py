@@ -4,8 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec.structs import replace
-
 from roost.config.checks import section
 from roost.core.agents import ModelSpec
 from roost.core.catalog import API_TYPES, openai_dialect, vendor
@@ -33,7 +31,7 @@ def providers(data: Data) -> dict[str, ModelSpec]:
 def models(data: Data) -> dict[str, ModelSpec]:
     """The models of the file, and those inline ones that name a provider of the file's own."""
     entries = section(data, "models")
-    found = {name: _named(name, data, ()) for name in entries}
+    found = {name: _named(name, data) for name in entries}
     for ref in _inline(data):
         provider, _, model = ref.partition("/")
         if ref not in found and provider in section(data, "providers"):
@@ -41,16 +39,14 @@ def models(data: Data) -> dict[str, ModelSpec]:
     return found
 
 
-def _named(name: str, data: Data, above: tuple[str, ...]) -> ModelSpec:
+def _named(name: str, data: Data) -> ModelSpec:
     """A model of the file; a selector stands for its first candidate."""
-    entry = section(data, "models")[name]
-    candidates = entry.get("first_available")
-    if not candidates:
-        return spec(name, entry, data)
-    first = candidates[0].strip()
-    if first in section(data, "models") and first not in above:
-        return replace(_named(first, data, (*above, name)), name=name)
-    provider, _, model = first.partition("/")
+    ref, entries = name, section(data, "models")
+    while "first_available" in entries.get(ref, {}):  # the checks have seen that this ends
+        ref = entries[ref]["first_available"][0].strip()
+    if ref in entries:
+        return spec(name, entries[ref], data)
+    provider, _, model = ref.partition("/")
     return spec(name, {"provider": provider, "model": model}, data)
 
 
@@ -86,7 +82,7 @@ def spec(name: str, entry: Data, data: Data) -> ModelSpec:
         dialect=_dialect(kind, model, options, own_url),
         base_url=own_url or (known.base_url if known is not None else ""),
         token_key=token_key,
-        headers=(dict(known.headers) if known is not None else {}) | _headers(options),
+        headers=(dict(known.headers) if known is not None else {}) | base.get("headers", {}) | _headers(options),
         options=options,
         price=_price(entry.get("cost")),
         context_limit=context if isinstance(context, int) and not isinstance(context, bool) else 0,

@@ -68,6 +68,8 @@ _hook = Record(
         "schema": Key(_text, since=NEWER),
         "evaluator": Key(_text, since=UNRELEASED),
         "evaluator_policy": Key(_any, since=UNRELEASED),
+        "routing_policy": Key(_any, since=UNRELEASED),
+        "strict_output": Key(_flag, since=UNRELEASED),
     },
     required=("type",),
 )
@@ -108,6 +110,7 @@ HOOKS = Record(
         "tool_response_transform": Key(_matchers, since=NEWER, mark="warn"),
         "tool_input_transform": Key(_matchers, since=UNRELEASED, mark="warn"),
         "tool_guard": Key(_matchers, since=UNRELEASED, mark="refuse"),
+        "before_agent_run": Key(_hooks, since=UNRELEASED, mark="warn"),
     }
     | {event: Key(_hooks, since=NEWER, mark="warn") for event in _EVENTS}
 )
@@ -154,6 +157,9 @@ _harness = Record(
         "effort": Key(Text(words=("low", "medium", "high", "xhigh", "max"))),
         "agent": Key(_text),
         "thinking": Key(_flag),
+        "args": Key(Items(Text(loose=True)), since=UNRELEASED),
+        "env": Key(Entries(Text(loose=True)), since=UNRELEASED),
+        "config": Key(_any, since=UNRELEASED),
     },
     required=("type",),
 )
@@ -195,11 +201,14 @@ AGENT = Record(
         "session_compaction": Key(_flag, since=NEWER, mark="warn"),
         "compaction_threshold": Key(_share, since=NEWER, mark="warn"),
         "compaction_model": Key(_text, since=NEWER, mark="warn"),
-        "readonly": Key(_flag, since=NEWER, mark="refuse"),
+        "readonly": Key(_flag, since=NEWER),
         "safety": Key(_safety, since=NEWER, mark="refuse"),
         "redact_secrets": Key(_flag, since=NEWER, mark="warn"),
         "budgets": Key(_names, since=NEWER, mark="warn"),
         "cache": Key(_cache, since=NEWER),
+        "routing": Key(
+            Record({"allowed_agents": Key(_names), "default_agent": Key(_text)}), since=UNRELEASED, mark="warn"
+        ),
         "inject_memories": Key(_flag, since=UNRELEASED, mark="warn"),
         "max_inject_memories": Key(_count, since=UNRELEASED),
         "inject_memories_strategy": Key(_text, since=UNRELEASED),
@@ -231,6 +240,14 @@ _federation = Record(
 _auth = Record(
     {"type": Key(Text(words=("workload_identity_federation",))), "workload_identity_federation": Key(_federation)}
 )
+_capabilities = Record(
+    {
+        "image": Key(_flag),
+        "pdf": Key(_flag),
+        "audio": Key(_flag, since=UNRELEASED),
+        "video": Key(_flag, since=UNRELEASED),
+    }
+)
 _cost = Record({name: Key(Number(0)) for name in ("input", "output", "cache_read", "cache_write")})
 _env_gone = "set variables with --env-from-file, or in the environment"
 
@@ -260,7 +277,8 @@ MODEL = Record(
         "title_model": Key(_text, since=NEWER, mark="warn"),
         "compaction_model": Key(_text, since=NEWER, mark="warn"),
         "compaction_threshold": Key(_share, since=NEWER, mark="warn"),
-        "capabilities": Key(Record({"image": Key(_flag), "pdf": Key(_flag)}), since=NEWER),
+        "capabilities": Key(_capabilities, since=NEWER),
+        "output_capabilities": Key(Record({"image": Key(_flag)}), since=UNRELEASED, mark="warn"),
         "cost": Key(_cost, since=NEWER),
         "bypass_models_gateway": Key(_flag, since=NEWER, mark="warn"),
         "auth": Key(_auth, since=NEWER, mark="warn"),
@@ -287,6 +305,7 @@ PROVIDER = Record(
         "task_budget": Key(_task_budget, since=NEWER, mark="warn"),
         "auth": Key(_auth, since=NEWER, mark="warn"),
         "unload_api": Key(_text, since=NEWER, mark="quiet"),
+        "headers": Key(Entries(Text(loose=True)), since=UNRELEASED),
         "compaction_model": Key(_text, since=NEWER, mark="warn"),
     }
 )

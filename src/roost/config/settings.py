@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """What `roost serve api` runs with.  `docs/settings.md` has a line for each."""
 
     home: Path
+    agents: tuple[str, ...] = ()
     listen: str = "127.0.0.1:8080"
     auth_token: Secret = Secret("")
     allow_unauthenticated: bool = False
@@ -175,17 +176,24 @@ def _cassette(value: Any) -> Path:
     return path if path.suffix == ".yaml" else path.with_name(path.name + ".yaml")
 
 
+def _agents(value: Any) -> tuple[str, ...]:
+    items = (value,) if isinstance(value, str) else value
+    if not isinstance(items, list | tuple):
+        raise _Wrong("must be an agent file, a folder or a name")
+    return tuple(_text(item) for item in items)
+
+
 def _address(value: Any) -> str:
-    """`host:port`, `[v6]:port` or `unix://PATH`."""
+    """`host:port`, `[v6]:port`, `unix://PATH` or `fd://N`."""
     text = _text(value)
-    if text.startswith("unix://") and len(text) > len("unix://"):
+    if (text.startswith("unix://") and len(text) > len("unix://")) or re.fullmatch(r"fd://\d+", text):
         return text
     if text.startswith("npipe://"):
         raise _Wrong("named pipes exist on Windows alone")
     host, colon, port = text.rpartition(":")
     plain = re.fullmatch(r"\[[0-9A-Fa-f:.%\w]+\]|[^:\s/]*", host)
     if not colon or plain is None or not port.isascii() or not port.isdecimal() or int(port) > 65535:
-        raise _Wrong("must be host:port or unix://PATH")
+        raise _Wrong("must be host:port, unix://PATH or fd://N")
     return text
 
 
@@ -223,6 +231,7 @@ class _Field(Struct, frozen=True):
 
 FIELDS: Final[Mapping[str, _Field]] = {
     "home": _Field(_path),
+    "agents": _Field(_agents),
     "listen": _Field(_address),
     "auth_token": _Field(_secret, secret=True),
     "allow_unauthenticated": _Field(_flag),
@@ -285,6 +294,22 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str], file: bytes | None
     if errors:
         raise BadValue("\n".join(errors))
     return Settings(**_with_folders(found, env))
+
+
+def load(flags: Mapping[str, Any], env: Mapping[str, str]) -> Settings:
+    """`resolve`, with the `serve.toml` of the home that flags and environment name.
+
+    Raises:
+        BadValue: as `resolve` does, and where the file can't be read.
+    """
+    path = home_of(flags, env) / "serve.toml"
+    try:
+        file = path.read_bytes()
+    except FileNotFoundError:
+        file = None
+    except OSError as error:
+        raise BadValue(f"{path}: {error.strerror}") from None
+    return resolve(flags, env, file)
 
 
 def _given(

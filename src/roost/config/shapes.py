@@ -5,17 +5,19 @@ complained.  Keys without a value (`toolsets:`) count as absent.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct, field
 
-from roost.config.complaints import Complaint, did_you_mean, quoted
+from roost.config.complaints import MOST, Complaint, did_you_mean, quoted
 from roost.config.yaml import Document, Path
 
 BAD: Final = object()
 NEWEST: Final = 15  # the newest version that a file can name
 NEWER: Final = 11  # what came on the way from version 10 to 15 (which step brought which key is not known)
+CHOICES: Final = 300  # words among which the one that was meant is looked for
 UNRELEASED: Final = 16  # what no version number covers yet
 
 Mark = Literal["built", "warn", "refuse", "quiet"]
@@ -43,6 +45,10 @@ class Notes:
         """Complain about a key; its value is not shown."""
         at = self.document.key_at(path)
         self.complaints.append(Complaint(at, message, at.column + len(str(path[-1]))))
+
+    def hint(self, word: str, legal: Iterable[str]) -> str:
+        """`; did you mean 'x'?`, or nothing: also once there are more complaints than anybody will read."""
+        return did_you_mean(word, islice(legal, CHOICES)) if len(self.complaints) < MOST else ""
 
     def warn(self, path: Path, message: str) -> None:
         """Say something that does not keep the file from loading."""
@@ -104,9 +110,7 @@ class Text(Struct, frozen=True):
             return notes.bad(path, f"{where(path)}: must not be empty")
         if self.words and value not in self.words:
             known = ", ".join(self.words)
-            return notes.bad(
-                path, f"{where(path)}: {quoted(value)} is none of {known}{did_you_mean(value, self.words)}"
-            )
+            return notes.bad(path, f"{where(path)}: {quoted(value)} is none of {known}{notes.hint(value, self.words)}")
         if self.pattern and not re.fullmatch(self.pattern, value):
             return _expected(self.what, value, path, notes)
         return value
@@ -266,7 +270,7 @@ class Record(Struct, frozen=True):
         if key is None and self.open:
             notes.warn((*path, name), f"unknown key {quoted(name)} in {where(path)} is ignored")
         else:
-            notes.bad_key((*path, name), _illegal(name, key, self.legal(notes.version), path, notes.version))
+            notes.bad_key((*path, name), _illegal(name, key, self.legal(notes.version), path, notes))
         return False
 
     def legal(self, version: int | None) -> Collection[str]:
@@ -274,9 +278,10 @@ class Record(Struct, frozen=True):
         return [name for name, key in self.keys.items() if key.legal(version)]
 
 
-def _illegal(name: str, key: Key | None, legal: Collection[str], path: Path, version: int | None) -> str:
+def _illegal(name: str, key: Key | None, legal: Collection[str], path: Path, notes: Notes) -> str:
+    version = notes.version
     if key is None:
-        return f"unknown key {quoted(name)} in {where(path)}{did_you_mean(name, legal)}"
+        return f"unknown key {quoted(name)} in {where(path)}{notes.hint(name, legal)}"
     if key.gone:
         return f"key {name!r} in {where(path)} is no longer accepted: {key.gone}"
     if version is not None and version > key.until:

@@ -6,10 +6,11 @@ from typing import Any, Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from roost.config.complaints import did_you_mean, quoted
+from roost.config.complaints import quoted
 from roost.config.shapes import (
     BAD,
     NEWER,
+    UNRELEASED,
     Anything,
     Either,
     Entries,
@@ -57,7 +58,7 @@ TYPES: Final[Mapping[str, int]] = {
 }
 """The types, with the version that brought each."""
 
-BUILT: Final = frozenset({"filesystem", "shell", "think", "todo", "user_prompt"})
+BUILT: Final = frozenset({"filesystem", "file", "shell", "background_jobs", "think", "todo", "user_prompt"})
 
 NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "lsp": ("command",),
@@ -189,7 +190,7 @@ KEYS: Final[Mapping[str, Key]] = {
     "file_types": Key(_texts, since=4, types=("lsp",)),
     "timeout": Key(Number(1, whole=True), since=2, types=("fetch", "api", "openapi")),
     "models": Key(Items(Text(filled=True), least=1), since=6, types=("model_picker",)),
-    "readonly": Key(_flag, since=NEWER, mark="refuse"),
+    "readonly": Key(_flag, since=NEWER),
     "allow_list": Key(_texts, since=NEWER, types=_files),
     "deny_list": Key(_texts, since=NEWER, types=_files),
     "working_dir": Key(_text, since=NEWER, types=("mcp", "lsp")),
@@ -202,6 +203,7 @@ KEYS: Final[Mapping[str, Key]] = {
     "recall": Key(_flag, since=NEWER, mark="warn", types=("background_jobs",)),
     "webhook_config": Key(WEBHOOK, since=NEWER, types=("webhook",)),
     "rag_config": Key(RAG, since=NEWER, types=("rag",)),
+    "escape_html": Key(_flag, since=UNRELEASED, mark="quiet", types=("fetch",)),
     "allowed_servers": Key(_texts, since=NEWER, types=("mcp_catalog",)),
     "blocked_servers": Key(_texts, since=NEWER, types=("mcp_catalog",)),
     "sandbox": Key(_any, since=3, until=5, mark="warn", types=("shell",)),
@@ -237,7 +239,7 @@ class Toolset(Struct, frozen=True):
             return notes.bad(path, f"{where(path)}: type is missing")
         if not isinstance(kind, str) or kind not in TYPES:
             legal = [name for name, since in TYPES.items() if notes.version is None or since <= notes.version]
-            hint = did_you_mean(str(kind), legal)
+            hint = notes.hint(str(kind), legal)
             return notes.bad((*path, "type"), f"{where(path)}: unknown toolset type {quoted(kind)}{hint}")
         if notes.version is not None and notes.version < TYPES[kind]:
             older = f"needs version {TYPES[kind]} or newer (the file says {notes.version})"

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from roost.core.events import Command
-from roost.core.templates import Expression, Failed, Scope, as_text, evaluate, parse
+from roost.core.expressions import Expression, Failed, Scope, as_text, evaluate, parse
 
 _MESSAGE = re.compile(r"/(\S+)(?:\s(.*))?", re.DOTALL)
 _BANG = re.compile(r"!([A-Za-z_][\w-]*)\(")

@@ -7,6 +7,18 @@ from roost.core import events as e
 from roost.core.ids import CallId, Micros, SessionId
 from roost.core.messages import Message, Result, ToolCall, tool_message
 
+BEARS_MESSAGES = (
+    e.SessionCreated,
+    e.MessageWritten,
+    e.MessageTaken,
+    e.MessageAdded,
+    e.MessageEdited,
+    e.ToolReturned,
+    e.SummaryAdded,
+    e.ErrorMet,
+)
+"""The facts that a History reads: what `EventStore.messages` returns."""
+
 _NEVER = Micros(0)
 
 
@@ -35,12 +47,15 @@ class History:
     _returned: dict[CallId, tuple[ToolCall, Result, str]] = field(default_factory=dict)
 
     def add(self, event: e.Event) -> None:
-        """Take in one more event; those that bear no message change nothing."""
-        self.last_seq = max(self.last_seq, event.seq)
+        """Take in one more event; those that bear no message, or were here before, change nothing."""
+        if event.seq <= self.last_seq:
+            return
+        self.last_seq = event.seq
         fact = event.fact
-        sub = SessionId("") if isinstance(fact, e.Unknown) else fact.sub
-        if sub and sub != self.id:
-            self._nested(sub, event)
+        if not isinstance(fact, BEARS_MESSAGES):
+            return
+        if fact.sub and fact.sub != self.id:
+            self._nested(fact.sub, event)
             return
         match fact:
             case e.SessionCreated():
@@ -48,7 +63,7 @@ class History:
             case e.MessageWritten(message=message) | e.MessageTaken(message=message):
                 self.items.append(Item(event.seq, message=message, at=event.at))
             case e.MessageAdded(call=call) if call:
-                self._tool(event, call)
+                self._tool(event, call, fact.message)
             case e.MessageAdded(message=Message() as message):
                 self.items.append(Item(event.seq, message=message, at=event.at))
             case e.ToolReturned(call=called, result=result, agent=agent):
@@ -69,9 +84,11 @@ class History:
         return self
 
     def returned(self, call: CallId) -> Result | None:
-        """What a call returned whose message is not in the history yet."""
-        found = self._returned.get(call)
-        return found[1] if found else None
+        """What a call (of this session, or of one inside it) returned whose message is not in the history yet."""
+        for history in (self, *self._subs.values()):
+            if found := history._returned.get(call):
+                return found[1]
+        return None
 
     def messages(self) -> list[tuple[int, Message]]:
         """The flattened view: no system messages, summaries or errors; sub-sessions in place."""
@@ -92,11 +109,12 @@ class History:
             outer.items.append(Item(event.seq, session=nested, at=event.at))
         nested.add(event)
 
-    def _tool(self, event: e.Event, call: CallId) -> None:
+    def _tool(self, event: e.Event, call: CallId, message: Message | None) -> None:
         found = self._returned.pop(call, None)
-        if found is not None:
+        if found is not None and message is None:
             called, result, agent = found
             message = tool_message(called, result, agent=agent, at=event.at)
+        if message is not None:
             self.items.append(Item(event.seq, message=message, at=event.at))
 
     def _edit(self, message_id: int, message: Message) -> None:
@@ -105,16 +123,3 @@ class History:
                 item.session._edit(message_id, message)
             elif item.seq == message_id and item.message is not None:
                 item.message = message
-
-
-BEARS_MESSAGES = (
-    e.SessionCreated,
-    e.MessageWritten,
-    e.MessageTaken,
-    e.MessageAdded,
-    e.MessageEdited,
-    e.ToolReturned,
-    e.SummaryAdded,
-    e.ErrorMet,
-)
-"""The facts that a History reads: what `EventStore.messages` returns."""

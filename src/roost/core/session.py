@@ -14,6 +14,8 @@ from roost.core import events as e
 from roost.core.ids import AnswerId, CallId, Micros, SessionId, TurnId, WaitId
 from roost.core.messages import Effect, Message
 
+_NO_CALL = CallId("")
+
 
 class OpenCall(Struct, frozen=True, omit_defaults=True):
     """A tool call of the newest answer that the history has no result of yet."""
@@ -45,6 +47,7 @@ class Answered(Struct, frozen=True, omit_defaults=True):
     kind: e.Kind
     answer: e.Answer
     call: CallId = CallId("")
+    sub: SessionId = SessionId("")
 
 
 class Queued(Struct, frozen=True):
@@ -166,8 +169,8 @@ def fold(events: Iterable[e.Event], head: Head | None = None) -> Head:
 
 def _born(event: e.Event) -> Head:
     fact = event.fact
-    if not isinstance(fact, e.SessionCreated):
-        raise ValueError(f"a log begins with SessionCreated, not {e.kind(fact)}")
+    if not isinstance(fact, e.SessionCreated) or fact.sub:
+        raise ValueError(f"a log begins with the SessionCreated of its session, not with {e.kind(fact)}")
     t = fact.template
     return Head(
         id=SessionId(event.log),
@@ -205,10 +208,19 @@ def _of_sub(head: Head, event: e.Event) -> Head:
     match fact:
         case e.SessionCreated(parent=parent) if parent == head.id:
             return replace(head, items=head.items + 1)
-        case e.MessageWritten() | e.MessageTaken() | e.MessageAdded():
-            return replace(head, messages=head.messages + 1)
+        case e.MessageWritten(message=message):
+            return replace(head, messages=head.messages + _counts(message))
+        case e.MessageTaken(message=message):
+            head = _taken(head, fact)
+            return replace(head, messages=head.messages + _counts(message))
+        case e.MessageAdded(message=message, call=call):
+            return replace(head, messages=head.messages + _counts(message, call))
         case e.WaitOpened() | e.WaitAnswered() | e.WaitVoided():
             return _step(head, event)
+        case e.TurnEnded(sub=sub):
+            return replace(head, waits=tuple(w for w in head.waits if w.sub != sub))
+        case e.ToolCalled() | e.ToolReturned() | e.LimitRaised():
+            return head if head.turn is None else replace(head, turn=_acted(head.turn, fact))
         case _:
             return head
 
@@ -238,20 +250,16 @@ def _step(head: Head, event: e.Event) -> Head:
             | e.Unknown()
         ):
             return head
-        case e.TitleSet(title=title, by=by):
-            return replace(head, title=title, titled_by=by if title else "")
-        case e.PolicySet(safety=safety, prior=prior):
-            return replace(head, safety=safety, prior_safety=prior)
-        case e.PermissionsSet(permissions=permissions):
-            return replace(head, permissions=permissions)
-        case e.ThinkingSet(thinking=thinking):
-            return replace(head, thinking=thinking)
-        case e.StarredSet(starred=starred):
-            return replace(head, starred=starred)
-        case e.TokensSet():
-            return replace(head, input_tokens=fact.input, output_tokens=fact.output, cost=fact.cost)
-        case e.ModelChosen(agent=agent, ref=ref):
-            return _chosen(head, agent, ref)
+        case (
+            e.TitleSet()
+            | e.PolicySet()
+            | e.PermissionsSet()
+            | e.ThinkingSet()
+            | e.StarredSet()
+            | e.TokensSet()
+            | e.ModelChosen()
+        ):
+            return _set(head, fact)
         case e.MessageWritten(message=message):
             return _grown(head, message)
         case e.MessageEdited():
@@ -265,9 +273,8 @@ def _step(head: Head, event: e.Event) -> Head:
         case e.MessageQueued(queue=queue, messages=messages):
             new = tuple(Queued(queue, event.seq, index) for index in range(len(messages)))
             return replace(head, queue=head.queue + new)
-        case e.MessageTaken(queued=queued, index=index, message=message):
-            rest = tuple(q for q in head.queue if (q.seq, q.index) != (queued, index))
-            return _grown(replace(head, queue=rest), message)
+        case e.MessageTaken(message=message):
+            return _grown(_taken(head, fact), message)
         case e.WaitOpened():
             return _opened_wait(head, event, fact)
         case e.WaitAnswered(wait=wait, answer=answer):
@@ -278,9 +285,8 @@ def _step(head: Head, event: e.Event) -> Head:
             return _used(head, fact)
         case e.ErrorMet():
             return replace(head, items=head.items + 1)
-        case e.TurnEnded(outcome=outcome):
-            kept = tuple(q for q in head.queue if q.queue != "steer") if outcome == "canceled" else head.queue
-            return replace(head, turn=None, waits=(), queue=kept)
+        case e.TurnEnded():
+            return _ended(head, fact)
         case e.TurnOpened():
             return _opened(head, event, fact)
         case (
@@ -297,8 +303,31 @@ def _step(head: Head, event: e.Event) -> Head:
             | e.AgentSwitched()
             | e.CancelAsked()
         ):
-            grown = _grown(head, fact.message) if isinstance(fact, e.MessageAdded) else head
+            grown = _grown(head, fact.message, fact.call) if isinstance(fact, e.MessageAdded) else head
             return grown if grown.turn is None else replace(grown, turn=_turn(grown.turn, event, fact))
+        case unknown:
+            assert_never(unknown)
+
+
+_Setting = e.TitleSet | e.PolicySet | e.PermissionsSet | e.ThinkingSet | e.StarredSet | e.TokensSet | e.ModelChosen
+
+
+def _set(head: Head, fact: _Setting) -> Head:
+    match fact:
+        case e.TitleSet(title=title, by=by):
+            return replace(head, title=title, titled_by=by if title else "")
+        case e.PolicySet(safety=safety, prior=prior):
+            return replace(head, safety=safety, prior_safety=prior)
+        case e.PermissionsSet(permissions=permissions):
+            return replace(head, permissions=permissions)
+        case e.ThinkingSet(thinking=thinking):
+            return replace(head, thinking=thinking)
+        case e.StarredSet(starred=starred):
+            return replace(head, starred=starred)
+        case e.TokensSet():
+            return replace(head, input_tokens=fact.input, output_tokens=fact.output, cost=fact.cost)
+        case e.ModelChosen(agent=agent, ref=ref):
+            return _chosen(head, agent, ref)
         case unknown:
             assert_never(unknown)
 
@@ -321,6 +350,8 @@ _InTurn = (
 
 def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
     match fact:
+        case e.TurnDetached() | e.TurnResumed() | e.CancelAsked() if fact.turn != turn.id:
+            return turn
         case e.TurnDetached():
             return replace(turn, detached=True)
         case e.TurnResumed(n=n):
@@ -329,37 +360,27 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
             return replace(turn, started=True)
         case e.ModelAsked(answer=answer):
             return replace(turn, answer=answer, asked=event.seq)
-        case e.AnswerDropped():
-            return replace(turn, answer=AnswerId(""), asked=0)
+        case e.AnswerDropped(answer=answer):
+            return replace(turn, answer=AnswerId(""), asked=0) if answer == turn.answer else turn
         case e.MessageAdded(call=call) if call:
             calls = tuple(c for c in turn.calls if c.id != call)
             return replace(turn, calls=calls, resumes=0)
-        case e.MessageAdded(message=message):
-            new = tuple(OpenCall(c.id, c.name) for c in message.calls) if message and not fact.partial else ()
-            asked = turn.answer and fact.answer == turn.answer
-            return replace(
-                turn,
-                answer=AnswerId("") if asked else turn.answer,
-                asked=0 if asked else turn.asked,
-                iterations=turn.iterations + (1 if asked else 0),
-                calls=new,
-                resumes=0,
-            )
+        case e.MessageAdded():
+            return _answered_by(turn, fact)
         case e.ToolCalled(call=call, effect=effect, attempt=attempt):
             calls = _mark(turn.calls, call.id, state="called", effect=effect, attempt=attempt)
-            return replace(turn, calls=calls, answers=_without(turn.answers, call.id, "approval"))
+            return replace(_acted(turn, fact), calls=calls)
         case e.ToolReturned(call=call):
             calls = _mark(turn.calls, call.id, state="returned")
-            return replace(turn, calls=calls, answers=_without(turn.answers, call.id), resumes=0)
+            return replace(_acted(turn, fact), calls=calls, resumes=0)
         case e.CallLost(call=lost):
             return replace(turn, calls=_mark(turn.calls, lost, state="lost"))
         case e.LimitRaised(max_iterations=limit):
-            answers = tuple(a for a in turn.answers if a.kind != "limit")
-            return replace(turn, max_iterations=limit, answers=answers)
+            return replace(_acted(turn, fact), max_iterations=limit)
         case e.AgentSwitched(to_agent=to_agent):
             return replace(turn, agent=to_agent or turn.agent)
         case e.CancelAsked():
-            return replace(turn, canceled=True) if fact.turn == turn.id else turn
+            return replace(turn, canceled=True)
         case unknown:
             assert_never(unknown)
 
@@ -368,8 +389,37 @@ def _mark(calls: tuple[OpenCall, ...], call: CallId, **changes: object) -> tuple
     return tuple(replace(c, **changes) if c.id == call else c for c in calls)
 
 
-def _without(answers: tuple[Answered, ...], call: CallId, kind: str = "") -> tuple[Answered, ...]:
-    return tuple(a for a in answers if a.call != call or (kind and a.kind != kind))
+def _answered_by(turn: Turn, fact: e.MessageAdded) -> Turn:
+    """The turn after a message of the model (or another one that is no tool's)."""
+    message = fact.message
+    if message is None or message.role != "assistant":
+        return turn
+    asked = bool(turn.answer) and fact.answer == turn.answer
+    return replace(
+        turn,
+        answer=AnswerId("") if asked else turn.answer,
+        asked=0 if asked else turn.asked,
+        iterations=turn.iterations + asked,
+        calls=() if fact.partial else tuple(OpenCall(c.id, c.name) for c in message.calls),
+        resumes=0,
+    )
+
+
+def _acted(turn: Turn, fact: e.ToolCalled | e.ToolReturned | e.LimitRaised) -> Turn:
+    """The turn without the answers that it (or a sub-session in it) has now acted on."""
+    match fact:
+        case e.ToolCalled(call=call):
+            kept = [a for a in turn.answers if (a.call, a.kind) != (call.id, "approval")]
+        case e.ToolReturned(call=call):
+            kept = [a for a in turn.answers if a.call != call.id]
+        case e.LimitRaised(sub=sub):
+            kept = [a for a in turn.answers if (a.sub, a.kind) != (sub, "limit")]
+    return turn if len(kept) == len(turn.answers) else replace(turn, answers=tuple(kept))
+
+
+def _taken(head: Head, fact: e.MessageTaken) -> Head:
+    rest = tuple(q for q in head.queue if (q.seq, q.index) != (fact.queued, fact.index))
+    return replace(head, queue=rest)
 
 
 def _chosen(head: Head, agent: str, ref: str) -> Head:
@@ -382,9 +432,15 @@ def _chosen(head: Head, agent: str, ref: str) -> Head:
     return replace(head, model_overrides=overrides, custom_models=custom)
 
 
-def _grown(head: Head, message: Message | None) -> Head:
-    counts = message is None or message.role != "system"
-    return replace(head, items=head.items + 1, messages=head.messages + (1 if counts else 0))
+def _grown(head: Head, message: Message | None, call: CallId = _NO_CALL) -> Head:
+    if message is None and not call:
+        return head
+    return replace(head, items=head.items + 1, messages=head.messages + _counts(message, call))
+
+
+def _counts(message: Message | None, call: CallId = _NO_CALL) -> int:
+    """1 for a message that people see; that of a tool stands in its ToolReturned, and here is only the call."""
+    return int(message.role != "system" if message is not None else bool(call))
 
 
 def _opened(head: Head, event: e.Event, fact: e.TurnOpened) -> Head:
@@ -403,6 +459,14 @@ def _opened(head: Head, event: e.Event, fact: e.TurnOpened) -> Head:
     return replace(head, turn=turn, turns=head.turns + 1, source=fact.source, agent=fact.agent)
 
 
+def _ended(head: Head, fact: e.TurnEnded) -> Head:
+    """A cancel drops what was to steer the turn, and keeps what was to follow it."""
+    if head.turn is not None and head.turn.id != fact.turn:
+        return head
+    kept = tuple(q for q in head.queue if q.queue != "steer") if fact.outcome == "canceled" else head.queue
+    return replace(head, turn=None, waits=(), queue=kept)
+
+
 def _opened_wait(head: Head, event: e.Event, fact: e.WaitOpened) -> Head:
     call = fact.call
     wait = OpenWait(
@@ -415,7 +479,8 @@ def _opened_wait(head: Head, event: e.Event, fact: e.WaitOpened) -> Head:
         durable=fact.durable,
         sub=fact.sub,
     )
-    return replace(head, waits=(*head.waits, wait))
+    others = tuple(w for w in head.waits if w.id != wait.id)
+    return replace(head, waits=(*others, wait))
 
 
 def _answered(head: Head, wait: WaitId, answer: e.Answer) -> Head:
@@ -425,12 +490,13 @@ def _answered(head: Head, wait: WaitId, answer: e.Answer) -> Head:
     rest = tuple(w for w in head.waits if w.id != wait)
     turn = head.turn
     if turn is not None:
-        kept = Answered(wait, opened.kind, answer, opened.call)
+        kept = Answered(wait, opened.kind, answer, opened.call, opened.sub)
         turn = replace(turn, answers=(*turn.answers, kept))
     return replace(head, waits=rest, turn=turn)
 
 
 def _used(head: Head, fact: e.UsageAdded) -> Head:
+    cost = head.cost + (0 if fact.why == "compaction" else fact.cost)  # that one stands in its SummaryAdded
     if fact.why == "title":
-        return replace(head, cost=head.cost + fact.cost)
-    return replace(head, cost=head.cost + fact.cost, input_tokens=fact.input_tokens, output_tokens=fact.output_tokens)
+        return replace(head, cost=cost)
+    return replace(head, cost=cost, input_tokens=fact.input_tokens, output_tokens=fact.output_tokens)

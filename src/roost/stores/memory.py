@@ -1,5 +1,6 @@
 """A log in a dict: the same promises as the other stores, until the process ends."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -260,7 +261,14 @@ class Memory:
         if not events:
             return
         for store in list(self._shelf.living.values()):
-            store._grown(log, events if store is self else ())
+            store._tell(log, events if store is self else ())
+
+    def _tell(self, log: LogId, events: Sequence[e.Event]) -> None:
+        try:
+            self._grown(log, events)
+        except Exception as error:
+            context = {"message": f"a reader of {log} failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
     def _alive(self, server: str | None) -> bool:
         return server in self._shelf.living

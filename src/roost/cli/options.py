@@ -1,0 +1,148 @@
+"""Flags that several commands share, by what they are about.
+
+A flag that is not given is None here: the environment, the settings file and the defaults come after.
+"""
+
+import shlex
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Any], Any]
+
+
+def _path(**kind: bool) -> click.Path:
+    return click.Path(path_type=Path, resolve_path=False, **kind)
+
+
+def _all(*decorators: Decorator) -> Decorator:
+    def decorate(command: Any) -> Any:
+        return reduce(lambda done, decorator: decorator(done), reversed(decorators), command)
+
+    return decorate
+
+
+def database(default: str) -> Decorator:
+    """The flag that names the database."""
+    return click.option(
+        "-s", "--session-db", type=_path(dir_okay=False), metavar="PATH", help=f"The database.  [default: {default}]"
+    )
+
+
+network = _all(
+    click.option("-l", "--listen", metavar="ADDR", help="host:port, unix://PATH or fd://N.  [default: 127.0.0.1:8080]"),
+    click.option("--auth-token", metavar="TOKEN", help="Ask every client for this bearer token."),
+    click.option(
+        "--allow-unauthenticated", is_flag=True, default=None, help="Listen beyond this machine without a token."
+    ),
+    click.option(
+        "--max-request-size",
+        type=click.IntRange(min=1),
+        metavar="BYTES",
+        help="Largest request body.  [default: 1048576]",
+    ),
+    click.option("--mcp-oauth-redirect-uri", metavar="URI", help="Where logins of remote tool servers come back to."),
+    click.option("--pprof-addr", metavar="ADDR", hidden=True, help="Serve /debug/pprof/ there."),
+)
+
+storage = _all(
+    click.option(
+        "--working-dir",
+        type=_path(exists=True, file_okay=False),
+        metavar="DIR",
+        help="Where agents work.  [default: the current folder]",
+    ),
+    click.option(
+        "--session-workingdir-root",
+        type=_path(exists=True, file_okay=False),
+        metavar="DIR",
+        help="Sessions may only work inside DIR.",
+    ),
+)
+
+models = _all(
+    click.option("--default-model", metavar="REF", help="What `auto` means, as provider/model."),
+    click.option("--models-gateway", metavar="URL", help="Send model requests through this gateway."),
+    click.option(
+        "--env-from-file",
+        type=_path(exists=True, dir_okay=False),
+        metavar="FILE",
+        multiple=True,
+        help="Read variables (keys) from FILE; may be repeated.",
+    ),
+    click.option("--record", type=_path(), metavar="FILE", help="Record model traffic into a cassette."),
+    click.option("--fake", type=_path(), metavar="FILE", help="Answer model requests from a cassette."),
+    click.option("--code-mode-tools", is_flag=True, default=None, help="One JavaScript tool for all (not built yet)."),
+)
+
+behaviour = _all(
+    click.option(
+        "--pull-interval",
+        type=click.IntRange(min=0),
+        metavar="MINUTES",
+        help="Fetch remote agents anew this often.  [default: 0, never]",
+    ),
+    click.option(
+        "--disconnect-grace",
+        metavar="TIME",
+        help="How long a turn outlives the client that started it, as in 10s or 1m30s.  [default: 10s]",
+    ),
+    click.option(
+        "--resume",
+        type=click.Choice(["resume", "ask", "fail"]),
+        help="What becomes of turns that a crash cut off.  [default: resume]",
+    ),
+)
+
+common = _all(
+    click.option("--home", type=_path(file_okay=False), metavar="DIR", help="Roost's folder.  [default: ~/.roost]"),
+    click.option(
+        "--data-dir", type=_path(file_okay=False), metavar="DIR", help="Roost's own files.  [default: its folder]"
+    ),
+    click.option("--cache-dir", type=_path(file_okay=False), metavar="DIR", help="What can be fetched again."),
+    click.option("--config-dir", type=_path(file_okay=False), metavar="DIR", help="Where settings are read from."),
+    click.option("--debug", is_flag=True, default=None, help="Log more."),
+    click.option("--log-file", type=_path(dir_okay=False), metavar="FILE", help="Log there, not to stderr."),
+)
+
+
+def given(flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags that were given, with their paths as seen from the folder in which the command was typed."""
+    return {name: _absolute(value) for name, value in flags.items() if value is not None and value != ()}
+
+
+def agents(name: str) -> str:
+    """An agent file or folder as seen from here; any other name as it is."""
+    path = Path(name).expanduser()
+    return str(path.absolute()) if path.exists() else name
+
+
+def _absolute(value: Any) -> Any:
+    match value:
+        case Path():
+            return str(value.expanduser().absolute())
+        case tuple():
+            return tuple(_absolute(item) for item in value)
+    return value
+
+
+def command(*words: str | dict[str, Any]) -> str:
+    """A command line that can be pasted, its token left out."""
+    line = ["roost"]
+    for word in words:
+        if isinstance(word, str):
+            line.append(word)
+            continue
+        for name, value in word.items():
+            line += _flag(f"--{name.replace('_', '-')}", value)
+    return shlex.join(line)
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    if value is True:
+        return [name]
+    values = value if isinstance(value, tuple) else (value,)
+    return [part for item in values for part in (name, str(item))]

@@ -1,0 +1,264 @@
+"""One turn as a client of `/api` sees it, shown on a terminal."""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Protocol, TextIO
+from urllib.parse import quote
+
+import httpx2
+from msgspec import Struct
+
+from roost.core.errors import BadValue
+
+CODES = {"normal": 0, "error": 1, "canceled": 130}
+CUT_OFF = 1
+
+_NOBODY = "Nobody was there to approve it."
+
+
+class Person(Protocol):
+    """Whoever sits at the terminal, if anybody does."""
+
+    @property
+    def there(self) -> bool:
+        """Whether questions can be put at all."""
+        ...
+
+    async def ask(self, question: str) -> str:
+        """What was typed; "" at the end of input."""
+        ...
+
+
+class Refused(BadValue):
+    """The server said no."""
+
+
+class Request(Struct, frozen=True):
+    """What to ask of whom."""
+
+    agent: str  # the id of a source
+    prompt: str
+    model: str = ""
+    working_dir: str = ""
+    approved: bool = False  # run every tool unasked
+
+
+class Turn:
+    """Asks, prints the answer to `out` and all else to `err`, and puts what comes up to `person`.
+
+    With `raw` every event goes to `out` instead, a line of JSON each.
+    """
+
+    def __init__(
+        self, client: httpx2.AsyncClient, person: Person, *, out: TextIO, err: TextIO, raw: bool = False
+    ) -> None:
+        self.session = ""
+        self._client = client
+        self._person = person
+        self._out = out
+        self._err = err
+        self._raw = raw
+        self._open_line = False  # the answer's last line is not ended yet
+
+    async def run(self, request: Request) -> int:
+        """Run one turn in a new session; the exit code says how it ended.
+
+        Raises:
+            Refused: the server did not take it.
+        """
+        made = await self._call("POST", "/api/sessions", _template(request))
+        self.session = made["id"]
+        body: dict[str, Any] = {"messages": [{"role": "user", "content": request.prompt}]}
+        if request.model:
+            body["model"] = request.model
+        path = f"/api/sessions/{self.session}/agent/{quote(request.agent, safe='')}"
+        code = CUT_OFF
+        async with self._client.stream("POST", path, json=body) as response:
+            if response.is_error:
+                raise Refused(_message(response, await response.aread()))
+            async for event in events(response):
+                self._show(event)
+                await self._answer(event)
+                if event.get("type") == "stream_stopped" and event.get("session_id") == self.session:
+                    code = CODES.get(event.get("reason") or "normal", 1)
+        self._end_line()
+        return code
+
+    async def ended(self) -> None:
+        """Wait until the session's turn has written its end."""
+        if not self.session:
+            return
+        async with self._client.stream("GET", f"/api/sessions/{self.session}/events") as response:
+            if response.is_error:
+                return
+            async for event in events(response):
+                if event.get("type") == "stream_stopped" and event.get("session_id") == self.session:
+                    return
+
+    async def _call(self, method: str, path: str, body: Any) -> Any:
+        response = await self._client.request(method, path, json=body)
+        if response.is_error:
+            raise Refused(_message(response, response.content))
+        return response.json()
+
+    # -- what is shown --------------------------------------------------------------------------
+
+    def _show(self, event: Mapping[str, Any]) -> None:
+        if self._raw:
+            self._out.write(json.dumps(event, ensure_ascii=False) + "\n")
+            self._out.flush()
+            return
+        match event.get("type"):
+            case "agent_choice":
+                self._print(event["content"])
+            case "tool_call":
+                self._say(f"· {_call_line(event['tool_call'])}")
+            case "tool_call_output":
+                self._err.write(event.get("output", ""))
+            case "tool_call_response":
+                self._say(f"  {_result_line(event)}")
+            case "agent_switching" if event.get("switching"):
+                self._say(f"· to {event.get('to_agent', '')}")
+            case "warning":
+                self._say(f"warning: {event['message']}")
+            case "error":
+                self._say(f"error: {event['error']}")
+            case _:
+                pass
+
+    def _print(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+        if text:
+            self._open_line = not text.endswith("\n")
+
+    def _say(self, line: str) -> None:
+        self._end_line()
+        self._err.write(line + "\n")
+        self._err.flush()
+
+    def _end_line(self) -> None:
+        if self._open_line:
+            self._print("\n")
+
+    # -- what is asked --------------------------------------------------------------------------
+
+    async def _answer(self, event: Mapping[str, Any]) -> None:
+        match event.get("type"):
+            case "tool_call_confirmation":
+                await self._approve(event["tool_call"])
+            case "max_iterations_reached":
+                await self._go_on(event["max_iterations"])
+            case "elicitation_request":
+                await self._elicit(event)
+            case _:
+                pass
+
+    async def _approve(self, call: Mapping[str, Any]) -> None:
+        answer: dict[str, str] = {"confirmation": "reject", "reason": _NOBODY}
+        if self._person.there:
+            answer = _APPROVALS.get(await self._ask(f"Run {_call_line(call)}?  [y]es, [a]lways, [n]o: "), _NO)
+        else:
+            self._say(f"refused: {_call_line(call)} needs an approval, and nobody is here; --yolo allows every tool")
+        await self._call("POST", f"/api/sessions/{self.session}/resume", answer)
+
+    async def _go_on(self, limit: int) -> None:
+        go_on = self._person.there and await self._ask(f"{limit} iterations are done.  Go on?  [y]es, [n]o: ") == "y"
+        if not go_on:
+            self._say(f"stopped after {limit} iterations")
+        confirmation = "approve" if go_on else "reject"
+        await self._call("POST", f"/api/sessions/{self.session}/resume", {"confirmation": confirmation})
+
+    async def _elicit(self, event: Mapping[str, Any]) -> None:
+        answer: dict[str, Any] = {"action": "decline"}
+        if self._person.there:
+            self._say(f"? {event['message']}")
+            answer = await self._fill(event)
+        else:
+            self._say(f"declined: {event['message']} (nobody is here to answer)")
+        if event.get("elicitation_id"):
+            answer["elicitation_id"] = event["elicitation_id"]
+        await self._call("POST", f"/api/sessions/{self.session}/elicitation", answer)
+
+    async def _fill(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        if event.get("url"):
+            self._say(f"  {event['url']}")
+            done = await self._ask("Open it, then press Enter; [n]o declines: ") != "n"
+            return {"action": "accept" if done else "decline"}
+        schema = event.get("schema") or {}
+        required = schema.get("required", [])
+        content: dict[str, Any] = {}
+        for name, field in schema.get("properties", {}).items():
+            typed = (await self._person.ask(f"  {_field_line(name, field)}: ")).strip()
+            if typed:
+                content[name] = _typed(typed, field)
+            elif name in required and "default" not in field:
+                return {"action": "decline"}
+            elif "default" in field:
+                content[name] = field["default"]
+        return {"action": "accept", "content": content}
+
+    async def _ask(self, question: str) -> str:
+        self._end_line()
+        return (await self._person.ask(question)).strip().lower()[:1]
+
+
+_NO = {"confirmation": "reject"}
+_APPROVALS = {"y": {"confirmation": "approve"}, "a": {"confirmation": "approve-session"}, "n": _NO}
+
+
+async def events(response: httpx2.Response) -> AsyncIterator[dict[str, Any]]:
+    """The events of a stream.  Lines end at LF alone: JSON may hold what else counts as a line's end."""
+    rest = b""
+    async for chunk in response.aiter_bytes():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data: "):
+                yield json.loads(line[6:])
+
+
+def _template(request: Request) -> dict[str, Any]:
+    template: dict[str, Any] = {"tools_approved": request.approved}
+    if request.working_dir:
+        template["working_dir"] = request.working_dir
+    return template
+
+
+def _message(response: httpx2.Response, body: bytes) -> str:
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered {response.status_code}"
+
+
+def _call_line(call: Mapping[str, Any]) -> str:
+    function = call.get("function", call)
+    return _short(f"{function.get('name', '')} {function.get('arguments', '')}".strip())
+
+
+def _result_line(event: Mapping[str, Any]) -> str:
+    failed = (event.get("result") or {}).get("isError", False)
+    return ("failed: " if failed else "") + _short(str(event.get("response", "")))
+
+
+def _field_line(name: str, field: Mapping[str, Any]) -> str:
+    title = field.get("title") or field.get("description") or name
+    choices = field.get("enum")
+    return f"{title} ({', '.join(map(str, choices))})" if choices else str(title)
+
+
+def _typed(text: str, field: Mapping[str, Any]) -> Any:
+    match field.get("type"):
+        case "boolean":
+            return text.lower() in ("y", "yes", "true", "1")
+        case "integer" | "number" | "array" | "object":
+            try:
+                return json.loads(text)
+            except ValueError:
+                return text
+    return text
+
+
+def _short(text: str, width: int = 100) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,124 @@
+"""Settings in, running server out: the one file that names every maker."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from roost import __version__
+from roost.clock import SystemClock
+from roost.config.settings import Settings, env_files
+from roost.config.sources import open_agents
+from roost.core.ids import ServerId, fresh
+from roost.doors.app import make_app
+from roost.engine.bulkhead import open_bulkhead
+from roost.engine.hub import Hub
+from roost.engine.recovery import Recovery
+from roost.engine.runtime import Makers
+from roost.engine.supervisor import open_supervisor
+from roost.providers.cassette import Player, Recorder
+from roost.providers.models import Models, open_models
+from roost.service.desk import Desk
+from roost.service.policy import Policy
+from roost.service.service import Service, make_service
+from roost.stores.sqlite import open_sqlite
+from roost.tools.builtin import Builtin
+from roost.tools.surroundings import LocalSurroundings
+
+log = logging.getLogger(__name__)
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+Wrap = Callable[[Makers], Makers]
+
+SWITCH = 0.0005  # seconds: at the default of 5 ms the writer's thread waits long for its turn beside a busy loop
+
+
+@dataclass(slots=True)
+class Running:
+    """A server whose parts are open.  Whoever listens calls `settle` first, `resume` after, `stop` last."""
+
+    app: App
+    service: Service
+    recovery: Recovery
+    closing: anyio.Event
+    notes: list[str] = field(default_factory=list)  # worth a line at start
+
+    async def settle(self) -> int:
+        """Write what became of the turns that a crash cut off; before anyone listens."""
+        return await self.recovery.settle()
+
+    async def resume(self) -> None:
+        """Let them go on; after listening."""
+        await self.recovery.resume()
+
+    def stop(self) -> None:
+        """Tell the open streams that the server stops."""
+        self.closing.set()
+
+
+def _bare(makers: Makers) -> Makers:
+    return makers
+
+
+@asynccontextmanager
+async def open_server(
+    settings: Settings, env: Mapping[str, str] | None = None, *, wrap: Wrap = _bare
+) -> AsyncIterator[Running]:
+    """Everything, opened from the ground up and closed from the roof down.
+
+    `wrap` may put something around the makers: tests do.
+
+    Raises:
+        StoreRefused: the database can't be used.
+        RoostError: an agent source, a cassette or a setting can't be.
+    """
+    env = {**(os.environ if env is None else env), **env_files(settings.env_from_file)}
+    sys.setswitchinterval(SWITCH)
+    clock = SystemClock()
+    hub = Hub(clock.monotonic)
+    async with AsyncExitStack() as stack:
+        agents = open_agents(
+            settings.agents, data_dir=str(settings.data_dir), env=env, pull_interval=settings.pull_interval
+        )
+        store = await stack.enter_async_context(
+            open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
+        )
+        models = await stack.enter_async_context(_models(settings, env))
+        makers = wrap(Makers(store, agents, models, Builtin(env), LocalSurroundings(Path.home()), clock))
+        supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
+        bulkhead = await stack.enter_async_context(open_bulkhead())
+        policy = Policy(Path.cwd(), settings.session_workingdir_root)
+        service = make_service(Desk(makers, hub, supervisor, policy, bulkhead), grace=settings.disconnect_grace)
+        recovery = Recovery(makers, hub, supervisor, settings.resume)
+        bulkhead.start(recovery.watch, name="recovery")
+        closing = anyio.Event()
+        app = make_app(service, settings=settings, closing=closing, version=__version__)
+        notes = [f"one fsync of {settings.session_db} takes {store.fsync * 1000:.2f} ms"]
+        yield Running(app, service, recovery, closing, notes)
+
+
+@asynccontextmanager
+async def _models(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[Models]:
+    """The makers of providers, with a cassette in between where one is wanted."""
+    if settings.default_model:
+        env = {**env, "ROOST_DEFAULT_MODEL": settings.default_model}
+    tape: Player | Recorder | None = None
+    if settings.fake:
+        tape = Player(settings.fake)
+    elif settings.record:
+        tape = Recorder(settings.record)
+    async with open_models(env, tape, gateway=settings.models_gateway, need_keys=settings.fake is None) as models:
+        yield models
+
+
+def _die(error: BaseException) -> None:
+    """Nobody knows what is on the disk any more: end at once, and let the next start find out."""
+    log.critical("the disk failed, and the server ends: %s", error, extra={"action": "store_failed"})
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,225 @@
+"""Addresses to listen on, and the sockets behind them."""
+
+import errno
+import ipaddress
+import os
+import socket
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import assert_never
+
+from msgspec import Struct
+
+from roost.core.errors import BadValue
+
+
+class Tcp(Struct, frozen=True):
+    """`host:port`, IPv4.  Port 0 asks for a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Unix(Struct, frozen=True):
+    """`unix://PATH`."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"unix://{self.path}"
+
+
+class Fd(Struct, frozen=True):
+    """`fd://N`: a descriptor that listens already, inherited from whoever started us."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"fd://{self.number}"
+
+
+Address = Tcp | Unix | Fd
+
+
+def parse(text: str) -> Address:
+    """The address that `text` names.
+
+    Raises:
+        BadValue: it names none that this machine can listen on.
+    """
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return _tcp(text)
+    match scheme:
+        case "unix" if rest:
+            return Unix(Path(rest).expanduser())
+        case "fd" if rest.isdecimal():
+            return Fd(int(rest))
+        case "npipe" if sys.platform != "win32":
+            raise BadValue(f"{text}: named pipes exist on Windows only; use unix://PATH here")
+        case "npipe":
+            raise BadValue(f"{text}: named pipes are not built yet; use host:port")
+    raise BadValue(f"{text!r} is no address: use host:port, unix://PATH or fd://N")
+
+
+def _tcp(text: str) -> Tcp:
+    host, separator, port = text.rpartition(":")
+    if not separator or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        raise BadValue(f"{text!r} is no address: use host:port, unix://PATH or fd://N")
+    if ":" in host:
+        raise BadValue(f"{text!r}: only IPv4 addresses can be listened on")
+    return Tcp(host or "0.0.0.0", int(port))  # noqa: S104 - what `:8080` means everywhere
+
+
+def exposed(address: Address) -> bool:
+    """Whether other machines can reach it."""
+    match address:
+        case Unix():
+            return False
+        case Tcp(host=host):
+            return not all(ipaddress.ip_address(found).is_loopback for found in _resolve(host))
+        case Fd():
+            with _inherited(address) as sock:
+                return sock.family != socket.AF_UNIX and not ipaddress.ip_address(sock.getsockname()[0]).is_loopback
+        case unknown:
+            assert_never(unknown)
+
+
+def _resolve(host: str) -> set[str]:
+    try:
+        found = socket.getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise BadValue(f"can't listen on {host!r}: {error.strerror or error}") from error
+    return {str(info[4][0]) for info in found}
+
+
+@contextmanager
+def _inherited(address: Fd) -> Iterator[socket.socket]:
+    """The descriptor as a socket, for a look: it stays open."""
+    try:
+        sock = socket.socket(fileno=address.number)
+    except OSError as error:
+        raise BadValue(f"{address}: {error.strerror}") from error
+    try:
+        if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise BadValue(f"{address}: that socket does not listen")
+        yield sock
+    finally:
+        sock.detach()
+
+
+def bind(address: Address) -> socket.socket:
+    """A socket on `address`, its own process's alone.
+
+    TCP connections are refused until somebody listens on it; a Unix socket listens at once, so that
+    a second server finds it alive.
+
+    Raises:
+        BadValue: it can't be had; the message says why.
+    """
+    match address:
+        case Tcp():
+            return _bind_tcp(address)
+        case Unix():
+            return _bind_unix(address)
+        case Fd():
+            with _inherited(address) as sock:
+                sock.set_inheritable(False)
+            return socket.socket(fileno=address.number)
+        case unknown:
+            assert_never(unknown)
+
+
+def _bind_tcp(address: Tcp) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address.host, address.port))
+    except OSError as error:
+        sock.close()
+        raise _failed(address, error) from error
+    return sock
+
+
+def _bind_unix(address: Unix) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = -1
+    try:
+        address.path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(address)
+        mask = os.umask(0o177)
+        sock.bind(str(address.path))
+        sock.listen()
+    except OSError as error:
+        sock.close()
+        raise _failed(address, error) from error
+    except BadValue:
+        sock.close()
+        raise
+    finally:
+        if mask >= 0:
+            os.umask(mask)
+    return sock
+
+
+def _failed(address: Address, error: OSError) -> BadValue:
+    return BadValue(f"can't listen on {address}: {os.strerror(error.errno) if error.errno else error}")
+
+
+def _clear(address: Unix) -> None:
+    """Remove a socket that a dead server left; leave all else alone."""
+    try:
+        mode = address.path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise BadValue(f"can't listen on {address}: a file that is no socket lies there")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        answer = probe.connect_ex(str(address.path))
+    if answer != errno.ECONNREFUSED:
+        raise BadValue(f"can't listen on {address}: another server answers there")
+    address.path.unlink()
+
+
+@contextmanager
+def bound(addresses: Sequence[Address]) -> Iterator[list[socket.socket]]:
+    """Sockets on all of `addresses`; leaving the block closes them and removes what they left on disk.
+
+    Raises:
+        BadValue: one of them can't be had.
+    """
+    sockets: list[socket.socket] = []
+    made: dict[Path, tuple[int, int]] = {}
+    try:
+        for address in addresses:
+            sockets.append(bind(address))
+            if isinstance(address, Unix):
+                made[address.path] = _identity(address.path)
+        yield sockets
+    finally:
+        for sock in sockets:
+            sock.close()
+        for path, identity in made.items():
+            with suppress(FileNotFoundError):
+                if _identity(path) == identity:  # not one that somebody else has put there meanwhile
+                    path.unlink()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.lstat()
+    return found.st_dev, found.st_ino
+
+
+def shown(sock: socket.socket) -> str:
+    """The address as people write it: the real port, or `unix://PATH`."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return f"unix://{name}"
+    return f"{name[0]}:{name[1]}"

@@ -1,0 +1,194 @@
+"""An HTTP server in this process: uvicorn as a library, with a start and an end of our own."""
+
+import asyncio
+import signal
+import socket
+from asyncio import AbstractEventLoop, TimerHandle, Transport
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from inspect import isawaitable
+from typing import Any
+
+import uvicorn
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+App = Callable[..., Awaitable[None]]
+Call = Callable[[], object]
+
+HEADER_SECONDS = 10.0  # to send the whole head of a request
+HEADER_BYTES = 1 << 20
+GRACE_SECONDS = 3  # for answers under way, once the app knows that it stops
+IDLE_SECONDS = 75  # between two requests of one connection
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class Protocol(HttpToolsProtocol):
+    """Closes a connection that does not send the whole head of a request in time, or sends one too large."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: AbstractEventLoop | None = None,
+        *,
+        header_seconds: float = HEADER_SECONDS,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._header_seconds = header_seconds
+        self._heading = True  # what comes next belongs to the head of a request
+        self._head_bytes = 0
+        self._alarm: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Start the clock."""
+        super().connection_made(transport)
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count the head's bytes, then parse."""
+        if self._heading:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEADER_BYTES and not self._answering():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+                return
+            if self._alarm is None:
+                self._arm()
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """The head is here."""
+        self._disarm()
+        self._heading = False
+        self._head_bytes = 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The next byte begins another request."""
+        self._heading = True
+        super().on_message_complete()
+
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _arm(self) -> None:
+        self._alarm = self.loop.call_later(self._header_seconds, self._late)
+
+    def _disarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _late(self) -> None:
+        self._alarm = None
+        if not self._answering() and not self.transport.is_closing():
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals alone, and tells the app before it closes connections."""
+
+    def __init__(self, config: Config, on_start: Call | None, on_stop: Call | None) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+        self._on_stop = on_stop
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Somebody else listens to them."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        if self._on_start is not None:
+            self._on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """No new connections; then the app ends its streams; then the rest are closed."""
+        for server in self.servers:
+            server.close()
+        if self._on_stop is not None:
+            ended = self._on_stop()
+            if isawaitable(ended):
+                await ended
+        await super().shutdown(sockets)
+
+
+async def serve(
+    app: App,
+    sockets: Sequence[socket.socket],
+    *,
+    stop: asyncio.Event,
+    on_start: Call | None = None,
+    on_stop: Call | None = None,
+    grace: int = GRACE_SECONDS,
+    header_seconds: float = HEADER_SECONDS,
+) -> None:
+    """Serve `app` on all `sockets` until `stop` is set and every answer has ended, or `grace` seconds after.
+
+    `on_start` is called once connections are taken; `on_stop` (plain or async) once none are taken any more and
+    before those that are open are closed: the place for the app to end its streams.  The sockets are
+    closed at the end.  The app sees no lifespan: whoever calls has opened all it needs.
+    """
+    config = Config(
+        app,
+        http=partial(Protocol, header_seconds=header_seconds),  # type: ignore[arg-type]
+        ws="websockets-sansio",
+        interface="asgi3",  # never guess
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=grace,
+    )
+    server = _Server(config, on_start, on_stop)
+    serving = asyncio.ensure_future(server.serve(sockets=list(sockets)))
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+    except asyncio.CancelledError:
+        server.should_exit = server.force_exit = True
+        await asyncio.shield(serving)
+        raise
+    finally:
+        stopping.cancel()
+
+
+@contextmanager
+def until_told() -> Iterator[asyncio.Event]:
+    """An event that SIGINT or SIGTERM sets.  A second one ends the process at once, as a crash would."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def tell() -> None:
+        told.set()
+        for number in signals:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.getsignal(number) for number in signals}
+    for number in signals:
+        loop.add_signal_handler(number, tell)
+    try:
+        yield told
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+            with suppress(TypeError):  # a handler that Python did not install
+                signal.signal(number, before[number])

@@ -1,0 +1,157 @@
+"""A model behind HTTP, in any dialect."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any, Protocol
+
+import msgspec
+
+from roost.core.agents import ModelSpec
+from roost.core.errors import ModelFailed
+from roost.core.usage import Price
+from roost.ports import Finished, ModelRequest, Piece
+from roost.providers import prices
+from roost.providers.anthropic import Messages
+from roost.providers.http import Http, drain
+from roost.providers.openai import Chat
+from roost.providers.parts import Files, load
+from roost.providers.responses import Responses
+from roost.wire import sse
+
+
+class Answer(Protocol):
+    """Reads one answer: fed events, it gives back pieces, and never waits."""
+
+    done: bool
+
+    def feed(self, event: sse.Event) -> list[Piece]:
+        """The pieces of one event."""
+        ...
+
+    def end(self) -> list[Piece]:
+        """The stream has ended: the last pieces, or ModelFailed where it was cut off."""
+        ...
+
+
+class Dialect(Protocol):
+    """How a model is asked, without I/O."""
+
+    path: str
+
+    def headers(self, request: ModelRequest, key: str) -> dict[str, str]:
+        """The headers of a request."""
+        ...
+
+    def body(self, request: ModelRequest, files: Files) -> dict[str, Any]:
+        """The body of a request."""
+        ...
+
+    def answer(self) -> Answer:
+        """A reader for one answer."""
+        ...
+
+
+class Remote:
+    """A provider over HTTP.  `base_url` and `key` are where it really goes; `forward` is told to a gateway."""
+
+    def __init__(self, spec: ModelSpec, http: Http, *, base_url: str, key: str = "", forward: str = "") -> None:
+        self._spec = spec
+        self._http = http
+        self._key = key
+        self._forward = forward
+        self._dialect = dialect(spec, genuine=_genuine(forward or base_url))
+        self._url = _url(base_url, self._dialect.path)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What it was made from."""
+        return self._spec
+
+    @property
+    def takes_tools(self) -> bool:
+        """It does."""
+        return True
+
+    @property
+    def titles(self) -> bool:
+        """It is."""
+        return True
+
+    @property
+    def context_limit(self) -> int:
+        """Tokens of its window."""
+        return prices.context_limit(self._spec)
+
+    @property
+    def price(self) -> Price | None:
+        """What it costs."""
+        return prices.price(self._spec)
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
+        """Ask, and yield what comes."""
+        body = self._dialect.body(request, await load(request.messages))
+        headers = self._headers(request)
+        asked_again = False
+        while True:
+            try:
+                async with aclosing(self._asked(headers, body)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                return
+            except ModelFailed as error:
+                smaller = self._smaller(body, error)
+                if smaller is None or asked_again:
+                    raise
+                body, asked_again = smaller, True
+
+    async def _asked(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
+        answer = self._dialect.answer()
+        encoded = msgspec.json.encode(body)
+        async with aclosing(self._http.events(self._url, headers, encoded, secrets=self._secrets())) as events:
+            async for event in events:
+                for piece in answer.feed(event):
+                    if isinstance(piece, Finished):
+                        await drain(events)
+                    yield piece
+                if answer.done:
+                    return
+            for piece in answer.end():
+                yield piece
+
+    def _headers(self, request: ModelRequest) -> dict[str, str]:
+        key = "" if self._forward else self._key
+        headers = {"content-type": "application/json", "accept": "text/event-stream"}
+        headers |= self._dialect.headers(request, key)
+        if self._forward:
+            headers |= {"authorization": f"Bearer {self._key}", "x-cagent-forward": self._forward}
+        extra = {**self._spec.headers, **(self._spec.options.get("http_headers") or {})}
+        return headers | {name.lower(): str(value) for name, value in extra.items()}
+
+    def _secrets(self) -> list[str]:
+        extra = {**self._spec.headers, **(self._spec.options.get("http_headers") or {})}
+        return [secret for secret in (self._key, *map(str, extra.values())) if secret]
+
+    def _smaller(self, body: Mapping[str, Any], error: ModelFailed) -> dict[str, Any] | None:
+        return self._dialect.again(body, error) if isinstance(self._dialect, Messages) else None
+
+
+def dialect(spec: ModelSpec, *, genuine: bool = False) -> Dialect:
+    """The dialect that a spec names."""
+    match spec.dialect:
+        case "anthropic":
+            return Messages(spec)
+        case "openai-responses":
+            return Responses(spec, genuine=genuine)
+        case _:
+            return Chat(spec, genuine=genuine)
+
+
+def _genuine(base_url: str) -> bool:
+    return base_url.startswith("https://api.openai.com/")
+
+
+def _url(base_url: str, path: str) -> str:
+    base = base_url.rstrip("/")
+    if base.endswith("/v1") and path.startswith("/v1/"):
+        path = path.removeprefix("/v1")
+    return base + path

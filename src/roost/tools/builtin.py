@@ -1,0 +1,66 @@
+"""The maker of built-in toolsets: an entry of an agent file in, an open toolset out."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from roost.core.agents import ToolsetSpec
+from roost.core.errors import ToolsetFailed
+from roost.ports import Place, Toolset
+from roost.tools.ask import open_user_prompt
+from roost.tools.filesystem import open_filesystem
+from roost.tools.house import House
+from roost.tools.shell import open_shell
+from roost.tools.think import open_think
+from roost.tools.todo import open_todo
+from roost.tools.tool import Kit
+
+ORIGINAL = "{ORIGINAL_INSTRUCTIONS}"
+
+Open = Callable[[ToolsetSpec, Place, House], AbstractAsyncContextManager[Kit]]
+
+TYPES: Mapping[str, Open] = {
+    "filesystem": open_filesystem,
+    "file": open_filesystem,
+    "shell": open_shell,
+    "background_jobs": open_shell,
+    "think": open_think,
+    "todo": open_todo,
+    "user_prompt": open_user_prompt,
+}
+
+
+class Builtin:
+    """Makes the toolsets that need no other server; `env` is what their programs find in their environment."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._house = House(dict(env))
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The types that can be built."""
+        return frozenset(TYPES)
+
+    @asynccontextmanager
+    async def open(self, spec: ToolsetSpec, place: Place) -> AsyncIterator[Toolset]:
+        """Build and start it; leaving the block stops all that it started."""
+        if spec.type not in TYPES:
+            known = ", ".join(sorted(TYPES))
+            raise ToolsetFailed(f"toolset type {spec.type!r} is not built (there are: {known})")
+        if not Path(place.working_dir).is_absolute():
+            raise ToolsetFailed(f"the working directory is not absolute: {place.working_dir!r}")
+        async with TYPES[spec.type](spec, place, self._house) as kit:
+            yield _narrowed(kit, spec)
+
+
+def _narrowed(kit: Kit, spec: ToolsetSpec) -> Kit:
+    """What the entry leaves of the tools, and what it makes of the guidance."""
+    members = kit.members
+    if spec.tools:
+        members = tuple(tool for tool in members if tool.definition.name in spec.tools)
+    if spec.options.get("readonly"):
+        members = tuple(tool for tool in members if tool.definition.annotations.read_only)
+    instructions = spec.instruction.replace(ORIGINAL, kit.instructions, 1) if spec.instruction else kit.instructions
+    return replace(kit, members=members, instructions=instructions)

@@ -1,0 +1,81 @@
+"""What the toolsets of one server share: the environment, locks on files, and what agents keep in memory."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import anyio
+
+from roost.core.errors import ToolsetFailed
+from roost.ports import Place
+
+
+class Board:
+    """What the agents of one session keep in memory, by agent; it is found again in the meta of a result."""
+
+    def __init__(self, found: Mapping[str, Any] | None) -> None:
+        agents = (found or {}).get("agents")
+        self._agents: dict[str, Any] = dict(agents) if isinstance(agents, dict) else {}
+
+    def of(self, agent: str) -> Any:
+        """What this agent has, or None."""
+        return self._agents.get(agent)
+
+    def put(self, agent: str, value: Any) -> dict[str, Any]:
+        """Keep it, and get the meta with which all of the board is found again."""
+        self._agents = {**self._agents, agent: value}
+        return {"agents": self._agents}
+
+
+class House:
+    """One server's share of its toolsets."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.env = env
+        self.locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+        self._boards: dict[tuple[str, str], tuple[Board, int]] = {}
+
+    @contextmanager
+    def board(self, category: str, place: Place, *, shared: bool = False) -> Iterator[Board]:
+        """The board of a session, or with `shared` of its whole tree, kept while somebody has it open."""
+        key = (category, (place.root if shared else "") or place.session)
+        board, users = self._boards.get(key) or (Board(place.recall(category)), 0)
+        self._boards[key] = (board, users + 1)
+        try:
+            yield board
+        finally:
+            board, users = self._boards.pop(key)
+            if users > 1:
+                self._boards[key] = (board, users - 1)
+
+    def expand(self, text: str, what: str) -> str:
+        """Text with `${env.NAME}`, `$NAME` and `${NAME}` replaced; `${env.NAME || 'x'}` has a default.
+
+        Raises:
+            ToolsetFailed: a variable that a shell would want is not set.
+        """
+
+        def value(match: re.Match[str]) -> str:
+            if match["env"]:
+                return self.env.get(match["env"]) or match["default"] or ""
+            name = match["braced"] or match["plain"]
+            if name not in self.env:
+                raise ToolsetFailed(f"{what}: the environment variable {name} is not set")
+            return self.env[name]
+
+        return _VARIABLE.sub(value, text)
+
+
+_VARIABLE = re.compile(
+    r"\$\{env\.(?P<env>\w+)(?:\s*\|\|\s*'(?P<default>[^']*)')?\}|\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<plain>[A-Za-z_]\w*)"
+)
+
+
+def shell_of(env: Mapping[str, str]) -> str:
+    """The shell that runs commands: `SHELL` where that is a program, else /bin/sh."""
+    wanted = env.get("SHELL", "")
+    return wanted if Path(wanted).is_absolute() and os.access(wanted, os.X_OK) else "/bin/sh"

@@ -1,0 +1,108 @@
+"""Commands that run in the background while the agent goes on."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from itertools import count
+
+import anyio
+
+from roost.process import Ended, Output
+from roost.tools.tool import Refused
+
+MOST_OUTPUT = 10 * 1024 * 1024  # bytes that a job keeps
+MOST_RUNNING = 50
+MOST_ENDED = 20  # ended jobs that are remembered
+SHOWN = 30_000  # characters
+
+Start = Callable[[Output], Awaitable[Ended]]
+
+
+class Job:
+    """One command, running or ended."""
+
+    def __init__(self, id: str, command: str, folder: str) -> None:
+        self.id = id
+        self.command = command
+        self.folder = folder
+        self.output = Output(MOST_OUTPUT)
+        self.status = "running"
+        self.code: int | None = None
+        self.done = anyio.Event()
+        self.task: asyncio.Task[None] | None = None
+        self._started = time.monotonic()
+        self._ended = 0.0
+
+    def end(self, status: str, code: int | None) -> None:
+        """It runs no longer."""
+        self.status, self.code, self._ended = status, code, time.monotonic()
+        self.done.set()
+
+    def head(self) -> str:
+        """What it is and how it goes."""
+        runtime = (self._ended or time.monotonic()) - self._started
+        lines = [f"ID: {self.id}", f"Command: {self.command}", f"Status: {self.status}", f"Runtime: {runtime:.1f}s"]
+        if self.code is not None:
+            lines.append(f"Exit Code: {self.code}")
+        return "\n".join(lines)
+
+    def view(self) -> str:
+        """The same, and what it wrote."""
+        return f"{self.head()}\n\n--- Output ---\n{self.output.text(SHOWN).strip() or '<no output>'}"
+
+
+class Jobs:
+    """The jobs of one toolset.  A job's task belongs to no scope, since a job outlives the call that starts it."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._numbers = count(1)
+
+    def start(self, command: str, folder: str, start: Start) -> Job:
+        """Run a command, and come back at once."""
+        if sum(job.status == "running" for job in self._jobs.values()) >= MOST_RUNNING:
+            raise Refused(f"{MOST_RUNNING} background jobs are running already: stop one first")
+        job = Job(f"job_{int(time.time())}_{next(self._numbers)}", command, folder)
+        self._jobs[job.id] = job
+        job.task = asyncio.create_task(self._run(job, start), name=f"background {job.id}")
+        return job
+
+    async def _run(self, job: Job, start: Start) -> None:
+        try:
+            ended = await start(job.output)
+            job.end("failed" if ended.code else "completed", ended.code)
+        except OSError as error:
+            job.output.add(str(error).encode())
+            job.end("failed", None)
+        self._forget()
+
+    def _forget(self) -> None:
+        ended = [job.id for job in self._jobs.values() if job.status != "running"]
+        for old in ended[:-MOST_ENDED]:
+            del self._jobs[old]
+
+    def all(self) -> list[Job]:
+        """Those that run, and the newest of those that have ended."""
+        return list(self._jobs.values())
+
+    def find(self, id: str) -> Job:
+        """One of them."""
+        if id not in self._jobs:
+            raise Refused(f"Job not found: {id}")
+        return self._jobs[id]
+
+    async def stop(self, job: Job) -> None:
+        """End it and all that it started."""
+        if job.status != "running" or job.task is None:
+            raise Refused(f"Job {job.id} is not running: {job.status}")
+        job.task.cancel()
+        await asyncio.wait([job.task])
+        if job.status == "running":  # else it has ended by itself meanwhile
+            job.end("stopped", None)
+
+    async def close(self) -> None:
+        """End them all."""
+        tasks = [job.task for job in self._jobs.values() if job.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,116 @@
+"""What built-in tools are made of: a definition, arguments that were checked, a function that does the work."""
+
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+import anyio
+from anyio import to_thread
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from msgspec import Struct
+
+from roost.core.messages import Annotations, Definition, Effect, Result
+from roost.ports import Tool, Use
+
+Work = Callable[[dict[str, Any], Use], Awaitable[Result]]
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """A tool can't do what it was asked; the model reads why."""
+
+
+def failed(message: str) -> Result:
+    """A result that says what went wrong."""
+    return Result(message, is_error=True)
+
+
+def schema(required: Sequence[str] = (), **properties: dict[str, Any]) -> dict[str, Any]:
+    """A JSON schema of arguments."""
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def string(description: str) -> dict[str, Any]:
+    """A JSON schema of text."""
+    return {"type": "string", "description": description}
+
+
+def reads(title: str) -> Annotations:
+    """What a tool that changes nothing says of itself."""
+    return Annotations(title=title, read_only=True)
+
+
+class Native:
+    """A tool that is a function of ours."""
+
+    def __init__(
+        self,
+        name: str,
+        category: str,
+        description: str,
+        parameters: dict[str, Any],
+        work: Work,
+        *,
+        annotations: Annotations,
+        effect: Effect = "safe",
+    ) -> None:
+        self.definition = Definition(name, category, description, parameters, annotations, effect=effect)
+        self._check = Draft202012Validator(parameters)
+        self._work = work
+
+    async def run(self, arguments: dict[str, Any], use: Use) -> Result:
+        """Check the arguments and do the work; what went wrong is a result, too."""
+        given = {name: value for name, value in arguments.items() if value is not None}
+        if complaint := self._complaint(given):
+            return failed(f"Invalid arguments for {self.definition.name}: {complaint}")
+        try:
+            return await self._work(given, use)
+        except Refused as refusal:
+            return failed(str(refusal))
+        except (OSError, UnicodeError) as error:
+            return failed(f"{self.definition.name} failed: {error}")
+
+    def _complaint(self, arguments: dict[str, Any]) -> str:
+        error = best_match(self._check.iter_errors(arguments))
+        if error is None:
+            return ""
+        place = ".".join(str(step) for step in error.absolute_path)
+        message = error.message if len(error.message) <= 300 else error.message[:150] + " ... " + error.message[-150:]
+        return f"{place}: {message}" if place else message
+
+
+class Kit(Struct, frozen=True):
+    """A toolset whose tools never change."""
+
+    members: tuple[Tool, ...]
+    instructions: str = ""
+
+    async def tools(self) -> Sequence[Tool]:
+        """All of them."""
+        return self.members
+
+
+async def in_thread(work: Callable[[threading.Event], T]) -> T:
+    """Do blocking work in a thread.  When it is cancelled the event is set, and the thread is waited for."""
+    stop = threading.Event()
+
+    async def watch() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            stop.set()
+
+    def attempt() -> tuple[T | None, Exception | None]:
+        try:
+            return work(stop), None
+        except Exception as error:  # carried out of the task group, which would wrap it
+            return None, error
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch, name="cancellation of a thread's work")
+        value, error = await to_thread.run_sync(attempt)
+        tasks.cancel_scope.cancel()
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]  # there was no error, so this is a T

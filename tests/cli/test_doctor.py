@@ -1,0 +1,125 @@
+"""`roost doctor`: what it finds, and what it never prints."""
+
+import json
+import os
+import socket
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from roost.cli import checks
+from roost.cli.doctor import doctor
+from roost.cli.model import model
+
+GOOD = "agents:\n  root:\n    model: openai/gpt-5-mini\n    instruction: hi\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.endswith(("_API_KEY", "_TOKEN")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ROOST_HOME", str(tmp_path / "home"))
+    return tmp_path
+
+
+def test_keys_are_named_and_not_shown() -> None:
+    found = checks.keys({"OPENAI_API_KEY": "sk-hidden", "OTHER": "x"})
+    assert found == checks.Finding("keys", "ok", "OPENAI_API_KEY")
+    assert checks.keys({}).state == "warn"
+
+
+def test_agent_files_are_loaded_one_by_one(folder: Path) -> None:
+    (folder / "good.yaml").write_text(GOOD)
+    (folder / "bad.YML").write_text("agents:\n  root:\n    modell: x\n")
+    (folder / "notes.txt").write_text("no agent")
+    bad, good = checks.agents(str(folder), {"OPENAI_API_KEY": "k"})
+    assert bad.state == "fail"
+    assert "bad.YML" in bad.text
+    assert "modell" in bad.text
+    assert good == checks.Finding("agents", "ok", f"{folder}/good.yaml: root")
+
+
+def test_a_model_without_its_key_is_said(folder: Path) -> None:
+    (folder / "a.yaml").write_text(GOOD)
+    [found] = checks.agents("a.yaml", {})
+    assert (found.state, found.text) == ("warn", "a.yaml: loads; not set: OPENAI_API_KEY")
+
+
+def test_the_built_in_agent_loads() -> None:
+    [found] = checks.agents("default", {"ANTHROPIC_API_KEY": "k"})
+    assert found.state == "ok"
+
+
+def test_no_agent_at_all_is_a_failure() -> None:
+    [found] = checks.agents("nowhere", {})
+    assert found.state == "fail"
+
+
+def test_the_disk_is_measured(folder: Path) -> None:
+    found = checks.disk(folder / "new")
+    assert found.state in ("ok", "warn")
+    assert "fsync" in found.text
+
+
+def test_a_disk_that_cannot_be_written_is_a_failure(folder: Path) -> None:
+    (folder / "file").write_text("")
+    assert checks.disk(folder / "file" / "x").state == "fail"
+
+
+def test_a_disk_on_the_network_is_a_failure(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_filesystem", lambda _: "nfs4")
+    assert checks.disk(folder).state == "fail"
+
+
+def test_another_programs_database_is_told_apart(folder: Path) -> None:
+    assert checks.database(folder / "none.db").state == "ok"
+    with sqlite3.connect(folder / "session.db") as db:
+        db.execute("CREATE TABLE t (x)")
+    assert checks.database(folder / "session.db").state == "warn"
+
+
+def test_a_taken_port_is_said() -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        assert checks.port(f"127.0.0.1:{sock.getsockname()[1]}").state == "warn"
+    assert checks.port("127.0.0.1:0").state == "ok"
+
+
+def test_it_prints_a_line_for_each_and_fails_only_for_what_is_broken(folder: Path) -> None:
+    done = CliRunner().invoke(doctor, ["--listen", "127.0.0.1:0"])
+    assert done.exit_code == 0, done.output
+    for check in ("python", "keys", "local model", "disk", "database", "port", "shell"):
+        assert check in done.output
+    (folder / "bad.yaml").write_text("agents: 3\n")
+    assert CliRunner().invoke(doctor, ["bad.yaml", "--listen", "127.0.0.1:0"]).exit_code == 1
+
+
+def test_it_prints_json() -> None:
+    done = CliRunner().invoke(doctor, ["--json", "--listen", "127.0.0.1:0"])
+    assert {finding["check"] for finding in json.loads(done.output)} >= {"python", "database"}
+
+
+def test_rebuilding_a_database_that_is_not_there_fails(folder: Path) -> None:
+    done = CliRunner().invoke(doctor, ["--rebuild", "--session-db", "none.db"])
+    assert done.exit_code == 1
+    assert not (folder / "none.db").exists()
+
+
+def test_rebuilding_a_sound_database_finds_nothing_wrong(folder: Path) -> None:
+    done = CliRunner().invoke(doctor, ["--rebuild", "--session-db", "a.db"])
+    assert done.exit_code == 1
+    (folder / "a.db").touch()
+    done = CliRunner().invoke(doctor, ["--rebuild", "--session-db", "a.db", "--listen", "127.0.0.1:0"])
+    assert "all was as the logs say" in done.output
+
+
+def test_the_model_says_whether_it_is_there() -> None:
+    done = CliRunner().invoke(model, ["status", "--json"])
+    found = json.loads(done.output)
+    assert set(found) == {"engine", "weights", "file"}
+    assert done.exit_code == (0 if all(found.values()) else 1)

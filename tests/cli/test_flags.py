@@ -1,0 +1,111 @@
+"""What `roost serve api` turns down before it opens anything."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import roost
+from roost.cli import options, serve
+from roost.core.errors import BadValue
+
+SOURCE = Path(roost.__file__).parents[1]
+
+
+def run(cwd: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ROOST_")}
+    return subprocess.run(
+        [sys.executable, "-m", "roost", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=cwd,
+        env={**env, "ROOST_HOME": str(cwd / "home"), "PYTHONPATH": str(SOURCE)},
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "agent.yaml").write_text("agents:\n  root:\n    model: scripted/x\n    instruction: hi\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "says"),
+    [
+        (["--listen", "nowhere"], 1, "--listen: must be host:port"),
+        (["--listen", "[::1]:8080"], 1, "only IPv4"),
+        (["--listen", "npipe://x"], 1, "named pipes"),
+        (["--record", "a", "--fake", "b"], 1, "--record and --fake"),
+        (["--code-mode-tools"], 1, "--code-mode-tools is not built yet"),
+        (
+            ["--pull-interval", "10"],
+            1,
+            "--pull-interval flag can only be used with OCI references, not local files",
+        ),
+        (["--working-dir", "nowhere"], 2, "does not exist"),
+        (["--session-workingdir-root", "nowhere"], 2, "does not exist"),
+        (["--max-request-size", "0"], 2, "--max-request-size"),
+        (["--resume", "maybe"], 2, "--resume"),
+        (["--env-from-file", "nowhere"], 2, "does not exist"),
+        (["--nonsense"], 2, "No such option"),
+    ],
+)
+def test_a_bad_flag_is_refused_with_a_reason(folder: Path, flags: list[str], code: int, says: str) -> None:
+    done = run(folder, "serve", "api", "agent.yaml", *flags)
+    assert says in done.stderr
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["agent.yaml"]
+
+
+def test_an_open_address_needs_a_token_and_the_refusal_says_how_else(folder: Path) -> None:
+    done = run(folder, "serve", "api", "agent.yaml", "-l", "0.0.0.0:0", "--resume", "ask")
+    assert done.returncode == 1
+    assert "roost serve api agent.yaml --listen 0.0.0.0:0 --resume ask --allow-unauthenticated" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("listen", "token", "allowed"),
+    [("127.0.0.1:0", "", False), ("unix://x", "", False), ("0.0.0.0:0", "t", False), ("0.0.0.0:0", "", True)],
+)
+def test_other_addresses_need_nothing(listen: str, token: str, allowed: bool) -> None:
+    serve.refuse_open(listen, "agent.yaml", {}, token=token, allowed=allowed)
+
+
+def test_an_open_address_alone_is_refused() -> None:
+    with pytest.raises(BadValue, match="no token is set"):
+        serve.refuse_open("0.0.0.0:0", "agent.yaml", {}, token="", allowed=False)
+
+
+def test_serve_alone_says_what_is_built(folder: Path) -> None:
+    done = run(folder, "serve")
+    assert done.returncode == 1
+    assert "not built yet" in done.stderr
+
+
+def test_flags_that_were_not_given_are_left_to_the_environment() -> None:
+    assert options.given({"listen": None, "env_from_file": (), "debug": None, "resume": "ask"}) == {"resume": "ask"}
+
+
+def test_paths_are_seen_from_where_the_command_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    given = options.given({"session_db": Path("a.db"), "log_file": Path("~/x"), "env_from_file": (Path("e"),)})
+    assert given == {
+        "session_db": str(tmp_path / "a.db"),
+        "log_file": str(tmp_path / "me" / "x"),
+        "env_from_file": (str(tmp_path / "e"),),
+    }
+
+
+def test_a_command_can_be_pasted() -> None:
+    line = options.command(
+        "serve", "api", "my agent.yaml", {"listen": "0.0.0.0:1", "debug": True, "env_from_file": ("a", "b")}
+    )
+    assert line == "roost serve api 'my agent.yaml' --listen 0.0.0.0:1 --debug --env-from-file a --env-from-file b"

@@ -1,0 +1,19 @@
+"""What many tests stand on."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from fakes import llm
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def fake_llm() -> Iterator[llm.FakeLLM]:
+    """A scripted model on loopback, speaking three dialects."""
+    with llm.serve() as fake:
+        yield fake

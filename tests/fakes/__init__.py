@@ -1,0 +1,1 @@
+"""Stand-ins for the world, as honest as the real thing."""

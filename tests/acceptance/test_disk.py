@@ -16,10 +16,10 @@ from roost.core import events as e
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of two megabytes."""
+    """A file system of sixteen megabytes."""
     place = tmp_path / "small"
     place.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(place)], capture_output=True)
     if done.returncode:
         pytest.skip(f"mounting needs root: {done.stderr.decode().strip()}")
     try:
@@ -73,7 +73,7 @@ def test_a_full_disk_fails_the_turn_and_not_the_server(house: House, small: Path
     facts = [event.fact for event in stored.facts(db, session)]
     assert sum(isinstance(fact, e.TurnEnded) for fact in facts) == 1
     assert [event.seq for event in stored.facts(db, session)] == list(range(1, snapshot["last_event_seq"] + 1))
-    assert server.run(session, "once more")[-1].event["reason"] == "normal"
+    assert server.run(session, "[[say well]]")[-1].event["reason"] == "normal"
     assert server.alive
 
 
@@ -111,10 +111,12 @@ def test_a_file_of_another_program_is_left_alone(house: House, tmp_path: Path) -
         house.serve(db=no_database)
 
 
-def test_a_database_in_a_folder_that_is_not_there(house: House, tmp_path: Path) -> None:
+def test_a_database_where_none_can_be(house: House, tmp_path: Path) -> None:
     house.agent()
-    with pytest.raises(Died, match=r"(?s)exit 1.*nowhere") as died:
-        house.serve(db=tmp_path / "nowhere" / "x.db")
+    made = house.serve(db=tmp_path / "new" / "folder" / "x.db")
+    assert made.create()
+    with pytest.raises(Died, match=r"(?s)exit [12].*stderr-0\.txt") as died:
+        house.serve(db=tmp_path / "stderr-0.txt" / "x.db")  # a file is no folder
     assert "Traceback" not in str(died.value)
 
 

@@ -161,11 +161,11 @@ def test_ten_more_iterations_and_then_again(served: Server) -> None:
     session = served.create(title="t")
     stream = served.start(session, " ".join([THOUGHT] * 13), agent="limited")
     stream.until("max_iterations_reached")
-    served.resume(session, "approve")
+    assert served.resume(session, "approve").status == 200
     seen = stream.until("max_iterations_reached")
     assert seen[-1].event["max_iterations"] == 12
     assert sum(f.type == "tool_call_response" for f in seen) == 10
-    served.resume(session, "no")
+    assert served.resume(session, "no").status == 200
     assert list(stream)[-1].type == "stream_stopped"
 
 

@@ -1,5 +1,7 @@
 """The event stream of a session (checklist 17 to 21)."""
 
+import re
+import socket
 import threading
 import time
 
@@ -131,7 +133,7 @@ def test_deleting_may_wait_for_the_turn(served: Server) -> None:
 def test_a_slow_reader_holds_nobody_up(served: Server) -> None:
     session = served.create(title="t")
     slow = served.events(session)  # reads nothing
-    text = "[[say " + "y" * 500_000 + "]]"
+    text = "[[say " + "y" * 100_000 + "]]"
     began = time.monotonic()
     assert served.run(session, text)[-1].type == "stream_stopped"
     assert time.monotonic() - began < 15
@@ -139,6 +141,45 @@ def test_a_slow_reader_holds_nobody_up(served: Server) -> None:
     frames = slow.until(lambda f: f.id == last)  # and loses nothing
     assert [f.id for f in frames] == list(range(1, last + 1))
     slow.close()
+
+
+def test_a_reader_that_is_stuck_is_cut_and_comes_back(house: House) -> None:
+    house.agent()
+    server = house.serve(program=("-m", "acceptance.seams"), env={"ROOST_TEST_STUCK": "0.5"})
+    session = server.create(title="t")
+    stuck = socket.socket()
+    stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    host, _, port = server.address.rpartition(":")
+    stuck.connect((host, int(port)))
+    stuck.sendall(f"GET /api/sessions/{session}/events HTTP/1.1\r\nHost: {server.address}\r\n\r\n".encode())
+    other = server.follow(session)
+    server.run(session, "[[say " + "y" * 600_000 + "]]")
+    last = server.snapshot(session)["last_event_seq"]
+    other.until_seq(last)
+    other.stop()
+    assert [f.id for f in other.frames] == list(range(1, last + 1))
+    until(lambda: "stuck" in server.stderr() or cut(stuck), timeout=10)
+    got = b""
+    stuck.settimeout(10)
+    try:
+        while chunk := stuck.recv(1 << 20):
+            got += chunk
+    except ConnectionResetError:
+        pass
+    stuck.close()
+    assert b"session_exited" not in got
+    whole = re.findall(rb"id: (\d+)\n(?:data: [^\n]*\n)?\n", got)
+    seen = max(map(int, whole), default=0)
+    assert seen < last
+    again = server.follow(session, since=seen)
+    again.until_seq(last)
+    again.stop()
+    assert [f.id for f in again.frames] == list(range(seen + 1, last + 1))
+
+
+def cut(sock: socket.socket) -> bool:
+    """Whether the other side has hung up on us."""
+    return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1) != b"\x01"
 
 
 def test_frames_are_a_function_of_the_log(served: Server, shared: House) -> None:

@@ -19,6 +19,7 @@ from roost.config.sources import open_agents
 from roost.core.ids import ServerId, fresh
 from roost.doors.app import make_app
 from roost.engine.bulkhead import open_bulkhead
+from roost.engine.house import House
 from roost.engine.hub import Hub
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
@@ -60,7 +61,8 @@ class Running:
         await self.recovery.resume()
 
     def stop(self) -> None:
-        """Tell the open streams that the server stops."""
+        """Nothing new is started from now on, and the open streams are told that the server stops."""
+        self.service.desk.supervisor.retire()
         self.closing.set()
 
 
@@ -92,13 +94,15 @@ async def open_server(
             open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
         )
         models = await stack.enter_async_context(_models(settings, env))
-        makers = wrap(Makers(store, agents, models, Builtin(_outward(env)), LocalSurroundings(Path.home()), clock))
+        toolsets, around = Builtin(_outward(env)), LocalSurroundings(Path.home())
+        makers = wrap(Makers(store, agents, models, toolsets, around, clock, env))
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root)
         service = make_service(Desk(makers, hub, supervisor, policy, bulkhead), grace=settings.disconnect_grace)
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
+        bulkhead.start(House(makers, supervisor).keep, name="housekeeping")
         closing = anyio.Event()
         app = make_app(
             service,

@@ -16,7 +16,7 @@ from roost.core.usage import Price, Usage
 # -- the log ------------------------------------------------------------------------------------
 
 Condition = Callable[[Head], None]
-"""What must hold for an append, looked at inside its transaction: it raises a RoostError, or not."""
+"""What must hold for an append, looked at inside its transaction: it raises, and nothing is written, or not."""
 
 Grown = Callable[[LogId, Sequence[Event]], None]
 """Called in the event loop after each commit, once a log, with what was committed: in order, none
@@ -86,7 +86,7 @@ class EventStore(Protocol):
         Raises:
             SessionBusy: it is in a turn, and its owner is another server that lives (`force` takes
                 it all the same).
-            RoostError: what `only_if` raised.
+            Exception: what `only_if` raised.
         """
         ...
 
@@ -111,7 +111,7 @@ class EventStore(Protocol):
 
         Raises:
             NotOwner: somebody else owns the log by now.  Nothing was written.
-            RoostError: what `only_if` raised.  Nothing was written.
+            Exception: what `only_if` raised.  Nothing was written.
         """
         ...
 
@@ -121,7 +121,7 @@ class EventStore(Protocol):
         Raises:
             Duplicate: a MessageQueued with a key that is among the newest 256 of this log.  This is
                 looked at before `only_if`.
-            RoostError: what `only_if` raised.
+            Exception: what `only_if` raised.
         """
         ...
 

@@ -355,7 +355,8 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
         case e.TurnDetached():
             return replace(turn, detached=True)
         case e.TurnResumed(n=n):
-            return replace(turn, resumes=n, detached=True)
+            kept = tuple(a for a in turn.answers if a.call or a.kind != "question")  # "may it go on?" is answered
+            return replace(turn, resumes=n, detached=True, answers=kept)
         case e.TurnStarted():
             return replace(turn, started=True)
         case e.ModelAsked(answer=answer):

@@ -11,7 +11,9 @@ from roost.core.session import Head
 from roost.core.usage import Usage, cost
 from roost.engine.draft import Draft
 from roost.engine.journal import Journal
-from roost.ports import Clock, ModelRequest, Provider
+from roost.ports import Clock, Finished, ModelRequest, Provider
+
+SILENT = "the model answered with no text"
 
 
 class Asking:
@@ -39,58 +41,56 @@ class Asking:
             await self._journal.write(*(before if attempt == 1 else ()), asked)
             self.draft = Draft(answer, agent, digests)
             try:
-                await self._listen(provider, request, self.draft)
+                done = await self._listen(provider, request, self.draft)
             except ModelFailed as error:
                 await self._drop(self.draft, error)
                 verdict = retries.decide(error, attempt)
                 if isinstance(verdict, retries.GiveUp):
-                    self.draft = None
                     raise
                 await self._clock.sleep(verdict.after)
                 attempt += 1
             else:
-                return await self._keep(provider, self.draft)
+                return await self._keep(provider, self.draft, done)
 
-    async def _listen(self, provider: Provider, request: ModelRequest, draft: Draft) -> None:
+    async def _listen(self, provider: Provider, request: ModelRequest, draft: Draft) -> Finished:
         async with aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
                 if delta := draft.feed(piece):
                     await self._journal.post(delta)
         if draft.finished is None:
             raise ModelFailed("the model's answer ended before its end", kind="retryable")
+        return draft.finished
 
     async def _drop(self, draft: Draft, error: ModelFailed) -> None:
+        """Take back what was shown of an answer that failed."""
         if draft.posted:
-            why = f"the answer was cut off and is asked for anew: {error}"
+            why = f"the answer was cut off: {error}"
             await self._journal.write(e.AnswerDropped(draft.answer, self._journal.turn.asked, why, draft.agent))
+        self.draft = None
 
-    async def _keep(self, provider: Provider, draft: Draft) -> Message | None:
-        done = draft.finished
-        assert done is not None
-        usage = done.usage or Usage()
-        price = cost(usage, provider.price)
+    async def _keep(self, provider: Provider, draft: Draft, done: Finished) -> Message | None:
+        price = cost(done.usage or Usage(), provider.price)
         message = draft.message(at=self._clock.now(), model=provider.spec.ref, cost=price)
-        used = done.usage is not None
-
-        def facts(head: Head) -> list[e.Fact]:
-            new: list[e.Fact] = []
-            if message is not None:
-                new.append(e.MessageAdded(message, answer=draft.answer, agent=draft.agent))
-            new.append(
-                e.UsageAdded(
-                    usage=usage,
-                    model=provider.spec.ref,
-                    agent=draft.agent,
-                    cost=price,
-                    total_cost=head.cost + price,
-                    input_tokens=usage.context if used else head.input_tokens,
-                    output_tokens=usage.output if used else head.output_tokens,
-                    context_limit=provider.context_limit,
-                    finish=done.reason,
-                )
-            )
-            return new
-
-        await self._journal.compose(facts)
+        asked = self._journal.turn.asked
+        kept: e.Fact = e.AnswerDropped(draft.answer, asked, SILENT, draft.agent)
+        if message is not None:
+            kept = e.MessageAdded(message, answer=draft.answer, agent=draft.agent)
+        await self._journal.compose(lambda head: [kept, used(head, provider, done, draft.agent, price)])
         self.draft = None
         return message
+
+
+def used(head: Head, provider: Provider, done: Finished, agent: str, price: float) -> e.UsageAdded:
+    """What an answer used, and what that makes for the session."""
+    usage = done.usage or Usage()
+    return e.UsageAdded(
+        usage=usage,
+        model=provider.spec.ref,
+        agent=agent,
+        cost=price,
+        total_cost=head.cost + price,
+        input_tokens=usage.context if done.usage else head.input_tokens,
+        output_tokens=usage.output if done.usage else head.output_tokens,
+        context_limit=provider.context_limit,
+        finish=done.reason,
+    )

@@ -8,6 +8,8 @@ from typing import TypeVarTuple
 import anyio
 from anyio.abc import TaskGroup
 
+from roost.core.errors import NotOwner, StoreFull
+
 log = logging.getLogger(__name__)
 
 Args = TypeVarTuple("Args")
@@ -29,6 +31,24 @@ class Bulkhead:
             await work(*args)
         except Exception:
             log.exception("%s failed", name, extra={"action": "task_failed"})
+
+
+@asynccontextmanager
+async def open_group() -> AsyncIterator[TaskGroup]:
+    """A task group whose first error comes out as it is, without a group around it."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            yield tasks
+    except BaseExceptionGroup as group:
+        raise _first(group) from None
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first single error of a group: one of the store's where there is one, since it decides what to do."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    grave, _ = error.split((NotOwner, StoreFull))
+    return _first((grave or error).exceptions[0])
 
 
 @asynccontextmanager

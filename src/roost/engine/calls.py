@@ -9,12 +9,14 @@ from typing import Any
 
 import anyio
 import msgspec
+from anyio.abc import TaskGroup
 
 from roost.core import approvals
 from roost.core import events as e
 from roost.core.ids import CallId, WaitId, fresh
 from roost.core.messages import Definition, Result, ToolCall
 from roost.core.session import OpenCall
+from roost.engine.bulkhead import open_group
 from roost.engine.stage import Stage
 from roost.engine.waiting import Park
 from roost.ports import Ask, Tool
@@ -22,11 +24,11 @@ from roost.ports import Ask, Tool
 log = logging.getLogger(__name__)
 
 UNAVAILABLE = "Tool '{}' is not available. You can only use the tools provided to you."
-REJECTED = "The user rejected the tool call."
 LOST = (
     "The server stopped while this tool was running. It was not run again, and whether it did its work is not known: "
     "look before you try once more."
 )
+RUN_AGAIN = "The server stopped while this tool was running, and it may have done its work. Approve to run it again."
 
 
 class Calls:
@@ -34,12 +36,14 @@ class Calls:
 
     def __init__(self, stage: Stage, calls: Sequence[ToolCall]) -> None:
         self._stage = stage
-        self._calls = calls
         self._open = {call.id: call for call in stage.turn.calls}
+        self._calls = [call for call in calls if call.id in self._open]
         self._prompt = anyio.Lock()
         self._order = anyio.Lock()
         self._returned = {call.id for call in stage.turn.calls if call.state == "returned"}
-        self._waiting = [call.id for call in calls if call.id in self._open]  # for their place in the history
+        self._waiting = [call.id for call in self._calls]  # for their place in the history
+        self._tasks: TaskGroup | None = None
+        self._parked = False
 
     async def play(self) -> None:
         """Return when each call has its result in the history.
@@ -47,69 +51,82 @@ class Calls:
         Raises:
             Park: all that is left waits for a person whom nobody expects soon.
         """
-        if self._returned:
-            await self._enter()
+        if facts := self._entering():
+            await self._stage.journal.write(*facts)
+        left = [call for call in self._calls if call.id not in self._returned]
+        left.sort(key=lambda call: not self._asked_before(call.id))  # what waits already has the prompt
+        async with open_group() as self._tasks:
+            for call in left:
+                self._tasks.start_soon(self._one, call, self._open[call.id], name=f"{call.name} {call.id}")
+        if self._parked:
+            raise Park
+
+    async def answer(self, wait: WaitId) -> e.Answer:
+        """What a person says; when that takes too long, all calls go to sleep and nothing returns."""
         try:
-            async with anyio.create_task_group() as tasks:
-                for call in self._calls:
-                    if call.id in self._open and call.id not in self._returned:
-                        tasks.start_soon(self._one, call, self._open[call.id], name=f"{call.name} {call.id}")
-        except BaseExceptionGroup as group:
-            parked, rest = group.split(Park)
-            if rest is None and parked is not None:
-                raise Park from None
+            return await self._stage.ear.answer(wait)
+        except Park:
+            assert self._tasks is not None
+            self._parked = True
+            self._tasks.cancel_scope.cancel()
+            await anyio.sleep_forever()
             raise
 
     async def _one(self, call: ToolCall, opened: OpenCall) -> None:
         tool = self._stage.ready.tools.get(call.name)
-        if tool is None:
-            await self._return(call, Result(UNAVAILABLE.format(call.name), is_error=True))
-            return
-        match opened.state:
-            case "called":  # it had asked a person, and was parked with its question
-                await self._run(call, tool, opened.attempt, again=True)
-            case "lost" if opened.effect == "safe":
-                await self._run(call, tool, opened.attempt + 1)
-            case "lost" if opened.effect == "once":
-                await self._return(call, Result(LOST, is_error=True))
-            case "lost":
-                refusal = await self._asked(call, approvals.Ask("lost", {"lost": "true", "reason": LOST}))
-                await self._run_unless(refusal, call, tool, opened.attempt + 1)
-            case _:
-                await self._run_unless(await self._refusal(call, tool.definition), call, tool, 1)
-
-    async def _run_unless(self, refusal: Result | None, call: ToolCall, tool: Tool, attempt: int) -> None:
-        if refusal is not None:
+        if opened.state == "lost" and opened.effect == "once":
+            await self._return(call, Result(LOST, is_error=True))
+        elif tool is None:
+            text = UNAVAILABLE.format(call.name) if opened.state == "new" else LOST
+            await self._return(call, Result(text, is_error=True))
+        elif isinstance(arguments := _arguments(call), str):
+            await self._return(call, Result(f"Error calling tool: {arguments}", is_error=True))
+        elif opened.state == "called":  # it had asked a person, and was parked with its question
+            await self._run(call, tool, arguments, opened.attempt)
+        elif (refusal := await self._refusal(call, tool.definition, opened)) is not None:
             await self._return(call, refusal)
         else:
-            await self._run(call, tool, attempt)
+            await self._run(call, tool, arguments, opened.attempt + 1)
 
-    async def _refusal(self, call: ToolCall, definition: Definition) -> Result | None:
+    # -- may it run? ----------------------------------------------------------------------------
+
+    async def _refusal(self, call: ToolCall, definition: Definition, opened: OpenCall) -> Result | None:
         """Why the call may not run; None when it may."""
-        verdict = self._verdict(call, definition)
+        verdict = self._verdict(call, definition, opened)
         if isinstance(verdict, approvals.Ask):
             async with self._prompt:
-                verdict = self._verdict(call, definition)  # a grant may have come meanwhile
+                verdict = self._verdict(call, definition, opened)  # a grant may have come meanwhile
                 if isinstance(verdict, approvals.Ask):
-                    return await self._asked(call, verdict)
+                    return await self._asked(call, verdict, opened)
         return Result(verdict.message, is_error=True) if isinstance(verdict, approvals.Deny) else None
 
-    def _verdict(self, call: ToolCall, definition: Definition) -> approvals.Verdict:
-        if any(wait.call == call.id for wait in self._stage.journal.head.waits) or self._answered(call.id):
-            return approvals.Ask("asked before the restart", {})
-        head = self._stage.journal.head
-        return approvals.decide(
-            call, definition, session=head.permissions, team=self._stage.ready.team.permissions, safety=head.safety
+    def _verdict(self, call: ToolCall, definition: Definition, opened: OpenCall) -> approvals.Verdict:
+        if self._asked_before(call.id):
+            return approvals.Ask("asked_before", {})
+        head, ready = self._stage.journal.head, self._stage.ready
+        verdict = approvals.decide(
+            call,
+            definition,
+            session=head.permissions,
+            team=ready.team.permissions,
+            safety=head.safety or ready.agent.safety or ready.team.safety,
+            chosen=bool(head.safety),
         )
+        if opened.state != "lost" or isinstance(verdict, approvals.Deny):
+            return verdict
+        return approvals.Ask("lost", {"reason": RUN_AGAIN}) if opened.effect == "ask" else approvals.Allow("lost_safe")
 
-    def _answered(self, call: CallId) -> bool:
-        return any(a.call == call and a.kind == "approval" for a in self._stage.turn.answers)
+    def _asked_before(self, call: CallId) -> bool:
+        return bool(self._known(call, "approval"))
 
-    async def _asked(self, call: ToolCall, ask: approvals.Ask) -> Result | None:
+    def _known(self, call: CallId, kind: e.Kind) -> list[WaitId]:
+        """The waits of a call that a person was shown already, the answered ones first."""
+        answered = [a.id for a in self._stage.turn.answers if a.call == call and a.kind == kind]
+        return answered + [w.id for w in self._stage.journal.head.waits if w.call == call and w.kind == kind]
+
+    async def _asked(self, call: ToolCall, ask: approvals.Ask, opened: OpenCall) -> Result | None:
         """What a person says to it: None lets it run."""
-        head = self._stage.journal.head
-        known = [w.id for w in head.waits if w.call == call.id and w.kind == "approval"]
-        known += [a.id for a in self._stage.turn.answers if a.call == call.id and a.kind == "approval"]
+        known = self._known(call.id, "approval")
         wait = known[0] if known else WaitId(fresh())
         if not known:
             digest = self._stage.ready.digests.get(call.name, "")
@@ -117,39 +134,37 @@ class Calls:
             await self._stage.journal.write(
                 e.WaitOpened(wait, "approval", agent, call=call, definition=digest, metadata=ask.metadata)
             )
-        answer = await self._stage.ear.answer(wait)
+        answer = await self.answer(wait)
         if answer.action == "approve":
             return None
-        reason = f" Reason: {answer.reason.strip()}" if answer.reason.strip() else ""
-        return Result(REJECTED + reason, is_error=True)
+        said = approvals.rejected(answer.reason)
+        return Result(f"{LOST} {said}" if opened.state == "lost" else said, is_error=True)
 
-    async def _run(self, call: ToolCall, tool: Tool, attempt: int, *, again: bool = False) -> None:
+    # -- running --------------------------------------------------------------------------------
+
+    async def _run(self, call: ToolCall, tool: Tool, arguments: dict[str, Any], attempt: int) -> None:
+        """Run it; ToolCalled is committed first, unless this attempt has been."""
         stage = self._stage
-        try:
-            arguments = _arguments(call)
-        except ValueError as error:
-            await self._return(call, Result(f"Error calling tool: {error}", is_error=True))
-            return
         if stage.stopping:
             await anyio.sleep_forever()  # the server is on its way out; the turn goes on after the restart
         digest = stage.ready.digests.get(call.name, "")
-        if not again:
-            effect = tool.definition.effect
-            await stage.journal.write(e.ToolCalled(call, effect, stage.turn.agent, attempt, digest))
         with stage.ear.at_work():  # until the result is committed
-            await self._return(call, await _result(tool, arguments, _Use(stage, call, attempt, digest)))
+            if attempt != self._open[call.id].attempt:
+                called = e.ToolCalled(call, tool.definition.effect, stage.turn.agent, attempt, digest)
+                await stage.journal.write(called)
+            await self._return(call, await _result(tool, arguments, _Use(self, stage, call, attempt, digest)))
 
     async def _return(self, call: ToolCall, result: Result) -> None:
-        digest = self._stage.ready.digests.get(call.name, "")
-        async with self._order:
-            self._returned.add(call.id)
-            await self._stage.journal.write(
-                e.ToolReturned(call, result, self._stage.turn.agent, digest), *self._entering()
-            )
-
-    async def _enter(self) -> None:
-        if facts := self._entering():
-            await self._stage.journal.write(*facts)
+        """Commit a result, and the messages whose turn has come.  Cancellation waits: it is there."""
+        stage = self._stage
+        digest = stage.ready.digests.get(call.name, "")
+        with anyio.CancelScope(shield=True):
+            async with self._order:
+                self._returned.add(call.id)
+                left = [w for w in stage.journal.head.waits if w.call == call.id]
+                voided = [e.WaitVoided(wait.id, "its tool call is over", sub=wait.sub) for wait in left]
+                returned = e.ToolReturned(call, result, stage.turn.agent, digest)
+                await stage.journal.write(*voided, returned, *self._entering())
 
     def _entering(self) -> list[e.Fact]:
         """The messages whose turn has come: call order, whatever the order of the ends."""
@@ -158,24 +173,52 @@ class Calls:
             facts.append(e.MessageAdded(call=self._waiting.pop(0), agent=self._stage.turn.agent))
         return facts
 
+    async def ask(self, call: ToolCall, digest: str, asked: int, question: Ask) -> e.Answer:
+        """Put a tool's question to a person; `asked` is how many it has asked before.
+
+        The n-th question of a call that runs again has the n-th answer that it was given before.
+        """
+        known = self._known(call.id, "question")
+        wait = known[asked] if asked < len(known) else await self._open_question(call, digest, question)
+        with self._stage.ear.at_work(-1 if question.durable else 0):
+            return await self.answer(wait)
+
+    async def _open_question(self, call: ToolCall, digest: str, question: Ask) -> WaitId:
+        wait = WaitId(fresh())
+        opened = e.WaitOpened(
+            wait,
+            "question",
+            self._stage.turn.agent,
+            call=call,
+            definition=digest,
+            message=question.message,
+            mode=question.mode,
+            schema=question.schema,
+            url=question.url,
+            server_id=question.server_id,
+            meta=question.meta,
+            durable=question.durable,
+        )
+        await self._stage.journal.write(opened)
+        return wait
+
 
 async def _result(tool: Tool, arguments: dict[str, Any], use: "_Use") -> Result:
     """What the tool returns; a failure is a result that the model can read."""
     try:
-        return await tool.run(arguments, use)
-    except Park:
-        raise
+        result = await tool.run(arguments, use)
+        msgspec.json.encode(result)  # what can't be written down is a failure too
     except Exception as error:
-        if isinstance(error, ExceptionGroup) and error.subgroup(Park):
-            raise Park from None
         log.exception("tool %s failed", tool.definition.name, extra={"action": "tool_failed"})
-        return Result(f"Error calling tool: {error}", is_error=True)
+        return Result(f"Error calling tool: {error or type(error).__name__}", is_error=True)
+    return result
 
 
 class _Use:
     """What a running call may ask of the engine (`ports.Use`)."""
 
-    def __init__(self, stage: Stage, call: ToolCall, attempt: int, digest: str) -> None:
+    def __init__(self, calls: Calls, stage: Stage, call: ToolCall, attempt: int, digest: str) -> None:
+        self._calls = calls
         self._stage = stage
         self._call = call
         self._attempt = attempt
@@ -195,51 +238,18 @@ class _Use:
         await self._stage.journal.post(e.OutputAdded(self._call.id, text, agent, self._digest))
 
     async def ask(self, question: Ask) -> e.Answer:
-        """The n-th question of a call that runs again has the n-th answer that it was given before."""
-        stage, ear = self._stage, self._stage.ear
-        known = [a.id for a in stage.turn.answers if a.call == self._call.id and a.kind == "question"]
-        known += [w.id for w in stage.journal.head.waits if w.call == self._call.id and w.kind == "question"]
-        wait = known[self._questions] if self._questions < len(known) else await self._open(question)
         self._questions += 1
-        ear.working -= 1
-        try:
-            return await ear.answer(wait)
-        finally:
-            ear.working += 1
-
-    async def _open(self, question: Ask) -> WaitId:
-        wait = WaitId(fresh())
-        await self._stage.journal.write(
-            e.WaitOpened(
-                wait,
-                "question",
-                self._stage.turn.agent,
-                call=self._call,
-                definition=self._digest,
-                message=question.message,
-                mode=question.mode,
-                schema=question.schema,
-                url=question.url,
-                server_id=question.server_id,
-                meta=question.meta,
-                durable=question.durable,
-            )
-        )
-        return wait
+        return await self._calls.ask(self._call, self._digest, self._questions - 1, question)
 
 
-def _arguments(call: ToolCall) -> dict[str, Any]:
-    """The arguments as data.
-
-    Raises:
-        ValueError: the text is no JSON object.
-    """
+def _arguments(call: ToolCall) -> dict[str, Any] | str:
+    """The arguments as data, or what is wrong with them."""
     if not call.arguments.strip():
         return {}
     try:
         arguments = msgspec.json.decode(call.arguments)
     except msgspec.DecodeError as error:
-        raise ValueError(f"the arguments are not valid JSON ({error}): {call.arguments[:200]}") from None
+        return f"the arguments are not valid JSON ({error}): {call.arguments[:200]}"
     if not isinstance(arguments, dict):
-        raise ValueError(f"the arguments must be a JSON object, not: {call.arguments[:200]}")
+        return f"the arguments must be a JSON object, not: {call.arguments[:200]}"
     return arguments

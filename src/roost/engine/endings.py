@@ -2,22 +2,30 @@
 
 from collections.abc import Sequence
 
+from roost.core import approvals
 from roost.core import events as e
 from roost.core.history import History
-from roost.core.ids import CallId
 from roost.core.messages import Message, Result, ToolCall
-from roost.core.session import Head
+from roost.core.session import Head, OpenCall
 
-CANCELED = "The tool call was canceled by the user."
 INTERRUPTED = "The tool call was interrupted; whether it did its work is not known."
+NOT_RUN = "The tool call was not run: the turn ended before its time."
 
 
 def ending(
-    head: Head, history: History, outcome: e.Outcome, *, error: e.ErrorMet | None = None, partial: Message | None = None
+    head: Head,
+    history: History,
+    outcome: e.Outcome,
+    *,
+    error: e.ErrorMet | None = None,
+    partial: Message | None = None,
+    shown: bool = True,
+    why: str = e.TURN_ENDED,
 ) -> Sequence[e.Fact]:
     """What to write so that nothing of the turn stays open.
 
-    `partial` is what an answer under way had come to; without it, its deltas are dropped.
+    `partial` is what an answer under way had come to; without it, the deltas that were `shown` of it
+    are taken back, with `why`.
     """
     turn = head.turn
     if turn is None:
@@ -25,14 +33,14 @@ def ending(
     facts: list[e.Fact] = [e.WaitVoided(wait.id, e.TURN_ENDED, sub=wait.sub) for wait in head.waits]
     if turn.answer and partial is not None:
         facts.append(e.MessageAdded(partial, answer=turn.answer, agent=turn.agent, partial=True))
-    elif turn.answer and error is None:
-        facts.append(e.AnswerDropped(turn.answer, turn.asked, e.TURN_ENDED, turn.agent))
-    text = CANCELED if outcome == "canceled" else INTERRUPTED
-    asked = _asked(history)
+    elif turn.answer and shown:
+        facts.append(e.AnswerDropped(turn.answer, turn.asked, why, turn.agent))
+    answer = newest_answer(history)
+    whole = {call.id: call for call in answer.calls} if answer else {}
     for call in turn.calls:
-        whole = asked.get(call.id, ToolCall(call.id, call.name))
         if call.state != "returned":
-            facts.append(e.ToolReturned(whole, Result(text, is_error=True), turn.agent))
+            result = Result(_said_of(call, outcome), is_error=True)
+            facts.append(e.ToolReturned(whole.get(call.id, ToolCall(call.id, call.name)), result, turn.agent))
         facts.append(e.MessageAdded(call=call.id, agent=turn.agent))
     if error is not None:
         facts.append(error)
@@ -40,9 +48,13 @@ def ending(
     return facts
 
 
-def _asked(history: History) -> dict[CallId, ToolCall]:
-    """The calls of the newest answer, whole."""
-    for item in reversed(history.items):
-        if item.message is not None and item.message.role == "assistant":
-            return {call.id: call for call in item.message.calls}
-    return {}
+def newest_answer(history: History) -> Message | None:
+    """The newest answer of the model: the one whose calls may be open."""
+    messages = (item.message for item in reversed(history.items) if item.message is not None)
+    return next((message for message in messages if message.role == "assistant"), None)
+
+
+def _said_of(call: OpenCall, outcome: e.Outcome) -> str:
+    if outcome == "canceled":
+        return approvals.CANCELED
+    return NOT_RUN if call.state == "new" else INTERRUPTED

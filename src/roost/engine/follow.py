@@ -15,21 +15,24 @@ async def follow(
 ) -> AsyncGenerator[Sequence[Event], None]:
     """Every event past `after`, then every new one, in batches: in order, none twice, none lost.
 
-    It ends with the SessionExited that ends the log.  `client` names the follower, so that a turn
-    knows whether anybody watches it.
+    It ends with the SessionExited that ends the log, and when the server stops.  `client` names the
+    follower, so that a turn knows whether anybody watches it.
 
     Raises:
         StoreFull: the log's owner can't write any more.
     """
     with hub.watch(log, client):
-        while True:
+        if (await store.head(log)).exited and not await store.page(log, after=after, limit=1):
+            return
+        while not hub.closed:
             bell = hub.bell(log)  # taken before reading, so that nothing slips in between
             while batch := await _next(store, hub, log, after):
                 yield batch
                 after = batch[-1].seq
                 if isinstance(batch[-1].fact, SessionExited):
                     return
-            await bell.wait()
+            if not hub.closed:
+                await bell.wait()
             if error := hub.broken(log):
                 raise error
 

@@ -13,6 +13,7 @@ from roost.core.events import Event
 from roost.core.ids import LogId
 
 TAIL = 2048  # events kept in memory for a watched log
+FEW = 64  # so many are taken one by one: a deque is quick at its ends, and copying all of it is not
 CROWD = 40  # from so many followers on, a bell is held back a little, so that they share a wake-up
 PATIENCE = 25e-6  # seconds for each of them
 
@@ -40,6 +41,7 @@ class Hub:
     """A subscriber is a cursor; the hub carries nothing to it, it only rings."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
+        self.closed = False
         self._monotonic = monotonic
         self._bells: dict[LogId, anyio.Event] = {}
         self._logs: dict[LogId, _Watched] = {}
@@ -95,12 +97,10 @@ class Hub:
         if watched is None or not watched.tail:
             return None
         tail = watched.tail
-        if after >= tail[-1].seq:
-            return () if after == tail[-1].seq else None
-        missing = after + 1 - tail[0].seq
-        if missing < 0:
+        new = tail[-1].seq - after
+        if not 0 <= new <= len(tail):
             return None
-        return tuple(tail)[missing:] if missing else tuple(tail)
+        return tuple(tail[n] for n in range(-new, 0)) if new < FEW else tuple(tail)[len(tail) - new :]
 
     def followers(self, log: LogId) -> Sequence[Watcher]:
         """The clients that follow a log now."""
@@ -118,8 +118,9 @@ class Hub:
         watched = self._logs.get(log)
         return watched.broken if watched else None
 
-    def ring_all(self) -> None:
-        """Wake every follower: the server stops."""
+    def close(self) -> None:
+        """Let every follower go once it has read what is there: the server stops."""
+        self.closed = True
         for log in tuple(self._bells):
             self._ring(log)
 

@@ -4,10 +4,42 @@ from collections.abc import Callable, Iterable
 
 import anyio
 
+from roost.core.errors import NotOwner
 from roost.core.events import Fact
 from roost.core.ids import Epoch, LogId
 from roost.core.session import Head, Turn
 from roost.ports import Committed, Condition, EventStore, Owned
+
+Work = Callable[[Head], Iterable[Fact]]
+"""Facts worked out from a head: totals, positions, the opposite of what is.  Pure."""
+
+
+class Moved(Exception):
+    """The session is no longer what facts were worked out from."""
+
+
+async def compose(store: EventStore, log: LogId, work: Work, *, only_if: Condition | None = None) -> Committed:
+    """Put outside facts that are worked out from the head as it is at the moment they are committed.
+
+    Raises:
+        Exception: what `only_if` or the store raised.
+    """
+    while True:
+        planned = tuple(work(await store.head(log)))
+        try:
+            return await store.put(log, planned, only_if=_still(work, planned, only_if))
+        except Moved:
+            continue
+
+
+def _still(work: Work, planned: tuple[Fact, ...], only_if: Condition | None = None) -> Condition:
+    def check(head: Head) -> None:
+        if only_if is not None:
+            only_if(head)
+        if tuple(work(head)) != planned:
+            raise Moved
+
+    return check
 
 
 class Journal:
@@ -21,18 +53,24 @@ class Journal:
         self.head = owned.head
         self.epoch: Epoch = owned.epoch
         self._store = store
-        self._pen = anyio.Lock()
+        self._turn = owned.head.turn.id if owned.head.turn else None
+
+    @property
+    def open(self) -> Turn | None:
+        """The turn that this pen was taken up for, or None once it has ended."""
+        turn = self.head.turn
+        return turn if turn is not None and turn.id == self._turn else None
 
     @property
     def turn(self) -> Turn:
         """The turn that this pen writes.
 
         Raises:
-            RuntimeError: there is none, which is a fault of the engine's.
+            NotOwner: somebody else has ended it.
         """
-        if self.head.turn is None:
-            raise RuntimeError(f"session {self.log} is in no turn")
-        return self.head.turn
+        if (turn := self.open) is None:
+            raise NotOwner(self.log)
+        return turn
 
     async def post(self, *facts: Fact) -> None:
         """Deltas, in order, before whatever is written next.  Waits only where too much is uncommitted."""
@@ -45,12 +83,14 @@ class Journal:
         self._saw(committed.head)
         return committed
 
-    async def compose(self, facts: Callable[[Head], Iterable[Fact]], only_if: Condition | None = None) -> Committed:
-        """Commit facts that are worked out from the head (totals, positions): one such write at a time."""
-        with anyio.CancelScope(shield=True):
-            async with self._pen:
-                committed = await self.write(*facts(self.head), only_if=only_if)
-        return committed
+    async def compose(self, work: Work) -> Committed:
+        """Commit facts that are worked out from the head as it is at the moment they are committed."""
+        while True:
+            planned = tuple(work(self.head))
+            try:
+                return await self.write(*planned, only_if=_still(work, planned))
+            except Moved:
+                await self.refresh()
 
     async def refresh(self) -> Head:
         """Read the head anew: somebody else has written."""

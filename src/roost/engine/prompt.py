@@ -100,11 +100,16 @@ def _repaired(messages: Iterable[Message]) -> list[Message]:
 
 
 def _trimmed(messages: list[Message]) -> list[Message]:
-    """Tool results past the budget, counted from the newest, are replaced by a note."""
+    """Tool results past the budget, counted from the newest, are replaced by a note.
+
+    Those that the model has not seen yet stay whole.
+    """
     left = OLD_TOOL_TOKENS * 4
     trimmed: list[Message] = []
+    seen = False
     for message in reversed(messages):
-        if message.role == "tool":
+        seen = seen or message.role == "assistant"
+        if message.role == "tool" and seen:
             left -= len(message.content)
             if left < 0:
                 message = replace(message, content=TRUNCATED, parts=())  # noqa: PLW2901

@@ -11,9 +11,9 @@ from typing import Literal
 import anyio
 
 from roost.core import events as e
-from roost.core.errors import RoostError, SessionBusy
+from roost.core.errors import RoostError, SessionBusy, SessionNotFound
 from roost.core.history import History
-from roost.core.ids import LogId, SessionId, WaitId, fresh
+from roost.core.ids import CallId, LogId, SessionId, WaitId, fresh
 from roost.core.messages import Message
 from roost.core.session import Head
 from roost.engine.draft import of_log
@@ -22,7 +22,7 @@ from roost.engine.hub import Hub
 from roost.engine.journal import Journal
 from roost.engine.runtime import Makers, read_history
 from roost.engine.supervisor import Supervisor
-from roost.ports import EventStore, Owned
+from roost.ports import EventStore
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +48,7 @@ def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"
         facts.append(e.AnswerDropped(turn.answer, turn.asked, INTERRUPTED, turn.agent))
     void = [w for w in head.waits if not w.durable]
     facts += [e.WaitVoided(w.id, INTERRUPTED, sub=w.sub) for w in void]
-    asleep = {w.call for w in head.waits if w.durable and w.call}
-    answered = {a.call for a in turn.answers if a.kind == "question"}
-    lost = [c for c in turn.calls if c.state == "called" and c.id not in asleep | answered]
+    lost = [c for c in turn.calls if c.state == "called" and c.id not in _asleep(head)]
     facts += [e.CallLost(c.id, c.attempt) for c in lost]
     if turn.resumes >= CRASHES - 1:
         return "end", [
@@ -64,6 +62,13 @@ def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"
     if policy == "ask":
         return "park", [*facts, _question(head)]
     return "resume", [*facts, e.TurnResumed(turn.id, turn.resumes + 1)]
+
+
+def _asleep(head: Head) -> set[CallId]:
+    """The calls that had asked a person and can go on with the answer: they wait, and are not lost."""
+    answered = {a.call for a in head.turn.answers if a.kind == "question"} if head.turn else set()
+    voided = {w.call for w in head.waits if not w.durable}
+    return (answered | {w.call for w in head.waits if w.kind == "question"}) - voided
 
 
 def _question(head: Head) -> e.WaitOpened:
@@ -81,7 +86,7 @@ class Recovery:
         self._hub = hub
         self._supervisor = supervisor
         self._policy = policy
-        self._ready: list[Owned] = []
+        self._ready: list[LogId] = []
 
     async def settle(self) -> int:
         """Write what became of each turn whose owner is dead; how many there were."""
@@ -93,13 +98,13 @@ class Recovery:
         return len(adrift)
 
     async def resume(self) -> None:
-        """Let the settled turns go on: those that somebody follows first."""
+        """Let the settled turns go on, a few runtimes at a time: those that somebody follows first."""
         ready, self._ready = self._ready, []
-        ready.sort(key=lambda owned: not self._hub.followers(LogId(owned.head.id)))
+        ready.sort(key=lambda log_id: not self._hub.followers(log_id))
         limit = anyio.CapacityLimiter(BUILDS)
         async with anyio.create_task_group() as tasks:
-            for owned in ready:
-                tasks.start_soon(self._resume, owned, limit)
+            for log_id in ready:
+                tasks.start_soon(self._resume, log_id, limit)
 
     async def watch(self) -> None:
         """Round after round: take over from neighbours that have died."""
@@ -113,28 +118,26 @@ class Recovery:
 
     async def _settle(self, head: Head, limit: anyio.CapacityLimiter) -> None:
         log_id = LogId(head.id)
-        async with limit:
+        if self._sleeps(head):
+            return
+        async with limit, self._supervisor.claim(log_id):
+            if self._supervisor.playing(log_id):
+                return  # it was woken meanwhile
             try:
-                if self._sleeps(head):
-                    return
-                owned = await self._store.take(log_id)
-                await self._decide(Journal(self._store, log_id, owned))
-            except SessionBusy:
-                return  # its owner lives after all
-            except RoostError as error:
-                log.error("could not settle %s: %s", log_id, error, extra={"action": "settle_failed"})
+                await self._decide(Journal(self._store, log_id, await self._store.take(log_id)))
+            except (SessionBusy, SessionNotFound):
+                return  # its owner lives after all, or it has come to its end
+            except Exception:
+                log.exception("could not settle %s", log_id, extra={"action": "settle_failed"})
 
     @staticmethod
     def _sleeps(head: Head) -> bool:
         """Parked, with nothing to write: the usual case of a turn that waits for a person."""
         turn = head.turn
-        if turn is None or turn.canceled or head.deleted or turn.answers or turn.answer:
+        if turn is None or turn.canceled or head.deleted or turn.answer or not head.waits:
             return False
-        asleep = {w.call for w in head.waits if w.durable and w.call}
-        return (
-            bool(head.waits)
-            and all(w.durable for w in head.waits)
-            and all(c.state != "called" or c.id in asleep for c in turn.calls)
+        return all(w.durable for w in head.waits) and all(
+            c.state != "called" or c.id in _asleep(head) for c in turn.calls
         )
 
     async def _decide(self, journal: Journal) -> None:
@@ -143,14 +146,15 @@ class Recovery:
             if call.state == "called":
                 await self._makers.toolsets.end(call.id)
         what, facts = verdict(head, self._policy)
-        if facts and what != "end":
-            await journal.write(*facts)
         if what == "end":
             await self._end(journal, facts)
-        elif what == "park":
+            return
+        if facts:
+            await journal.write(*facts)
+        if what == "park":
             await journal.release()
         else:
-            self._ready.append(Owned(journal.epoch, (), journal.head))
+            self._ready.append(journal.log)
 
     async def _end(self, journal: Journal, facts: Sequence[e.Fact]) -> None:
         head = journal.head
@@ -158,10 +162,11 @@ class Recovery:
         await read_history(self._store, journal.log, history)
         met = next((f for f in facts if isinstance(f, e.ErrorMet)), None)
         partial = None if met else await self._partial(journal.log, head)
-        end = ending(head, history, "error" if met else "canceled", error=met, partial=partial)
+        outcome: e.Outcome = "error" if met else "canceled"
+        end = ending(head, history, outcome, error=met, partial=partial, why=INTERRUPTED)
         gone = (e.SessionExited(),) if head.deleted else ()
-        dropped = [f for f in facts if isinstance(f, e.AnswerDropped)]
-        await journal.write(*dropped, *end, *gone)
+        if end or gone:
+            await journal.write(*end, *gone)
 
     async def _partial(self, log_id: LogId, head: Head) -> Message | None:
         """What an answer had come to when somebody cancelled it and the server died."""
@@ -176,7 +181,10 @@ class Recovery:
         draft = of_log(events, turn.answer, turn.agent)
         return draft.message(at=self._makers.clock.now(), model=turn.model, partial=True)
 
-    async def _resume(self, owned: Owned, limit: anyio.CapacityLimiter) -> None:
+    async def _resume(self, log_id: LogId, limit: anyio.CapacityLimiter) -> None:
         async with limit:
-            self._supervisor.start(owned)
-            await anyio.lowlevel.checkpoint()
+            try:
+                await self._supervisor.wake(log_id)
+                await self._supervisor.built(log_id)
+            except RoostError as error:
+                log.error("could not resume %s: %s", log_id, error, extra={"action": "resume_failed"})

@@ -43,6 +43,7 @@ class Makers:
     toolsets: Toolsets
     surroundings: Surroundings
     clock: Clock
+    env: Mapping[str, str] = field(default_factory=dict)  # what slash commands may read
 
 
 @dataclass(slots=True)
@@ -65,14 +66,21 @@ class Runtime:
         """Whether work goes on between turns."""
         return any(toolset.busy for toolset in self.toolsets)
 
-    async def refresh(self) -> None:
-        """Ask the toolsets what they have now.  Of two tools with one name the first wins."""
+    async def refresh(self) -> Sequence[str]:
+        """Ask the toolsets what they have now; warnings that are new.  Of two tools with one name the first wins."""
         tools: dict[str, Tool] = {}
+        new: list[str] = []
         for toolset in self.toolsets:
-            for tool in await toolset.tools():
-                tools.setdefault(tool.definition.name, tool)
+            try:
+                for tool in await toolset.tools():
+                    tools.setdefault(tool.definition.name, tool)
+            except ToolsetFailed as error:
+                new.append(f"tools are missing: {error}")
+        new = [warning for warning in new if warning not in self.warnings]
+        self.warnings += new
         self.tools = tools if self.provider.takes_tools else {}
         self.digests = {name: digest(tool.definition) for name, tool in self.tools.items()}
+        return new
 
     def definitions(self) -> list[Definition]:
         """What the model is offered."""
@@ -121,7 +129,7 @@ async def open_runtime(
     if agent is None:
         raise AgentNotFound(turn.agent, tuple(a.name for a in team.agents))
     warnings = list(team.warnings)
-    provider = _provider(makers.models, team, head, agent, warnings)
+    provider = choose(makers.models, team, head, agent, warnings)
     recalled = await _recollect(makers.store, LogId(head.id), events)
     place = Place(SessionId(head.id), agent.name, turn.working_dir, recalled.get)
     async with AsyncExitStack() as stack:
@@ -139,7 +147,12 @@ async def open_runtime(
         yield runtime
 
 
-def _provider(models: Models, team: Team, head: Head, agent: Agent, warnings: list[str]) -> Provider:
+def choose(models: Models, team: Team, head: Head, agent: Agent, warnings: list[str]) -> Provider:
+    """The model that an agent runs on: the session's choice, or the file's where that can't be used.
+
+    Raises:
+        BadModel: neither can be.
+    """
     chosen = model_ref(head, agent)
     try:
         return models.provider(team, chosen)
@@ -176,13 +189,15 @@ async def _recollect(store: EventStore, log_id: LogId, events: Sequence[Event]) 
 
 
 async def unknown_definitions(store: EventStore, log_id: LogId, runtime: Runtime) -> dict[str, Definition]:
-    """The definitions that the log has not shown yet; from now on it has."""
+    """The definitions that the log has not shown yet."""
     new: dict[str, Definition] = {}
     for name, tool in runtime.tools.items():
         known = runtime.digests[name]
-        if known not in runtime.shown:
-            if await store.definition(log_id, known) is None:
-                new[known] = tool.definition
+        if known in runtime.shown:
+            continue
+        if await store.definition(log_id, known) is None:
+            new[known] = tool.definition
+        else:
             runtime.shown.add(known)
     return new
 

@@ -1,7 +1,9 @@
 """What a turn is played on: its pen, its ear, its agent, and the history so far."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import anyio
 
 from roost.core.events import Event
 from roost.core.history import History
@@ -26,6 +28,9 @@ class Stage:
     prepare: Callable[["Stage"], Awaitable[Runtime]]
     runtime: Runtime | None = None
     stopping: bool = False
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the task that plays it
+    built: anyio.Event = field(default_factory=anyio.Event)  # set when the runtime is there, or never will be
+    done: anyio.Event = field(default_factory=anyio.Event)  # set when its task is through
 
     @property
     def log(self) -> LogId:

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from contextlib import aclosing
 
 import anyio
+from msgspec.structs import replace
 
 from roost.core import events as e
-from roost.core.errors import ModelFailed, RoostError
+from roost.core.errors import RoostError, SessionNotFound
 from roost.core.ids import LogId
 from roost.core.messages import Message
 from roost.core.session import Head
 from roost.core.usage import Usage, cost
+from roost.engine.answer import used
+from roost.engine.journal import compose
 from roost.ports import EventStore, Finished, ModelRequest, Provider, TextPiece
 
 log = logging.getLogger(__name__)
@@ -25,39 +28,37 @@ DEMAND = (
 )
 
 
-class Titled(RoostError):
+class Titled(Exception):
     """Somebody has given the session a title meanwhile."""
-
-    code = "titled"
 
 
 async def give_title(store: EventStore, log_id: LogId, provider: Provider, texts: Sequence[str]) -> None:
     """Title the session, unless somebody else has.  A failure is logged; the next turn tries again."""
     try:
         with anyio.fail_after(PATIENCE):
-            title, usage = await _ask(provider, texts)
+            title, done = await _ask(provider, texts)
         if title:
-            await _set(store, log_id, provider, title, usage)
-    except Titled:
+            await _set(store, log_id, provider, title, done)
+    except (Titled, SessionNotFound):
         pass
-    except (ModelFailed, TimeoutError, RoostError) as error:
+    except (TimeoutError, RoostError) as error:
         log.warning("no title for %s: %s", log_id, error, extra={"action": "title_failed"})
 
 
-async def _ask(provider: Provider, texts: Sequence[str]) -> tuple[str, Usage]:
+async def _ask(provider: Provider, texts: Sequence[str]) -> tuple[str, Finished]:
     listed = "\n".join(f"{n}. {text}" for n, text in enumerate(texts[-2:], 1))
     request = ModelRequest(
         messages=(Message("system", TASK), Message("user", DEMAND + listed)), max_tokens=LENGTH, thinking=False
     )
     said: list[str] = []
-    usage = Usage()
+    done = Finished()
     async with aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]
         async for piece in pieces:
             if isinstance(piece, TextPiece):
                 said.append(piece.text)
             elif isinstance(piece, Finished):
-                usage = piece.usage or usage
-    return first_line("".join(said)), usage
+                done = piece
+    return first_line("".join(said)), done
 
 
 def first_line(text: str) -> str:
@@ -66,23 +67,19 @@ def first_line(text: str) -> str:
     return next((line.strip("\"'").strip() for line in lines if line.strip("\"' ")), "")
 
 
-async def _set(store: EventStore, log_id: LogId, provider: Provider, title: str, usage: Usage) -> None:
-    head = await store.head(log_id)
-    price = cost(usage, provider.price)
-    used = e.UsageAdded(
-        usage=usage,
-        model=provider.spec.ref,
-        agent=head.agent,
-        cost=price,
-        total_cost=head.cost + price,
-        input_tokens=head.input_tokens,
-        output_tokens=head.output_tokens,
-        context_limit=provider.context_limit,
-        why="title",
-    )
-    await store.put(log_id, [e.TitleSet(title, "model"), used], only_if=_untitled)
+async def _set(store: EventStore, log_id: LogId, provider: Provider, title: str, done: Finished) -> None:
+    price = cost(done.usage or Usage(), provider.price)
+
+    def facts(head: Head) -> list[e.Fact]:
+        spent = replace(used(head, provider, done, head.agent, price), why="title", finish="")
+        return [
+            e.TitleSet(title, "model"),
+            replace(spent, input_tokens=head.input_tokens, output_tokens=head.output_tokens),
+        ]
+
+    await compose(store, log_id, facts, only_if=_untitled)
 
 
 def _untitled(head: Head) -> None:
     if head.title:
-        raise Titled("the session has a title")
+        raise Titled

@@ -17,8 +17,9 @@ from roost.core.messages import Message
 from roost.core.session import Head, Queued
 from roost.engine import prompt
 from roost.engine.calls import Calls
-from roost.engine.endings import ending
+from roost.engine.endings import ending, newest_answer
 from roost.engine.runtime import unknown_definitions
+from roost.engine.slash import resolved
 from roost.engine.stage import Stage
 from roost.engine.waiting import Park
 
@@ -50,19 +51,21 @@ async def run_turn(stage: Stage) -> None:
 
 async def _play(stage: Stage) -> None:
     await stage.catch_up()
-    if _declined(stage):
-        await _cancel(stage)
+    if not await _may_go_on(stage):
         return
     if not await stage.makers.surroundings.exists(stage.turn.working_dir):
         raise RoostError(f"the working directory {stage.turn.working_dir!r} no longer exists")
     stage.runtime = await stage.prepare(stage)
+    stage.built.set()
     if not stage.turn.started:
         await _begin(stage)
     while True:
         await stage.catch_up()
         newest = stage.newest()
         if stage.turn.calls:
-            await Calls(stage, _answer(stage).calls).play()
+            if (answer := newest_answer(stage.history)) is None:
+                raise RuntimeError("calls are open, but no answer asked for them")
+            await Calls(stage, answer.calls).play()
         elif newest is not None and newest.role == "assistant":
             if not await _goes_on(stage):
                 return
@@ -75,18 +78,16 @@ async def _play(stage: Stage) -> None:
                 return
 
 
-def _declined(stage: Stage) -> bool:
-    """Whether a person was asked if the turn may go on after a restart, and said no."""
-    asked = [a for a in stage.turn.answers if a.kind == "question" and not a.call]
-    return bool(asked) and asked[-1].answer.action != "accept"
-
-
-def _answer(stage: Stage) -> Message:
-    """The newest answer of the model: the one whose calls are open."""
-    for item in reversed(stage.history.items):
-        if item.message is not None and item.message.role == "assistant":
-            return item.message
-    raise RuntimeError("calls are open, but no answer asked for them")
+async def _may_go_on(stage: Stage) -> bool:
+    """Whether the turn goes on.  Where a person was asked that after a restart, the answer is acted on."""
+    asked = [a.answer.action for a in stage.turn.answers if a.kind == "question" and not a.call]
+    if not asked:
+        return True
+    if asked[-1] == "accept":
+        await stage.journal.write(e.TurnResumed(stage.turn.id, stage.turn.resumes + 1))
+        return True
+    await _cancel(stage)
+    return False
 
 
 # -- the beginning ------------------------------------------------------------------------------
@@ -131,20 +132,15 @@ async def _tools_shown(stage: Stage) -> e.ToolsShown:
 async def _ask(stage: Stage) -> bool:
     """One answer of the model; whether it is in the history."""
     runtime = stage.ready
-    await runtime.refresh()
+    before: list[e.Fact] = [e.Warned(warning, runtime.agent.name) for warning in await runtime.refresh()]
     await stage.catch_up()
-    spec = runtime.provider.spec
-    request = prompt.request(
-        runtime.agent, runtime.guidance, stage.history, runtime.definitions(), images=spec.images is not False
-    )
-    shown = await _tools_shown(stage)
+    images = runtime.provider.spec.images is not False
+    request = prompt.request(runtime.agent, runtime.guidance, stage.history, runtime.definitions(), images=images)
+    before.append(await _tools_shown(stage))
     if stage.stopping:
-        await anyio.sleep_forever()
-    message = await stage.asking.ask(runtime.provider, request, runtime.agent.name, runtime.digests, shown)
-    if message is None:
-        note = "the model answered with no text"
-        await stage.journal.write(e.Warned(note, runtime.agent.name))
-    return message is not None
+        await anyio.sleep_forever()  # the server is on its way out; the turn goes on after the restart
+    agent = runtime.agent.name
+    return await stage.asking.ask(runtime.provider, request, agent, runtime.digests, *before) is not None
 
 
 # -- natural stops ------------------------------------------------------------------------------
@@ -176,6 +172,7 @@ async def _take(stage: Stage, queue: e.Queue) -> bool:
     if not taken:
         return False
     messages = [await _queued(stage, queued) for queued in taken]
+    messages = [resolved(message, stage.ready.agent, stage.makers.env)[0] for message in messages]
 
     def facts(head: Head) -> list[e.Fact]:
         return [
@@ -225,31 +222,36 @@ async def _more(stage: Stage) -> bool:
 async def _fail(stage: Stage, error: Exception) -> None:
     """Write what went wrong, and end the turn."""
     head = await stage.journal.refresh()
-    if head.turn is None:
-        log.exception("a turn failed after its end", extra={"action": "turn_failed"})
+    turn = stage.journal.open
+    if turn is None:
+        log.error("%s failed after its turn", stage.log, exc_info=error, extra={"action": "turn_failed"})
         return
-    if head.turn.canceled or head.deleted:
+    if turn.canceled or head.deleted:
         await _cancel(stage)
         return
     if isinstance(error, ModelFailed):
-        met = e.ErrorMet(str(error), CODES.get(error.kind, "model_error"), head.turn.agent)
+        met = e.ErrorMet(str(error), CODES.get(error.kind, "model_error"), turn.agent)
     elif isinstance(error, RoostError):
-        met = e.ErrorMet(str(error), error.code, head.turn.agent)
+        met = e.ErrorMet(str(error), error.code, turn.agent)
     else:
         log.error("turn of %s failed", stage.log, exc_info=error, extra={"action": "turn_failed"})
-        met = e.ErrorMet("internal error; the server's log has the details", "internal", head.turn.agent)
+        met = e.ErrorMet("internal error; the server's log has the details", "internal", turn.agent)
     await stage.catch_up()
-    await stage.journal.write(*ending(stage.journal.head, stage.history, "error", error=met))
+    draft = stage.asking.draft
+    shown = draft is not None and draft.posted
+    await stage.journal.write(*ending(stage.journal.head, stage.history, "error", error=met, shown=shown))
 
 
 async def _cancel(stage: Stage) -> None:
     """End the turn because somebody asked for it; what the model has said so far is kept."""
     with anyio.CancelScope(shield=True):
-        head = await stage.journal.refresh()
-        if head.turn is None:
+        await stage.journal.refresh()
+        await stage.catch_up()
+        if stage.journal.open is None:
             return
         draft, at = stage.asking.draft, stage.makers.clock.now()
         model = stage.runtime.provider.spec.ref if stage.runtime else ""
         partial = draft.message(at=at, model=model, partial=True) if draft else None
-        await stage.catch_up()
-        await stage.journal.write(*ending(head, stage.history, "canceled", partial=partial))
+        shown = draft is not None and draft.posted
+        head = stage.journal.head
+        await stage.journal.write(*ending(head, stage.history, "canceled", partial=partial, shown=shown))

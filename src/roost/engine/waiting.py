@@ -1,16 +1,20 @@
 """A turn's ear: outside facts that concern it, and the answers that people give."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 
 from roost.core import events as e
+from roost.core.errors import RoostError, SessionNotFound
 from roost.core.ids import WaitId
 from roost.engine.bulkhead import open_bulkhead
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
 from roost.ports import Clock
+
+log = logging.getLogger(__name__)
 
 OUTSIDE = (
     e.WaitAnswered,
@@ -23,6 +27,8 @@ OUTSIDE = (
     e.TurnDetached,
 )
 PARK_AFTER = 600.0  # seconds without a follower
+LOOK = 5.0  # seconds between two looks whether anybody follows
+AGAIN = 1.0  # seconds until a head that could not be read is read again
 
 
 class Park(Exception):
@@ -32,12 +38,16 @@ class Park(Exception):
 class Ear:
     """Keeps the journal's head fresh, cancels the turn when that is asked, and waits for answers."""
 
-    def __init__(self, journal: Journal, hub: Hub, clock: Clock) -> None:
-        self.park_after = PARK_AFTER
+    def __init__(
+        self, journal: Journal, hub: Hub, clock: Clock, *, park_after: float, busy: Callable[[], bool]
+    ) -> None:
         self.working = 0  # tools that run; a turn is not parked while one does
+        self.waiting: set[WaitId] = set()  # the waits whose answer the turn has not had
         self._journal = journal
         self._hub = hub
         self._clock = clock
+        self._park_after = park_after
+        self._busy = busy
         self._dirty = anyio.Event()
         self._changed = anyio.Event()
 
@@ -50,13 +60,14 @@ class Ear:
                 yield
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """A tool runs."""
-        self.working += 1
+    def at_work(self, change: int = 1) -> Iterator[None]:
+        """A tool runs; with a `change` of -1, one that runs is at rest meanwhile."""
+        self.working += change
+        self._wake()
         try:
             yield
         finally:
-            self.working -= 1
+            self.working -= change
             self._wake()
 
     async def rest(self) -> None:
@@ -70,23 +81,34 @@ class Ear:
         Raises:
             Park: nobody follows, and nothing else goes on in this turn.
         """
+        self.waiting.add(wait)
         quiet_since = self._clock.monotonic()
         while True:
             changed = self._changed
             if (found := self._found(wait)) is not None:
+                self.waiting.discard(wait)
                 return found
-            if self._hub.followers(self._journal.log) or self.working:
+            if self._hub.followers(self._journal.log) or self.working or self._busy():
                 quiet_since = self._clock.monotonic()
-            left = self.park_after - (self._clock.monotonic() - quiet_since)
+            left = self._park_after - (self._clock.monotonic() - quiet_since)
             if left <= 0:
                 raise Park
-            with anyio.move_on_after(min(left, 5.0)):
-                await changed.wait()
+            await self._until(changed, min(left, LOOK))
+
+    async def _until(self, changed: anyio.Event, seconds: float) -> None:
+        async with anyio.create_task_group() as tasks:
+
+            async def alarm() -> None:
+                await self._clock.sleep(seconds)
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(alarm)
+            await changed.wait()
+            tasks.cancel_scope.cancel()
 
     def _found(self, wait: WaitId) -> e.Answer | None:
-        turn = self._journal.head.turn
-        answers = turn.answers if turn else ()
-        return next((a.answer for a in answers if a.id == wait), None)
+        turn = self._journal.open
+        return next((a.answer for a in turn.answers if a.id == wait), None) if turn else None
 
     def _heard(self, events: Sequence[e.Event]) -> None:
         if not events or any(isinstance(event.fact, OUTSIDE) for event in events):
@@ -97,8 +119,18 @@ class Ear:
         while True:
             await self._dirty.wait()
             self._dirty = anyio.Event()
-            head = await self._journal.refresh()
-            if head.deleted or head.turn is None or head.turn.canceled:
+            try:
+                head = await self._journal.refresh()
+            except SessionNotFound:
+                turn.cancel()
+                return
+            except RoostError as error:
+                log.warning("%s can't be read: %s", self._journal.log, error, extra={"action": "ear_failed"})
+                await self._clock.sleep(AGAIN)
+                self._dirty.set()
+                continue
+            mine = self._journal.open
+            if head.deleted or mine is None or mine.canceled:
                 turn.cancel()
             self._wake()
 

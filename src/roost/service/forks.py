@@ -91,8 +91,7 @@ def _copied(item: Item, sub: SessionId, parent: SessionId) -> list[e.Fact]:
 
 def _totals(items: Sequence[Item]) -> e.TokensSet:
     """Sums over what was copied: here the counters are no sizes of a context."""
-    used = [i.message for i in items if i.message is not None and i.message.usage is not None]
-    usages = [message.usage for message in used if message.usage is not None]
-    return e.TokensSet(
-        sum(usage.context for usage in usages), sum(usage.output for usage in usages), sum(m.cost for m in used)
-    )
+    usages = [i.message.usage for i in items if i.message is not None and i.message.usage is not None]
+    costs = [i.message.cost for i in items if i.message is not None]
+    costs += [i.summary.cost for i in items if i.summary is not None]
+    return e.TokensSet(sum(u.context for u in usages), sum(u.output for u in usages), sum(costs))

@@ -14,6 +14,7 @@ from roost.core.ids import LogId, SessionId, fresh
 from roost.core.messages import Message
 from roost.core.principals import Principal
 from roost.core.session import Head
+from roost.engine.journal import compose
 from roost.ports import Listing
 from roost.service.desk import Desk
 from roost.service.forks import fork_facts
@@ -136,8 +137,8 @@ class Sessions:
         return await self._change(principal, session, lambda _: e.StarredSet(starred))
 
     async def _change(self, principal: Principal, session: str, fact: Callable[[Head], e.Fact]) -> Head:
-        head = await self._desk.head(principal, session)
-        committed = await self._store.put(LogId(session), [fact(head)], only_if=_present)
+        await self._desk.head(principal, session)
+        committed = await compose(self._store, LogId(session), lambda head: [fact(head)], only_if=_present)
         return committed.head
 
     # -- items ----------------------------------------------------------------------------------

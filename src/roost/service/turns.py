@@ -24,6 +24,8 @@ from roost.core.messages import Message
 from roost.core.principals import Principal
 from roost.core.session import Head
 from roost.engine.follow import follow
+from roost.engine.runtime import choose
+from roost.engine.slash import resolved
 from roost.ports import ModelInfo
 from roost.service.desk import Desk
 
@@ -100,6 +102,10 @@ class Turns:
         """The server is on its way out: from now on a client's leaving cancels nothing."""
         self._stopped = True
 
+    @property
+    def _stopping(self) -> bool:
+        return self._stopped or self._desk.supervisor.stopping
+
     # -- running --------------------------------------------------------------------------------
 
     async def run(
@@ -124,8 +130,8 @@ class Turns:
         head = await self._desk.head(principal, session)
         log = LogId(session)
         facts = await self._opening(principal, head, source, messages, agent=agent, model=model, detach=detach)
-        if head.turn is not None and self._dropped.get(log) == head.turn.id:
-            await self._supersede(log, head.turn.id)
+        if self._abandoned(head):
+            await self._supersede(log, head.turn.id)  # type: ignore[union-attr]
         owned = await self._desk.supervisor.open(log, facts)
         opened = next(event for event in owned.events if isinstance(event.fact, e.TurnOpened))
         assert isinstance(opened.fact, e.TurnOpened)
@@ -147,12 +153,18 @@ class Turns:
         chosen = team.agent(agent) if agent else (team.agent(source) or team.default)
         if chosen is None:
             raise AgentNotFound(agent, tuple(a.name for a in team.agents))
+        makers = self._desk.makers
+        said = [resolved(message, chosen, makers.env) for message in messages]
+        switched = [team.agent(switch) for _, switch in said if switch]
+        chosen = next((other for other in reversed(switched) if other is not None), chosen)
         if model:
-            self._desk.makers.models.provider(team, model)
-        fresh_ones = await self._unseen(head, messages)
+            makers.models.provider(team, model)
+        else:
+            choose(makers.models, team, head, chosen, [])
+        fresh_ones = await self._unseen(head, [message for message, _ in said])
         if not fresh_ones and not head.messages:
             raise BadValue("there is nothing to answer: post at least one message")
-        now = self._desk.makers.clock.now()
+        now = makers.clock.now()
         opened = e.TurnOpened(
             turn=TurnId(fresh()),
             source=team.source,
@@ -184,29 +196,35 @@ class Turns:
 
     def observe(self, run: Run, principal: Principal) -> Observed:
         """The events of a turn to its end.  Closing it early starts the turn's grace."""
-        batches = follow(self._store, self._desk.hub, run.log, after=run.after, client=principal.client)
-        return Observed(batches, run.turn, partial(self._leave, run, principal))
+        return Observed(self._follow(run.log, run.after, principal), run.turn, partial(self._leave, run, principal))
 
     def _leave(self, run: Run, principal: Principal) -> None:
         """The client of a run is gone: its turn has a little time for somebody else to turn up."""
-        if self._stopped:
+        if self._stopping:
             return
         self._dropped[run.log] = run.turn
-        self._desk.bulkhead.start(self._outlive, run, principal, name=f"grace of {run.log}")
-
-    async def _outlive(self, run: Run, principal: Principal) -> None:
         dropped_at = self._desk.makers.clock.monotonic()
+        self._desk.bulkhead.start(self._outlive, run, principal, dropped_at, name=f"grace of {run.log}")
+
+    def _abandoned(self, head: Head) -> bool:
+        """Whether the session's turn is in its grace, so that another run may take its place."""
+        turn = head.turn
+        return (
+            turn is not None and self._dropped.get(LogId(head.id)) == turn.id and not turn.detached and not head.waits
+        )
+
+    async def _outlive(self, run: Run, principal: Principal, dropped_at: float) -> None:
         try:
             if await self._undisturbed(run):
                 return
             await self._desk.makers.clock.sleep(self._grace)
-            if self._stopped or await self._undisturbed(run):
+            if self._stopping or await self._undisturbed(run):
                 return
             followers = self._desk.hub.followers(run.log)
-            if any(f.client != principal.client or f.since > dropped_at for f in followers):
+            if any(f.client != _name(principal) or f.since > dropped_at for f in followers):
                 await self._put(run, e.TurnDetached(run.turn))
             else:
-                await self._put(run, e.CancelAsked(run.turn, "the client went away", principal.name))
+                await self._cancel(run, "the client went away", principal.name)
         except SessionNotFound:
             pass
         finally:
@@ -233,12 +251,15 @@ class Turns:
             await self._store.put(run.log, [fact], only_if=same)
         except SessionNotRunning:
             return
-        await self._desk.supervisor.wake(run.log)
+
+    async def _cancel(self, run: Run, why: str, by: str = "") -> None:
+        await self._put(run, e.CancelAsked(run.turn, why, by))
+        await self._desk.supervisor.wake(run.log)  # one that sleeps has to be awake to end
 
     async def _supersede(self, log: LogId, turn: TurnId) -> None:
         """A new run during the grace of an old one: the old one is cancelled, and its end awaited."""
         run = Run(log, turn, (await self._store.head(log)).last_seq)
-        await self._put(run, e.CancelAsked(turn, "another run was posted"))
+        await self._cancel(run, "another run was posted")
         with anyio.move_on_after(10.0):
             while True:
                 bell = self._desk.hub.bell(log)
@@ -365,11 +386,18 @@ class Turns:
     async def follow(
         self, principal: Principal, session: str, *, after: int = 0
     ) -> AsyncGenerator[Sequence[e.Event], None]:
-        """Every event of a session past `after`, then every new one, until it exits."""
-        batches = follow(self._store, self._desk.hub, LogId(session), after=after, client=principal.client)
-        async with aclosing(batches):
+        """Every event of a session past `after`, then every new one, until it exits or the server stops."""
+        async with aclosing(self._follow(LogId(session), after, principal)) as batches:
             async for batch in batches:
                 yield batch
+
+    def _follow(self, log: LogId, after: int, principal: Principal) -> AsyncGenerator[Sequence[e.Event], None]:
+        return follow(self._store, self._desk.hub, log, after=after, client=_name(principal))
+
+
+def _name(principal: Principal) -> str:
+    """Under which name a client follows: the engine's own watchers alone have none."""
+    return principal.client or "nameless"
 
 
 def _ends(fact: e.Fact, turn: TurnId) -> bool:

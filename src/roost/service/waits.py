@@ -9,6 +9,7 @@ from roost.core.errors import AlreadyAnswered, BadValue, NothingWaits, WaitNotFo
 from roost.core.ids import LogId, WaitId
 from roost.core.principals import Principal
 from roost.core.session import Head, OpenWait
+from roost.engine.journal import compose
 from roost.ports import WaitRecord
 from roost.service.desk import Desk
 
@@ -106,17 +107,16 @@ class Waits:
         return record
 
     async def _answer(self, principal: Principal, record: WaitRecord, answer: e.Answer) -> None:
+        def facts(head: Head) -> list[e.Fact]:
+            answered = e.WaitAnswered(record.id, answer, principal.name, sub=record.fact.sub)
+            return [answered, *_granted(head, record, answer)]
+
         def waits_still(head: Head) -> None:
             if not any(wait.id == record.id for wait in head.waits):
                 raise NothingWaits
 
-        head = await self._store.head(record.log)
-        facts = [
-            e.WaitAnswered(record.id, answer, principal.name, sub=record.fact.sub),
-            *_granted(head, record, answer),
-        ]
         try:
-            await self._store.put(record.log, facts, only_if=waits_still)
+            await compose(self._store, record.log, facts, only_if=waits_still)
         except NothingWaits:
             await self._late(record, answer)
         await self._desk.supervisor.wake(record.log)
@@ -157,10 +157,10 @@ def _granted(head: Head, record: WaitRecord, answer: e.Answer) -> list[e.Fact]:
         return []
     word = approvals.confirmation(answer.word)
     if word.safety:
+        if word.safety == head.safety:
+            return []
         return [e.PolicySet(word.safety, head.safety if word.safety == "autonomous" else head.prior_safety)]
     if word.remember and record.fact.call is not None:
-        pattern = answer.tool_name.strip() or record.fact.call.name
-        mine = head.permissions or e.Permissions()
-        if pattern not in mine.allow:
-            return [e.PermissionsSet(e.Permissions((*mine.allow, pattern), mine.ask, mine.deny))]
+        permissions = approvals.granted(head.permissions, record.fact.call, answer.tool_name.strip())
+        return [e.PermissionsSet(permissions)] if permissions != head.permissions else []
     return []

@@ -1,0 +1,65 @@
+"""Housekeeping: drop idle runtimes, write the ends that are owed, sweep away what was deleted."""
+
+import logging
+
+from roost.core import events as e
+from roost.core.errors import RoostError, StoreFull
+from roost.core.history import History
+from roost.core.ids import LogId, SessionId
+from roost.engine import runtime as rt
+from roost.engine.endings import ending
+from roost.engine.journal import Journal
+from roost.engine.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+IDLE = 600.0  # seconds after which a session without a turn loses its runtime
+ROUND = 2.0  # seconds between two rounds
+
+
+class House:
+    """Goes round while the server runs."""
+
+    def __init__(self, makers: rt.Makers, supervisor: Supervisor) -> None:
+        self._makers = makers
+        self._store = makers.store
+        self._supervisor = supervisor
+
+    async def keep(self) -> None:
+        """Round after round."""
+        while True:
+            await self._makers.clock.sleep(ROUND)
+            for chore in (self.drop_idle, self.settle_owed, self._store.sweep):
+                try:
+                    await chore()
+                except Exception:
+                    log.exception("housekeeping failed", extra={"action": "housekeeping_failed"})
+
+    async def drop_idle(self) -> None:
+        """Close the runtimes that nobody has used for long, but for those that are at work."""
+        now = self._makers.clock.monotonic()
+        for live in self._supervisor.lives():
+            if live.stage is None and now - live.idle_since > IDLE and not (live.runtime and live.runtime.busy):
+                await self._supervisor.drop(live)
+
+    async def settle_owed(self) -> None:
+        """Write the ends that could not be written while the store was full."""
+        for log_id in tuple(self._supervisor.owed):
+            try:
+                await self._store.probe()
+                async with self._supervisor.claim(log_id):
+                    if not self._supervisor.playing(log_id):
+                        await self._settle(log_id)
+            except StoreFull:
+                return
+            except RoostError as error:
+                log.warning("%s stays unsettled: %s", log_id, error, extra={"action": "unsettled"})
+            self._supervisor.owed.discard(log_id)
+
+    async def _settle(self, log_id: LogId) -> None:
+        owned = await self._store.take(log_id)
+        journal, history = Journal(self._store, log_id, owned), History(SessionId(log_id))
+        await rt.read_history(self._store, log_id, history)
+        met = e.ErrorMet("the session store could not be written", StoreFull.code)
+        if facts := ending(owned.head, history, "error", error=met):
+            await journal.write(*facts)

@@ -1,0 +1,1 @@
+"""Tests of the engine, over fakes that keep the makers' contracts."""

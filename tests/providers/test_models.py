@@ -58,6 +58,8 @@ async def ask(provider: Provider, **more) -> Finished:
     [
         ("openai/gpt-4o", "https://api.openai.com/v1/chat/completions", "openai-chat"),
         ("openai/gpt-5-mini", "https://api.openai.com/v1/responses", "openai-responses"),
+        ("openai/gpt-6-sol", "https://api.openai.com/v1/responses", "openai-responses"),
+        ("openai/gpt-oss-20b", "https://api.openai.com/v1/chat/completions", "openai-chat"),
         ("openai/gpt-5.1-codex", "https://api.openai.com/v1/responses", "openai-responses"),
         ("anthropic/claude-sonnet-4-5", "https://api.anthropic.com/v1/messages", "anthropic"),
         ("Mistral/codestral", "https://api.mistral.ai/v1/chat/completions", "openai-chat"),
@@ -158,8 +160,8 @@ async def test_what_is_not_built_says_so(name: str) -> None:
 @pytest.mark.parametrize(
     ("env", "ref"),
     [
-        (KEYS, "anthropic/claude-sonnet-4-5"),
-        ({"OPENAI_API_KEY": "k"}, "openai/gpt-5-mini"),
+        (KEYS, "anthropic/claude-sonnet-5-5"),
+        ({"OPENAI_API_KEY": "k"}, "openai/gpt-6-luna"),
         ({"MISTRAL_API_KEY": "k"}, "mistral/mistral-small-latest"),
         ({**KEYS, "CAGENT_DEFAULT_MODEL": "openai/gpt-4o"}, "openai/gpt-4o"),
         ({**KEYS, "DOCKER_AGENT_DEFAULT_MODEL": "ollama/x", "CAGENT_DEFAULT_MODEL": "openai/gpt-4o"}, "ollama/x"),

@@ -8,6 +8,7 @@ from contextlib import aclosing
 import httpx2
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from roost.core import catalog
 from roost.core.agents import Agent, ModelSpec, Team
@@ -100,9 +101,9 @@ async def test_every_vendor_is_reached_or_names_its_key(name: str) -> None:
 
 async def test_a_custom_provider_without_token_key_sends_none() -> None:
     wire = Wire()
-    lab = {"providers": {"lab": {"base_url": "http://lab.test/v1", "temperature": 0.5, "provider_opts": {"top_k": 5}}}}
+    lab = ModelSpec("lab", "lab", "", "auto", base_url="http://lab.test/v1", temperature=0.5, options={"top_k": 5})
     async with open_models(KEYS, wire.transport) as models:
-        provider = models.provider(team(lab), "lab/qwen3-coder")
+        provider = models.provider(replace(team(), providers={"lab": lab}), "lab/qwen3-coder")
         assert provider.spec.ref == "lab/qwen3-coder"
         await ask(provider)
     request = wire.sent[0]

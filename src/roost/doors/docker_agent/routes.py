@@ -21,7 +21,7 @@ SSE = "text/event-stream"
 
 def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float) -> list[Route]:
     """The routes, over a service."""
-    streams = Streams(lambda log: Frames(service.archive, log), closing, on_closing=service.turns.stop, quiet=quiet)
+    streams = Streams(lambda log: Frames(service.archive, log), closing, quiet=quiet)
     health, agents, sessions = h.Health(service, version), Agents(service), s.Sessions(service)
     turns, waits, batch = t.Turns(service, streams), w.Waits(service), b.Batch(service)
     unready = {SessionNotRunning: 404}

@@ -148,7 +148,7 @@ def test_an_unknown_outcome_is_told_or_asked(crashing: Crashing) -> None:
     server = crashing.start()
     reader = server.follow(doubt)
     frame = reader.until("tool_call_confirmation")
-    assert frame.event["metadata"]["lost"] == "true"
+    assert "Approve to run it again" in frame.event["metadata"]["reason"]
     assert server.resume(doubt, "approve").status == 200
     reader.until("stream_stopped")
     reader.stop()

@@ -55,7 +55,7 @@ serve: $(VENV)/.core
 
 # -- whether it works ----------------------------------------------------------------------------
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.local
 	$(BIN)/python -m pytest $(ARGS)
 
 chaos: $(VENV)/.dev

@@ -115,7 +115,7 @@ class Calls:
         if opened.state != "lost" or isinstance(verdict, approvals.Deny):
             return verdict
         return (
-            approvals.Ask(metadata={"reason": RUN_AGAIN}, source="lost")
+            approvals.Ask(metadata={"lost": "true", "reason": RUN_AGAIN}, source="lost")
             if opened.effect == "ask"
             else approvals.Allow("lost_safe")
         )

@@ -245,8 +245,8 @@ def abort(send: Send) -> None:
 class Stream:
     """An answer that goes on: `batches` of events, as frames.
 
-    `before` is sent first; `after` when the batches have come to their end; `broken` makes the last
-    words where they can't go on.
+    `before` is sent first; what `after` makes when the batches have come to their end, and what `broken`
+    makes where they can't go on.
     """
 
     def __init__(
@@ -257,7 +257,7 @@ class Stream:
         *,
         marks: bool,
         before: bytes = b"",
-        after: bytes = b"",
+        after: Callable[[], bytes] = bytes,
         broken: Callable[[RoostError], bytes],
     ) -> None:
         self._streams = streams
@@ -308,8 +308,8 @@ class Stream:
                 async for batch in self._batches:
                     if text := await reader.text(batch):
                         await line.say(text)
-                if self._after:
-                    await line.say(self._after)
+                if text := self._after():
+                    await line.say(text)
             except RoostError as error:
                 await line.say(self._broken(error))
 
@@ -320,7 +320,6 @@ class Stream:
             left = line.spoke + streams.quiet - time.monotonic()
             with anyio.move_on_after(max(left, 0.0)):
                 await streams.closing.wait()
-                streams.on_closing()
                 return
             if time.monotonic() - line.spoke >= streams.quiet:
                 await line.say(PING)
@@ -338,14 +337,12 @@ class Streams:
         self,
         make: Callable[[LogId], Renderer],
         closing: anyio.Event,
-        on_closing: Callable[[], None],
         *,
         quiet: float = QUIET,
         stuck: float = STUCK,
     ) -> None:
         self.rings = Rings(make)
         self.closing = closing
-        self.on_closing = on_closing
         self.quiet = quiet
         self.stuck = stuck
 
@@ -357,7 +354,7 @@ class Streams:
         broken: Callable[[RoostError], bytes],
         marks: bool,
         before: bytes = b"",
-        after: bytes = b"",
+        after: Callable[[], bytes] = bytes,
     ) -> Answer:
         """A stream, ready to be sent.  With `marks`, facts without a frame move the cursor."""
         return Stream(self, log_id, batches, marks=marks, before=before, after=after, broken=broken)

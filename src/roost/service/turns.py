@@ -57,6 +57,7 @@ class Observed:
         self._turn = turn
         self._on_leave = on_leave
         self._over = False
+        self.ended = False  # whether the turn's last fact has come
 
     def __aiter__(self) -> AsyncIterator[Sequence[e.Event]]:
         """Itself."""
@@ -68,7 +69,7 @@ class Observed:
             raise StopAsyncIteration
         batch = await anext(self._batches)
         cut = next((n for n, event in enumerate(batch, 1) if _ends(event.fact, self._turn)), None)
-        self._over = cut is not None
+        self._over = self.ended = cut is not None
         return batch if cut is None else batch[:cut]
 
     async def aclose(self) -> None:
@@ -97,15 +98,6 @@ class Turns:
         self._store = desk.store
         self._grace = grace
         self._dropped: dict[LogId, TurnId] = {}  # turns whose client has left, until its grace is over
-        self._stopped = False
-
-    def stop(self) -> None:
-        """The server is on its way out: from now on a client's leaving cancels nothing."""
-        self._stopped = True
-
-    @property
-    def _stopping(self) -> bool:
-        return self._stopped or self._desk.supervisor.stopping
 
     # -- running --------------------------------------------------------------------------------
 
@@ -204,7 +196,7 @@ class Turns:
 
     def _leave(self, run: Run, principal: Principal) -> None:
         """The client of a run is gone: its turn has a little time for somebody else to turn up."""
-        if self._stopping:
+        if self._desk.supervisor.stopping:
             return
         self._dropped[run.log] = run.turn
         dropped_at = self._desk.makers.clock.monotonic()
@@ -222,7 +214,7 @@ class Turns:
             if await self._undisturbed(run):
                 return
             await self._desk.makers.clock.sleep(self._grace)
-            if self._stopping or await self._undisturbed(run):
+            if self._desk.supervisor.stopping or await self._undisturbed(run):
                 return
             followers = self._desk.hub.followers(run.log)
             if any(f.client != _name(principal) or f.since > dropped_at for f in followers):

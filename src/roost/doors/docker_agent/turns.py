@@ -98,11 +98,12 @@ class Turns:
         except AgentNotFound as error:
             inside = name and error.name == name and name != call.path["agent"]
             raise Refused(404, f"failed to run session: {error}" if inside else str(error)) from None
+        observed = self._turns.observe(opened, call.principal)
         return self._streams.open(
             opened.log,
-            self._turns.observe(opened, call.principal),
+            observed,
             marks=False,
-            after=events.stream_end(session) if old else b"",
+            after=lambda: events.stream_end(session) if old and observed.ended else b"",
             broken=lambda error: self._broken(session, error),
         )
 

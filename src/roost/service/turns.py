@@ -31,6 +31,7 @@ from roost.ports import ModelInfo
 from roost.service.desk import Desk
 
 STEERS, FOLLOWUPS = 5, 20  # messages that may wait in a session
+LONGEST_KEY = 1024  # characters of an idempotency key: it is kept with the session
 FRAMINGS = ("", "plain", "instruction", "replacement")
 NEVER_RAN = "session not found or not running"
 
@@ -142,6 +143,9 @@ class Turns:
         detach: bool,
     ) -> list[e.Fact]:
         """The facts that open a turn, once all that the caller named has been found."""
+        self._desk.policy.files(messages)
+        working_dir = head.working_dir or self._desk.policy.default_dir
+        self._desk.policy.check(working_dir)
         makers = self._desk.makers
         team = await makers.agents.team(source)
         chosen, said = self._agent(team, agent or source, bool(agent), messages)
@@ -157,7 +161,7 @@ class Turns:
             turn=TurnId(fresh()),
             source=team.source,
             agent=chosen.name,
-            working_dir=head.working_dir or self._desk.policy.default_dir,
+            working_dir=working_dir,
             source_hash=team.hash,
             model=model or head.model_overrides.get(chosen.name, ""),
             principal=principal.name,
@@ -310,6 +314,8 @@ class Turns:
         Raises:
             BadValue, QueueFull, SessionNotRunning
         """
+        if len(key) > LONGEST_KEY:
+            raise BadValue(f"the Idempotency-Key is longer than {LONGEST_KEY} characters")
         fact = e.MessageQueued("followup", self._users(messages), key)
         try:
             head = await self._queue(principal, session, fact, FOLLOWUPS, "failed to enqueue follow-up: ", "follow-up")
@@ -336,6 +342,7 @@ class Turns:
     def _users(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         if not messages:
             raise BadValue("at least one message is required")
+        self._desk.policy.files(messages)
         now = self._desk.makers.clock.now()
         return tuple(replace(message, role="user", at=message.at or now) for message in messages)
 

@@ -1,13 +1,8 @@
 """One turn: which facts come in which order, and how it ends by itself."""
 
-import anyio
 import pytest
 
-from engine.fakes import Floor, answers, call, kinds, make_team, open_world, said
-from roost.core import events as e
-from roost.core.agents import Agent, ToolsetSpec
-from roost.ports import Finished, ReasoningPiece
-from engine.fakes import FakeTool
+from engine.fakes import FakeTool, Floor, answers, kinds, open_world
 
 pytestmark = pytest.mark.anyio
 

@@ -1,5 +1,6 @@
 """Request bodies: what is read, what is refused, and that nothing else can happen."""
 
+import contextlib
 import time
 
 import msgspec
@@ -124,7 +125,5 @@ def test_no_body_takes_long(raw: bytes) -> None:
 
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]":,\\ud0 1e-.ntrufalsi', max_size=60).map(str.encode))
 def test_any_bytes_are_a_value_or_one_error(raw: bytes) -> None:
-    try:
+    with contextlib.suppress(body.BadBody):
         body.read(raw, Thing)
-    except body.BadBody:
-        pass

@@ -76,8 +76,8 @@ class Gate(Struct, frozen=True):
 
 
 def too_large() -> Refused:
-    """What a body over the limit gets; the rest of it is not read."""
-    return Refused(413, "Request Entity Too Large", {"connection": "close"})
+    """What a body over the limit gets.  The connection stays, or the answer would be lost with what is not read."""
+    return Refused(413, "Request Entity Too Large")
 
 
 def principal(scope: Scope, headers: Headers) -> Principal:

@@ -79,7 +79,7 @@ class Call:
         self.principal = principal
         self.raw = dict(zip(names, raw, strict=True))
         self.path = {name: decoded(value) for name, value in self.raw.items()}
-        pairs = parse_qsl(scope.get("query_string", b""), keep_blank_values=True)
+        pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True, errors="replace")
         self.query = {_text(name): _text(value) for name, value in reversed(pairs)}
         self._receive = receive
         self._max_body = max_body

@@ -67,7 +67,8 @@ async def test_the_list_of_agents(tmp_path: Path) -> None:
     async with open_house(tmp_path, agents=agents) as house:
         assert (await house.client.get("/api/agents")).text == (
             '[{"name":"Triage","description":"","multi":false},'
-            '{"name":"reviewer","description":"Reviews pull requests","multi":true,"commands":["explain","fix-lint"]}]\n'
+            '{"name":"reviewer","description":"Reviews pull requests","multi":true,'
+            '"commands":["explain","fix-lint"]}]\n'
         )
         assert (await house.client.get("/ready")).json()["broken_agents"] == ["bent: line 3: no such key"]
         status, said = await refused(house, "GET", "/api/agents/bent")

@@ -2,7 +2,7 @@
 
 import anyio
 
-from roost.core.errors import BadModel, SessionNotRunning
+from roost.core.errors import SessionNotRunning
 from roost.doors.docker_agent import batch as b
 from roost.doors.docker_agent import bodies, shapes
 from roost.doors.docker_agent import health as h
@@ -24,7 +24,7 @@ def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float
     streams = Streams(lambda log: Frames(service.archive, log), closing, quiet=quiet)
     health, agents, sessions = h.Health(service, version), Agents(service), s.Sessions(service)
     turns, waits, batch = t.Turns(service, streams), w.Waits(service), b.Batch(service)
-    unready, unset = {SessionNotRunning: 404}, {BadModel: 500}
+    unready = {SessionNotRunning: 404}
     # fmt: off
     return [
         asks("GET", "/health", health.alive, "The process is up", answer=h.Alive, open=True),
@@ -47,10 +47,10 @@ def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float
              failed="failed to delete session: ", refusals=(400, 404, 507)),
         asks("POST", f"{S}/agent/:agent", turns.run, "Run a turn of the default agent, and follow it",
              body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
-             statuses=unset, refusals=(400, 404, 409, 500, 502, 507)),
+             refusals=(400, 404, 409, 422, 500, 502, 507)),
         asks("POST", f"{S}/agent/:agent/:agent_name", turns.run, "Run a turn of an agent, and follow it",
              body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
-             statuses=unset, refusals=(400, 404, 409, 500, 502, 507)),
+             refusals=(400, 404, 409, 422, 500, 502, 507)),
         asks("GET", f"{S}/status", sessions.status, "What a session is doing", answer=s.StatusShape,
              query=("wait",), refusals=(400, 404, 503)),
         asks("GET", f"{S}/snapshot", sessions.snapshot, "A session whole, with its place in the event stream",

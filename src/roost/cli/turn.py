@@ -160,7 +160,7 @@ class Turn:
     async def _answer(self, event: Mapping[str, Any]) -> None:
         match event.get("type"):
             case "tool_call_confirmation":
-                await self._approve(event["tool_call"], str((event.get("metadata") or {}).get("reason", "")))
+                await self._approve(event["tool_call"], _why(event.get("metadata") or {}))
             case "max_iterations_reached":
                 await self._go_on(event["max_iterations"])
             case "elicitation_request":
@@ -171,7 +171,7 @@ class Turn:
     async def _approve(self, call: Mapping[str, Any], reason: str) -> None:
         answer: dict[str, str] = {"confirmation": "reject", "reason": _NOBODY}
         if reason and not self._raw:
-            self.say(f"  {reason}")
+            self.say(reason)
         if self._person.there:
             whole = _call_line(call, None)  # nobody should approve what they do not see
             answer = _APPROVALS.get(await self._ask(f"Run {whole}?  [y]es, [a]lways, [n]o: "), _NO)
@@ -258,6 +258,12 @@ def _call_line(call: Mapping[str, Any], width: int | None = 100) -> str:
 
 def _result_line(event: Mapping[str, Any]) -> str:
     return ("failed: " if _failed(event) else "") + _short(str(event.get("response", "")))
+
+
+def _why(metadata: Mapping[str, Any]) -> str:
+    """What the server says about a call that needs an approval."""
+    reason, label = str(metadata.get("reason", "")), str(metadata.get("safety_label", ""))
+    return f"looks {label}: {reason}" if reason and label else reason
 
 
 def _failed(event: Mapping[str, Any]) -> bool:

@@ -98,7 +98,7 @@ def test_the_first_session_of_the_readme(terminal: tuple[House, Server, Shell]) 
         assert looking.stdout is not None
         first = looking.stdout.readline()
         server.delete(f"/api/sessions/{shell.session}?wait=true&timeout=10s")
-        seen = events(first + looking.communicate(timeout=60)[0])
+        seen = events(first + looking.stdout.read())
     assert [f.id for f in seen] == list(range(1, seen[-1].id + 1))
     assert seen[-1].type == "session_exited"
 

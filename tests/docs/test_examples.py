@@ -36,7 +36,12 @@ class Shell:
     def __init__(self, house: House, server: Server) -> None:
         self._house = house
         self._address = server.address
-        self._variables = {"NO_PROXY": "*", "ROOST_MODELS_GATEWAY": house.model.url, "DOCKER_TOKEN": "k"}
+        self._variables = {
+            "NO_PROXY": "*",
+            "ROOST_MODELS_GATEWAY": house.model.url,
+            "DOCKER_TOKEN": "k",
+            "ANTHROPIC_API_KEY": "k",
+        }
 
     def start(self, script: str) -> subprocess.Popen[str]:
         """Begin a block; its variables are lost."""
@@ -70,7 +75,7 @@ def terminal(tmp_path: Path) -> Iterator[tuple[House, Server, Shell]]:
     with llm.serve() as model, opened(tmp_path, model) as house:
         [agent] = blocks(README, "yaml", "A first session")
         (tmp_path / "agent.yaml").write_text(agent.text)
-        env = {"ROOST_MODELS_GATEWAY": model.url, "DOCKER_TOKEN": "k"}
+        env = {"ROOST_MODELS_GATEWAY": model.url, "DOCKER_TOKEN": "k", "ANTHROPIC_API_KEY": "k"}
         server = house.serve(agents=tmp_path / "agent.yaml", env=env)
         yield house, server, Shell(house, server)
 

@@ -18,6 +18,7 @@ from roost.config.settings import Settings, env_files
 from roost.config.sources import open_agents
 from roost.core.ids import ServerId, fresh
 from roost.doors.app import make_app
+from roost.doors.listen import host, parse
 from roost.engine.bulkhead import open_bulkhead
 from roost.engine.house import House
 from roost.engine.hub import Hub
@@ -117,7 +118,7 @@ async def open_server(
             version=__version__,
             token=settings.auth_token.reveal(),
             max_body=settings.max_request_size,
-            bound=_host(settings.listen),
+            bound=host(parse(settings.listen)),
         )
         notes = [f"Database {settings.session_db} (an fsync there takes {store.fsync * 1000:.2f} ms)"]
         yield Running(app, service, recovery, closing, notes)
@@ -140,11 +141,6 @@ async def _models(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[M
 def _outward(env: Mapping[str, str]) -> dict[str, str]:
     """What programs that agents start may know of the environment: not how to command this server."""
     return {name: value for name, value in env.items() if name not in OURS}
-
-
-def _host(listen: str) -> str:
-    """The name that a TCP address is bound to; "" for a socket that no browser reaches."""
-    return "" if "://" in listen else listen.rpartition(":")[0].strip("[]")
 
 
 def _die(error: BaseException) -> None:

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
+SHOWN = 300  # characters of a path in the log
+
 
 def make_app(
     service: Service,
@@ -56,7 +58,7 @@ class Doors:
         answer = await self._answer(scope, receive)
         if answer is not None:
             code = getattr(answer, "status", 200)
-            log.info("%s %s %d", scope["method"], _path(scope), code, extra={"action": "request"})
+            log.info("%s %s %d", scope["method"], _path(scope)[:SHOWN], code, extra={"action": "request"})
             await answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer | None:

@@ -18,6 +18,7 @@ Scope = Mapping[str, Any]
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PORTS = {"http": "80", "https": "443"}
 _DIGITS = re.compile(r"[0-9]{1,15}")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:\[\]@/]+)(:[0-9]*)?")
 
 
 class Gate(Struct, frozen=True):
@@ -37,8 +38,7 @@ class Gate(Struct, frozen=True):
             Refused: 403.
         """
         hosts = headers.getlist("host")
-        over_tcp = bool(scope.get("server")) and scope["server"][1] is not None
-        if over_tcp and is_loopback(self.bound) and not all(_name(host) in self._names() for host in hosts):
+        if self._is_local(scope) and not all(_name(host) in self._names() for host in hosts):
             raise Refused(403, "this Host is not served here")
         for origin in headers.getlist("origin"):
             if not _same(origin, hosts):
@@ -70,14 +70,21 @@ class Gate(Struct, frozen=True):
         if not hmac.compare_digest(given.removeprefix("Bearer ").encode("latin-1"), self.token.encode()):
             raise Refused(401, "invalid token")
 
+    def _is_local(self, scope: Scope) -> bool:
+        """Whether we listen where only browsers of this machine can come in; a bound name may mean loopback too."""
+        address, port = scope.get("server") or ("", None)
+        if port is None:  # a Unix socket
+            return False
+        return is_loopback(self.bound) or (_is_name(self.bound) and is_loopback(address))
+
     def _names(self) -> Collection[str]:
         bound = self.bound.lower()
         return _LOCAL_NAMES | {bound, f"[{bound}]"}
 
 
 def too_large() -> Refused:
-    """What a body over the limit gets; the rest of it is not read."""
-    return Refused(413, "Request Entity Too Large", {"connection": "close"})
+    """What a body over the limit gets; what still comes of it is dropped."""
+    return Refused(413, "Request Entity Too Large")
 
 
 def principal(scope: Scope, headers: Headers) -> Principal:
@@ -99,12 +106,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _is_name(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return bool(host)
+    return False
+
+
 def _name(host: str) -> str:
-    """The name in a Host header, without its port."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0].rstrip(".")
+    """The name in a Host header, without its port; "" where it is none."""
+    found = _HOST.fullmatch(host.strip().lower())
+    return found[1].removesuffix(".") if found else ""
 
 
 def _same(origin: str, hosts: Collection[str]) -> bool:

@@ -24,6 +24,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SLOW = 60.0  # seconds without a byte of a body that was announced
+SLOWEST = 1000.0  # bytes a second that come of it, at least
 LONGEST_WAIT = 300.0
 
 
@@ -93,9 +94,10 @@ class Call:
             Gone: the client left in the middle of it.
         """
         chunks: list[bytes] = []
-        size = 0
+        size, started = 0, anyio.current_time()
         while True:
-            with anyio.move_on_after(SLOW) as late:
+            due = started + SLOW + size / SLOWEST
+            with anyio.move_on_after(min(SLOW, max(due - anyio.current_time(), 0.0))) as late:
                 message = await self._receive()
             if late.cancelled_caught:
                 raise Refused(408, "Request Timeout", {"connection": "close"})

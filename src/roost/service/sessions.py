@@ -150,6 +150,7 @@ class Sessions:
             SessionBusy: a turn runs.
         """
         await self._desk.head(principal, session)
+        self._desk.policy.files([message])
         message = message if message.at else replace(message, at=self._desk.makers.clock.now())
         committed = await self._store.put(LogId(session), [e.MessageWritten(message)], only_if=_idle)
         return committed.events[0].seq
@@ -162,6 +163,7 @@ class Sessions:
             MessageNotFound: no message has this id.
         """
         snapshot = await self.show(principal, session)
+        self._desk.policy.files([message])
         if message_id not in {seq for seq, _ in snapshot.history.messages()}:
             raise MessageNotFound(message_id)
         message = message if message.at else replace(message, at=self._desk.makers.clock.now())

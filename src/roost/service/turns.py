@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from roost.core import events as e
+from roost.core.agents import Agent, Team
 from roost.core.errors import (
     AgentNotFound,
     BadValue,
@@ -30,6 +31,7 @@ from roost.ports import ModelInfo
 from roost.service.desk import Desk
 
 STEERS, FOLLOWUPS = 5, 20  # messages that may wait in a session
+LONGEST_KEY = 1024  # characters of an idempotency key: it is kept with the session
 FRAMINGS = ("", "plain", "instruction", "replacement")
 NEVER_RAN = "session not found or not running"
 
@@ -141,27 +143,25 @@ class Turns:
         detach: bool,
     ) -> list[e.Fact]:
         """The facts that open a turn, once all that the caller named has been found."""
-        team = await self._desk.makers.agents.team(source)
-        chosen = team.agent(agent) if agent else (team.agent(source) or team.default)
-        if chosen is None:
-            raise AgentNotFound(agent, tuple(a.name for a in team.agents))
+        self._desk.policy.files(messages)
+        working_dir = head.working_dir or self._desk.policy.default_dir
+        self._desk.policy.check(working_dir)
         makers = self._desk.makers
-        said = [resolved(message, chosen, makers.env) for message in messages]
-        switched = [team.agent(switch) for _, switch in said if switch]
-        chosen = next((other for other in reversed(switched) if other is not None), chosen)
+        team = await makers.agents.team(source)
+        chosen, said = self._agent(team, agent or source, bool(agent), messages)
         if model:
             makers.models.provider(team, model)
         else:
             choose(makers.models, team, head, chosen, [])
-        fresh_ones = await self._unseen(head, [message for message, _ in said])
-        if not fresh_ones and not head.messages:
+        new = await self._unseen(head, said)
+        if not new and not head.messages:
             raise BadValue("there is nothing to answer: post at least one message")
         now = makers.clock.now()
         opened = e.TurnOpened(
             turn=TurnId(fresh()),
             source=team.source,
             agent=chosen.name,
-            working_dir=head.working_dir or self._desk.policy.default_dir,
+            working_dir=working_dir,
             source_hash=team.hash,
             model=model or head.model_overrides.get(chosen.name, ""),
             principal=principal.name,
@@ -169,8 +169,23 @@ class Turns:
             max_iterations=head.max_iterations or chosen.max_iterations,
         )
         facts: list[e.Fact] = [e.ModelChosen(chosen.name, model)] if model else []
-        written = [e.MessageWritten(replace(m, role="user", at=m.at or now)) for m in fresh_ones]
+        written = [e.MessageWritten(replace(m, role="user", at=m.at or now)) for m in new]
         return [*facts, opened, *written]
+
+    def _agent(
+        self, team: Team, name: str, named: bool, messages: Sequence[Message]
+    ) -> tuple[Agent, Sequence[Message]]:
+        """The agent that a run is for, and the messages with their slash commands resolved.
+
+        Where none was `named`, `name` is the source's, which may be that of an agent inside it.
+        """
+        agent = team.agent(name) or (None if named else team.default)
+        if agent is None:
+            raise AgentNotFound(name, tuple(a.name for a in team.agents))
+        said = [resolved(message, agent, self._desk.makers.env) for message in messages]
+        switched = [team.agent(switch) for _, switch in said if switch]
+        agent = next((other for other in reversed(switched) if other is not None), agent)
+        return agent, [message for message, _ in said]
 
     async def _unseen(self, head: Head, messages: Sequence[Message]) -> Sequence[Message]:
         """Old clients post the whole conversation each time: only what is new counts."""
@@ -180,7 +195,7 @@ class Turns:
         said = [(m.role, m.content) for _, m in history.messages() if m.role in ("user", "assistant")]
         posted = [(m.role, m.content) for m in messages]
         users = [content for role, content in said if role == "user"]
-        if len(posted) > len(said) and posted[: len(said)] == said:
+        if posted[: len(said)] == said and (len(posted) > len(said) or len(users) < len(said)):
             return messages[len(said) :]
         if len(posted) > len(users) and [content for _, content in posted[: len(users)]] == users:
             return messages[len(users) :]
@@ -299,6 +314,8 @@ class Turns:
         Raises:
             BadValue, QueueFull, SessionNotRunning
         """
+        if len(key) > LONGEST_KEY:
+            raise BadValue(f"the Idempotency-Key is longer than {LONGEST_KEY} characters")
         fact = e.MessageQueued("followup", self._users(messages), key)
         try:
             head = await self._queue(principal, session, fact, FOLLOWUPS, "failed to enqueue follow-up: ", "follow-up")
@@ -325,6 +342,7 @@ class Turns:
     def _users(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         if not messages:
             raise BadValue("at least one message is required")
+        self._desk.policy.files(messages)
         now = self._desk.makers.clock.now()
         return tuple(replace(message, role="user", at=message.at or now) for message in messages)
 

@@ -57,6 +57,13 @@ class Running:
         """Write what became of the turns that a crash cut off; before anyone listens."""
         return await self.recovery.settle()
 
+    async def roll(self) -> str:
+        """Which agents are served, and which do not load, in a line; the log says what is wrong with those."""
+        sources = await self.service.desk.makers.agents.sources()
+        served = [source.id for source in sources if source.team is not None]
+        broken = [source.id for source in sources if source.team is None]
+        return ", ".join(served or ["none"]) + (f"; not loaded: {', '.join(broken)}" if broken else "")
+
     async def resume(self) -> None:
         """Let them go on; after listening."""
         await self.recovery.resume()
@@ -113,7 +120,7 @@ async def open_server(
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )
-        notes = [f"one fsync of {settings.session_db} takes {store.fsync * 1000:.2f} ms"]
+        notes = [f"Database {settings.session_db} (an fsync there takes {store.fsync * 1000:.2f} ms)"]
         yield Running(app, service, recovery, closing, notes)
 
 

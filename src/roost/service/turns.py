@@ -150,6 +150,7 @@ class Turns:
         if chosen is None:
             raise AgentNotFound(agent, tuple(a.name for a in team.agents))
         makers = self._desk.makers
+        self._desk.policy.model(model, {*team.models, *(a.model for a in team.agents)})
         said = [resolved(message, chosen, makers.env) for message in messages]
         switched = [team.agent(switch) for _, switch in said if switch]
         chosen = next((other for other in reversed(switched) if other is not None), chosen)

@@ -19,9 +19,7 @@ S = "/api/sessions/:id"
 SSE = "text/event-stream"
 
 
-def routes(
-    service: Service, *, closing: anyio.Event, version: str, quiet: float, private: bool = False
-) -> list[Route]:
+def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float, private: bool = False) -> list[Route]:
     """The routes, over a service; `private` says that some callers have no token, and are told less."""
     streams = Streams(lambda log: Frames(service.archive, log), closing, quiet=quiet)
     health, agents, sessions = h.Health(service, version, private=private), Agents(service), s.Sessions(service)

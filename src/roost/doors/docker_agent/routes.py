@@ -19,10 +19,10 @@ S = "/api/sessions/:id"
 SSE = "text/event-stream"
 
 
-def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float) -> list[Route]:
-    """The routes, over a service."""
+def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float, private: bool = False) -> list[Route]:
+    """The routes, over a service; `private` says that some callers have no token, and are told less."""
     streams = Streams(lambda log: Frames(service.archive, log), closing, quiet=quiet)
-    health, agents, sessions = h.Health(service, version), Agents(service), s.Sessions(service)
+    health, agents, sessions = h.Health(service, version, private=private), Agents(service), s.Sessions(service)
     turns, waits, batch = t.Turns(service, streams), w.Waits(service), b.Batch(service)
     unready = {SessionNotRunning: 404}
     # fmt: off
@@ -40,7 +40,7 @@ def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float
         asks("GET", "/api/sessions", sessions.listing, "All sessions, newest first", answer=list[s.ListedShape],
              failed="failed to get sessions: "),
         tells("POST", "/api/sessions", bodies.NewSession, sessions.create, "A new session",
-              answer=shapes.SessionShape, failed="failed to create session: ", refusals=(507,)),
+              answer=shapes.SessionShape, failed="failed to create session: ", refusals=(422, 507)),
         asks("GET", S, sessions.show, "A session with its messages", answer=s.ShownShape,
              failed="session not found: ", refusals=(404,)),
         asks("DELETE", S, sessions.delete, "Delete a session", answer=s.Said, query=("wait", "timeout"),

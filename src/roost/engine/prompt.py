@@ -5,7 +5,6 @@ Rules of the runtime specification, 3.3.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import islice
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -94,7 +93,8 @@ def _repaired(messages: Sequence[Message]) -> list[Message]:
 
 def _result(messages: Sequence[Message], asked: int, call: CallId) -> Message:
     """What a call returned: before its id is used again, for small models count anew with each answer."""
-    for message in islice(messages, asked + 1, None):
+    for index in range(asked + 1, len(messages)):
+        message = messages[index]
         if message.role == "tool" and message.call_id == call:
             return message
         if any(other.id == call for other in message.calls):

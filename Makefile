@@ -14,8 +14,8 @@ help:
 	@echo 'make demo     a server with a small local model; shows an answer, serves until Ctrl-C'
 	@echo 'make serve    serve an agent file or folder: make serve AGENTS=agent.yaml'
 	@echo 'make test     the tests'
-	@echo 'make chaos    the tests that kill real servers'
-	@echo 'make fuzz     the tests that feed the API what no client would send'
+	@echo 'make chaos    the tests that kill real servers: 200 times'
+	@echo 'make fuzz     the tests that feed the API what no client would send: 20 000 cases'
 	@echo 'make check    format, lint, types, floors, dependencies'
 	@echo 'make format   put the code into shape'
 	@echo 'make bench    the measurements'
@@ -55,14 +55,14 @@ serve: $(VENV)/.core
 
 # -- whether it works ----------------------------------------------------------------------------
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.local
 	$(BIN)/python -m pytest $(ARGS)
 
 chaos: $(VENV)/.dev
-	$(BIN)/python -m pytest -m chaos $(ARGS)
+	ROOST_KILLS=$${ROOST_KILLS:-200} $(BIN)/python -m pytest -m chaos -n 0 $(ARGS)
 
 fuzz: $(VENV)/.dev
-	$(BIN)/python -m pytest -m fuzz $(ARGS)
+	ROOST_FUZZ=$${ROOST_FUZZ:-20000} $(BIN)/python -m pytest -m fuzz -n 0 $(ARGS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import subprocess
 import sys
 from pathlib import Path
 
@@ -15,11 +16,7 @@ from roost.process import Ended, Output
 pytestmark = pytest.mark.anyio
 
 ENV = dict(os.environ)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+SOURCE = str(Path(process.__file__).parents[1])
 
 
 @pytest.fixture
@@ -28,7 +25,7 @@ def mark(request: pytest.FixtureRequest) -> str:
 
 
 def alive(mark: str) -> list[int]:
-    with process._family(0, {mark}, set()) as family:
+    with process._family(0, process._bearing({mark}), set()) as family:
         return [pid for pid, _ in family]
 
 
@@ -138,6 +135,29 @@ async def test_sweep_spares_the_calls_of_others(mark: str, tmp_path: Path) -> No
     assert process.sweep(mark + "x", mark[:-1]) == 0
     assert len(alive(mark)) == 1
     assert process.sweep(mark) == 1
+
+
+SERVER = """
+import anyio, os, sys
+from roost import process
+async def main():
+    await process.run(["/bin/sh", "-c", "echo $$ > pid; exec sleep 1000"], cwd=".", env=dict(os.environ),
+                      mark=process.mark("s", sys.argv[1]), output=process.Output())
+anyio.run(main)
+"""
+
+
+async def test_what_a_dead_server_left_is_found_by_the_calls_id(mark: str, tmp_path: Path) -> None:
+    call = f"call_{os.getpid()}"
+    server = subprocess.Popen([sys.executable, "-c", SERVER, call], cwd=tmp_path, env={**ENV, "PYTHONPATH": SOURCE})
+    pid = await until(tmp_path / "pid")
+    assert process.sweep_lost(call) == 0  # its server lives
+    server.kill()
+    server.wait()
+    assert process.sweep_lost("x" + call) == 0
+    assert not dead(pid)
+    assert process.sweep_lost(call) == 1
+    assert dead(pid)
 
 
 async def test_a_flood_takes_little_memory(mark: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from roost.config.settings import Settings, env_files
 from roost.config.sources import open_agents
 from roost.core.ids import ServerId, fresh
 from roost.doors.app import make_app
+from roost.doors.listen import host, parse
 from roost.engine.bulkhead import open_bulkhead
 from roost.engine.house import House
 from roost.engine.hub import Hub
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Wrap = Callable[[Makers], Makers]
 
+OURS = ("ROOST_AUTH_TOKEN", "ROOST_SERVE_TOKEN", "ZAG_SERVE_TOKEN")
 SWITCH = 0.0005  # seconds: at the default of 5 ms the writer's thread waits long for its turn beside a busy loop
 
 
@@ -93,7 +95,8 @@ async def open_server(
             open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
         )
         models = await stack.enter_async_context(_models(settings, env))
-        makers = wrap(Makers(store, agents, models, Builtin(env), LocalSurroundings(Path.home()), clock, env))
+        toolsets, around = Builtin(_outward(env)), LocalSurroundings(Path.home())
+        makers = wrap(Makers(store, agents, models, toolsets, around, clock, env))
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root)
@@ -102,7 +105,14 @@ async def open_server(
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(House(makers, supervisor).keep, name="housekeeping")
         closing = anyio.Event()
-        app = make_app(service, settings=settings, closing=closing, version=__version__)
+        app = make_app(
+            service,
+            closing=closing,
+            version=__version__,
+            token=settings.auth_token.reveal(),
+            max_body=settings.max_request_size,
+            bound=host(parse(settings.listen)),
+        )
         notes = [f"one fsync of {settings.session_db} takes {store.fsync * 1000:.2f} ms"]
         yield Running(app, service, recovery, closing, notes)
 
@@ -119,6 +129,11 @@ async def _models(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[M
         tape = Recorder(settings.record)
     async with open_models(env, tape, gateway=settings.models_gateway, need_keys=settings.fake is None) as models:
         yield models
+
+
+def _outward(env: Mapping[str, str]) -> dict[str, str]:
+    """What programs that agents start may know of the environment: not how to command this server."""
+    return {name: value for name, value in env.items() if name not in OURS}
 
 
 def _die(error: BaseException) -> None:

@@ -17,6 +17,9 @@ from anyio import to_thread
 MARK = "ROOST_CALL"
 """The environment variable by which a program's descendants are known, wherever they went."""
 
+OWNER = "ROOST_OWNER"
+"""The environment variable that says which server started a program."""
+
 GRACE = 1.0  # seconds between the polite signal and the other
 LINGER = 0.5  # seconds of reading on when the program has ended and a child of it holds the pipe
 SHOWN = 64 * 1024  # bytes of output that are shown while the program runs
@@ -24,6 +27,7 @@ PAUSE = 0.05  # seconds in which output gathers before it is shown
 CHUNK = 64 * 1024
 
 Show = Callable[[str], Awaitable[None]]
+Marked = Callable[[int], bool]
 
 
 def mark(session: str, call: str) -> str:
@@ -107,7 +111,7 @@ async def run(
     try:
         try:
             with anyio.CancelScope(shield=True):
-                process = await _start(argv, cwd, {**env, MARK: mark}, writing, feed)
+                process = await _start(argv, cwd, {**env, MARK: mark, OWNER: _owner()}, writing, feed)
         finally:
             os.close(writing)
         with anyio.move_on_after(timeout) as patience:
@@ -238,10 +242,11 @@ def _boundary(data: bytearray) -> int:
 
 async def _stop(process: Process, mark: str) -> None:
     """End it and all that descends from it: politely, then not."""
-    await to_thread.run_sync(_signal, process.pid, mark, signal.SIGTERM)
+    marked = _bearing({mark})
+    await to_thread.run_sync(_signal, process.pid, marked, signal.SIGTERM)
     with anyio.move_on_after(GRACE):
         await process.wait()
-    await to_thread.run_sync(_end, process.pid, {mark})
+    await to_thread.run_sync(_end, process.pid, marked)
     await process.wait()
 
 
@@ -250,11 +255,42 @@ def sweep(*marks: str) -> int:
 
     It blocks for some milliseconds: call it from a thread.  On a system without `/proc` it finds nothing.
     """
-    return _end(0, set(marks)) if marks else 0
+    return _end(0, _bearing(set(marks))) if marks else 0
 
 
-def _signal(leader: int, mark: str, number: int) -> None:
-    with _family(leader, {mark}, set()) as family:
+def sweep_lost(call: str) -> int:
+    """`sweep` for a call whose server is dead, by its id alone: what a living server has started is spared.
+
+    Ids of calls are not unique, but whatever it finds beyond the call has lost its server, too.
+    """
+    alive: dict[str, bool] = {}
+
+    def lost(pid: int) -> bool:
+        environ = _environ(pid)
+        owner = _variable(environ, OWNER)
+        if not owner or not _variable(environ, MARK).endswith("/" + call):
+            return False
+        if owner not in alive:
+            alive[owner] = _lives(owner)
+        return not alive[owner]
+
+    return _end(0, lost)
+
+
+def _owner() -> str:
+    """This process, told apart from a later one with the same number."""
+    stat = _stat(os.getpid())
+    return f"{os.getpid()}-{stat.start if stat else 0}"
+
+
+def _lives(owner: str) -> bool:
+    pid, _, start = owner.partition("-")
+    stat = _stat(int(pid)) if pid.isdigit() else None
+    return stat is not None and str(stat.start) == start and not stat.gone
+
+
+def _signal(leader: int, marked: Marked, number: int) -> None:
+    with _family(leader, marked, set()) as family:
         for pidfd in family.values():
             _send_signal(pidfd, number)
     if not Path("/proc/self/stat").exists():
@@ -262,7 +298,7 @@ def _signal(leader: int, mark: str, number: int) -> None:
             os.killpg(leader, number)
 
 
-def _end(leader: int, marks: set[str], *, patience: float = 5.0) -> int:
+def _end(leader: int, marked: Marked, *, patience: float = 5.0) -> int:
     """Kill a family, and whoever was born meanwhile, until nobody is left."""
     if not Path("/proc/self/stat").exists():
         if leader:
@@ -272,7 +308,7 @@ def _end(leader: int, marks: set[str], *, patience: float = 5.0) -> int:
     seen: set[tuple[int, int]] = set()
     deadline = monotonic() + patience
     while True:
-        with _family(leader, marks, seen) as family:
+        with _family(leader, marked, seen) as family:
             alive = [known for known, pidfd in family.items() if _send_signal(pidfd, signal.SIGKILL)]
         seen.update(alive)
         if not alive or monotonic() > deadline:
@@ -299,10 +335,10 @@ class _Stat(NamedTuple):
 
 
 @contextmanager
-def _family(leader: int, marks: set[str], seen: set[tuple[int, int]]) -> Iterator[dict[tuple[int, int], int]]:
+def _family(leader: int, marked: Marked, seen: set[tuple[int, int]]) -> Iterator[dict[tuple[int, int], int]]:
     """Descriptors of all living members, by pid and start time.
 
-    A member is the leader, whoever is in its group or session, whoever bears one of the marks, and all
+    A member is the leader, whoever is in its group or session, whoever is `marked`, and all
     that descends from one of these or from those `seen` before.  What has left the session *and* cleared
     its environment *and* lost its parents is not found.
     """
@@ -311,7 +347,7 @@ def _family(leader: int, marks: set[str], seen: set[tuple[int, int]]) -> Iterato
     members = {
         pid
         for pid, stat in stats.items()
-        if (leader and leader in (pid, stat.group, stat.session)) or (pid, stat.start) in seen or _marked(pid, marks)
+        if (leader and leader in (pid, stat.group, stat.session)) or (pid, stat.start) in seen or marked(pid)
     } - own
     members |= _descendants(members, stats) - own
     pidfds: dict[tuple[int, int], int] = {}
@@ -367,13 +403,17 @@ def _stat(pid: int) -> _Stat | None:
     return _Stat(pid, int(fields[19]), int(parent), int(group), int(session), gone=state in (b"Z", b"X"))
 
 
-def _marked(pid: int, marks: set[str]) -> bool:
+def _bearing(marks: set[str]) -> Marked:
+    return lambda pid: _variable(_environ(pid), MARK) in marks
+
+
+def _environ(pid: int) -> bytes:
     try:
-        environ = Path(f"/proc/{pid}/environ").read_bytes()
+        return b"\0" + Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
-        return False
-    at = (b"\0" + environ).find(b"\0" + MARK.encode() + b"=")
-    if at < 0:
-        return False
-    value = environ[at + len(MARK) + 1 :].split(b"\0", 1)[0]
-    return value.decode(errors="replace") in marks
+        return b""
+
+
+def _variable(environ: bytes, name: str) -> str:
+    _, found, rest = environ.partition(b"\0" + name.encode() + b"=")
+    return rest.split(b"\0", 1)[0].decode(errors="replace") if found else ""

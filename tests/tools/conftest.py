@@ -4,12 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.use import Session
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+from fakes.calls import Session
 
 
 @pytest.fixture

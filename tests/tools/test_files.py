@@ -6,12 +6,15 @@ import os
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
+from anyio import create_task_group as open_tasks
 
+from fakes.calls import Session, names
 from roost.core.messages import Result
+from roost.ports import Toolset
 from roost.tools import files
-from tests.tools.use import Session, names
+from roost.tools.paths import Paths
+from roost.tools.tool import Refused
 
 pytestmark = pytest.mark.anyio
 
@@ -106,7 +109,9 @@ async def test_a_line_past_the_end(session: Session, tmp_path: Path) -> None:
     assert result == Result("a has no line 5: it ends with line 2", is_error=True)
 
 
-PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 async def test_a_picture_is_shown(session: Session, tmp_path: Path) -> None:
@@ -139,7 +144,7 @@ async def test_a_file_is_written_with_its_folders(session: Session, tmp_path: Pa
     result = await run(session, "write_file", path="x/y/a.txt", content="grün\n")
     assert result == Result("File written successfully: x/y/a.txt (6 bytes)")
     assert (tmp_path / "x/y/a.txt").read_text() == "grün\n"
-    assert os.listdir(tmp_path / "x/y") == ["a.txt"]
+    assert [file.name for file in (tmp_path / "x/y").iterdir()] == ["a.txt"]
 
 
 async def test_an_old_file_keeps_its_mode_its_links_and_its_other_names(session: Session, tmp_path: Path) -> None:
@@ -212,21 +217,22 @@ async def test_line_ends_stay_as_they_are(session: Session, tmp_path: Path) -> N
 
 async def test_edits_of_one_file_at_once_are_all_kept(session: Session, tmp_path: Path) -> None:
     (tmp_path / "a").write_text(" ".join(f"<{n}>" for n in range(20)))
-    async with session.open("filesystem") as one, session.open("file", agent="other") as two:
-        async with anyio.create_task_group() as tasks:
-            for n in range(20):
-                toolset = one if n % 2 else two
+    async with session.open("filesystem") as one, session.open("file", agent="other") as two, open_tasks() as tasks:
 
-                async def work(n: int = n, toolset: Any = toolset) -> None:
-                    result = await session.call(toolset, "edit_file", path="a", edits=[edit(f"<{n}>", f"({n})")])
-                    assert not result.is_error
+        async def work(n: int, toolset: Toolset) -> None:
+            result = await session.call(toolset, "edit_file", path="a", edits=[edit(f"<{n}>", f"({n})")])
+            assert not result.is_error
 
-                tasks.start_soon(work)
+        for n in range(20):
+            tasks.start_soon(work, n, one if n % 2 else two)
     assert (tmp_path / "a").read_text() == " ".join(f"({n})" for n in range(20))
 
 
 async def test_a_command_follows_an_edit(session: Session, tmp_path: Path) -> None:
-    rules = [{"path": "*.py", "cmd": "printf '%s' \"${file}\" > ran; printf '%s' \"$path\" > ran2"}, {"path": "src/**", "cmd": "false"}]
+    rules = [
+        {"path": "*.py", "cmd": "printf '%s' \"${file}\" > ran; printf '%s' \"$path\" > ran2"},
+        {"path": "src/**", "cmd": "false"},
+    ]
     options = {"post_edit": rules}
     result = await run(session, "write_file", options, path="lib/a b.py", content="")
     assert result == Result("File written successfully: lib/a b.py (0 bytes)")
@@ -296,18 +302,17 @@ async def test_denied_places_do_not_show_in_what_contains_them(session: Session,
     async with session.open("filesystem", folder=walls, deny_list=["secrets"]) as toolset:
         assert "secrets" not in (await session.call(toolset, "list_directory", path=".")).output
         assert "secrets" not in (await session.call(toolset, "directory_tree", path=".")).output
-        assert (await session.call(toolset, "search_files_content", path=".", query="key")).output.startswith("No matches")
+        assert (await session.call(toolset, "search_files_content", path=".", query="key")).output.startswith(
+            "No matches"
+        )
 
 
 async def test_a_link_swapped_in_is_not_followed(session: Session, walls: Path) -> None:
-    from roost.tools.paths import Paths
-    from roost.tools.tool import Refused
-
     (walls / "sub").mkdir()
     (walls / "sub/f").write_text("mine")
     paths = Paths(str(walls), {}, allow=["."])
     file, folder, new = paths.find("sub/f"), paths.find("sub"), paths.find("sub/new")
-    os.rename(walls / "sub", walls / "was")
+    (walls / "sub").rename(walls / "was")
     (walls / "sub").symlink_to(walls.parent / "outside")
     (walls.parent / "outside/f").write_text("theirs")
     with pytest.raises(Refused):
@@ -318,7 +323,7 @@ async def test_a_link_swapped_in_is_not_followed(session: Session, walls: Path) 
         paths.write(new, b"x")
     with pytest.raises(Refused):
         paths.write(file, b"x")
-    assert sorted(os.listdir(walls.parent / "outside")) == ["b", "f"]
+    assert sorted(file.name for file in (walls.parent / "outside").iterdir()) == ["b", "f"]
     assert (walls.parent / "outside/f").read_text() == "theirs"
     link = paths.find("a")
     (walls / "a").unlink()

@@ -8,9 +8,9 @@ from typing import Any
 import anyio
 import pytest
 
+from fakes.calls import Session
 from roost.core.messages import Result
 from roost.tools import search
-from tests.tools.use import Session
 
 pytestmark = pytest.mark.anyio
 
@@ -55,8 +55,9 @@ async def test_an_empty_list_says_why(session: Session, tree: Path) -> None:
     assert (await run(session, "list_directory", path="empty")).output == f"Directory is empty: {tree}/empty"
     result = await run(session, "list_directory", path="build")
     assert result.output == f"Directory has nothing to show: {tree}/build (1 entries, all hidden by ignore rules)"
-    assert (await run(session, "list_directory", path="a.txt")).output == f"not a directory: {tree}/a.txt" or True
-    assert (await run(session, "list_directory", path="a.txt")).is_error
+    assert (await run(session, "list_directory", path="a.txt")) == Result(
+        f"a.txt is not a directory, in {tree}/a.txt", is_error=True
+    )
     assert (await run(session, "list_directory", path="none")) == Result(f"not found: {tree}/none", is_error=True)
 
 

@@ -57,7 +57,7 @@ def demo(ctx: click.Context, /, *, once: bool, prompt: str, state: Path) -> None
     from roost.cli import host
     from roost.config.settings import load
 
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     codes: list[int] = []
 
     async def show(address: str, stop: asyncio.Event) -> None:

@@ -17,7 +17,7 @@ from roost.cli import logs
 from roost.compose import Running, open_server
 from roost.config.settings import Settings, env_files
 from roost.doors import pprof
-from roost.doors.listen import bound, exposed, parse, shown
+from roost.doors.listen import bound, exposed, host, parse, shown
 from roost.doors.server import serve, until_told
 from roost.stores import migrations
 
@@ -121,7 +121,7 @@ async def _profiling(sockets: list[socket.socket], stop: asyncio.Event) -> Async
             where,
             extra={"action": "pprof_exposed"},
         )
-    task = asyncio.create_task(serve(pprof.make_app(), sockets, stop=stop, grace=1), name="pprof")
+    task = asyncio.create_task(serve(pprof.make_app(host(parse(where))), sockets, stop=stop, grace=1), name="pprof")
     try:
         yield
     finally:

@@ -1,7 +1,9 @@
 """Log lines: text on a terminal, JSON elsewhere, and no secret in either."""
 
 import logging
+import os
 import re
+import stat
 import sys
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
@@ -23,9 +25,7 @@ def set_up(*, debug: bool = False, file: Path | None = None, quiet: bool = False
     """Send all log records, ours and libraries', to stderr or to `file`; only warnings where `quiet`."""
     stream: TextIO = sys.stderr
     if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        stream = file.open("a", encoding="utf-8", buffering=1)
-        file.chmod(0o600)
+        stream = _open(file)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_formatter(terminal=stream.isatty()))
     root = logging.getLogger()
@@ -43,6 +43,17 @@ def set_up(*, debug: bool = False, file: Path | None = None, quiet: bool = False
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _open(file: Path) -> TextIO:
+    """A file that only its owner reads; what is no file, such as `/dev/null`, is left as it is."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    stream = os.fdopen(
+        os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "a", encoding="utf-8", buffering=1
+    )
+    if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        os.fchmod(stream.fileno(), 0o600)
+    return stream
 
 
 def _common() -> list[Processor]:

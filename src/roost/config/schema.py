@@ -202,7 +202,7 @@ AGENT = Record(
         "compaction_threshold": Key(_share, since=NEWER, mark="warn"),
         "compaction_model": Key(_text, since=NEWER, mark="warn"),
         "readonly": Key(_flag, since=NEWER),
-        "safety": Key(_safety, since=NEWER, mark="refuse"),
+        "safety": Key(_safety, since=NEWER),
         "redact_secrets": Key(_flag, since=NEWER, mark="warn"),
         "budgets": Key(_names, since=NEWER, mark="warn"),
         "cache": Key(_cache, since=NEWER),
@@ -321,7 +321,7 @@ _runtime = Record(
     {
         "sandbox": Key(_flag, mark="refuse"),
         "network_allowlist": Key(_names, mark="warn"),
-        "safety": Key(_safety, mark="refuse"),
+        "safety": Key(_safety),
     }
 )
 

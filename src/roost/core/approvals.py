@@ -53,8 +53,8 @@ class Deny(Struct, frozen=True):
 class Ask(Struct, frozen=True):
     """A person decides; `metadata` stands beside the question."""
 
-    metadata: dict[str, str]
     source: str
+    metadata: dict[str, str]
 
 
 Verdict = Allow | Deny | Ask
@@ -205,7 +205,7 @@ def decide(
         return Deny(
             f"Tool '{call.name}' requires user confirmation but the session is non-interactive", "non_interactive_deny"
         )
-    return Ask(judged.metadata if is_shell(definition) else {}, verdict.source)
+    return Ask(verdict.source, judged.metadata if is_shell(definition) else {})
 
 
 _label = label  # `decide` has an argument of this name
@@ -223,17 +223,17 @@ def _ruled(by_session: str | None, by_team: str | None, *, yields: bool) -> Allo
     if by_session == "allow":
         return Allow("session_permissions_allow")
     if by_session == "ask":
-        return Ask({}, "session_permissions_ask")
+        return Ask("session_permissions_ask", {})
     if by_team == "allow":
         return Allow("team_permissions_allow")
     if by_team == "ask" and not yields:
-        return Ask({}, "team_permissions_ask")
+        return Ask("team_permissions_ask", {})
     return None
 
 
 def _by_mode(call: ToolCall, definition: Definition, mode: str, judged: Label) -> Verdict:
     if not mode:
-        return Allow("readonly_hint") if definition.annotations.read_only else Ask({}, "mode_legacy")
+        return Allow("readonly_hint") if definition.annotations.read_only else Ask("mode_legacy", {})
     match _BY_MODE[mode][judged.label]:
         case "allow":
             return Allow("yolo" if mode == "autonomous" else f"mode_{mode}")
@@ -241,7 +241,7 @@ def _by_mode(call: ToolCall, definition: Definition, mode: str, judged: Label) -
             message = f"Tool '{call.name}' is denied by the safety policy '{mode}': it is judged {judged.label}"
             return Deny(f"{message} ({judged.reason})." if judged.reason else f"{message}.", f"mode_{mode}")
         case "ask":
-            return Ask({}, f"mode_{mode}")
+            return Ask(f"mode_{mode}", {})
 
 
 def _arguments(call: ToolCall) -> dict[str, Any] | None:

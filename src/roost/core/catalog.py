@@ -1,5 +1,6 @@
 """Which model providers there are: their dialect, address and key, as plain data."""
 
+import re
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -76,8 +77,8 @@ NOT_BUILT = frozenset({"google", "amazon-bedrock", "azure", "dmr", "chatgpt", "o
 """Providers of the original that this version does not speak to."""
 
 AUTO: tuple[tuple[str, str], ...] = (
-    ("anthropic", "claude-sonnet-4-5"),
-    ("openai", "gpt-5-mini"),
+    ("anthropic", "claude-sonnet-5-5"),
+    ("openai", "gpt-6-luna"),
     ("mistral", "mistral-small-latest"),
 )
 """What `auto` tries, in this order: the first whose key is there."""
@@ -88,7 +89,7 @@ LOCAL_MODEL = "smollm2"
 API_TYPES: Mapping[str, str] = {"openai_chatcompletions": "openai-chat", "openai_responses": "openai-responses"}
 """`api_type`, as agent files spell it, to a dialect."""
 
-_RESPONSES = ("gpt-4.1", "gpt-5", "o1", "o3", "o4")
+_RESPONSES = re.compile(r"gpt-(4\.1|[5-9]|\d{2})|o[134]")
 
 
 def vendor(name: str) -> Vendor | None:
@@ -98,5 +99,5 @@ def vendor(name: str) -> Vendor | None:
 
 def openai_dialect(model: str, *, genuine: bool) -> str:
     """Which of OpenAI's two APIs a model is spoken to by; only OpenAI itself has the newer one for sure."""
-    newer = model.startswith(_RESPONSES) or "codex" in model
+    newer = bool(_RESPONSES.match(model)) or "codex" in model
     return "openai-responses" if genuine and newer else "openai-chat"

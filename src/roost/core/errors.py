@@ -25,6 +25,15 @@ class SessionNotFound(RoostError):
         self.session = session
 
 
+class MessageNotFound(RoostError):
+    """The session has no message with this id."""
+
+    code = "unknown_message"
+
+    def __init__(self, message_id: int) -> None:
+        super().__init__(f"invalid message ID: no message {message_id} in this session")
+
+
 class SessionBusy(RoostError):
     """The session is in a turn already."""
 

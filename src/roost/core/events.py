@@ -17,6 +17,7 @@ from roost.core.messages import Definition, Effect, Message, Part, Result, ToolC
 from roost.core.usage import Usage
 
 Outcome = Literal["normal", "error", "canceled"]
+TURN_ENDED = "the turn ended"  # why a wait is void or an answer dropped when nothing went wrong
 Kind = Literal["approval", "question", "limit", "budget"]
 Queue = Literal["steer", "followup"]
 

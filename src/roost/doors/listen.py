@@ -91,6 +91,20 @@ def exposed(address: Address) -> bool:
             assert_never(unknown)
 
 
+def host(address: Address) -> str:
+    """The host that it is bound to; "" for a socket that no browser reaches."""
+    match address:
+        case Unix():
+            return ""
+        case Tcp(host=name):
+            return name
+        case Fd():
+            with _inherited(address) as sock:
+                return "" if sock.family == socket.AF_UNIX else str(sock.getsockname()[0])
+        case unknown:
+            assert_never(unknown)
+
+
 def _resolve(host: str) -> set[str]:
     try:
         found = socket.getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
@@ -151,7 +165,7 @@ def _bind_unix(address: Unix) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = -1
     try:
-        address.path.parent.mkdir(parents=True, exist_ok=True)
+        address.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _clear(address)
         mask = os.umask(0o177)
         sock.bind(str(address.path))

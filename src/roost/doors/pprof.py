@@ -14,10 +14,14 @@ from types import CodeType, FrameType
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from roost.doors.auth import Gate
+from roost.doors.errors import Refused
 from roost.wire.profile import Frame, Kind, Sample, encode
 
 HERTZ = 100
@@ -33,9 +37,10 @@ INDEX = """<!doctype html><title>/debug/pprof/</title><h1>/debug/pprof/</h1>
 """
 
 
-def make_app() -> Starlette:
-    """The profiling server."""
-    return Starlette(
+def make_app(bound: str = "") -> ASGIApp:
+    """The profiling server; `bound` is the host that it listens on."""
+    gate = Gate(bound=bound)
+    app = Starlette(
         routes=[
             Route("/debug/pprof/", _index),
             Route("/debug/pprof/profile", _profile),
@@ -44,6 +49,16 @@ def make_app() -> Starlette:
             Route("/debug/pprof/goroutine", _tasks),
         ]
     )
+
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            gate.check_origin(scope, Headers(scope=scope))
+        except Refused as refused:
+            await PlainTextResponse(f"{refused}\n", refused.status)(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return guarded
 
 
 async def _index(_: Request) -> Response:

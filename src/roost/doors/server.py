@@ -22,12 +22,17 @@ HEADER_SECONDS = 10.0  # to send the whole head of a request
 HEADER_BYTES = 1 << 20
 GRACE_SECONDS = 3  # for answers under way, once the app knows that it stops
 IDLE_SECONDS = 75  # between two requests of one connection
+STUCK_SECONDS = 60.0  # in which a client reads nothing of an answer
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class Protocol(HttpToolsProtocol):
-    """Closes a connection that does not send the whole head of a request in time, or sends one too large."""
+    """Closes a connection that dawdles, or sends a head that is too large.
+
+    The whole head of a request has to come in time, and so has what is left of a body that nobody wants any more
+    (it is read and dropped, so that the client gets to read its answer).  Of an answer, something has to be read.
+    """
 
     def __init__(
         self,
@@ -37,12 +42,15 @@ class Protocol(HttpToolsProtocol):
         _loop: AbstractEventLoop | None = None,
         *,
         header_seconds: float = HEADER_SECONDS,
+        stuck_seconds: float = STUCK_SECONDS,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._header_seconds = header_seconds
+        self._stuck_seconds = stuck_seconds
         self._heading = True  # what comes next belongs to the head of a request
         self._head_bytes = 0
         self._alarm: TimerHandle | None = None
+        self._unread: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the clock."""
@@ -50,17 +58,17 @@ class Protocol(HttpToolsProtocol):
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks."""
         self._disarm()
+        self._unwatch()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Count the head's bytes, then parse."""
         if self._heading:
             self._head_bytes += len(data)
-            if self._head_bytes > HEADER_BYTES and not self._answering():
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
+            if self._head_bytes > HEADER_BYTES:
+                self._refuse()
                 return
             if self._alarm is None:
                 self._arm()
@@ -75,8 +83,37 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The next byte begins another request."""
+        self._disarm()
         self._heading = True
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """The rest of a body that was not read has to come soon."""
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body and self._alarm is None:
+            self._arm()
+
+    def pause_writing(self) -> None:
+        """The client does not keep up with what we send."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """Now it does."""
+        super().resume_writing()
+        self._unwatch()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing more has come: close, also where the last answer was never read."""
+        super().timeout_keep_alive_handler()
+        self._watch()
+
+    def _refuse(self) -> None:
+        if self._answering():  # a head in the middle of an answer: there is no way to say no
+            self.transport.abort()
+            return
+        self.transport.write(_TOO_LARGE)
+        self.transport.close()
 
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
@@ -93,6 +130,21 @@ class Protocol(HttpToolsProtocol):
         self._alarm = None
         if not self._answering() and not self.transport.is_closing():
             self.transport.close()
+            self._watch()
+
+    def _watch(self, before: int | None = None) -> None:
+        """Cut the connection as soon as nothing has been read for too long."""
+        self._unwatch()
+        waiting = self.transport.get_write_buffer_size()
+        if before is not None and waiting >= before:
+            self.transport.abort()
+        else:
+            self._unread = self.loop.call_later(self._stuck_seconds, self._watch, waiting)
+
+    def _unwatch(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
 
 class _Server(uvicorn.Server):
@@ -134,6 +186,7 @@ async def serve(
     on_stop: Call | None = None,
     grace: int = GRACE_SECONDS,
     header_seconds: float = HEADER_SECONDS,
+    stuck_seconds: float = STUCK_SECONDS,
 ) -> None:
     """Serve `app` on all `sockets` until `stop` is set and every answer has ended, or `grace` seconds after.
 
@@ -143,7 +196,7 @@ async def serve(
     """
     config = Config(
         app,
-        http=partial(Protocol, header_seconds=header_seconds),  # type: ignore[arg-type]
+        http=partial(Protocol, header_seconds=header_seconds, stuck_seconds=stuck_seconds),  # type: ignore[arg-type]
         ws="websockets-sansio",
         interface="asgi3",  # never guess
         lifespan="off",

@@ -101,7 +101,7 @@ class Calls:
 
     def _verdict(self, call: ToolCall, definition: Definition, opened: OpenCall) -> approvals.Verdict:
         if self._asked_before(call.id):
-            return approvals.Ask({}, "asked_before")
+            return approvals.Ask(metadata={}, source="asked_before")
         head, ready = self._stage.journal.head, self._stage.ready
         verdict = approvals.decide(
             call,
@@ -113,7 +113,11 @@ class Calls:
         )
         if opened.state != "lost" or isinstance(verdict, approvals.Deny):
             return verdict
-        return approvals.Ask({"reason": RUN_AGAIN}, "lost") if opened.effect == "ask" else approvals.Allow("lost_safe")
+        return (
+            approvals.Ask(metadata={"lost": "true", "reason": RUN_AGAIN}, source="lost")
+            if opened.effect == "ask"
+            else approvals.Allow("lost_safe")
+        )
 
     def _asked_before(self, call: CallId) -> bool:
         return bool(self._known(call, "approval"))

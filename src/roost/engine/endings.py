@@ -20,7 +20,7 @@ def ending(
     error: e.ErrorMet | None = None,
     partial: Message | None = None,
     shown: bool = True,
-    why: str = "the turn ended",
+    why: str = e.TURN_ENDED,
 ) -> Sequence[e.Fact]:
     """What to write so that nothing of the turn stays open.
 
@@ -30,7 +30,7 @@ def ending(
     turn = head.turn
     if turn is None:
         return ()
-    facts: list[e.Fact] = [e.WaitVoided(wait.id, "the turn ended", sub=wait.sub) for wait in head.waits]
+    facts: list[e.Fact] = [e.WaitVoided(wait.id, e.TURN_ENDED, sub=wait.sub) for wait in head.waits]
     if turn.answer and partial is not None:
         facts.append(e.MessageAdded(partial, answer=turn.answer, agent=turn.agent, partial=True))
     elif turn.answer and shown:

@@ -9,12 +9,13 @@ from typing import Any
 
 import msgspec
 
+from roost.core import descriptions
 from roost.core.agents import Agent, Team
 from roost.core.errors import AgentNotFound, BadModel, ToolsetFailed
 from roost.core.events import Event, Teammate, TeamShown, ToolReturned
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId
-from roost.core.messages import Definition
+from roost.core.messages import Definition, Result
 from roost.core.session import Head, Turn
 from roost.engine.prompt import Guidance, today
 from roost.ports import (
@@ -28,6 +29,7 @@ from roost.ports import (
     Tool,
     Toolset,
     Toolsets,
+    Use,
 )
 
 log = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class Runtime:
         for toolset in self.toolsets:
             try:
                 for tool in await toolset.tools():
-                    tools.setdefault(tool.definition.name, tool)
+                    tools.setdefault(tool.definition.name, self._told(tool))
             except ToolsetFailed as error:
                 new.append(f"tools are missing: {error}")
         new = [warning for warning in new if warning not in self.warnings]
@@ -82,6 +84,9 @@ class Runtime:
         self.digests = {name: digest(tool.definition) for name, tool in self.tools.items()}
         return new
 
+    def _told(self, tool: Tool) -> Tool:
+        return Described(tool) if self.agent.add_description_parameter else tool
+
     def definitions(self) -> list[Definition]:
         """What the model is offered."""
         return [tool.definition for tool in self.tools.values()]
@@ -89,6 +94,18 @@ class Runtime:
     def team_shown(self, providers: Mapping[str, Provider]) -> TeamShown:
         """The team as clients see it."""
         return TeamShown(tuple(_teammate(a, providers.get(a.name)) for a in self.team.agents), self.agent.name)
+
+
+class Described:
+    """A tool that is also told what it is used for (`add_description_parameter`)."""
+
+    def __init__(self, tool: Tool) -> None:
+        self.definition = descriptions.described(tool.definition)
+        self._tool = tool
+
+    async def run(self, arguments: dict[str, Any], use: Use) -> Result:
+        """Run the tool without the argument that it does not have."""
+        return await self._tool.run(descriptions.undescribed(self._tool.definition, arguments), use)
 
 
 Opening = AbstractAsyncContextManager[Runtime]
@@ -131,7 +148,7 @@ async def open_runtime(
     warnings = list(team.warnings)
     provider = choose(makers.models, team, head, agent, warnings)
     recalled = await _recollect(makers.store, LogId(head.id), events)
-    place = Place(SessionId(head.id), agent.name, turn.working_dir, recalled.get)
+    place = Place(SessionId(head.id), agent.name, turn.working_dir, recalled.get, head.root)
     async with AsyncExitStack() as stack:
         toolsets = []
         for spec in agent.toolsets:
@@ -179,6 +196,7 @@ async def _recollect(store: EventStore, log_id: LogId, events: Sequence[Event]) 
     for event in events:
         fact = event.fact
         if isinstance(fact, ToolReturned) and fact.result.meta is not None and fact.definition:
+            newest.pop(fact.definition, None)  # so that the order is that of the newest results
             newest[fact.definition] = fact.result.meta
     recalled: dict[str, Mapping[str, Any]] = {}
     for known, meta in newest.items():

@@ -15,6 +15,7 @@ from roost.ports import CallPiece, Finished, ModelRequest, Piece, ReasoningPiece
 from roost.providers import failures, replay, schema, thinking
 from roost.providers.openai import decoded
 from roost.providers.parts import Document, Files, inline, plain, shown
+from roost.providers.thinking import Thought
 from roost.wire import sse
 
 DIALECT = "anthropic"
@@ -43,8 +44,8 @@ class Messages:
     def headers(self, request: ModelRequest, key: str) -> dict[str, str]:
         """The headers that this dialect needs."""
         betas = ["fine-grained-tool-streaming-2025-05-14"] if request.tools else []
-        mode, _ = self._thinking(request, self._most(request))
-        if mode and mode["type"] == "enabled" and self._spec.options.get("interleaved_thinking") is not False:
+        budget = (self._thinking(request).mode or {}).get("type") == "enabled"
+        if budget and self._spec.options.get("interleaved_thinking") is not False:
             betas.append("interleaved-thinking-2025-05-14")
         if any(isinstance(part, File) and part.file_id for message in request.messages for part in message.parts):
             betas.append("files-api-2025-04-14")
@@ -55,23 +56,22 @@ class Messages:
 
     def body(self, request: ModelRequest, files: Files) -> dict[str, Any]:
         """The request as JSON."""
-        spec, most = self._spec, self._most(request)
-        mode, effort = self._thinking(request, most)
-        body: dict[str, Any] = {"model": spec.model, "max_tokens": most}
+        spec, thought = self._spec, self._thinking(request)
+        body: dict[str, Any] = {"model": spec.model, "max_tokens": self._most(request)}
         if system := self._system(request, files):
             body["system"] = system
-        body["messages"] = self._messages(request, files, thoughts=mode is not None)
+        body["messages"] = self._messages(request, files, thoughts=thought.on)
         if request.tools:
             body["tools"] = [
                 {"name": t.name, "description": t.description, "input_schema": schema.rooted(t.parameters)}
                 for t in request.tools
             ]
             body.update(self._choice())
-        if mode is not None:
-            body["thinking"] = {**mode, **_display(spec.options.get("thinking_display"))}
-        if effort:
-            body["output_config"] = {"effort": effort}
-        body.update(self._sampling(thought=mode is not None))
+        if thought.mode is not None:
+            body["thinking"] = {**thought.mode, **self._display(thought.mode)}
+        if thought.effort:
+            body["output_config"] = {"effort": thought.effort}
+        body.update(self._sampling(thought=thought.on))
         body["stream"] = True
         body.update(spec.options.get("extra_body") or {})
         return body
@@ -81,9 +81,15 @@ class Messages:
         return MessagesAnswer(self._spec)
 
     def again(self, body: Mapping[str, Any], error: ModelFailed) -> dict[str, Any] | None:
-        """The request with less room for the answer, where that was all that was wrong with it."""
+        """The request as it can be asked once more, where the complaint says what was wrong with it.
+
+        That is too much room for the answer, or thoughts that are no longer taken, since what was said
+        before them has changed.
+        """
         if error.status != 400:
             return None
+        if re.search(r"thinking`? block|`signature`", str(error)) and _without_thoughts(body) != body:
+            return _without_thoughts(body)
         room = _room(str(error))
         if room is None or not 1 <= room < body.get("max_tokens", 0):
             return None
@@ -98,18 +104,28 @@ class Messages:
 
     def _most(self, request: ModelRequest) -> int:
         known = next((limit for name, limit in _OLD_LIMITS if self._spec.model.startswith(name)), MAX_TOKENS)
-        return request.max_tokens or self._spec.max_tokens or known
+        most = request.max_tokens or self._spec.max_tokens or known
+        return max(most, 256) if thinking.always_thinks(self._spec.model) else most
 
-    def _thinking(self, request: ModelRequest, most: int) -> tuple[dict[str, Any] | None, str]:
-        mode, effort = thinking.claude(self._spec, thinking=request.thinking, max_tokens=most)
-        if mode is not None and not self._may_think(request):
-            return None, ""
-        return mode, effort
+    def _thinking(self, request: ModelRequest) -> Thought:
+        most = self._most(request)
+        thought = thinking.claude(self._spec, thinking=request.thinking, max_tokens=most)
+        budget = thought.mode is not None and thought.mode["type"] == "enabled"
+        return Thought() if budget and not self._may_think(request) else thought
+
+    def _display(self, mode: Mapping[str, Any]) -> dict[str, Any]:
+        """Whether thoughts are to be read by people; newer models hide them unless they are asked."""
+        wish = self._spec.options.get("thinking_display")
+        if wish is None and mode["type"] == "adaptive" and thinking.claude_version(self._spec.model) >= (4, 7):
+            wish = "summarized"
+        if wish is None or mode["type"] not in ("adaptive", "enabled"):
+            return {}
+        return {"display": "summarized" if wish == "display" else wish}
 
     def _may_think(self, request: ModelRequest) -> bool:
         """Whether the turn in which the conversation stands began with thoughts of this model.
 
-        A turn whose tool calls another model made can't be gone on with in thought.
+        With a budget, a turn whose tool calls another model made can't be gone on with in thought.
         """
         for message in reversed(request.messages):
             if message.role == "user":
@@ -128,16 +144,18 @@ class Messages:
         return {"tool_choice": choice} if choice else {}
 
     def _sampling(self, *, thought: bool) -> dict[str, Any]:
-        """Temperature and the like; beside thinking the API takes hardly any."""
+        """Temperature and the like; beside thinking the API takes hardly any, and newer models take none."""
         spec, out = self._spec, dict[str, Any]()
+        if "service_tier" in spec.options:
+            out["service_tier"] = spec.options["service_tier"]
+        if thinking.claude_version(spec.model) >= (4, 7):
+            return out
         if spec.temperature is not None and not thought:
             out["temperature"] = min(spec.temperature, 1.0)
-        if spec.top_p is not None and (not thought or spec.top_p >= 0.95):
+        if spec.top_p is not None and "temperature" not in out and (not thought or spec.top_p >= 0.95):
             out["top_p"] = spec.top_p
         if "top_k" in spec.options and not thought:
             out["top_k"] = spec.options["top_k"]
-        if "service_tier" in spec.options:
-            out["service_tier"] = spec.options["service_tier"]
         return out
 
     def _system(self, request: ModelRequest, files: Files) -> list[dict[str, Any]]:
@@ -227,8 +245,15 @@ def _picture(image: Image) -> dict[str, Any]:
     return {"type": "image", "source": {"type": "base64", "media_type": mime, "data": text}}
 
 
-def _display(wish: object) -> dict[str, Any]:
-    return {"display": {"display": "summarized"}.get(str(wish), wish)} if wish else {}
+def _without_thoughts(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The request with nothing in it that the model has thought."""
+    messages = []
+    for message in body["messages"]:
+        content = [block for block in message["content"] if block["type"] not in _THOUGHT]
+        messages.append({**message, "content": content or [{"type": "text", "text": "…"}]})
+    mode = body.get("thinking") or {}
+    left_out = "thinking" if mode.get("type") == "enabled" else ""  # with a budget, a turn must begin with thoughts
+    return {key: value for key, value in body.items() if key != left_out} | {"messages": messages}
 
 
 def _same(kept: list[dict[str, Any]], message: Message) -> bool:

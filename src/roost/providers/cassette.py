@@ -3,6 +3,7 @@
 The file is YAML in go-vcr's fourth form (version 2).  It holds no headers, and so no keys.
 """
 
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -293,9 +294,12 @@ def _protocol(response: httpx2.Response) -> tuple[str, int, int]:
 def _write(path: Path, interactions: list[dict[str, Any]]) -> None:
     data = {"version": 2, "interactions": interactions}
     text = yaml.dump(data, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=10**6)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
-    draft.write_text("---\n" + text, encoding="utf-8")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)  # prompts are private
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write("---\n" + text)
     draft.replace(path)
 
 

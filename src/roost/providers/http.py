@@ -151,15 +151,19 @@ class Http:
 
 @asynccontextmanager
 async def open_http(
-    transport: httpx2.AsyncBaseTransport | None = None, timeouts: Timeouts = PATIENCE, *, proxies: bool = True
+    transport: httpx2.AsyncBaseTransport | None = None, timeouts: Timeouts = PATIENCE, *, loopback: bool = False
 ) -> AsyncIterator[Http]:
-    """A client for as long as the block is open.  `transport` replaces the network."""
+    """A client for as long as the block is open.  `transport` replaces the network.
+
+    With `loopback` no proxy is asked, and no certificates are read.
+    """
     client = httpx2.AsyncClient(
         transport=transport,
         timeout=httpx2.Timeout(None, connect=timeouts.connect),
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=50, keepalive_expiry=30.0),
         headers={"user-agent": "roost", "accept-encoding": "identity"},
-        trust_env=proxies,
+        trust_env=not loopback,
+        verify=not loopback,
     )
     async with client:
         yield Http(client, timeouts)

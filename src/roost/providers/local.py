@@ -139,7 +139,7 @@ async def _ready(process: Process, given: Mapping[str, Any]) -> str:
 async def open_engine(env: Mapping[str, str]) -> AsyncIterator[Engine]:
     """The engine, for as long as the block is open.  Nothing is started yet."""
     async with AsyncExitStack() as stack:
-        http = await stack.enter_async_context(open_http(timeouts=_PATIENCE, proxies=False))
+        http = await stack.enter_async_context(open_http(timeouts=_PATIENCE, loopback=True))
         engine = Engine(http, env)
         stack.push_async_callback(engine.stop)
         yield engine

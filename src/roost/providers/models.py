@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,17 +27,6 @@ DEFAULTS = ("ROOST_DEFAULT_MODEL", "DOCKER_AGENT_DEFAULT_MODEL", "CAGENT_DEFAULT
 """The variables that say what `auto` is."""
 
 GATEWAY_KEY = "DOCKER_TOKEN"
-
-_INHERITED = (
-    "temperature",
-    "max_tokens",
-    "top_p",
-    "frequency_penalty",
-    "presence_penalty",
-    "parallel_tool_calls",
-    "track_usage",
-    "thinking_budget",
-)
 
 
 class Models:
@@ -131,10 +120,8 @@ class Models:
 
     def _inline(self, team: Team, ref: str, provider: str, model: str) -> ModelSpec:
         """A spec for a reference that no model of the file has, on a provider of the file or of the catalogue."""
-        providers = team.config.get("providers")
-        entry = providers.get(provider) if isinstance(providers, Mapping) else None
-        if isinstance(entry, Mapping):
-            return _custom(ref, provider, model, entry)
+        if own := team.providers.get(provider):
+            return msgspec.structs.replace(own, name=ref, model=model)
         vendor = catalog.vendor(provider)
         return ModelSpec(ref, vendor.name if vendor is not None else provider, model, "auto")
 
@@ -245,19 +232,6 @@ class Models:
             context_limit=local.CONTEXT if spec.provider == "local" else prices.context_limit(spec),
             **prices.costs(prices.price(spec)),
         )
-
-
-def _custom(ref: str, provider: str, model: str, entry: Mapping[str, Any]) -> ModelSpec:
-    """A model of a provider that the file brings, with that provider's defaults."""
-    options = dict(entry.get("provider_opts") or {})
-    if entry.get("api_type"):
-        options["api_type"] = entry["api_type"]
-    beneath = catalog.vendor(str(entry.get("provider") or "openai"))
-    dialect = beneath.dialect if beneath is not None and beneath.dialect != "auto" else "auto"
-    address = entry.get("base_url") or (beneath.base_url if beneath is not None else "")
-    given = {name: entry[name] for name in _INHERITED if entry.get(name) is not None}
-    key = entry.get("token_key") or ""
-    return ModelSpec(ref, provider, model, dialect, base_url=address, token_key=key, options=options, **given)
 
 
 class Alloy:

@@ -22,6 +22,9 @@ T = TypeVar("T")
 PASSED_ON = ("top_k", "repetition_penalty", "min_p", "seed", "service_tier", "tool_choice")
 """Keys of `provider_opts` that go into a request as they are."""
 
+SAMPLING = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
+"""Settings that OpenAI's own models refuse while they reason."""
+
 _ECHO = ("deepseek", "moonshot")  # they want a tool call's reasoning back
 _REASONS = {"length": "length", "max_tokens": "length", "content_filter": "content_filter", "refusal": "refusal"}
 
@@ -51,7 +54,7 @@ class Chat:
             if spec.parallel_tool_calls is not None:
                 body["parallel_tool_calls"] = spec.parallel_tool_calls
         body.update(self._limits(request))
-        for field in ("temperature", "top_p", "frequency_penalty", "presence_penalty"):
+        for field in SAMPLING if body.get("reasoning_effort", "none") == "none" or not self._genuine else ():
             if (value := getattr(spec, field)) is not None:
                 body[field] = value
         body.update({key: spec.options[key] for key in PASSED_ON if key in spec.options})

@@ -2,7 +2,9 @@
 
 import base64
 import mimetypes
+import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -15,6 +17,7 @@ MOST_TEXT = 1024 * 1024  # bytes of a text file that go into a prompt
 MOST_BYTES = 32 * 1024 * 1024  # bytes of any other file
 
 _TEXTUAL = {"json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-sh", "sql", "x-ndjson", "rtf", "x-python"}
+_OF_PROCESSES = re.compile(r"/proc/[0-9]")  # memory and environment of programs, this server's too
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,(.*)", re.S)
 
 
@@ -100,13 +103,20 @@ def _text(file: Loaded) -> str | None:
 def _read(part: File) -> Loaded:
     path = Path(part.path)
     kind = part.mime_type or mimetypes.guess_type(path.name)[0] or ""
+    most = MOST_BYTES if kind.startswith("image/") or kind == "application/pdf" else MOST_TEXT
     try:
-        size = path.stat().st_size
-        if size > (MOST_BYTES if kind.startswith("image/") or kind == "application/pdf" else MOST_TEXT):
-            return Loaded(path.name, kind, note=f"it is too large ({size} bytes)")
-        return Loaded(path.name, kind, path.read_bytes())
-    except OSError as error:
-        return Loaded(path.name, kind, note=f"it can't be read ({error.strerror})")
+        # Not to wait for whoever may write into a pipe some day.
+        descriptor = os.open(path.resolve(), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or _OF_PROCESSES.match(str(path.resolve())):
+                return Loaded(path.name, kind, note="it is no regular file")
+            data = file.read(most + 1)  # some files are longer than they say
+            if len(data) > most:
+                return Loaded(path.name, kind, note=f"it is too large ({max(status.st_size, len(data))} bytes)")
+            return Loaded(path.name, kind, data)
+    except (OSError, ValueError, RuntimeError) as error:
+        return Loaded(path.name, kind, note=f"it can't be read ({getattr(error, 'strerror', None) or error})")
 
 
 def _base64(data: bytes) -> str:

@@ -10,7 +10,7 @@ from roost.core.agents import ModelSpec
 from roost.core.errors import ModelFailed
 from roost.core.usage import Price
 from roost.ports import Finished, ModelRequest, Piece
-from roost.providers import prices
+from roost.providers import failures, prices
 from roost.providers.anthropic import Messages
 from roost.providers.http import Http, drain
 from roost.providers.openai import Chat
@@ -109,7 +109,7 @@ class Remote:
         encoded = msgspec.json.encode(body)
         async with aclosing(self._http.events(self._url, headers, encoded, secrets=self._secrets())) as events:
             async for event in events:
-                for piece in answer.feed(event):
+                for piece in _fed(answer, event):
                     if isinstance(piece, Finished):
                         await drain(events)
                     yield piece
@@ -133,6 +133,14 @@ class Remote:
 
     def _smaller(self, body: Mapping[str, Any], error: ModelFailed) -> dict[str, Any] | None:
         return self._dialect.again(body, error) if isinstance(self._dialect, Messages) else None
+
+
+def _fed(answer: Answer, event: sse.Event) -> list[Piece]:
+    """The pieces of one event, whatever shape the provider gave it."""
+    try:
+        return answer.feed(event)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise failures.cut(f"the provider sent an event that can't be read: {error!r}") from error
 
 
 def dialect(spec: ModelSpec, *, genuine: bool = False) -> Dialect:

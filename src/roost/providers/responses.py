@@ -44,7 +44,8 @@ class Responses:
             if spec.parallel_tool_calls is not None:
                 body["parallel_tool_calls"] = spec.parallel_tool_calls
         body.update(self._limits(request))
-        for field in ("temperature", "top_p"):
+        reasons = self._genuine and body.get("reasoning", {"effort": "none"})["effort"] != "none"
+        for field in () if reasons else ("temperature", "top_p"):
             if (value := getattr(spec, field)) is not None:
                 body[field] = value
         body.update({key: spec.options[key] for key in PASSED_ON if key in spec.options})

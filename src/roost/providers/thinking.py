@@ -1,7 +1,9 @@
-"""How much a model is to think: one setting, put as each provider wants it."""
+"""How much a model is to think: one setting, put as each provider and each generation of models wants it."""
 
 import re
 from typing import Any
+
+from msgspec import Struct
 
 from roost.core.agents import ModelSpec
 
@@ -9,7 +11,7 @@ BUDGET = 8192  # what Anthropic's models get when nothing is said
 LEAST = 1024  # the smallest budget they take
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32768}
-_CLAUDE = re.compile(r"claude-(?:[a-z]+-)?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?")
+_CLAUDE = re.compile(r"claude-(?:([a-z]+)-)?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?")
 _REASONING = re.compile(r"(?:.*/)?(?:o\d|gpt-(?:[5-9]|\d{2,}))")
 
 
@@ -36,26 +38,65 @@ def effort(spec: ModelSpec, *, thinking: bool, genuine: bool) -> str:
     return _effort(spec.thinking_budget)
 
 
-def claude(spec: ModelSpec, *, thinking: bool, max_tokens: int) -> tuple[dict[str, Any] | None, str]:
-    """Anthropic's `thinking` (None says nothing, which is off) and the effort beside it ("": none)."""
-    budget = spec.thinking_budget
-    if not thinking or off(budget) or (budget is None and not _thinks(spec.model)):
-        return None, ""
-    version = _version(spec.model)
-    wants_effort = isinstance(budget, str) and not budget.isdigit()
-    if (version >= (4, 6) and (wants_effort or budget is None)) or version >= (4, 7):
-        level = "" if budget in (None, "adaptive", -1) else _effort(budget)
-        return ({"type": "adaptive"}, level) if max_tokens > LEAST else (None, "")
+class Thought(Struct, frozen=True):
+    """What Anthropic is told: its `thinking` (None says nothing) and the effort; `on` where thoughts may come."""
+
+    mode: dict[str, Any] | None = None
+    effort: str = ""
+    on: bool = False
+
+
+def claude(spec: ModelSpec, *, thinking: bool, max_tokens: int) -> Thought:
+    """How one of Anthropic's models is to think.
+
+    Up to 4.5 it takes a budget, from 4.6 on it decides by itself (from 4.7 on always), and from 5 on it
+    thinks unless it is told not to, where it can be told.
+    """
+    budget, version = spec.thinking_budget, claude_version(spec.model)
+    wanted = thinking and not off(budget) and max_tokens > LEAST
+    if not wanted or (budget is None and (0, 0) < version < (3, 7)):
+        return _without(spec.model)
+    worded = isinstance(budget, str) and not budget.isdigit()
+    if version >= (4, 7) or (version >= (4, 6) and (worded or budget is None)):
+        effort = "" if budget in (None, "adaptive", -1) else _effort(budget)
+        return Thought({"type": "adaptive"}, {"minimal": "low"}.get(effort, effort), on=True)
     tokens = min(_tokens(budget), max_tokens - 1)
-    if tokens < LEAST:
-        return None, ""
-    return {"type": "enabled", "budget_tokens": tokens}, ""
+    return Thought({"type": "enabled", "budget_tokens": tokens}, on=True)
+
+
+def always_thinks(model: str) -> bool:
+    """Whether a model of Anthropic can't be told not to think."""
+    version = claude_version(model)
+    match = _CLAUDE.search(model)
+    family = match[1] if match else ""
+    return version >= (6, 0) or (version >= (5, 0) and family in ("fable", "mythos")) or _is(model, "opus", (5, 5))
+
+
+def claude_version(model: str) -> tuple[int, int]:
+    """The generation in a name, as in `claude-sonnet-4-5`; (0, 0) where there is none."""
+    match = _CLAUDE.search(model)
+    return (int(match[2]), int(match[3] or 0)) if match else (0, 0)
+
+
+def _without(model: str) -> Thought:
+    """No thinking, or as little as the model can."""
+    if claude_version(model) < (5, 0):
+        return Thought()
+    if always_thinks(model):
+        return Thought(None, "low", on=True)
+    if _is(model, "sonnet", (5, 5)):
+        return Thought({"type": "between_tools"}, on=True)
+    return Thought({"type": "disabled"})
+
+
+def _is(model: str, family: str, since: tuple[int, int]) -> bool:
+    return f"claude-{family}-" in model and claude_version(model) >= since
 
 
 def _effort(budget: str | int | None) -> str:
     if isinstance(budget, str) and not budget.lstrip("-").isdigit():
         level = budget.removeprefix("adaptive").removeprefix("/")
-        return {"": "medium", "max": "xhigh"}.get(level, level)
+        return level or "medium"
     tokens = int(budget or 0)
     if tokens < 0:
         return "medium"
@@ -75,13 +116,3 @@ def _tokens(budget: str | int | None) -> int:
     if isinstance(budget, str) and not budget.lstrip("-").isdigit():
         return _BUDGETS.get(budget.removeprefix("adaptive").removeprefix("/"), BUDGET)
     return max(int(budget), LEAST)
-
-
-def _thinks(model: str) -> bool:
-    version = _version(model)
-    return version >= (3, 7) or version == (0, 0)
-
-
-def _version(model: str) -> tuple[int, int]:
-    match = _CLAUDE.search(model)
-    return (int(match[1]), int(match[2] or 0)) if match else (0, 0)

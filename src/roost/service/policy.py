@@ -1,8 +1,10 @@
 """The one place that says who may do what, and where."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from roost.core.errors import BadValue, Denied
+from roost.core.messages import File, Message
 from roost.core.principals import Principal
 from roost.core.session import Head
 
@@ -50,9 +52,39 @@ class Policy:
         if not found:
             what = "is not a directory" if _exists(place) else "does not exist"
             raise BadValue(f'invalid working directory: "{path}" {what}')
-        if self._root is not None and not place.resolve().is_relative_to(self._root):
+        if self._root is None:
+            return str(place.absolute())
+        if (real := self._inside(place)) is None:
             raise BadValue(f'invalid working directory: "{path}" is outside the permitted root "{self._root}"')
-        return str(place.absolute())
+        return str(real)
+
+    def check(self, working_dir: str) -> None:
+        """Look again at a session's directory before it is used: it may be older than the permitted root.
+
+        Raises:
+            BadValue: it lies outside.
+        """
+        if self._root is not None and self._inside(Path(working_dir)) is None:
+            raise BadValue(f'the working directory "{working_dir}" is outside the permitted root "{self._root}"')
+
+    def files(self, messages: Iterable[Message]) -> None:
+        """Look at the files on this machine that a caller wants to be shown to a model.
+
+        Raises:
+            BadValue: one lies outside the permitted root.
+        """
+        for message in messages if self._root is not None else ():
+            for part in message.parts:
+                if isinstance(part, File) and part.path and self._inside(self._here / part.path) is None:
+                    raise BadValue(f'invalid file: "{part.path}" is outside the permitted root "{self._root}"')
+
+    def _inside(self, place: Path) -> Path | None:
+        """The place without links, if it lies in the permitted root."""
+        try:
+            real = place.resolve()
+        except (OSError, ValueError, RuntimeError):
+            return None
+        return real if self._root is not None and real.is_relative_to(self._root) else None
 
 
 def _exists(place: Path) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from roost.service.agents import AgentFiles
+from roost.service.archive import Archive
 from roost.service.desk import Desk
 from roost.service.health import Health
 from roost.service.sessions import Sessions
@@ -19,9 +20,12 @@ class Service:
     waits: Waits
     agents: AgentFiles
     health: Health
+    archive: Archive
     desk: Desk
 
 
 def make_service(desk: Desk, *, grace: float) -> Service:
     """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
-    return Service(Sessions(desk), Turns(desk, grace=grace), Waits(desk), AgentFiles(desk), Health(desk), desk)
+    return Service(
+        Sessions(desk), Turns(desk, grace=grace), Waits(desk), AgentFiles(desk), Health(desk), Archive(desk), desk
+    )

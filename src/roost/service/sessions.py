@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from roost.core import approvals
 from roost.core import events as e
-from roost.core.errors import BadValue, SessionBusy, SessionNotFound
+from roost.core.errors import MessageNotFound, SessionBusy, SessionNotFound
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId, fresh
 from roost.core.messages import Message
@@ -54,6 +54,14 @@ class Sessions:
         """All root sessions, newest first."""
         return await self._store.listing()
 
+    async def head(self, principal: Principal, session: str) -> Head:
+        """A session without its messages.
+
+        Raises:
+            SessionNotFound: there is none, or it was deleted.
+        """
+        return await self._desk.head(principal, session)
+
     async def show(self, principal: Principal, session: str) -> Snapshot:
         """A session, whole.
 
@@ -74,8 +82,9 @@ class Sessions:
         """
         log = LogId(session)
         await self._desk.head(principal, session)
-        await self._store.put(log, [e.DeleteAsked(principal.name)], only_if=_present)
-        self._desk.bulkhead.start(self._desk.supervisor.finish, log, name=f"end of {log}")
+        with anyio.CancelScope(shield=True):
+            await self._store.put(log, [e.DeleteAsked(principal.name)], only_if=_present)
+            self._desk.bulkhead.start(self._desk.supervisor.finish, log, name=f"end of {log}")
         if wait is None:
             return True
         with anyio.move_on_after(wait):
@@ -141,6 +150,7 @@ class Sessions:
             SessionBusy: a turn runs.
         """
         await self._desk.head(principal, session)
+        self._desk.policy.files([message])
         message = message if message.at else replace(message, at=self._desk.makers.clock.now())
         committed = await self._store.put(LogId(session), [e.MessageWritten(message)], only_if=_idle)
         return committed.events[0].seq
@@ -150,11 +160,12 @@ class Sessions:
 
         Raises:
             SessionBusy: a turn runs.
-            BadValue: no message has this id.
+            MessageNotFound: no message has this id.
         """
         snapshot = await self.show(principal, session)
+        self._desk.policy.files([message])
         if message_id not in {seq for seq, _ in snapshot.history.messages()}:
-            raise BadValue(f"invalid message ID: no message {message_id} in this session")
+            raise MessageNotFound(message_id)
         message = message if message.at else replace(message, at=self._desk.makers.clock.now())
         await self._store.put(LogId(session), [e.MessageEdited(message_id, message)], only_if=_idle)
 

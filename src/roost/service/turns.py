@@ -1,7 +1,8 @@
 """Turns: run, follow, steer, follow up, cancel."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import anyio
 from msgspec import Struct
@@ -30,6 +31,7 @@ from roost.ports import ModelInfo
 from roost.service.desk import Desk
 
 STEERS, FOLLOWUPS = 5, 20  # messages that may wait in a session
+LONGEST_KEY = 1024  # characters of an idempotency key: it is kept with the session
 FRAMINGS = ("", "plain", "instruction", "replacement")
 NEVER_RAN = "session not found or not running"
 
@@ -40,6 +42,43 @@ class Run(Struct, frozen=True):
     log: LogId
     turn: TurnId
     after: int
+
+
+class Observed:
+    """The events of a turn to its end.  Whoever stops before that calls `aclose`, which says that he left.
+
+    Raises (while it is read):
+        StoreFull: the turn's end can't be written.
+    """
+
+    def __init__(
+        self, batches: AsyncGenerator[Sequence[e.Event], None], turn: TurnId, on_leave: Callable[[], None]
+    ) -> None:
+        self._batches = batches
+        self._turn = turn
+        self._on_leave = on_leave
+        self._over = False
+        self.ended = False  # whether the turn's last fact has come
+
+    def __aiter__(self) -> AsyncIterator[Sequence[e.Event]]:
+        """Itself."""
+        return self
+
+    async def __anext__(self) -> Sequence[e.Event]:
+        """The next batch; the last one ends with the turn's last fact."""
+        if self._over:
+            raise StopAsyncIteration
+        batch = await anext(self._batches)
+        cut = next((n for n, event in enumerate(batch, 1) if _ends(event.fact, self._turn)), None)
+        self._over = self.ended = cut is not None
+        return batch if cut is None else batch[:cut]
+
+    async def aclose(self) -> None:
+        """No more of them are wanted."""
+        over, self._over = self._over, True
+        await self._batches.aclose()
+        if not over:
+            self._on_leave()
 
 
 class Choice(Struct, frozen=True):
@@ -104,6 +143,9 @@ class Turns:
         detach: bool,
     ) -> list[e.Fact]:
         """The facts that open a turn, once all that the caller named has been found."""
+        self._desk.policy.files(messages)
+        working_dir = head.working_dir or self._desk.policy.default_dir
+        self._desk.policy.check(working_dir)
         makers = self._desk.makers
         team = await makers.agents.team(source)
         chosen, said = self._agent(team, agent or source, bool(agent), messages)
@@ -119,7 +161,7 @@ class Turns:
             turn=TurnId(fresh()),
             source=team.source,
             agent=chosen.name,
-            working_dir=head.working_dir or self._desk.policy.default_dir,
+            working_dir=working_dir,
             source_hash=team.hash,
             model=model or head.model_overrides.get(chosen.name, ""),
             principal=principal.name,
@@ -159,27 +201,14 @@ class Turns:
             return messages[len(users) :]
         return messages
 
-    async def observe(self, run: Run, principal: Principal) -> AsyncIterator[Sequence[e.Event]]:
-        """The events of a turn to its end.  Leaving early starts its grace (`aclosing` it).
-
-        Raises:
-            StoreFull: the turn's end can't be written.
-        """
-        ended = False
-        try:
-            async with aclosing(self._follow(run.log, run.after, principal)) as batches:
-                async for batch in batches:
-                    cut = next((n for n, event in enumerate(batch, 1) if _ends(event.fact, run.turn)), None)
-                    ended = cut is not None
-                    yield batch if cut is None else batch[:cut]
-                    if ended:
-                        return
-        finally:
-            if not ended and not self._desk.supervisor.stopping:
-                self._leave(run, principal)
+    def observe(self, run: Run, principal: Principal) -> Observed:
+        """The events of a turn to its end.  Closing it early starts the turn's grace."""
+        return Observed(self._follow(run.log, run.after, principal), run.turn, partial(self._leave, run, principal))
 
     def _leave(self, run: Run, principal: Principal) -> None:
         """The client of a run is gone: its turn has a little time for somebody else to turn up."""
+        if self._desk.supervisor.stopping:
+            return
         self._dropped[run.log] = run.turn
         dropped_at = self._desk.makers.clock.monotonic()
         self._desk.bulkhead.start(self._outlive, run, principal, dropped_at, name=f"grace of {run.log}")
@@ -285,6 +314,8 @@ class Turns:
         Raises:
             BadValue, QueueFull, SessionNotRunning
         """
+        if len(key) > LONGEST_KEY:
+            raise BadValue(f"the Idempotency-Key is longer than {LONGEST_KEY} characters")
         fact = e.MessageQueued("followup", self._users(messages), key)
         try:
             head = await self._queue(principal, session, fact, FOLLOWUPS, "failed to enqueue follow-up: ", "follow-up")
@@ -311,6 +342,7 @@ class Turns:
     def _users(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         if not messages:
             raise BadValue("at least one message is required")
+        self._desk.policy.files(messages)
         now = self._desk.makers.clock.now()
         return tuple(replace(message, role="user", at=message.at or now) for message in messages)
 
@@ -361,7 +393,9 @@ class Turns:
         models = self._desk.makers.models
         return Choice(agent.name, agent.model, override, head.custom_models, models.listing(team))
 
-    async def follow(self, principal: Principal, session: str, *, after: int = 0) -> AsyncIterator[Sequence[e.Event]]:
+    async def follow(
+        self, principal: Principal, session: str, *, after: int = 0
+    ) -> AsyncGenerator[Sequence[e.Event], None]:
         """Every event of a session past `after`, then every new one, until it exits or the server stops."""
         async with aclosing(self._follow(LogId(session), after, principal)) as batches:
             async for batch in batches:

@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+from anyio import to_thread
 from msgspec.structs import replace
 
+from roost import process
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
+from roost.core.ids import CallId
 from roost.ports import Place, Toolset
 from roost.tools.ask import open_user_prompt
 from roost.tools.filesystem import open_filesystem
@@ -53,6 +56,10 @@ class Builtin:
             raise ToolsetFailed(f"the working directory is not absolute: {place.working_dir!r}")
         async with TYPES[spec.type](spec, place, self._house) as kit:
             yield _narrowed(kit, spec)
+
+    async def end(self, call: CallId) -> None:
+        """End the processes that a lost call left behind: those whose server is dead."""
+        await to_thread.run_sync(process.sweep_lost, call)
 
 
 def _narrowed(kit: Kit, spec: ToolsetSpec) -> Kit:

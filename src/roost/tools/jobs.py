@@ -58,9 +58,14 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._numbers = count(1)
 
+    @property
+    def running(self) -> int:
+        """How many there are that have not ended."""
+        return sum(job.status == "running" for job in self._jobs.values())
+
     def start(self, command: str, folder: str, start: Start) -> Job:
         """Run a command, and come back at once."""
-        if sum(job.status == "running" for job in self._jobs.values()) >= MOST_RUNNING:
+        if self.running >= MOST_RUNNING:
             raise Refused(f"{MOST_RUNNING} background jobs are running already: stop one first")
         job = Job(f"job_{int(time.time())}_{next(self._numbers)}", command, folder)
         self._jobs[job.id] = job

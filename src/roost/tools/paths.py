@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple
 from roost.tools.tool import Refused
 
 _WALK = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OF_PROCESSES = re.compile(r"/proc/[0-9]")
 
 
 class Spot(NamedTuple):
@@ -62,7 +63,12 @@ class Paths:
         return Spot(real, absolute)
 
     def allows(self, real: str) -> bool:
-        """Whether tools may use a place that has no symbolic link in it."""
+        """Whether tools may use a place that has no symbolic link in it.
+
+        What the kernel shows of processes is none: there lie the keys and the memory of this server.
+        """
+        if _OF_PROCESSES.match(real):
+            return False
         if any(_inside(real, root) for root in self._deny):
             return False
         return not self._limited or any(_inside(real, root) for root in self._allow)

@@ -40,7 +40,7 @@ async def open_shell(spec: ToolsetSpec, place: Place, house: House) -> AsyncIter
     if spec.type == "shell":
         tools.insert(0, _foreground(shell))
     try:
-        yield Kit(tuple(tools), _INSTRUCTIONS)
+        yield Kit(tuple(tools), _INSTRUCTIONS, shell.busy)
     finally:
         with anyio.CancelScope(shield=True):
             await shell.close()
@@ -187,6 +187,9 @@ class _Shell:
         job = self._jobs.find(arguments["job_id"])
         await self._jobs.stop(job)
         return Result(f"Job {job.id} stopped successfully")
+
+    def busy(self) -> bool:
+        return self._jobs.running > 0
 
     async def close(self) -> None:
         await self._jobs.close()

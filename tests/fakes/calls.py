@@ -50,12 +50,17 @@ class Session:
         self.builtin = builtin or Builtin({**os.environ, "HOME": str(folder)})
 
     def open(
-        self, type: str, *, agent: str = "root", session: str = "", root: str = "", folder: Path | None = None, **more: Any
+        self,
+        type: str,
+        *,
+        agent: str = "root",
+        session: str = "",
+        root: str = "",
+        folder: Path | None = None,
+        **more: Any,
     ) -> AbstractAsyncContextManager[Toolset]:
         common = {name: more.pop(name) for name in ("tools", "instruction") if name in more}
-        place = Place(
-            SessionId(session or self.id), agent, str(folder or self.folder), self.metas.get, SessionId(root)
-        )
+        place = Place(SessionId(session or self.id), agent, str(folder or self.folder), self.metas.get, SessionId(root))
         return self.builtin.open(ToolsetSpec(type, options=more, **common), place)
 
     async def call(self, toolset: Toolset, name: str, /, using: Using | None = None, **arguments: Any) -> Result:

@@ -1,0 +1,1 @@
+"""How fast Roost is, and where its time goes; see README.md."""

@@ -1,0 +1,132 @@
+"""Who is calling: Host, Origin, size and token of a request, and the principal that it makes."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from msgspec import Struct
+from starlette.datastructures import Headers
+
+from roost.core.principals import Principal
+from roost.doors.errors import Refused
+
+Scope = Mapping[str, Any]
+
+_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_PORTS = {"http": "80", "https": "443"}
+_DIGITS = re.compile(r"[0-9]{1,15}")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:\[\]@/]+)(:[0-9]*)?")
+
+
+class Gate(Struct, frozen=True):
+    """What a server asks of everybody who comes in.
+
+    `bound` is the host that it listens on; a loopback one makes it look at the `Host` header too.
+    """
+
+    token: str = ""
+    max_body: int = 1_048_576
+    bound: str = ""
+
+    def check_origin(self, scope: Scope, headers: Headers) -> None:
+        """Keep out pages of other origins, also those that have bent a name of theirs to our address.
+
+        Raises:
+            Refused: 403.
+        """
+        hosts = headers.getlist("host")
+        if self._is_local(scope) and not all(_name(host) in self._names() for host in hosts):
+            raise Refused(403, "this Host is not served here")
+        for origin in headers.getlist("origin"):
+            if not _same(origin, hosts):
+                raise Refused(403, "requests from other origins are not served")
+
+    def check_size(self, headers: Headers) -> None:
+        """Refuse a body before it is read.
+
+        Raises:
+            Refused: 413.
+        """
+        for declared in headers.getlist("content-length"):
+            if not _DIGITS.fullmatch(declared) or int(declared) > self.max_body:
+                raise too_large()
+
+    def check_token(self, headers: Headers) -> None:
+        """Let in who knows the token.
+
+        Raises:
+            Refused: 401.
+        """
+        if not self.token:
+            return
+        given = headers.get("authorization")
+        if given is None:
+            raise Refused(401, "missing Authorization header")
+        if not given.startswith("Bearer "):
+            raise Refused(401, "invalid Authorization header format")
+        if not hmac.compare_digest(given.removeprefix("Bearer ").encode("latin-1"), self.token.encode()):
+            raise Refused(401, "invalid token")
+
+    def _is_local(self, scope: Scope) -> bool:
+        """Whether we listen where only browsers of this machine can come in; a bound name may mean loopback too."""
+        address, port = scope.get("server") or ("", None)
+        if port is None:  # a Unix socket
+            return False
+        return is_loopback(self.bound) or (_is_name(self.bound) and is_loopback(address))
+
+    def _names(self) -> Collection[str]:
+        bound = self.bound.lower()
+        return _LOCAL_NAMES | {bound, f"[{bound}]"}
+
+
+def too_large() -> Refused:
+    """What a body over the limit gets; what still comes of it is dropped."""
+    return Refused(413, "Request Entity Too Large")
+
+
+def principal(scope: Scope, headers: Headers) -> Principal:
+    """The caller, as the request shows him."""
+    address = (scope.get("client") or ("", 0))[0]
+    marks = (headers.get("authorization", ""), address, headers.get("user-agent", ""))
+    client = hashlib.sha256("\0".join(marks).encode()).hexdigest()[:16]
+    return Principal(client=client, headers=dict(headers))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    host = host.strip("[]").lower()
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_name(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return bool(host)
+    return False
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port; "" where it is none."""
+    found = _HOST.fullmatch(host.strip().lower())
+    return found[1].removesuffix(".") if found else ""
+
+
+def _same(origin: str, hosts: Collection[str]) -> bool:
+    scheme, found, place = origin.strip().lower().partition("://")
+    if not found or scheme not in _PORTS or len(hosts) != 1:
+        return False
+    (host,) = hosts
+    return _with_port(place, scheme) == _with_port(host.strip().lower(), scheme)
+
+
+def _with_port(place: str, scheme: str) -> str:
+    return place if re.search(r":[0-9]+\Z", place) else f"{place}:{_PORTS[scheme]}"

@@ -1,0 +1,56 @@
+"""Renders a log, in order, from wherever it is begun."""
+
+from roost.core import events as e
+from roost.core.history import History
+from roost.core.ids import AnswerId, LogId, SessionId
+from roost.doors.docker_agent import shapes
+from roost.doors.docker_agent.events import render
+from roost.doors.docker_agent.memory import Memory
+from roost.service.archive import Archive
+
+PAGE = 500
+
+
+class Frames:
+    """Renders one log, in order.  Where it is begun in the middle, it looks up what it needs of the facts before."""
+
+    def __init__(self, archive: Archive, log: LogId) -> None:
+        self._archive = archive
+        self._log = log
+        self._memory = Memory()
+
+    async def render(self, event: e.Event) -> bytes | None:
+        """The data of an event's frame."""
+        fact, memory = event.fact, self._memory
+        digest = getattr(fact, "definition", "")
+        if digest and digest not in memory.definitions:
+            known = await self._archive.definition(self._log, digest)
+            memory.definitions[digest] = shapes.definition_shape(known) if known else None
+        if isinstance(fact, e.CallDrafted) and fact.answer not in memory.answers:
+            await self._recall(fact.answer, event.seq)
+        elif isinstance(fact, e.SubSessionEnded):
+            history = History(SessionId(self._log)).extend(await self._archive.messages(self._log, until=event.seq))
+            nested = shapes.find_nested(history, fact.session)
+            if nested is not None:
+                memory.ended[fact.session] = shapes.nested_shape(nested)
+        return render(event, memory)
+
+    async def _recall(self, answer: AnswerId, before: int) -> None:
+        """Take in the deltas of an answer that was begun earlier, as if they had been rendered."""
+        deltas: list[e.Event] = []
+        end, found = before - 1, False
+        while end > 0 and not found:
+            start = max(end - PAGE, 0)
+            page = await self._archive.page(self._log, after=start, limit=end - start)
+            found = any(isinstance(ev.fact, e.ModelAsked) and ev.fact.answer == answer for ev in page)
+            deltas[:0] = [ev for ev in page if isinstance(ev.fact, e.CallDrafted) and ev.fact.answer == answer]
+            end = start
+        memory = Memory()
+        for delta in deltas:
+            assert isinstance(delta.fact, e.CallDrafted)
+            memory.drafted(delta.fact, delta.at)
+        self._memory.answers[answer] = memory.answers.get(answer, {})
+        digests = {draft.definition for draft in self._memory.answers[answer].values()}
+        for digest in digests - {""} - self._memory.definitions.keys():
+            known = await self._archive.definition(self._log, digest)
+            self._memory.definitions[digest] = shapes.definition_shape(known) if known else None

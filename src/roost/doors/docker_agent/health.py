@@ -1,0 +1,78 @@
+"""Is the server there, and can it work."""
+
+from roost.doors.docker_agent.shapes import Wire
+from roost.doors.errors import Refused
+from roost.doors.routes import Answer, Call, Reply
+from roost.service.service import Service
+
+READY_WAIT = 30.0
+
+
+class Status(Wire, frozen=True, kw_only=True):
+    """One word."""
+
+    status: str
+
+
+class Alive(Wire, frozen=True, kw_only=True):
+    """The process is up."""
+
+    status: str
+    version: str
+
+
+class Ready(Wire, frozen=True, kw_only=True):
+    """Whether the server can do its work; `broken_agents` are files that do not load."""
+
+    ready: bool
+    active_sessions: int
+    store_connected: bool
+    toolset_health: str
+    latest_error: str = ""
+    broken_agents: tuple[str, ...] = ()
+
+
+class Health:
+    """Handlers that look, and change nothing."""
+
+    def __init__(self, service: Service, version: str) -> None:
+        self._service = service
+        self._version = version
+
+    async def alive(self, call: Call) -> Answer:
+        """GET /health."""
+        return Reply(Alive(status="ok", version=self._version))
+
+    async def ready(self, call: Call) -> Answer:
+        """GET /ready."""
+        found = await self._service.health.ready()
+        shown = Ready(
+            ready=found.ready,
+            active_sessions=found.active_sessions,
+            store_connected=found.ready,
+            toolset_health="ok" if found.ready else "unavailable",
+            latest_error=found.error,
+            broken_agents=found.broken,
+        )
+        return Reply(shown, 200 if found.ready else 503)
+
+    async def ping(self, call: Call) -> Answer:
+        """GET /api/ping."""
+        return Reply(Status(status="ok"))
+
+    async def first(self, call: Call) -> Answer:
+        """GET /api/ready: wait for the first session of this process that runs."""
+        patience = call.duration("timeout", READY_WAIT)
+        assert patience is not None
+        if await call.patiently(lambda: self._service.turns.until_any_ran(patience)):
+            return Reply(Status(status="ready"))
+        raise Refused(503, "no sessions registered within timeout")
+
+    async def oauth(self, call: Call) -> Answer:
+        """POST /api/mcp-oauth/callback: no flow can wait for one yet."""
+        query = call.query
+        if not query.get("state"):
+            raise Refused(400, "missing state query parameter")
+        if not (query.get("code") or query.get("error")):
+            raise Refused(400, "missing both code and error query parameters")
+        raise Refused(404, "no pending OAuth flow for the given state")

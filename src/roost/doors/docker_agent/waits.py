@@ -1,0 +1,90 @@
+"""What waits for a person: list it, answer it."""
+
+from typing import Any
+
+from roost.core.errors import NothingWaits
+from roost.doors.docker_agent import bodies, shapes
+from roost.doors.docker_agent.sessions import Said
+from roost.doors.docker_agent.shapes import CallShape, DefinitionShape, Wire
+from roost.doors.routes import Answer, Call, Reply
+from roost.ports import WaitRecord
+from roost.service.service import Service
+from roost.wire.json import free, moment
+
+
+class WaitShape(Wire, frozen=True, kw_only=True):
+    """Something that waits."""
+
+    id: str
+    kind: str
+    session_id: str
+    agent_name: str
+    opened_at: str
+    tool_call: CallShape | None = None
+    tool_definition: DefinitionShape | None = None
+    message: str = ""
+    schema: dict[str, Any] | None = None
+    max_iterations: int = 0
+
+
+class Waits:
+    """Handlers about what waits."""
+
+    def __init__(self, service: Service) -> None:
+        self._waits = service.waits
+        self._archive = service.archive
+
+    async def listing(self, call: Call) -> Answer:
+        """GET /api/waits: the oldest first."""
+        return Reply([await self._shape(record) for record in await self._waits.open(call.principal)])
+
+    async def answer(self, call: Call, body: bodies.WaitAnswer) -> Answer:
+        """POST /api/waits/:id."""
+        await self._waits.answer(
+            call.principal,
+            call.path["id"],
+            confirmation=body.confirmation,
+            reason=body.reason,
+            tool_name=body.tool_name,
+            action=body.action,
+            content=body.content,
+        )
+        return Reply(Said(message="answered"))
+
+    async def resume(self, call: Call, body: bodies.Resume) -> Answer:
+        """POST /api/sessions/:id/resume."""
+        await self._waits.resume(
+            call.principal,
+            call.path["id"],
+            confirmation=body.confirmation,
+            reason=body.reason,
+            tool_name=body.tool_name,
+            call=body.tool_call_id,
+        )
+        return Reply(Said(message="session resumed"))
+
+    async def elicit(self, call: Call, body: bodies.Elicitation) -> Answer:
+        """POST /api/sessions/:id/elicitation."""
+        try:
+            await self._waits.elicit(
+                call.principal, call.path["id"], action=body.action, content=body.content, wait=body.elicitation_id
+            )
+        except NothingWaits as error:
+            raise NothingWaits(f"failed to resume elicitation: {error}") from None
+        return Reply(None)
+
+    async def _shape(self, record: WaitRecord) -> WaitShape:
+        fact = record.fact
+        known = await self._archive.definition(record.log, fact.definition) if fact.definition else None
+        return WaitShape(
+            id=record.id,
+            kind=fact.kind,
+            session_id=record.session,
+            agent_name=fact.agent,
+            opened_at=moment(record.opened_at),
+            tool_call=shapes.call_shape(fact.call) if fact.call else None,
+            tool_definition=shapes.definition_shape(known) if known else None,
+            message=fact.message,
+            schema=free(fact.schema),
+            max_iterations=fact.max_iterations,
+        )

@@ -1,0 +1,287 @@
+"""A typed route: path, query and body in; status and body out; and the router over them."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import anyio
+import msgspec
+from msgspec import Struct
+from starlette.datastructures import Headers
+
+from roost.core.errors import RoostError, ShuttingDown
+from roost.core.principals import Principal
+from roost.doors.auth import too_large
+from roost.doors.errors import Refused
+from roost.wire import body, durations, json
+
+B = TypeVar("B")
+R = TypeVar("R")
+
+Scope = Mapping[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SLOW = 60.0  # seconds without a byte of a body that was announced
+SLOWEST = 1000.0  # bytes a second that come of it, at least
+LONGEST_WAIT = 300.0
+
+
+class Gone(Exception):
+    """The client has left before it got its answer."""
+
+
+class Reply:
+    """An answer that is sent whole."""
+
+    def __init__(
+        self,
+        value: Any = None,
+        status: int = 200,
+        *,
+        raw: bytes | None = None,
+        kind: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.status = status
+        self.raw = json.body(value) if raw is None else raw
+        self.kind = kind
+        self.headers = headers or {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        head = {"content-length": str(len(self.raw)), **self.headers}
+        if self.raw:
+            head["content-type"] = self.kind
+        if self.status == 204:
+            del head["content-length"]
+        pairs = [(name.encode(), value.encode("latin-1", "replace")) for name, value in head.items()]
+        await send({"type": "http.response.start", "status": self.status, "headers": pairs})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else self.raw})
+
+
+class Call:
+    """A request on its way to its handler."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        receive: Receive,
+        headers: Headers,
+        principal: Principal,
+        names: tuple[str, ...],
+        raw: tuple[str, ...],
+        *,
+        max_body: int,
+        closing: anyio.Event,
+    ) -> None:
+        self.headers = headers
+        self.principal = principal
+        self.raw = dict(zip(names, raw, strict=True))
+        self.path = {name: decoded(value) for name, value in self.raw.items()}
+        pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        self.query = {_text(name): _text(value) for name, value in reversed(pairs)}
+        self._receive = receive
+        self._max_body = max_body
+        self._closing = closing
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            Refused: 413 where it is too large, 408 where it does not come.
+            Gone: the client left in the middle of it.
+        """
+        chunks: list[bytes] = []
+        size, started = 0, anyio.current_time()
+        while True:
+            due = started + SLOW + size / SLOWEST
+            with anyio.move_on_after(min(SLOW, max(due - anyio.current_time(), 0.0))) as late:
+                message = await self._receive()
+            if late.cancelled_caught:
+                raise Refused(408, "Request Timeout", {"connection": "close"})
+            if message["type"] == "http.disconnect":
+                raise Gone
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if size > self._max_body:
+                raise too_large()
+            if not message.get("more_body"):
+                return b"".join(chunks)
+
+    async def json(self, kind: type[B]) -> B:
+        """The body as a `kind`; no body at all is an empty object.
+
+        Raises:
+            Refused: 400.
+        """
+        raw = await self.body()
+        if not raw:
+            return msgspec.convert({}, kind)
+        content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type != "application/json":
+            raise Refused(400, "invalid request body: code=415, message=Unsupported Media Type")
+        try:
+            return body.read(raw, kind)
+        except body.BadBody as error:
+            raise Refused(400, f"invalid request body: code=400, message={error}") from None
+
+    def duration(self, name: str, default: float | None) -> float | None:
+        """A duration of the query, in seconds; `default` where it is absent.
+
+        Raises:
+            Refused: 400.
+        """
+        text = self.query.get(name, "")
+        if not text:
+            return default
+        try:
+            return min(durations.seconds(text), LONGEST_WAIT)
+        except ValueError as error:
+            raise Refused(400, f"invalid {name}: {error}") from None
+
+    async def patiently(self, work: Callable[[], Awaitable[R]]) -> R:
+        """Do what may take long, unless the client leaves or the server stops meanwhile.
+
+        Raises:
+            Gone, ShuttingDown
+        """
+        done: list[R] = []
+        failed: list[RoostError] = []
+
+        async def run() -> None:
+            try:
+                done.append(await work())
+            except RoostError as error:  # outside of the group it is not wrapped
+                failed.append(error)
+            tasks.cancel_scope.cancel()
+
+        async def until_gone() -> None:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            tasks.cancel_scope.cancel()
+
+        async def until_closing() -> None:
+            await self._closing.wait()
+            tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            for task in (run, until_gone, until_closing):
+                tasks.start_soon(task)
+        if failed:
+            raise failed[0]
+        if done:
+            return done[0]
+        raise ShuttingDown if self._closing.is_set() else Gone
+
+
+Handler = Callable[[Call], Awaitable[Answer]]
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One thing that can be asked.
+
+    `failed` stands before the message of an error; `statuses` are exceptions to the error table.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    body: Any = None
+    answer: Any = None
+    status: int = 200
+    query: tuple[str, ...] = ()
+    failed: str = ""
+    statuses: Mapping[type[RoostError], int] = {}
+    refusals: tuple[int, ...] = ()
+    open: bool = False
+    shown: bool = True  # in the OpenAPI document
+
+
+def asks(method: str, path: str, handler: Handler, summary: str, **rest: Any) -> Route:
+    """A route whose handler needs no body."""
+    return Route(method=method, path=path, handler=handler, summary=summary, **rest)
+
+
+def tells(
+    method: str, path: str, kind: type[B], handler: Callable[[Call, B], Awaitable[Answer]], summary: str, **rest: Any
+) -> Route:
+    """A route whose handler is given the body as a `kind`."""
+
+    async def handle(call: Call) -> Answer:
+        return await handler(call, await call.json(kind))
+
+    return Route(method=method, path=path, handler=handle, summary=summary, body=kind, **rest)
+
+
+class Place:
+    """A node of the router: what follows a path so far."""
+
+    def __init__(self) -> None:
+        self.fixed: dict[str, Place] = {}
+        self.any: Place | None = None
+        self.routes: dict[str, Route] = {}
+
+    @property
+    def allow(self) -> str:
+        """The value of an `Allow` header."""
+        return ", ".join(sorted({"OPTIONS", *self.routes}))
+
+    @property
+    def open(self) -> bool:
+        """Whether this path needs no token."""
+        return any(route.open for route in self.routes.values())
+
+
+class Router:
+    """Finds the place of a path, a look-up for each segment; a fixed segment beats a parameter."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._root = Place()
+        for route in self.routes:
+            self._add(route)
+
+    def find(self, path: str) -> tuple[Place, tuple[str, ...]] | None:
+        """The place of a path (as it was sent), and the values of its parameters."""
+        segments = path.split("/")
+        return _find(self._root, segments[1:], ()) if segments[0] == "" else None
+
+    def _add(self, route: Route) -> None:
+        place = self._root
+        for segment in route.path.split("/")[1:]:
+            if segment.startswith(":"):
+                place.any = place.any or Place()
+                place = place.any
+            else:
+                place = place.fixed.setdefault(segment, Place())
+        if route.method in place.routes:
+            raise ValueError(f"two routes for {route.method} {route.path}")
+        place.routes[route.method] = route
+
+
+def names(path: str) -> tuple[str, ...]:
+    """The parameters in a route's path."""
+    return tuple(segment[1:] for segment in path.split("/") if segment.startswith(":"))
+
+
+def decoded(segment: str) -> str:
+    """A path segment without its percent signs; what is no text becomes U+FFFD."""
+    return _text(unquote_to_bytes(segment))
+
+
+def _text(raw: bytes | str) -> str:
+    text = raw if isinstance(raw, str) else raw.decode("utf-8", "replace")
+    return text.replace("\0", "\ufffd")
+
+
+def _find(place: Place, segments: list[str], values: tuple[str, ...]) -> tuple[Place, tuple[str, ...]] | None:
+    if not segments:
+        return (place, values) if place.routes else None
+    first, rest = segments[0], segments[1:]
+    known = place.fixed.get(decoded(first) if "%" in first else first)
+    if known is not None and (found := _find(known, rest, values)) is not None:
+        return found
+    return _find(place.any, rest, (*values, first)) if place.any is not None and first else None

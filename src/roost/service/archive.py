@@ -1,0 +1,27 @@
+"""What a renderer may look up: earlier facts of a log, as the store has them."""
+
+from collections.abc import Sequence
+
+from roost.core.events import Event
+from roost.core.ids import LogId
+from roost.core.messages import Definition
+from roost.service.desk import Desk
+
+
+class Archive:
+    """Reads, for doors that have checked already that their caller may see the log."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._store = desk.store
+
+    async def page(self, log: LogId, *, after: int, limit: int) -> Sequence[Event]:
+        """The events past `after`, in order, at most `limit`."""
+        return await self._store.page(log, after=after, limit=limit)
+
+    async def messages(self, log: LogId, *, until: int) -> Sequence[Event]:
+        """The events up to `until` that bear messages."""
+        return [event for event in await self._store.messages(log) if event.seq <= until]
+
+    async def definition(self, log: LogId, digest: str) -> Definition | None:
+        """The tool definition that this log knows under `digest`."""
+        return await self._store.definition(log, digest)

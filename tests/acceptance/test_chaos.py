@@ -1,0 +1,33 @@
+"""A client follows a session through kill after kill, and misses nothing."""
+
+import os
+
+import pytest
+
+from acceptance import purity
+from acceptance.chaos import KINDS, Chaos
+from acceptance.house import House
+
+KILLS = int(os.environ.get("ROOST_KILLS", "10"))
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(60 + 10 * KILLS)
+def test_a_client_follows_a_session_through_kills_and_misses_nothing(house: House) -> None:
+    chaos = Chaos(house, seed=int(os.environ.get("ROOST_SEED", "7")))
+    while chaos.kills.total() < KILLS or min(chaos.kills[kind] for kind in KINDS) < KILLS // 10:
+        chaos.round(min(KINDS, key=lambda kind: (chaos.kills[kind], KINDS.index(kind))))
+    kills = chaos.check()
+    assert all(kills[kind] >= KILLS // 10 for kind in KINDS), kills
+    neighbour = house.serve()
+    for session in (chaos.session, chaos.other):
+        purity.check(house, session, chaos.server, neighbour, every=KILLS <= 20)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(60 + 10 * KILLS)
+def test_the_same_for_polite_stops(house: House) -> None:
+    chaos = Chaos(house, seed=int(os.environ.get("ROOST_SEED", "7")))
+    for _ in range(max(4, KILLS // 5)):
+        chaos.round("stop")
+    chaos.check()

@@ -1,0 +1,167 @@
+"""What every toolset keeps, whatever its tools do."""
+
+# ruff: noqa: E501, A001, C405  (tables of names; a toolset's type is called type)
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from jsonschema import Draft202012Validator
+
+from fakes.calls import Session, Using
+from roost import process
+from roost.core.events import Answer
+from roost.core.messages import Result
+from roost.tools.builtin import TYPES
+
+pytestmark = pytest.mark.anyio
+
+NAMES = {
+    "filesystem": "read_file read_multiple_files write_file edit_file list_directory directory_tree search_files_content "
+    "create_directory remove_directory",
+    "file": "read_file write_file edit_file",
+    "shell": "shell run_background_job list_background_jobs view_background_job wait_background_job stop_background_job",
+    "background_jobs": "run_background_job list_background_jobs view_background_job wait_background_job "
+    "stop_background_job",
+    "think": "think",
+    "todo": "create_todo create_todos update_todos list_todos",
+    "user_prompt": "user_prompt",
+}
+UNASKED = set(
+    [
+        "read_file",
+        "read_multiple_files",
+        "list_directory",
+        "directory_tree",
+        "search_files_content",
+        "list_background_jobs",
+        "view_background_job",
+        "wait_background_job",
+        "think",
+        "create_todo",
+        "create_todos",
+        "update_todos",
+        "list_todos",
+        "user_prompt",
+    ]
+)
+ONCE = {"edit_file"}
+ASKS = {"shell", "run_background_job"}
+
+
+@pytest.fixture(params=sorted(TYPES))
+def type(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    return Session(tmp_path)
+
+
+async def test_its_tools_are_those_of_the_specification(type: str, session: Session) -> None:
+    category = {"file": "filesystem", "background_jobs": "shell"}.get(type, type)
+    async with session.open(type) as toolset:
+        definitions = [tool.definition for tool in await toolset.tools()]
+        assert {definition.name for definition in definitions} == set(NAMES[type].split())
+        assert len(definitions) == len(NAMES[type].split())
+        assert {definition.category for definition in definitions} == {category}
+        assert toolset.instructions.strip()
+
+
+async def test_definitions_are_valid_and_honest(type: str, session: Session) -> None:
+    async with session.open(type) as toolset:
+        for tool in await toolset.tools():
+            definition = tool.definition
+            assert definition.parameters is not None and definition.parameters["type"] == "object"
+            Draft202012Validator.check_schema(definition.parameters)
+            assert definition.description and definition.annotations.title
+            assert definition.annotations.read_only is (definition.name in UNASKED)
+            expected = "once" if definition.name in ONCE else "ask" if definition.name in ASKS else "safe"
+            assert definition.effect == expected
+            assert not (definition.annotations.read_only and definition.effect != "safe")
+
+
+def broken(parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Arguments that do not fit: each one of the wrong type, each required one missing."""
+    right: dict[str, Any] = {name: _example(schema) for name, schema in parameters["properties"].items()}
+    wrong = [{**right, name: object_of_no_type()} for name in right]
+    return wrong + [{n: v for n, v in right.items() if n != name} for name in parameters["required"]]
+
+
+def object_of_no_type() -> object:
+    return [[{"neither": "text nor number"}]]
+
+
+def _example(schema: dict[str, Any]) -> Any:
+    if "enum" in schema:
+        return schema["enum"][0]
+    match schema["type"]:
+        case "array":
+            return [_example(schema["items"])]
+        case "object":
+            return {name: _example(inner) for name, inner in schema.get("properties", {}).items()}
+        case kind:
+            return {"string": "x", "integer": 1, "number": 1, "boolean": True}[kind]
+
+
+async def test_arguments_that_do_not_fit_are_an_error_result(type: str, session: Session, tmp_path: Path) -> None:
+    async with session.open(type) as toolset:
+        for tool in await toolset.tools():
+            assert tool.definition.parameters is not None
+            for arguments in broken(tool.definition.parameters):
+                result = await tool.run(arguments, Using())
+                assert result.is_error
+                assert result.output.startswith(f"Invalid arguments for {tool.definition.name}: ")
+    assert not any(tmp_path.iterdir())
+
+
+async def test_what_is_null_is_left_out(type: str, session: Session) -> None:
+    async with session.open(type) as toolset:
+        for tool in await toolset.tools():
+            parameters = tool.definition.parameters or {}
+            optional = set(parameters["properties"]) - set(parameters["required"])
+            arguments = dict.fromkeys(optional)
+            arguments |= {name: _example(parameters["properties"][name]) for name in parameters["required"]}
+            result = await tool.run(arguments, Using(Answer("accept")))
+            assert isinstance(result, Result) and not result.output.startswith("Invalid arguments")
+
+
+async def test_it_opens_twice_and_again(type: str, session: Session) -> None:
+    async with session.open(type) as one, session.open(type, agent="other") as two:
+        assert len(await one.tools()) == len(await two.tools())
+    async with session.open(type) as three:
+        assert await three.tools()
+
+
+async def test_a_cancelled_call_leaves_no_process(type: str, session: Session, tmp_path: Path) -> None:
+    calls: dict[str, dict[str, Any]] = {
+        "shell": {
+            "cmd": "trap '' TERM; echo > begun; (setsid sleep 1000 &) ; while :; do sleep 1000; done",
+            "timeout": 999,
+        },
+        "run_background_job": {"cmd": "echo > begun; sleep 1000"},
+        "write_file": {"path": "x", "content": "y"},
+    }
+    options = (
+        {"post_edit": [{"path": "*", "cmd": "echo > begun; sleep 1000"}]} if type in ("file", "filesystem") else {}
+    )
+    marks = []
+    async with session.open(type, **options) as toolset:
+        for tool in await toolset.tools():
+            if tool.definition.name not in calls:
+                continue
+            using = Using()
+            marks.append(process.mark(session.id, using.call))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(tool.run, calls[tool.definition.name], using)
+                with anyio.fail_after(10):
+                    while not (tmp_path / "begun").exists():
+                        await anyio.sleep(0.005)
+                tasks.cancel_scope.cancel()
+            (tmp_path / "begun").unlink()
+            if tool.definition.name != "run_background_job":
+                assert process.sweep(marks[-1]) == 0
+    assert process.sweep(*marks) == 0

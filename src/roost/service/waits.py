@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
+
 from roost.core import approvals
 from roost.core import events as e
 from roost.core.errors import AlreadyAnswered, BadValue, NothingWaits, WaitNotFound
@@ -115,11 +117,12 @@ class Waits:
             if not any(wait.id == record.id for wait in head.waits):
                 raise NothingWaits
 
-        try:
-            await compose(self._store, record.log, facts, only_if=waits_still)
-        except NothingWaits:
-            await self._late(record, answer)
-        await self._desk.supervisor.wake(record.log)
+        with anyio.CancelScope(shield=True):  # whoever has answered may hang up; the turn goes on all the same
+            try:
+                await compose(self._store, record.log, facts, only_if=waits_still)
+            except NothingWaits:
+                await self._late(record, answer)
+            await self._desk.supervisor.wake(record.log)
 
     async def _late(self, record: WaitRecord, answer: e.Answer) -> None:
         """Somebody was first: the same answer is fine, another is refused."""

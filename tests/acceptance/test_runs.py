@@ -124,7 +124,7 @@ def test_a_bad_model_changes_nothing(served: Server) -> None:
     before = served.snapshot(session)
     body = {"messages": [{"role": "user", "content": "two"}], "model": "nobody/nothing"}
     reply = served.post(f"/api/sessions/{session}/agent/my-agent", body)
-    assert reply.status == 500 and reply.message.startswith("failed to run session: ")
+    assert reply.status == 422 and reply.message.startswith("failed to run session: ")
     assert served.snapshot(session) == before
 
 
@@ -165,7 +165,8 @@ def test_ten_more_iterations_and_then_again(served: Server) -> None:
     seen = stream.until("max_iterations_reached")
     assert seen[-1].event["max_iterations"] == 12
     assert sum(f.type == "tool_call_response" for f in seen) == 10
-    assert served.resume(session, "no").status == 200
+    assert served.resume(session, "no").status == 400  # a word that nobody knows: it goes on waiting
+    assert served.resume(session, "reject").status == 200
     assert list(stream)[-1].type == "stream_stopped"
 
 

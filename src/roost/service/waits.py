@@ -54,7 +54,7 @@ class Waits:
         if record.fact.kind == "question":
             answer = question_answer(action, content)
         else:
-            answer = approval_answer(confirmation, reason, tool_name, limit=record.fact.kind == "limit")
+            answer = approval_answer(confirmation, reason, tool_name)
         await self._answer(principal, record, answer)
 
     async def resume(
@@ -75,8 +75,7 @@ class Waits:
         """
         head = await self._desk.head(principal, session)
         waiting = [w for w in head.waits if w.kind != "question" and (not call or w.call == call)]
-        limit = [w.kind for w in waiting] == ["limit"]
-        answer = approval_answer(confirmation, reason, tool_name, limit=limit)
+        answer = approval_answer(confirmation, reason, tool_name)
         await self._answer(principal, await self._only(waiting, "no confirmation pending"), answer)
 
     async def elicit(
@@ -131,14 +130,12 @@ class Waits:
             raise AlreadyAnswered
 
 
-def approval_answer(confirmation: str, reason: str, tool_name: str, *, limit: bool = False) -> e.Answer:
-    """The answer that a word of `resume` stands for.  At a limit, any word that does not approve stops the turn.
+def approval_answer(confirmation: str, reason: str, tool_name: str) -> e.Answer:
+    """The answer that a word of `resume` stands for.
 
     Raises:
         BadValue: an unknown word.
     """
-    if limit and confirmation not in approvals.CONFIRMATIONS:
-        return e.Answer("reject", confirmation, reason, tool_name)
     known = approvals.confirmation(confirmation)
     return e.Answer(known.action, confirmation, reason, tool_name)
 

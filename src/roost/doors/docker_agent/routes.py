@@ -24,7 +24,7 @@ def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float
     streams = Streams(lambda log: Frames(service.archive, log), closing, quiet=quiet)
     health, agents, sessions = h.Health(service, version), Agents(service), s.Sessions(service)
     turns, waits, batch = t.Turns(service, streams), w.Waits(service), b.Batch(service)
-    unready, unset = {SessionNotRunning: 404}, {BadModel: 500}
+    unready = {SessionNotRunning: 404}
     # fmt: off
     return [
         asks("GET", "/health", health.alive, "The process is up", answer=h.Alive, open=True),
@@ -47,10 +47,10 @@ def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float
              failed="failed to delete session: ", refusals=(400, 404, 507)),
         asks("POST", f"{S}/agent/:agent", turns.run, "Run a turn of the default agent, and follow it",
              body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
-             statuses=unset, refusals=(400, 404, 409, 500, 502, 507)),
+             refusals=(400, 404, 409, 422, 500, 502, 507)),
         asks("POST", f"{S}/agent/:agent/:agent_name", turns.run, "Run a turn of an agent, and follow it",
              body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
-             statuses=unset, refusals=(400, 404, 409, 500, 502, 507)),
+             refusals=(400, 404, 409, 422, 500, 502, 507)),
         asks("GET", f"{S}/status", sessions.status, "What a session is doing", answer=s.StatusShape,
              query=("wait",), refusals=(400, 404, 503)),
         asks("GET", f"{S}/snapshot", sessions.snapshot, "A session whole, with its place in the event stream",
@@ -83,7 +83,7 @@ def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float
         tells("PATCH", f"{S}/starred", bodies.Starred, sessions.starred, "Mark a session", answer=h.Status,
               failed="failed to set starred: ", refusals=(404,)),
         asks("GET", f"{S}/models", turns.models, "The models of a session's agent", answer=t.Models,
-             statuses=unready, refusals=(404, 422)),
+             statuses={**unready, BadModel: 500}, refusals=(404, 500)),
         tells("POST", f"{S}/fork", bodies.Fork, sessions.fork, "A new session that begins like this one",
               answer=s.ShownShape, failed="failed to fork session: ", refusals=(404,)),
         tells("POST", f"{S}/messages", bodies.MessageBody, sessions.add_message, "Put a message into the history",

@@ -2,7 +2,7 @@
 
 import anyio
 
-from roost.core.errors import SessionNotRunning
+from roost.core.errors import BadModel, SessionNotRunning
 from roost.doors.docker_agent import batch as b
 from roost.doors.docker_agent import bodies, shapes
 from roost.doors.docker_agent import health as h

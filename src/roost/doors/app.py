@@ -37,7 +37,7 @@ def make_app(
     `bound` is the host that it listens on; `quiet` how many seconds a stream is silent before it is
     pinged; all streams end when `closing` is set.
     """
-    api = docker_agent(service, closing=closing, version=version, quiet=quiet)
+    api = docker_agent(service, closing=closing, version=version, quiet=quiet, private=bool(token))
     return Doors(Router([*api, *docs.routes(document(api, version))]), auth.Gate(token, max_body, bound), closing)
 
 

@@ -183,7 +183,9 @@ def _bind_unix(address: Unix) -> socket.socket:
 
 
 def _failed(address: Address, error: OSError) -> BadValue:
-    return BadValue(f"can't listen on {address}: {os.strerror(error.errno) if error.errno else error}")
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    hint = "; another server has it: stop that one, or choose an address with --listen (port 0: any free one)"
+    return BadValue(f"can't listen on {address}: {reason}{hint if error.errno == errno.EADDRINUSE else ''}")
 
 
 def _clear(address: Unix) -> None:

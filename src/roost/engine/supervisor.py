@@ -155,7 +155,7 @@ class Supervisor:
         clock = self._makers.clock
         ear = Ear(journal, self._hub, clock, park_after=self.park_after, busy=busy)
         asking, prepare = Asking(journal, clock), partial(self._prepare, live)
-        stage = Stage(self._makers, journal, ear, asking, live.history, prepare)
+        stage = Stage(self._makers, self._hub, journal, ear, asking, live.history, prepare)
         return stage
 
     async def _session(self, live: Live, stage: Stage) -> None:
@@ -183,7 +183,7 @@ class Supervisor:
         """Play a turn; whether it went to sleep."""
         try:
             await run_turn(stage)
-            if (await stage.journal.refresh()).deleted:
+            if (await stage.look()).deleted:
                 await self._exit(stage.journal, live.history)
                 await live.close()
                 self._forget(live, stage)

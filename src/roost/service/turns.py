@@ -149,6 +149,7 @@ class Turns:
         makers = self._desk.makers
         team = await makers.agents.team(source)
         chosen, said = self._agent(team, agent or source, bool(agent), messages)
+        self._desk.policy.model(model, {*team.models, *(a.model for a in team.agents)})
         if model:
             makers.models.provider(team, model)
         else:

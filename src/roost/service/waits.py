@@ -56,7 +56,7 @@ class Waits:
         if record.fact.kind == "question":
             answer = question_answer(action, content)
         else:
-            answer = approval_answer(confirmation, reason, tool_name, limit=record.fact.kind == "limit")
+            answer = approval_answer(confirmation, reason, tool_name)
         await self._answer(principal, record, answer)
 
     async def resume(
@@ -75,10 +75,9 @@ class Waits:
             BadValue: an unknown word.
             NothingWaits: nobody waits for it, or several do.
         """
+        answer = approval_answer(confirmation, reason, tool_name)
         head = await self._desk.head(principal, session)
         waiting = [w for w in head.waits if w.kind != "question" and (not call or w.call == call)]
-        limit = [w.kind for w in waiting] == ["limit"]
-        answer = approval_answer(confirmation, reason, tool_name, limit=limit)
         await self._answer(principal, await self._only(waiting, "no confirmation pending"), answer)
 
     async def elicit(
@@ -134,14 +133,12 @@ class Waits:
             raise AlreadyAnswered
 
 
-def approval_answer(confirmation: str, reason: str, tool_name: str, *, limit: bool = False) -> e.Answer:
-    """The answer that a word of `resume` stands for.  At a limit, any word that does not approve stops the turn.
+def approval_answer(confirmation: str, reason: str, tool_name: str) -> e.Answer:
+    """The answer that a word of `resume` stands for.
 
     Raises:
         BadValue: an unknown word.
     """
-    if limit and confirmation not in approvals.CONFIRMATIONS:
-        return e.Answer("reject", confirmation, reason, tool_name)
     known = approvals.confirmation(confirmation)
     return e.Answer(known.action, confirmation, reason, tool_name)
 

@@ -2,7 +2,7 @@
 
 import anyio
 
-from roost.core.errors import BadModel, SessionNotRunning
+from roost.core.errors import SessionNotRunning
 from roost.doors.docker_agent import batch as b
 from roost.doors.docker_agent import bodies, shapes
 from roost.doors.docker_agent import health as h
@@ -19,12 +19,12 @@ S = "/api/sessions/:id"
 SSE = "text/event-stream"
 
 
-def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float) -> list[Route]:
-    """The routes, over a service."""
+def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float, private: bool = False) -> list[Route]:
+    """The routes, over a service; `private` says that some callers have no token, and are told less."""
     streams = Streams(lambda log: Frames(service.archive, log), closing, quiet=quiet)
-    health, agents, sessions = h.Health(service, version), Agents(service), s.Sessions(service)
+    health, agents, sessions = h.Health(service, version, private=private), Agents(service), s.Sessions(service)
     turns, waits, batch = t.Turns(service, streams), w.Waits(service), b.Batch(service)
-    unready, unset = {SessionNotRunning: 404}, {BadModel: 500}
+    unready = {SessionNotRunning: 404}
     # fmt: off
     return [
         asks("GET", "/health", health.alive, "The process is up", answer=h.Alive, open=True),
@@ -40,17 +40,17 @@ def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float
         asks("GET", "/api/sessions", sessions.listing, "All sessions, newest first", answer=list[s.ListedShape],
              failed="failed to get sessions: "),
         tells("POST", "/api/sessions", bodies.NewSession, sessions.create, "A new session",
-              answer=shapes.SessionShape, failed="failed to create session: ", refusals=(507,)),
+              answer=shapes.SessionShape, failed="failed to create session: ", refusals=(422, 507)),
         asks("GET", S, sessions.show, "A session with its messages", answer=s.ShownShape,
              failed="session not found: ", refusals=(404,)),
         asks("DELETE", S, sessions.delete, "Delete a session", answer=s.Said, query=("wait", "timeout"),
              failed="failed to delete session: ", refusals=(400, 404, 507)),
         asks("POST", f"{S}/agent/:agent", turns.run, "Run a turn of the default agent, and follow it",
              body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
-             statuses=unset, refusals=(400, 404, 409, 500, 502, 507)),
+             refusals=(400, 404, 409, 422, 500, 502, 507)),
         asks("POST", f"{S}/agent/:agent/:agent_name", turns.run, "Run a turn of an agent, and follow it",
              body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
-             statuses=unset, refusals=(400, 404, 409, 500, 502, 507)),
+             refusals=(400, 404, 409, 422, 500, 502, 507)),
         asks("GET", f"{S}/status", sessions.status, "What a session is doing", answer=s.StatusShape,
              query=("wait",), refusals=(400, 404, 503)),
         asks("GET", f"{S}/snapshot", sessions.snapshot, "A session whole, with its place in the event stream",

@@ -1,6 +1,7 @@
 """A server from its settings to its end: bind, open, settle, listen, say so, resume."""
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -82,6 +83,7 @@ async def _serve(running: Running, sock: socket.socket, stop: asyncio.Event, the
 
     def listening() -> None:
         click.echo(f"Listening on {shown(sock)}")
+        gc.freeze()  # what is there now stays: no use in looking through it for garbage
         beside.append(asyncio.create_task(_resume(running), name="resume"))
         told = _greet(running, shown(sock)) if then is None else _then(then, shown(sock), stop)
         beside.append(asyncio.create_task(told, name="then"))

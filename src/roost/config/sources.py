@@ -116,12 +116,12 @@ class _Folder:
         """The files by id; of two with one id, the one with `.yaml` is taken."""
         found: dict[str, Path] = {}
         for path in sorted(self._files(), key=lambda path: (path.suffix.lower() != ".yaml", path.name)):
-            if found.setdefault(path.stem, path) != path and path.name not in self._shadowed:
+            if found.setdefault(_text(path.stem), path) != path and path.name not in self._shadowed:
                 self._shadowed.add(path.name)
                 log.warning(
                     "%s is not served: %s has the same id",
                     path,
-                    found[path.stem].name,
+                    found[_text(path.stem)].name,
                     extra={"action": "agent_shadowed"},
                 )
         return found
@@ -132,12 +132,20 @@ class _Folder:
                 names = [
                     entry.name
                     for entry in entries
-                    if entry.name.lower().endswith(ENDINGS) and entry.name[0] != "." and not entry.is_dir()
+                    if entry.name.lower().endswith(ENDINGS) and entry.name[0] != "." and _is_file(entry)
                 ]
         except OSError as error:
             log.warning("%s can't be read: %s", self.path, error.strerror, extra={"action": "agents_unreadable"})
             return []
         return [self.path / name for name in names]
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    """Whether it may hold an agent: a pipe that nobody writes into would be read for ever."""
+    try:
+        return stat.S_ISREG(entry.stat().st_mode)
+    except OSError:  # a link that leads to itself or to nothing: an agent that does not load
+        return True
 
 
 def open_agents(
@@ -171,7 +179,7 @@ def _place(argument: str, env: Mapping[str, str]) -> _File | _Folder:
     if path.suffix.lower() == ".hcl":
         raise NotBuilt(f"agent files in HCL are not built yet: {argument}")
     if os.path.lexists(path):
-        return _File(path.absolute(), path.stem)
+        return _File(path.absolute(), _text(path.stem))
     if argument.startswith((".", "/", "~")) or argument.lower().endswith(ENDINGS) or not _REGISTRY.fullmatch(argument):
         raise BadValue(f"no such agent file or folder: {argument}")
     raise NotBuilt(f"no such agent file or folder, and agents from a registry are not built yet: {argument}")
@@ -207,20 +215,26 @@ def _load(source: str, path: Path) -> _Loaded:
     The mark is taken before, so that a change while reading is seen the next time; a file written a
     moment ago gets none, since a second change may not show in its time.
     """
+    name = _text(path.name)
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             raw = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return _Loaded(None, error=f"{path.name}: can't be read: {reason}")
+        return _Loaded(None, error=f"{name}: can't be read: {reason}")
     settled = abs(time.time_ns() - status.st_mtime_ns) > SETTLED
     mark = _mark_of(status) if settled else None
     once = not stat.S_ISREG(status.st_mode)  # a pipe gives what it holds only once
     try:
-        return _Loaded(mark, load(source, raw, name=path.name), once=once)
+        return _Loaded(mark, load(source, raw, name=name), once=once)
     except AgentBroken as error:
         return _Loaded(mark, error=error.message, once=once)
+
+
+def _text(name: str) -> str:
+    """A file's name as it can be sent: bytes in it that are no UTF-8 become U+FFFD."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _tell(source: str, path: Path, loaded: _Loaded) -> None:

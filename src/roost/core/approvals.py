@@ -1,7 +1,7 @@
 """May this call run?  decide(call, definition, …) -> Allow | Deny | Ask."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from roost.core.errors import BadValue
 from roost.core.events import Permissions
 from roost.core.labels import Label
 from roost.core.messages import Definition, ToolCall
-from roost.core.shell import classify
+from roost.core.shell import classify, commands
 
 SAFETY: Mapping[str, str] = {
     "": "",
@@ -140,22 +140,26 @@ def matches(pattern: str, call_name: str, arguments: Mapping[str, Any]) -> bool:
 
 
 def rule(
-    call: ToolCall, permissions: Permissions | None, *, careful: bool = False
+    call: ToolCall, permissions: Permissions | None, *, careful: bool = False, runs: Collection[str] = ()
 ) -> Literal["deny", "allow", "ask"] | None:
     """What one set of lists says: a denial outweighs a permission, a permission a wish to be asked.
 
     Where the arguments can't be read, a denial of some calls of this tool is one of this call, and a
     permission of some none.  `careful` reads permissions of shell commands as `patterns.grants` does.
+    `runs` are the commands in a shell's command line: a denial, or a wish to be asked, of one of them is one of the
+    whole, however it is spelled.
     """
     if permissions is None:
         return None
     arguments = _arguments(call)
-    if any(_hits(pattern, call.name, arguments) for pattern in permissions.deny):
+    forms = [arguments, *({**(arguments or {}), "cmd": run} for run in runs)]
+    if any(_hits(pattern, call.name, form) for pattern in permissions.deny for form in forms):
         return "deny"
     covers = patterns.grants if careful else patterns.matches
     if any(covers(pattern, call.name, arguments or {}) for pattern in permissions.allow):
         return "allow"
-    return "ask" if any(_hits(pattern, call.name, arguments) for pattern in permissions.ask) else None
+    asked = any(_hits(pattern, call.name, form) for pattern in permissions.ask for form in forms)
+    return "ask" if asked else None
 
 
 def label(call: ToolCall, definition: Definition) -> Label:
@@ -192,8 +196,10 @@ def decide(
     then it overrides the file's wish to be asked.  Without a `label` the call is judged here.
     """
     judged = label or _label(call, definition)
-    by_session = rule(call, session, careful=is_shell(definition))
-    by_team = rule(call, team)
+    shell = is_shell(definition)
+    runs = _runs(call) if shell and any(lists.deny or lists.ask for lists in (session, team) if lists) else ()
+    by_session = rule(call, session, careful=shell, runs=runs)
+    by_team = rule(call, team, runs=runs)
     verdict = (
         _denied(call, by_session, by_team)
         or _ruled(by_session, by_team, yields=chosen and safety in ("balanced", "restricted", "autonomous"))
@@ -205,7 +211,7 @@ def decide(
         return Deny(
             f"Tool '{call.name}' requires user confirmation but the session is non-interactive", "non_interactive_deny"
         )
-    return Ask(verdict.source, judged.metadata if is_shell(definition) else {})
+    return Ask(verdict.source, judged.metadata if shell else {})
 
 
 _label = label  # `decide` has an argument of this name
@@ -242,6 +248,12 @@ def _by_mode(call: ToolCall, definition: Definition, mode: str, judged: Label) -
             return Deny(f"{message} ({judged.reason})." if judged.reason else f"{message}.", f"mode_{mode}")
         case "ask":
             return Ask(f"mode_{mode}", {})
+
+
+def _runs(call: ToolCall) -> Collection[str]:
+    """The commands that a shell call's command line runs."""
+    command = (_arguments(call) or {}).get("cmd")
+    return frozenset(commands(command)) if isinstance(command, str) else ()
 
 
 def _arguments(call: ToolCall) -> dict[str, Any] | None:

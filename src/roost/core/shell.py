@@ -40,6 +40,26 @@ def _classify(cmd: str, depth: int) -> Label:
     return _safe(line) or next((label for label in nested if label.label != "safe"), None) or _read_only()
 
 
+def commands(cmd: str, depth: int = 0) -> Iterator[str]:
+    """Each command that a command line runs, as plain words: those after `;` and in pipes, in `sh -c '…'` and in
+    `$(…)`, and each also without wrappers such as `sudo` and without its program's folder.
+
+    What can't be taken apart has none.  It is for prohibitions: more may run than what is found.
+    """
+    if len(cmd) > LONGEST or depth > DEEPEST:
+        return
+    try:
+        line = parse(cmd)
+    except ParseError:
+        return
+    for command in line.commands:
+        yield " ".join(word.text for word in command.words)
+        run = unwrapped(command)
+        yield " ".join((run.name, *run.texts))
+    for text in (*line.substitutions, *_inner_texts(line)):
+        yield from commands(text, depth + 1)
+
+
 def _read_only() -> Label:
     return Label("safe", category="read_only", reason="only programs that read")
 

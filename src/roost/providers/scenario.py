@@ -26,7 +26,9 @@ Which answer comes next follows from the conversation alone, so a restarted serv
 `times` is counted in memory.
 """
 
+import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -149,14 +151,24 @@ def read(path: Path) -> Scenario:
         BadModel: there is none.
     """
     try:
-        if path.stat().st_size > MOST:
-            raise BadModel(f"the scenario {path} is larger than {MOST} bytes")
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+        data = yaml.load(_text(path), Loader=yaml.CSafeLoader)
     except OSError as error:
         raise BadModel(f"the scenario {path} can't be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise BadModel(f"the scenario {path} is no YAML: {error}") from error
     return parse(data if data is not None else {}, str(path))
+
+
+def _text(path: Path) -> str:
+    """What a file holds; one without an end, or a pipe that nobody writes into, is none."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise BadModel(f"the scenario {path} is no regular file")
+        raw = file.read(MOST + 1)
+    if len(raw) > MOST:
+        raise BadModel(f"the scenario {path} is larger than {MOST} bytes")
+    return raw.decode("utf-8")
 
 
 def find(scenario: Scenario, messages: tuple[Message, ...]) -> Place:

@@ -1,12 +1,15 @@
 """The one place that says who may do what, and where."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from roost.core.errors import BadValue, Denied
+from roost.core.errors import BadModel, BadValue, Denied
 from roost.core.messages import File, Message
 from roost.core.principals import Principal
 from roost.core.session import Head
+
+LONGEST_MODEL = 1000  # characters of a reference; it may be a list
 
 
 class Policy:
@@ -66,6 +69,19 @@ class Policy:
         """
         if self._root is not None and self._inside(Path(working_dir)) is None:
             raise BadValue(f'the working directory "{working_dir}" is outside the permitted root "{self._root}"')
+
+    def model(self, ref: str, own: Collection[str] = ()) -> None:
+        """Look at a model that a caller names; `own` are those of the agent file, which may be any.
+
+        Raises:
+            BadModel: it is a file on this machine, or no name at all.
+        """
+        if len(ref) > LONGEST_MODEL:
+            raise BadModel(f"the name of the model is longer than {LONGEST_MODEL} characters")
+        for part in map(str.strip, ref.split(",")):
+            provider, _, name = part.partition("/")
+            if provider.lower() == "scripted" and not re.fullmatch(r"[\w-]*", name) and part not in own:
+                raise BadModel(f"{part!r} is a file on this machine: only agent files may name it")
 
     def files(self, messages: Iterable[Message]) -> None:
         """Look at the files on this machine that a caller wants to be shown to a model.

@@ -39,7 +39,10 @@ class Sessions:
 
         Raises:
             BadValue: a working directory or a safety policy that can't be.
+            BadModel: a model that only agent files may name.
         """
+        for ref in template.model_overrides.values():
+            self._desk.policy.model(ref)
         template = replace(
             template,
             title=template.title.strip(),

@@ -149,6 +149,7 @@ class Turns:
         makers = self._desk.makers
         team = await makers.agents.team(source)
         chosen, said = self._agent(team, agent or source, bool(agent), messages)
+        self._desk.policy.model(model, {*team.models, *(a.model for a in team.agents)})
         if model:
             makers.models.provider(team, model)
         else:
@@ -292,8 +293,9 @@ class Turns:
                 raise SessionNotRunning("session is not running")
 
         log = LogId(session)
-        await self._store.put(log, [e.CancelAsked(turn, "asked for", principal.name)], only_if=same)
-        await self._desk.supervisor.wake(log)
+        with anyio.CancelScope(shield=True):  # a turn that sleeps has to be awake to end
+            await self._store.put(log, [e.CancelAsked(turn, "asked for", principal.name)], only_if=same)
+            await self._desk.supervisor.wake(log)
 
     # -- messages that wait ---------------------------------------------------------------------
 

@@ -145,7 +145,7 @@ class _Shell:
         output = Output()
         folder = self._folder(arguments)
         ended = await process.run(
-            [self._program, "-c", arguments["cmd"]],
+            [self._program, "-c", _command(arguments)],
             cwd=folder,
             env=self._env,
             mark=self._mark(use),
@@ -156,7 +156,7 @@ class _Shell:
         return _told(ended, output, timeout)
 
     async def start(self, arguments: dict[str, Any], use: Use) -> Result:
-        command, folder, mark = arguments["cmd"], self._folder(arguments), self._mark(use)
+        command, folder, mark = _command(arguments), self._folder(arguments), self._mark(use)
 
         async def start(output: Output) -> Ended:
             return await process.run(
@@ -206,6 +206,14 @@ class _Shell:
         mark = process.mark(self._session, use.call)
         self._marks.add(mark)
         return mark
+
+
+def _command(arguments: dict[str, Any]) -> str:
+    """The whole command: one with a NUL byte would be run as far as that, and was not judged so."""
+    command: str = arguments["cmd"]
+    if "\0" in command:
+        raise Refused("the command holds a NUL byte")
+    return command
 
 
 def _told(ended: Ended, output: Output, timeout: float) -> Result:

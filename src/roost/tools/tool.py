@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import anyio
 from anyio import to_thread
 from msgspec import Struct
+from msgspec.structs import replace
 
 from roost.core.messages import Annotations, Definition, Effect, Result
 from roost.ports import Tool, Use
@@ -62,7 +63,7 @@ class Native:
         if complaint := self._complaint(given):
             return failed(f"Invalid arguments for {self.definition.name}: {complaint}")
         try:
-            return await self._work(given, use)
+            return _sendable(await self._work(given, use))
         except Refused as refusal:
             return failed(str(refusal))
         except (OSError, UnicodeError) as error:
@@ -79,6 +80,13 @@ class Native:
         place = ".".join(str(step) for step in error.absolute_path)
         message = error.message if len(error.message) <= 300 else error.message[:150] + " ... " + error.message[-150:]
         return f"{place}: {message}" if place else message
+
+
+def _sendable(result: Result) -> Result:
+    """The result with `?` for what is no text, as in names of files that are not UTF-8."""
+    if result.output.isascii():
+        return result
+    return replace(result, output=result.output.encode(errors="replace").decode())
 
 
 class Kit(Struct, frozen=True):

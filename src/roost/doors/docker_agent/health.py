@@ -35,9 +35,10 @@ class Ready(Wire, frozen=True, kw_only=True):
 class Health:
     """Handlers that look, and change nothing."""
 
-    def __init__(self, service: Service, version: str) -> None:
+    def __init__(self, service: Service, version: str, *, private: bool = False) -> None:
         self._service = service
         self._version = version
+        self._private = private
 
     async def alive(self, call: Call) -> Answer:
         """GET /health."""
@@ -46,13 +47,15 @@ class Health:
     async def ready(self, call: Call) -> Answer:
         """GET /ready."""
         found = await self._service.health.ready()
+        # Whoever has no token learns which files do not load, not what is written in them.
+        broken = tuple(name.partition(": ")[0] for name in found.broken) if self._private else found.broken
         shown = Ready(
             ready=found.ready,
             active_sessions=found.active_sessions,
             store_connected=found.ready,
             toolset_health="ok" if found.ready else "unavailable",
             latest_error=found.error,
-            broken_agents=found.broken,
+            broken_agents=broken,
         )
         return Reply(shown, 200 if found.ready else 503)
 

@@ -132,6 +132,8 @@ def work(module: str, *arguments: str) -> None:
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("ROOST_")}
+    # As it is for users: settings at their defaults, and modules compiled once.
+    left_out = ("ROOST_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     paths = [str(ROOT / "src"), str(ROOT), kept.get("PYTHONPATH", "")]
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

@@ -120,7 +120,7 @@ class Chaos:
 
     def _commit(self) -> int:
         """Between a tool's end and its commit."""
-        tool = self.random.choice(["safe", "once", "doubt"])
+        tool = ("once", "safe", "doubt")[self.kills["commit"] % 3]
         self.arm("before ToolReturned")
         after = self.open(self.session, f"[[tool {tool} {{}}]] [[say after {tool}]]")
         self.restart("commit")
@@ -129,7 +129,7 @@ class Chaos:
 
     def _tool(self) -> int:
         """While a tool runs, alone or beside others."""
-        tool = self.random.choice(["safe", "once", "doubt"])
+        tool = ("doubt", "once", "safe")[self.kills["tool"] % 3]
         others = self.random.choice(["", " | safe {}", ' | once {} | safe {"seconds": 0.05}'])
         self.arm(f"in {tool}")
         after = self.open(self.session, f"[[tools {tool} {{}}{others}]] [[say after {tool}]]")
@@ -204,14 +204,12 @@ class Chaos:
 
     def _stop(self) -> int:
         """SIGTERM in the middle of a turn."""
-        text, sign = self.random.choice(
-            [
-                (f"[[drip 0.01]] [[say {self.words(40)}]]", "agent_choice"),
-                ('[[tool safe {"seconds": 9}]]', "tool_call"),
-                ('[[tool once {"seconds": 0.3}]]', "tool_call"),
-                ("[[tool gated {}]]", "tool_call_confirmation"),
-            ]
-        )
+        text, sign = [
+            (f"[[drip 0.01]] [[say {self.words(40)}]]", "agent_choice"),
+            ('[[tool once {"seconds": 0.3}]]', "tool_call"),
+            ("[[tool gated {}]]", "tool_call_confirmation"),
+            ('[[tool safe {"seconds": 9}]]', "tool_call"),
+        ][self.kills["stop"] % 4]
         after = self.open(self.session, text)
         self.follower.until(sign, after=after)
         assert self.server.term() == 0, self.server.stderr()

@@ -3,7 +3,8 @@
 `ROOST_TEST_SEAM` names a file that says where: a JSON object with `point` (`before F`, `after F` or
 `in TOOL`; F is a fact's name, or `any`), `log` (a session, or "" for any) and `nth` (1 is the next time).  The
 file is removed before the kill.  `ROOST_TEST_RUNS` names a file to which each tool adds a line when
-it starts and when it ends.  Toolsets of type `think` become the counting ones.
+it starts and when it ends.  Toolsets of type `think` become the counting ones.  `ROOST_TEST_STUCK` is
+how many seconds a client may take to read what it was sent.
 """
 
 import json
@@ -24,11 +25,12 @@ from roost.core import events as e
 from roost.core.agents import ToolsetSpec
 from roost.core.ids import CallId, Epoch, LogId
 from roost.core.messages import Annotations, Definition, Effect, Result
+from roost.doors import streams
 from roost.engine.runtime import Makers
 from roost.ports import Committed, Condition, EventStore, Owned, Place, Toolset, Toolsets, Use
 
-SEAM = Path(os.environ["ROOST_TEST_SEAM"])
-RUNS = Path(os.environ["ROOST_TEST_RUNS"])
+SEAM = Path(os.environ.get("ROOST_TEST_SEAM", "/nonexistent"))
+RUNS = Path(os.environ.get("ROOST_TEST_RUNS", os.devnull))
 
 
 class Seam:
@@ -173,6 +175,8 @@ def wrap(makers: Makers) -> Makers:
 if __name__ == "__main__":
     from roost.__main__ import main
 
+    if stuck := os.environ.get("ROOST_TEST_STUCK"):
+        streams.Streams.__init__.__kwdefaults__["stuck"] = float(stuck)
     host.open_server = partial(compose.open_server, wrap=wrap)  # type: ignore[assignment]
     sys.argv[0] = "roost"
     main()

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,15 +65,21 @@ class Stream:
         self._socket = connection.sock
         self._response = response
         self._frames = Frames()
+        self._waiting = deque[Frame]()
 
     def __iter__(self) -> Iterator[Frame]:
-        """Every frame until the server closes the stream.
+        """Every frame until the server closes the stream; whoever stops and comes back misses none.
 
         Raises:
             OSError, http.client.HTTPException: the line was cut.
         """
-        while chunk := self._response.read1(1 << 16):
-            yield from self._frames.feed(chunk)
+        while True:
+            while self._waiting:
+                yield self._waiting.popleft()
+            chunk = self._response.read1(1 << 16)
+            if not chunk:
+                return
+            self._waiting += self._frames.feed(chunk)
 
     def read(self) -> bytes:
         return self._response.read()

@@ -148,7 +148,7 @@ def test_an_unknown_outcome_is_told_or_asked(crashing: Crashing) -> None:
     server = crashing.start()
     reader = server.follow(doubt)
     frame = reader.until("tool_call_confirmation")
-    assert frame.event["metadata"]["lost"] == "true"
+    assert "Approve to run it again" in frame.event["metadata"]["reason"]
     assert server.resume(doubt, "approve").status == 200
     reader.until("stream_stopped")
     reader.stop()
@@ -296,6 +296,76 @@ def test_a_polite_stop_is_no_worse_than_a_crash(crashing: Crashing, text: str) -
     assert [f.raw for f in reader.frames] == [f.raw for f in server.log(session)]
     if "0.5" in text:  # it had the time to end
         assert "end once" in crashing.runs.read_text() and "CallLost" not in crashing.kinds(session)
+
+
+def test_messages_that_wait_survive(crashing: Crashing) -> None:
+    session = crashing.server.create(title="t")
+    stream = crashing.server.start(session, "[[drip 0.05]] [[say " + "and so on " * 20 + "]]", detach=True)
+    stream.until("agent_choice")
+    for kind, text in (("followup", "[[say then this]]"), ("steer", "[[say first this]]")):
+        path = f"/api/sessions/{session}/{kind}"
+        assert crashing.server.post(path, {"messages": [{"content": text}]}).status == 202
+    crashing.server.kill()
+    server = crashing.start()
+    said = [m["message"] for m in server.until_idle(session)["messages"]]
+    assert [m["content"] for m in said if m["role"] == "user"][1:] == ["[[say first this]]", "[[say then this]]"]
+    assert [m["content"] for m in said if m["role"] == "assistant"][-2:] == ["first this", "then this"]
+    crashing.sound(session)
+
+
+ASKING = """\
+providers:
+  fake: {{base_url: {url}/v1}}
+agents:
+  root:
+    model: fake/fake-model
+    toolsets: [{{type: user_prompt}}, {{type: shell}}]
+"""
+
+
+def test_a_question_is_answered_after_the_restart(house: House) -> None:
+    house.agent(text=ASKING.format(url=house.model.url))
+    first = house.serve()
+    session = first.create(title="t")
+    stream = first.start(session, '[[tool user_prompt {"message": "Which account?"}]]')
+    event = stream.until("elicitation_request")[-1].event
+    first.kill()
+    second = house.serve()
+    assert second.snapshot(session)["streaming"]
+    answer = {"action": "accept", "content": {"username": "ada"}, "elicitation_id": event["elicitation_id"]}
+    reader = second.follow(session)
+    assert second.post(f"/api/sessions/{session}/elicitation", answer).status == 200
+    response = reader.until("tool_call_response").event["response"]
+    assert json.loads(response) == {"action": "accept", "content": {"username": "ada"}}
+    reader.until("stream_stopped")
+    reader.stop()
+    assert reader.types().count("elicitation_request") == 1
+
+
+def test_a_lost_command_leaves_no_process(house: House) -> None:
+    house.agent(text=ASKING.format(url=house.model.url))
+    first = house.serve()
+    session = first.create(title="t", tools_approved=True, working_dir=str(house.folder))
+    pid = house.folder / "pid"
+    command = "sleep 300 & echo $! > pid.new && mv pid.new pid && wait"
+    first.start(session, f'[[tool shell {{"cmd": "{command}"}}]] [[say over]]', detach=True)
+    number = int(until(lambda: pid.exists() and pid.read_text()))
+    first.kill()
+    assert Path(f"/proc/{number}").exists()
+    second = house.serve()
+    until(lambda: not running(number))
+    reader = second.follow(session)
+    reader.until("tool_call_confirmation")  # nobody knows what it did
+    assert second.resume(session, "reject").status == 200
+    reader.until("stream_stopped")
+    reader.stop()
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_frames_of_a_log_with_crashes_are_pure(crashing: Crashing, house: House) -> None:

@@ -148,6 +148,18 @@ def test_a_locked_database_is_waited_for(house: House) -> None:
     assert server.run(session, "and on")[-1].event["reason"] == "normal"
 
 
+def test_a_start_waits_for_a_locked_database(house: House) -> None:
+    house.agent()
+    house.serve().term()
+    base = sqlite3.connect(house.db, timeout=10, isolation_level=None, check_same_thread=False)
+    base.execute("BEGIN IMMEDIATE")
+    timer = threading.Timer(1.0, base.execute, ["ROLLBACK"])
+    timer.start()
+    assert house.serve().create()
+    timer.join()
+    base.close()
+
+
 def test_a_working_directory_that_is_gone(house: House, tmp_path: Path) -> None:
     house.agent(extra="    toolsets: [{type: shell}]\n")
     server = house.serve()

@@ -1,7 +1,10 @@
 """The event stream of a session (checklist 17 to 21)."""
 
+import re
+import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -131,7 +134,7 @@ def test_deleting_may_wait_for_the_turn(served: Server) -> None:
 def test_a_slow_reader_holds_nobody_up(served: Server) -> None:
     session = served.create(title="t")
     slow = served.events(session)  # reads nothing
-    text = "[[say " + "y" * 500_000 + "]]"
+    text = "[[say " + "y" * 100_000 + "]]"
     began = time.monotonic()
     assert served.run(session, text)[-1].type == "stream_stopped"
     assert time.monotonic() - began < 15
@@ -139,6 +142,51 @@ def test_a_slow_reader_holds_nobody_up(served: Server) -> None:
     frames = slow.until(lambda f: f.id == last)  # and loses nothing
     assert [f.id for f in frames] == list(range(1, last + 1))
     slow.close()
+
+
+def test_a_reader_that_is_stuck_is_cut_and_comes_back(house: House) -> None:
+    house.agent()
+    server = house.serve(program=("-m", "acceptance.seams"), env={"ROOST_TEST_STUCK": "0.5"})
+    session = server.create(title="t")
+    stuck = socket.socket()
+    stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    host, _, port = server.address.rpartition(":")
+    stuck.connect((host, int(port)))
+    stuck.sendall(f"GET /api/sessions/{session}/events HTTP/1.1\r\nHost: {server.address}\r\n\r\n".encode())
+    other = server.follow(session)
+    for _ in range(9):
+        server.run(session, "y" * 900_000)  # more than the buffers between the two can hold
+    last = server.snapshot(session)["last_event_seq"]
+    other.until_seq(last)
+    other.stop()
+    assert [f.id for f in other.frames] == list(range(1, last + 1))
+    until(lambda: cut(stuck, int(port)), timeout=10)
+    got = b""
+    stuck.settimeout(10)
+    try:
+        while chunk := stuck.recv(1 << 20):
+            got += chunk
+    except ConnectionResetError:
+        pass
+    stuck.close()
+    assert b"session_exited" not in got
+    whole = re.findall(rb"id: (\d+)\n(?:data: [^\n]*\n)?\n", got)
+    seen = max(map(int, whole), default=0)
+    assert seen < last
+    again = server.follow(session, since=seen)
+    again.until_seq(last)
+    again.stop()
+    assert [f.id for f in again.frames] == list(range(seen + 1, last + 1))
+
+
+def cut(sock: socket.socket, port: int) -> bool:
+    """Whether the server at `port` has given up the connection of `sock`."""
+    mine = f":{sock.getsockname()[1]:04X}"
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    states = [
+        state for _, local, remote, state, *_ in lines if local.endswith(f":{port:04X}") and remote.endswith(mine)
+    ]
+    return "01" not in states  # ESTABLISHED
 
 
 def test_frames_are_a_function_of_the_log(served: Server, shared: House) -> None:

@@ -48,7 +48,7 @@ def document(routes: Iterable[Route], version: str) -> Schema:
         path = "/".join(f"{{{part[1:]}}}" if part.startswith(":") else part for part in route.path.split("/"))
         paths.setdefault(path, {})[route.method.lower()] = _operation(route, schemas)
     message = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
-    return {
+    whole: Schema = {
         "openapi": "3.1.0",
         "info": {
             "title": "Roost",
@@ -62,6 +62,8 @@ def document(routes: Iterable[Route], version: str) -> Schema:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+    plain: Schema = msgspec.json.decode(msgspec.json.encode(whole))  # tuples among the defaults become lists
+    return plain
 
 
 def _is_type(kind: Any) -> bool:
@@ -107,7 +109,7 @@ def _parameters(route: Route) -> list[Schema]:
 
 
 def _id(route: Route) -> str:
-    words = [part.strip(":").replace("-", "_") for part in route.path.split("/") if part not in ("", "api")]
+    words = [part.strip(":").replace("-", "_") for part in route.path.split("/") if part]
     return "_".join([route.method.lower(), *words])
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from roost.core import events as e
+from roost.core.agents import Agent, Team
 from roost.core.errors import (
     AgentNotFound,
     BadValue,
@@ -145,21 +146,16 @@ class Turns:
         self._desk.policy.files(messages)
         working_dir = head.working_dir or self._desk.policy.default_dir
         self._desk.policy.check(working_dir)
-        team = await self._desk.makers.agents.team(source)
-        chosen = team.agent(agent) if agent else (team.agent(source) or team.default)
-        if chosen is None:
-            raise AgentNotFound(agent, tuple(a.name for a in team.agents))
         makers = self._desk.makers
+        team = await makers.agents.team(source)
+        chosen, said = self._agent(team, agent or source, bool(agent), messages)
         self._desk.policy.model(model, {*team.models, *(a.model for a in team.agents)})
-        said = [resolved(message, chosen, makers.env) for message in messages]
-        switched = [team.agent(switch) for _, switch in said if switch]
-        chosen = next((other for other in reversed(switched) if other is not None), chosen)
         if model:
             makers.models.provider(team, model)
         else:
             choose(makers.models, team, head, chosen, [])
-        fresh_ones = await self._unseen(head, [message for message, _ in said])
-        if not fresh_ones and not head.messages:
+        new = await self._unseen(head, said)
+        if not new and not head.messages:
             raise BadValue("there is nothing to answer: post at least one message")
         now = makers.clock.now()
         opened = e.TurnOpened(
@@ -174,8 +170,23 @@ class Turns:
             max_iterations=head.max_iterations or chosen.max_iterations,
         )
         facts: list[e.Fact] = [e.ModelChosen(chosen.name, model)] if model else []
-        written = [e.MessageWritten(replace(m, role="user", at=m.at or now)) for m in fresh_ones]
+        written = [e.MessageWritten(replace(m, role="user", at=m.at or now)) for m in new]
         return [*facts, opened, *written]
+
+    def _agent(
+        self, team: Team, name: str, named: bool, messages: Sequence[Message]
+    ) -> tuple[Agent, Sequence[Message]]:
+        """The agent that a run is for, and the messages with their slash commands resolved.
+
+        Where none was `named`, `name` is the source's, which may be that of an agent inside it.
+        """
+        agent = team.agent(name) or (None if named else team.default)
+        if agent is None:
+            raise AgentNotFound(name, tuple(a.name for a in team.agents))
+        said = [resolved(message, agent, self._desk.makers.env) for message in messages]
+        switched = [team.agent(switch) for _, switch in said if switch]
+        agent = next((other for other in reversed(switched) if other is not None), agent)
+        return agent, [message for message, _ in said]
 
     async def _unseen(self, head: Head, messages: Sequence[Message]) -> Sequence[Message]:
         """Old clients post the whole conversation each time: only what is new counts."""
@@ -185,7 +196,7 @@ class Turns:
         said = [(m.role, m.content) for _, m in history.messages() if m.role in ("user", "assistant")]
         posted = [(m.role, m.content) for m in messages]
         users = [content for role, content in said if role == "user"]
-        if len(posted) > len(said) and posted[: len(said)] == said:
+        if posted[: len(said)] == said and (len(posted) > len(said) or len(users) < len(said)):
             return messages[len(said) :]
         if len(posted) > len(users) and [content for _, content in posted[: len(users)]] == users:
             return messages[len(users) :]

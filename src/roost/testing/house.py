@@ -216,7 +216,7 @@ async def open_house(
 @asynccontextmanager
 async def _listening(app: Any, retire: Any, closing: anyio.Event) -> AsyncIterator[str]:
     """The app on a free port of loopback, and its address."""
-    stop, up = anyio.Event(), anyio.Event()
+    stop, up, down = anyio.Event(), anyio.Event(), anyio.Event()
 
     def on_stop() -> None:
         retire()
@@ -226,12 +226,17 @@ async def _listening(app: Any, retire: Any, closing: anyio.Event) -> AsyncIterat
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         async def listen() -> None:
-            await serve(app, [listener], stop=stop, on_start=up.set, on_stop=on_stop, grace=2)  # type: ignore[arg-type]
+            try:
+                await serve(app, [listener], stop=stop, on_start=up.set, on_stop=on_stop, grace=2)  # type: ignore[arg-type]
+            finally:
+                down.set()
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(listen)
+        async with open_bulkhead() as bulkhead:
+            bulkhead.start(listen, name="server")
             await up.wait()
             try:
                 yield url
             finally:
                 stop.set()
+                with anyio.CancelScope(shield=True):
+                    await down.wait()

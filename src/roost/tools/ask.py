@@ -5,9 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import Denied, NothingWaits
 from roost.core.messages import Result
@@ -49,10 +46,7 @@ async def prompt(arguments: dict[str, Any], use: Use) -> Result:
     """user_prompt.  Run again after a crash, it gets the answer that was given before."""
     form = arguments.get("schema")
     if form is not None:
-        try:
-            Draft202012Validator.check_schema(form)
-        except SchemaError as error:
-            raise Refused(f"schema is no JSON schema: {error.message[:300]}") from None
+        _check(form)
     title = arguments.get("title", "")
     meta = {"cagent/title": title, "docker-agent/title": title} if title else {}
     try:
@@ -62,3 +56,14 @@ async def prompt(arguments: dict[str, Any], use: Use) -> Result:
     content = {} if answer.content is None else {"content": answer.content}
     output = json.dumps({"action": answer.action, **content}, ensure_ascii=False)
     return Result(output, is_error=answer.action != "accept")
+
+
+def _check(form: Any) -> None:
+    # Heavy, and seldom wanted: not loaded at start.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        Draft202012Validator.check_schema(form)
+    except SchemaError as error:
+        raise Refused(f"schema is no JSON schema: {error.message[:300]}") from None

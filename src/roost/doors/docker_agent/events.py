@@ -375,7 +375,7 @@ GAP = frame(encode({"type": "gap"}))
 
 def stream_end(session: str) -> bytes:
     """The frame that the oldest clients wait for."""
-    return frame(encode({"type": "stream_end", "session_id": session}))
+    return frame(encode_ordered({"type": "stream_end", "session_id": session}))
 
 
 def broken(session: str, error: RoostError, at: Micros) -> bytes:

@@ -1,0 +1,1 @@
+"""Tests of the counter, over the engine's fakes."""

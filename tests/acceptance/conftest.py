@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from acceptance import purity
 from acceptance.house import House, Server, opened
 from fakes import llm
 
@@ -14,6 +15,7 @@ def house(tmp_path: Path, fake_llm: llm.FakeLLM) -> Iterator[House]:
     """A folder, a database and a fake model of one's own."""
     with opened(tmp_path, fake_llm) as found:
         yield found
+        purity.sweep(found)
 
 
 @pytest.fixture
@@ -28,3 +30,4 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house for the tests of a module that do not get in each other's way."""
     with llm.serve() as model, opened(tmp_path_factory.mktemp("house"), model) as found:
         yield found
+        purity.sweep(found)

@@ -25,3 +25,18 @@ def check(house: House, session: str, server: Server, neighbour: Server, *, ever
             stream.close()
         assert got == [f.raw for f in whole[cursor:]], f"from {cursor}"
     return whole
+
+
+def sweep(house: House, most: int = 12) -> None:
+    """Look at what a test leaves behind: the logs of its living servers, from a few cursors each."""
+    for server in house.servers:
+        if not server.alive or not server.address or "--auth-token" in server.process.args:  # type: ignore[operator]
+            continue
+        sessions = [s["id"] for s in server.get("/api/sessions").json]
+        for session in sessions[:most]:
+            if server.snapshot(session)["streaming"]:
+                continue
+            whole = server.log(session)
+            assert [f.id for f in whole] == list(range(1, len(whole) + 1))
+            for cursor in {1, len(whole) // 3, len(whole) - 1} - {0, len(whole)}:
+                assert [f.raw for f in server.log(session, cursor)] == [f.raw for f in whole[cursor:]], f"from {cursor}"

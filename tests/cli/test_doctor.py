@@ -49,6 +49,13 @@ def test_a_model_without_its_key_is_said(folder: Path) -> None:
     assert (found.state, found.text) == ("warn", "a.yaml: loads; not set: OPENAI_API_KEY")
 
 
+def test_what_an_agent_file_asks_for_in_vain_is_said(folder: Path) -> None:
+    (folder / "a.yaml").write_text(GOOD + "    toolsets:\n      - type: mcp\n        command: x\n")
+    [found] = checks.agents("a.yaml", {"OPENAI_API_KEY": "k"})
+    assert found.state == "warn"
+    assert "'mcp' is not supported yet" in found.text
+
+
 def test_the_built_in_agent_loads() -> None:
     [found] = checks.agents("default", {"ANTHROPIC_API_KEY": "k"})
     assert found.state == "ok"
@@ -80,6 +87,7 @@ def test_another_programs_database_is_told_apart(folder: Path) -> None:
     with sqlite3.connect(folder / "session.db") as db:
         db.execute("CREATE TABLE t (x)")
     assert checks.database(folder / "session.db").state == "warn"
+    assert checks.database(folder / "session.db", given=True).state == "fail"
 
 
 def test_a_taken_port_is_said() -> None:

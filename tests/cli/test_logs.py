@@ -91,5 +91,7 @@ def test_a_terminal_gets_text(capsys: pytest.CaptureFixture[str], monkeypatch: p
     log.warning("careful", extra={"action": "care"})
     text = capsys.readouterr().err
     assert "careful" in text
+    assert "action" not in text
+    assert "roost.test" not in text
     assert not text.startswith("{")
     assert os.linesep in text

@@ -155,6 +155,15 @@ async def test_tools_and_troubles_go_to_stderr() -> None:
     assert err.splitlines() == ['· shell {"cmd":"ls"}', "  failed: a b", "warning: careful", "error: no"]
 
 
+async def test_output_that_was_shown_as_it_came_is_not_shown_twice() -> None:
+    shown = {"type": "tool_call_output", "tool_call_id": "c1", "output": "a\nb"}
+    returned = {"type": "tool_call_response", "tool_call_id": "c1", "response": "a\nb"}
+    other = {"type": "tool_call_response", "tool_call_id": "c2", "response": "c"}
+    code, out, err = await play(Api({"type": "tool_call", "tool_call": CALL}, shown, returned, other, stopped()))
+    assert (code, out) == (0, "")
+    assert err.splitlines() == ['· shell {"cmd":"ls"}', "a", "b", "  c"]
+
+
 async def test_raw_prints_events_alone() -> None:
     _, out, err = await play(Api(text("é"), stopped()), raw=True)
     assert [json.loads(line)["type"] for line in out.splitlines()] == ["agent_choice", "stream_stopped"]
@@ -179,6 +188,22 @@ async def test_a_person_approves_on_the_terminal(typed: str, sent: dict[str, str
     assert (await play(api, person))[0] == 0
     assert 'shell {"cmd":"ls"}' in person.questions[0]
     assert api.answers() == [sent]
+
+
+async def test_a_person_sees_all_of_what_is_to_run_and_why_it_asks() -> None:
+    command = '{"cmd":"' + "x" * 300 + ' \x1b[2K; rm -rf /"}'
+    call = {"id": "c1", "type": "function", "function": {"name": "shell", "arguments": command}}
+    confirm = {"type": "tool_call_confirmation", "tool_call": call, "metadata": {"reason": "it may have run"}}
+    person = Person("n\n")
+    _, _, err = await play(Api(confirm, stopped()), person)
+    assert "rm -rf /" in person.questions[0]
+    assert "\x1b" not in person.questions[0]
+    assert "it may have run" in err
+
+
+async def test_the_end_of_input_ends_the_questions_line() -> None:
+    _, _, err = await play(Api(CONFIRM, {"type": "warning", "message": "careful"}, stopped()), Person(""))
+    assert err.splitlines() == ["", "warning: careful"]
 
 
 async def test_without_a_person_a_tool_is_refused_and_it_is_said() -> None:

@@ -179,6 +179,20 @@ async def test_lost_calls_ask_one_at_a_time_too(floor: Floor) -> None:
         assert [tool.runs for tool in tools] == [[("call_a", 2)], [("call_b", 2)]]
 
 
+async def test_an_approval_that_was_given_does_not_wait_for_another_question(floor: Floor) -> None:
+    tools = [FakeTool("a", effect="ask"), FakeTool("b", read_only=False)]
+    waits = e.WaitOpened(WAIT, "approval", "root", call=tool_call("b"))
+    log = await floor.lay([*answered("a", "b"), called("a"), waits])
+    async with open_world(floor, script=script, tools=tools) as world:
+        await world.recovery.settle()
+        await world.service.waits.resume(ME, log, confirmation="approve")
+        await world.until_fact(log, e.ToolReturned)
+        head = await world.waiting(log)
+        assert ([wait.tool for wait in head.waits], tools[1].runs) == (["a"], [("call_b", 1)])
+        await world.service.waits.resume(ME, log, confirmation="approve")
+        await world.ended(log)
+
+
 async def test_a_lost_call_whose_tool_is_gone_is_unknown_to_its_end(floor: Floor) -> None:
     facts, talk, _ = await recovered(floor, [*answered("edit"), called("edit")])
     assert "not known" in talk[2][1]

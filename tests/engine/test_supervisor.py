@@ -202,7 +202,7 @@ async def test_a_tool_does_not_start_before_its_call_is_committed(floor: Floor) 
         world.store.append = full_at_calls  # type: ignore[method-assign]
         gate.set()
         await world.still(session)
-        assert world.supervisor.owed == {session}
+        assert list(world.supervisor.owed) == [session]
         assert tool.runs == []
 
 
@@ -292,3 +292,22 @@ async def _reading(world: World, run: Any) -> Any:
         yield batch
         if any(isinstance(event.fact, e.TextAdded) for event in batch):
             world.supervisor.retire()
+
+
+async def test_a_fault_of_ours_ends_its_turn_and_says_so_to_the_readers(floor: Floor) -> None:
+    async with open_world(floor, script=lambda _: ["ok"]) as world:
+        house = House(world.makers, world.supervisor)
+        session = await world.session()
+        live_catch_up = world.store.messages
+
+        async def broken(*_: Any, **__: Any) -> Any:
+            raise ZeroDivisionError("a fault")
+
+        world.store.messages = broken  # type: ignore[method-assign]
+        await world.ask(session, "hi")
+        await world.still(session)
+        world.store.messages = live_catch_up  # type: ignore[method-assign]
+        await house.settle_owed()
+        (met,) = await world.facts(session, e.ErrorMet)
+        assert (met.code, "fault" in met.message) == ("internal", False)
+        assert (await world.play(session, "again"))[-1].outcome == "normal"

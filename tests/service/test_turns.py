@@ -150,6 +150,20 @@ async def test_a_detached_turn_needs_nobody(floor: Floor) -> None:
         assert not await world.facts(session, e.CancelAsked)
 
 
+@pytest.mark.parametrize("detach", [True, False], ids=["detached", "waiting"])
+async def test_a_turn_that_stays_is_not_replaced_though_its_client_has_just_left(floor: Floor, detach: bool) -> None:
+    """The next run comes before anybody has looked what the departure means."""
+    tool = FakeTool("edit", read_only=False)
+    async with open_world(floor, script=answers([call("edit")]), tools=[tool]) as world:
+        session = await world.session()
+        run = await post(world, session, detach=detach)
+        world.bulkhead.start = lambda *_, name: None  # type: ignore[method-assign]
+        await leave_after(world, run, e.CallDrafted if detach else e.WaitOpened)
+        with pytest.raises(SessionBusy):
+            await post(world, session, "again")
+        assert not await world.facts(session, e.CancelAsked)
+
+
 async def test_a_turn_that_waits_for_a_person_becomes_detached_and_stays(each_floor: Floor) -> None:
     tool = FakeTool("edit", read_only=False)
     async with open_world(each_floor, script=answers([call("edit")], ["done"]), tools=[tool]) as world:

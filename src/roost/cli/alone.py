@@ -41,6 +41,8 @@ def run(settings: Settings, prompt: str, *, model: str, approved: bool, raw: boo
         RoostError: it could not even start.
     """
     logs.set_up(debug=settings.debug, file=settings.log_file, quiet=not settings.debug)
+    if not settings.debug:
+        logs.hush("roost.config.sources")  # what an agent file gets wrong is said by the turn itself
     if settings.working_dir:
         os.chdir(settings.working_dir)
     request = Request("", prompt, model=model, working_dir=str(Path.cwd()), approved=approved)
@@ -81,6 +83,7 @@ async def _until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
     with suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):
             await turn.ended()
+    turn.say("\ncancelled" if sys.stderr.isatty() else "cancelled")  # the ^C stands on a line of its own
     return 130
 
 

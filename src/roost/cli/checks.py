@@ -70,9 +70,11 @@ def agents(where: str, env: Mapping[str, str]) -> Iterator[Finding]:
         except AgentBroken as error:
             yield Finding("agents", "fail", error.message)
             continue
-        missing = sorted(set(_missing(team, env)))
-        if missing:
-            yield Finding("agents", "warn", f"{name}: loads; not set: {', '.join(missing)}")
+        wants = list(team.warnings)
+        if missing := sorted(set(_missing(team, env))):
+            wants.append(f"not set: {', '.join(missing)}")
+        if wants:
+            yield Finding("agents", "warn", "\n".join([f"{name}: loads; {wants[0]}", *wants[1:]]))
         else:
             yield Finding("agents", "ok", f"{name}: {', '.join(agent.name for agent in team.agents)}")
 
@@ -149,12 +151,14 @@ def _filesystem(folder: Path) -> str:
     return kind
 
 
-def database(path: Path) -> Finding:
-    """Whose file it is."""
+def database(path: Path, *, given: bool = False) -> Finding:
+    """Whose file it is; `given` where it was named, and no other is taken instead."""
     if not path.exists():
         return Finding("database", "ok", f"{path}: not there yet")
     if not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
         return Finding("database", "fail", f"{path} can't be read and written")
+    if not migrations.ours(path) and given:
+        return Finding("database", "fail", f"{path} is another program's, and is refused")
     if not migrations.ours(path):
         beside = path.with_name("roost.db")
         return Finding("database", "warn", f"{path} is another program's: by default {beside} is used")

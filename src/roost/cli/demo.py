@@ -26,6 +26,8 @@ Roost serves the agent `demo` at http://{address} until you press Ctrl-C. In ano
       -d '{{"messages": [{{"role": "user", "content": "Hello!"}}]}}'
 
     curl http://{address}/api/sessions/$SID/snapshot
+
+All that it can do is on a page at http://{address}/docs
 """
 
 

@@ -40,7 +40,7 @@ def doctor(
     do not load, and why. The exit code is 1 if something is broken.
     """
     path = (session_db or Path("session.db")).expanduser().absolute()
-    findings = list(look(agents, listen, path))
+    findings = list(look(agents, listen, path, given=session_db is not None))
     if rebuild:
         findings.append(_rebuild(path))
     if as_json:
@@ -53,7 +53,7 @@ def doctor(
         ctx.exit(1)
 
 
-def look(agents: str | None, listen: str, database: Path) -> Iterator[checks.Finding]:
+def look(agents: str | None, listen: str, database: Path, *, given: bool = False) -> Iterator[checks.Finding]:
     """All checks, one after the other."""
     yield checks.python()
     yield checks.keys(os.environ)
@@ -62,7 +62,7 @@ def look(agents: str | None, listen: str, database: Path) -> Iterator[checks.Fin
         yield from checks.agents(agents, os.environ)
     yield checks.disk(Path(os.environ.get("ROOST_HOME") or "~/.roost").expanduser())
     yield checks.disk(database.parent)
-    yield checks.database(database)
+    yield checks.database(database, given=given)
     yield checks.port(listen)
     yield checks.shell(os.environ)
 

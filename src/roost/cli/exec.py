@@ -25,9 +25,9 @@ def exec_(
 ) -> None:
     """Ask AGENT one thing and print its answer.
 
-    AGENT is an agent file, the name of a built-in agent, or an http(s) address; PROMPT is
-    read from stdin if it is `-` or left out. The answer goes to stdout, what tools do to
-    stderr. Tools that need an approval ask on the terminal; without one they are refused.
+    AGENT is an agent file, or the name of a built-in agent (`default`); PROMPT is read from
+    stdin if it is `-` or left out. The answer goes to stdout, what tools do to stderr. Tools
+    that need an approval ask on the terminal; without one they are refused.
 
     The exit code is 0 for an answer, 1 for an error, 130 for a turn that was cancelled.
 
@@ -36,7 +36,7 @@ def exec_(
     git diff | roost exec reviewer.yaml
     """
     flags = options.given(flags)
-    text = sys.stdin.read().rstrip("\n") if prompt == "-" else prompt
+    text = _typed() if prompt == "-" else prompt
     if not text.strip():
         raise click.UsageError("the prompt is empty")
     # What follows loads the whole server: help and completion do without.
@@ -45,3 +45,9 @@ def exec_(
 
     settings = load({**alone.defaults(flags, os.environ), **flags, "agents": options.agents(agent)}, os.environ)
     ctx.exit(alone.run(settings, text, model=model or "", approved=yolo, raw=as_json))
+
+
+def _typed() -> str:
+    if sys.stdin.isatty():
+        click.echo("Type the prompt, then Ctrl-D on a line of its own:", err=True)
+    return sys.stdin.read().rstrip("\n")

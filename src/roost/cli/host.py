@@ -1,6 +1,7 @@
 """A server from its settings to its end: bind, open, settle, listen, say so, resume."""
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -71,7 +72,8 @@ async def _run(settings: Settings, then: Then | None) -> None:
         async with open_server(settings, env) as running:
             for note in running.notes:
                 click.echo(note, err=True)
-            await running.settle()
+            if count := await running.settle():
+                click.echo(f"Settled {count} turn{'s' * (count > 1)} that an earlier server left unfinished", err=True)
             async with _profiling(sockets[1:], stop):
                 await _serve(running, sockets[0], stop, then)
 
@@ -81,9 +83,10 @@ async def _serve(running: Running, sock: socket.socket, stop: asyncio.Event, the
 
     def listening() -> None:
         click.echo(f"Listening on {shown(sock)}")
+        gc.freeze()  # what is there now stays: no use in looking through it for garbage
         beside.append(asyncio.create_task(_resume(running), name="resume"))
-        if then is not None:
-            beside.append(asyncio.create_task(_then(then, shown(sock), stop), name="then"))
+        told = _greet(running, shown(sock)) if then is None else _then(then, shown(sock), stop)
+        beside.append(asyncio.create_task(told, name="then"))
 
     try:
         await serve(running.app, [sock], stop=stop, on_start=listening, on_stop=running.stop)
@@ -98,6 +101,14 @@ async def _resume(running: Running) -> None:
         await running.resume()
     except Exception:
         log.exception("not all cut-off turns could be resumed", extra={"action": "resume_failed"})
+
+
+async def _greet(running: Running, address: str) -> None:
+    """What somebody at a terminal wants to know next."""
+    click.echo(f"Agents: {await running.roll()}", err=True)
+    if "://" not in address:
+        near = address.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - an address to open, not to bind
+        click.echo(f"The API on a page: http://{near}/docs", err=True)
 
 
 async def _then(then: Then, address: str, stop: asyncio.Event) -> None:

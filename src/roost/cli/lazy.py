@@ -30,6 +30,14 @@ class LazyGroup(click.Group):
         super().__init__(*args, **options)
         self.entries = entries
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """The command; Ctrl-C before it has its own way of ending is 130, as for everything else."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo(err=True)
+            ctx.exit(130)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names."""
         return list(self.entries)

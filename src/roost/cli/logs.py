@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import sys
+import time
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -27,7 +28,7 @@ def set_up(*, debug: bool = False, file: Path | None = None, quiet: bool = False
     if file is not None:
         stream = _open(file)
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_formatter(terminal=stream.isatty()))
+    handler.setFormatter(_formatter(terminal=stream.isatty(), whole=debug))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
@@ -43,6 +44,11 @@ def set_up(*, debug: bool = False, file: Path | None = None, quiet: bool = False
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def hush(name: str) -> None:
+    """Let only errors of this logger through."""
+    logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _open(file: Path) -> TextIO:
@@ -65,16 +71,25 @@ def _common() -> list[Processor]:
     ]
 
 
-def _formatter(*, terminal: bool) -> logging.Formatter:
+def _formatter(*, terminal: bool, whole: bool) -> logging.Formatter:
     # Plain tracebacks: the fancy ones show local variables, and those hold keys.
-    last: list[Processor] = (
-        [redact, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-        if terminal
-        else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]
-    )
+    last: list[Processor]
+    if terminal:
+        console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback, pad_event_to=0)
+        last = [redact, console] if whole else [redact, brief, console]
+    else:
+        last = [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_common(), processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
     )
+
+
+def brief(_: WrappedLogger, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What a person at a terminal reads: the local time of day, and not what is there for machines."""
+    line.pop("logger", None)
+    line.pop("action", None)
+    line["timestamp"] = time.strftime("%H:%M:%S")
+    return line
 
 
 def redact(_: WrappedLogger, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:

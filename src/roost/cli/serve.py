@@ -30,8 +30,8 @@ def serve(ctx: click.Context) -> None:
 def api(agents: str, **flags: Any) -> None:
     """Serve AGENTS at /api.
 
-    AGENTS is an agent file, a folder of agent files, the name of a built-in agent
-    (`default`), or an http(s) address.
+    AGENTS is an agent file, a folder of agent files, or the name of a built-in agent
+    (`default`).
 
     \b
     roost serve api agent.yaml

@@ -59,6 +59,8 @@ class Turn:
         self._err = err
         self._raw = raw
         self._open_line = False  # the answer's last line is not ended yet
+        self._open_output = False  # nor that of a tool's output
+        self._streamed: set[str] = set()  # calls whose output has been shown as it came
 
     async def run(self, request: Request) -> int:
         """Run one turn in a new session; the exit code says how it ended.
@@ -112,17 +114,17 @@ class Turn:
             case "agent_choice":
                 self._print(event["content"])
             case "tool_call":
-                self._say(f"· {_call_line(event['tool_call'])}")
+                self.say(f"· {_call_line(event['tool_call'])}")
             case "tool_call_output":
-                self._err.write(event.get("output", ""))
-            case "tool_call_response":
-                self._say(f"  {_result_line(event)}")
+                self._pass_on(event.get("tool_call_id", ""), event.get("output", ""))
+            case "tool_call_response" if event.get("tool_call_id") not in self._streamed or _failed(event):
+                self.say(f"  {_result_line(event)}")
             case "agent_switching" if event.get("switching"):
-                self._say(f"· to {event.get('to_agent', '')}")
+                self.say(f"· to {event.get('to_agent', '')}")
             case "warning":
-                self._say(f"warning: {event['message']}")
+                self.say(f"warning: {event['message']}")
             case "error":
-                self._say(f"error: {event['error']}")
+                self.say(f"error: {event['error']}")
             case _:
                 pass
 
@@ -132,8 +134,20 @@ class Turn:
         if text:
             self._open_line = not text.endswith("\n")
 
-    def _say(self, line: str) -> None:
+    def _pass_on(self, call: str, output: str) -> None:
         self._end_line()
+        self._err.write(output)
+        self._err.flush()
+        if output:
+            self._streamed.add(call)
+            self._open_output = not output.endswith("\n")
+
+    def say(self, line: str) -> None:
+        """A line on `err`, under whatever stands there unfinished."""
+        self._end_line()
+        if self._open_output:
+            self._open_output = False
+            line = "\n" + line
         self._err.write(line + "\n")
         self._err.flush()
 
@@ -146,7 +160,7 @@ class Turn:
     async def _answer(self, event: Mapping[str, Any]) -> None:
         match event.get("type"):
             case "tool_call_confirmation":
-                await self._approve(event["tool_call"])
+                await self._approve(event["tool_call"], _why(event.get("metadata") or {}))
             case "max_iterations_reached":
                 await self._go_on(event["max_iterations"])
             case "elicitation_request":
@@ -154,35 +168,38 @@ class Turn:
             case _:
                 pass
 
-    async def _approve(self, call: Mapping[str, Any]) -> None:
+    async def _approve(self, call: Mapping[str, Any], reason: str) -> None:
         answer: dict[str, str] = {"confirmation": "reject", "reason": _NOBODY}
+        if reason and not self._raw:
+            self.say(reason)
         if self._person.there:
-            answer = _APPROVALS.get(await self._ask(f"Run {_call_line(call)}?  [y]es, [a]lways, [n]o: "), _NO)
+            whole = _call_line(call, None)  # nobody should approve what they do not see
+            answer = _APPROVALS.get(await self._ask(f"Run {whole}?  [y]es, [a]lways, [n]o: "), _NO)
         else:
-            self._say(f"refused: {_call_line(call)} needs an approval, and nobody is here; --yolo allows every tool")
+            self.say(f"refused: {_call_line(call)} needs an approval, and nobody is here; --yolo allows every tool")
         await self._call("POST", f"/api/sessions/{self.session}/resume", answer)
 
     async def _go_on(self, limit: int) -> None:
         go_on = self._person.there and await self._ask(f"{limit} iterations are done.  Go on?  [y]es, [n]o: ") == "y"
         if not go_on:
-            self._say(f"stopped after {limit} iterations")
+            self.say(f"stopped after {limit} iterations")
         confirmation = "approve" if go_on else "reject"
         await self._call("POST", f"/api/sessions/{self.session}/resume", {"confirmation": confirmation})
 
     async def _elicit(self, event: Mapping[str, Any]) -> None:
         answer: dict[str, Any] = {"action": "decline"}
         if self._person.there:
-            self._say(f"? {event['message']}")
+            self.say(f"? {event['message']}")
             answer = await self._fill(event)
         else:
-            self._say(f"declined: {event['message']} (nobody is here to answer)")
+            self.say(f"declined: {event['message']} (nobody is here to answer)")
         if event.get("elicitation_id"):
             answer["elicitation_id"] = event["elicitation_id"]
         await self._call("POST", f"/api/sessions/{self.session}/elicitation", answer)
 
     async def _fill(self, event: Mapping[str, Any]) -> dict[str, Any]:
         if event.get("url"):
-            self._say(f"  {event['url']}")
+            self.say(f"  {event['url']}")
             done = await self._ask("Open it, then press Enter; [n]o declines: ") != "n"
             return {"action": "accept" if done else "decline"}
         schema = event.get("schema") or {}
@@ -200,7 +217,10 @@ class Turn:
 
     async def _ask(self, question: str) -> str:
         self._end_line()
-        return (await self._person.ask(question)).strip().lower()[:1]
+        typed = await self._person.ask(question)
+        if not typed.endswith("\n"):
+            self._err.write("\n")  # the end of input leaves the question's line open
+        return typed.strip().lower()[:1]
 
 
 _NO = {"confirmation": "reject"}
@@ -231,14 +251,23 @@ def _message(response: httpx2.Response, body: bytes) -> str:
         return f"the server answered {response.status_code}"
 
 
-def _call_line(call: Mapping[str, Any]) -> str:
+def _call_line(call: Mapping[str, Any], width: int | None = 100) -> str:
     function = call.get("function", call)
-    return _short(f"{function.get('name', '')} {function.get('arguments', '')}".strip())
+    return _short(f"{function.get('name', '')} {function.get('arguments', '')}".strip(), width)
 
 
 def _result_line(event: Mapping[str, Any]) -> str:
-    failed = (event.get("result") or {}).get("isError", False)
-    return ("failed: " if failed else "") + _short(str(event.get("response", "")))
+    return ("failed: " if _failed(event) else "") + _short(str(event.get("response", "")))
+
+
+def _why(metadata: Mapping[str, Any]) -> str:
+    """What the server says about a call that needs an approval."""
+    reason, label = str(metadata.get("reason", "")), str(metadata.get("safety_label", ""))
+    return f"looks {label}: {reason}" if reason and label else reason
+
+
+def _failed(event: Mapping[str, Any]) -> bool:
+    return bool((event.get("result") or {}).get("isError", False))
 
 
 def _field_line(name: str, field: Mapping[str, Any]) -> str:
@@ -259,6 +288,7 @@ def _typed(text: str, field: Mapping[str, Any]) -> Any:
     return text
 
 
-def _short(text: str, width: int = 100) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+def _short(text: str, width: int | None = 100) -> str:
+    """One line of it, with nothing in it that a terminal would obey."""
+    line = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
+    return line if width is None or len(line) <= width else line[: width - 1] + "…"

@@ -151,7 +151,7 @@ def bind(address: Address) -> socket.socket:
 
 
 def _bind_tcp(address: Tcp) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # or asyncio lets small writes wait
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address.host, address.port))
@@ -183,7 +183,9 @@ def _bind_unix(address: Unix) -> socket.socket:
 
 
 def _failed(address: Address, error: OSError) -> BadValue:
-    return BadValue(f"can't listen on {address}: {os.strerror(error.errno) if error.errno else error}")
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    hint = "; another server has it: stop that one, or choose an address with --listen (port 0: any free one)"
+    return BadValue(f"can't listen on {address}: {reason}{hint if error.errno == errno.EADDRINUSE else ''}")
 
 
 def _clear(address: Unix) -> None:

@@ -53,7 +53,7 @@ def document(routes: Iterable[Route], version: str) -> Schema:
         "info": {
             "title": "Roost",
             "version": version or "0",
-            "description": "One server for all of your agents. Every error is an object with a `message`.",
+            "description": "One server for all of your agents. Every error is an object with a message.",
         },
         "security": [{"token": []}, {}],
         "paths": paths,

@@ -14,6 +14,7 @@ from roost.core.errors import RoostError
 from roost.core.events import Event
 from roost.core.ids import LogId
 from roost.doors.routes import Answer, Receive, Scope, Send
+from roost.patience import Patience
 from roost.wire.sse import PING, cursor, frame
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class Ring:
         self._shown: deque[bool] = deque()
         self._end = 0  # the seq that is rendered next
         self._renderer = rings.make(log_id)
-        self._pen = anyio.Lock()
+        self._pen = anyio.Lock(fast_acquire=True)
         self._joined: dict[tuple[int, int, bool], bytes] = {}
 
     def kept(self, batch: Sequence[Event], marks: bool) -> bytes | None:
@@ -209,10 +210,11 @@ class Stuck(Exception):
 class Line:
     """The way to one client: one message at a time, and none that is stuck for long."""
 
-    def __init__(self, send: Send, patience: float) -> None:
+    def __init__(self, send: Send, patience: Patience, stuck: float) -> None:
         self._send = send
         self._patience = patience
-        self._pen = anyio.Lock()
+        self._stuck = stuck
+        self._pen = anyio.Lock(fast_acquire=True)
         self.spoke = time.monotonic()
 
     async def open(self) -> None:
@@ -227,12 +229,13 @@ class Line:
             Stuck: they can't be got rid of.  The connection is cut.
         """
         async with self._pen:
-            with anyio.move_on_after(self._patience) as late:
-                await self._send({"type": "http.response.body", "body": text, "more_body": not last})
+            sent = self._send({"type": "http.response.body", "body": text, "more_body": not last})
+            try:
+                await self._patience.wait(sent, self._stuck)
+            except TimeoutError:
+                abort(self._send)
+                raise Stuck from None
             self.spoke = time.monotonic()
-        if late.cancelled_caught:
-            abort(self._send)
-            raise Stuck
 
 
 def abort(send: Send) -> None:
@@ -270,7 +273,10 @@ class Stream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the end, the client's leaving, or the server's."""
-        line = Line(send, self._streams.stuck)
+        with Patience() as patience:
+            await self._run(Line(send, patience, self._streams.stuck), receive)
+
+    async def _run(self, line: Line, receive: Receive) -> None:
         gone = False
 
         async def until_gone() -> None:

@@ -39,7 +39,6 @@ class Calls:
         self._open = {call.id: call for call in stage.turn.calls}
         self._calls = [call for call in calls if call.id in self._open]
         self._prompt = anyio.Lock()
-        self._order = anyio.Lock()
         self._returned = {call.id for call in stage.turn.calls if call.state == "returned"}
         self._waiting = [call.id for call in self._calls]  # for their place in the history
         self._tasks: TaskGroup | None = None
@@ -163,12 +162,11 @@ class Calls:
         stage = self._stage
         digest = stage.ready.digests.get(call.name, "")
         with anyio.CancelScope(shield=True):
-            async with self._order:
-                self._returned.add(call.id)
-                left = [w for w in stage.journal.head.waits if w.call == call.id]
-                voided = [e.WaitVoided(wait.id, "its tool call is over", sub=wait.sub) for wait in left]
-                returned = e.ToolReturned(call, result, stage.turn.agent, digest)
-                await stage.journal.write(*voided, returned, *self._entering())
+            self._returned.add(call.id)
+            left = [w for w in stage.journal.head.waits if w.call == call.id]
+            voided = [e.WaitVoided(wait.id, "its tool call is over", sub=wait.sub) for wait in left]
+            returned = e.ToolReturned(call, result, stage.turn.agent, digest)
+            await stage.journal.write(*voided, returned, *self._entering())
 
     def _entering(self) -> list[e.Fact]:
         """The messages whose turn has come: call order, whatever the order of the ends."""

@@ -21,17 +21,20 @@ async def follow(
     Raises:
         StoreFull: the log's owner can't write any more.
     """
+    begun = False
     with hub.watch(log, client):
-        if (await store.head(log)).exited and not await store.page(log, after=after, limit=1):
-            return
         while not hub.closed:
             bell = hub.bell(log)  # taken before reading, so that nothing slips in between
-            while batch := await _next(store, hub, log, after):
+            batch = await _next(store, hub, log, after)
+            if batch:
                 yield batch
                 after = batch[-1].seq
                 if isinstance(batch[-1].fact, SessionExited):
                     return
-            if not hub.closed:
+            elif not begun and (await store.head(log)).exited:
+                return
+            begun = True
+            if len(batch) < PAGE and not hub.closed:  # else there may be more
                 await bell.wait()
             if error := hub.broken(log):
                 raise error

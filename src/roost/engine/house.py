@@ -44,22 +44,22 @@ class House:
 
     async def settle_owed(self) -> None:
         """Write the ends that could not be written while the store was full."""
-        for log_id in tuple(self._supervisor.owed):
+        for log_id, why in tuple(self._supervisor.owed.items()):
             try:
                 await self._store.probe()
                 async with self._supervisor.claim(log_id):
                     if not self._supervisor.playing(log_id):
-                        await self._settle(log_id)
+                        await self._settle(log_id, why)
             except StoreFull:
                 return
             except RoostError as error:
                 log.warning("%s stays unsettled: %s", log_id, error, extra={"action": "unsettled"})
-            self._supervisor.owed.discard(log_id)
+            self._supervisor.owed.pop(log_id, None)
 
-    async def _settle(self, log_id: LogId) -> None:
+    async def _settle(self, log_id: LogId, why: RoostError) -> None:
         owned = await self._store.take(log_id)
         journal, history = Journal(self._store, log_id, owned), History(SessionId(log_id))
         await rt.read_history(self._store, log_id, history)
-        met = e.ErrorMet("the session store could not be written", StoreFull.code)
+        met = e.ErrorMet(why.message, why.code)
         if facts := ending(owned.head, history, "error", error=met):
             await journal.write(*facts)

@@ -3,7 +3,7 @@
 Rules of the runtime specification, 3.3.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -80,23 +80,26 @@ def _newest(messages: list[Message], limit: int) -> list[Message]:
     return kept
 
 
-def _repaired(messages: Iterable[Message]) -> list[Message]:
+def _repaired(messages: Sequence[Message]) -> list[Message]:
     """Each call is followed by exactly one result, in call order; results without a call are gone."""
-    source = list(messages)
-    results: dict[CallId, list[Message]] = {}
-    for message in source:
-        if message.role == "tool":
-            results.setdefault(message.call_id, []).append(message)
     repaired: list[Message] = []
-    for message in source:
+    for index, message in enumerate(messages):
         if message.role == "tool":
             continue
         repaired.append(message)
-        for call in message.calls:
-            known = results.get(call.id)
-            missing = Message("tool", LOST_RESULT, call_id=call.id, is_error=True)
-            repaired.append(known.pop(0) if known else missing)
+        repaired += [_result(messages, index, call.id) for call in message.calls]
     return repaired
+
+
+def _result(messages: Sequence[Message], asked: int, call: CallId) -> Message:
+    """What a call returned: before its id is used again, for small models count anew with each answer."""
+    for index in range(asked + 1, len(messages)):
+        message = messages[index]
+        if message.role == "tool" and message.call_id == call:
+            return message
+        if any(other.id == call for other in message.calls):
+            break
+    return Message("tool", LOST_RESULT, call_id=call, is_error=True)
 
 
 def _trimmed(messages: list[Message]) -> list[Message]:

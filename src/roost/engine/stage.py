@@ -1,16 +1,16 @@
 """What a turn is played on: its pen, its ear, its agent, and the history so far."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import anyio
 
-from roost.core.events import Event
 from roost.core.history import History
 from roost.core.ids import LogId
 from roost.core.messages import Message
-from roost.core.session import Turn
+from roost.core.session import Head, Turn
 from roost.engine.answer import Asking
+from roost.engine.hub import Hub
 from roost.engine.journal import Journal
 from roost.engine.runtime import Makers, Runtime, read_history
 from roost.engine.waiting import Ear
@@ -21,6 +21,7 @@ class Stage:
     """One turn's things.  `stopping` is set when the server shuts down: nothing new is started."""
 
     makers: Makers
+    hub: Hub
     journal: Journal
     ear: Ear
     asking: Asking
@@ -53,9 +54,19 @@ class Stage:
             raise RuntimeError("the turn has no runtime yet")
         return self.runtime
 
-    async def catch_up(self) -> Sequence[Event]:
-        """Read what the history does not have yet."""
-        return await read_history(self.makers.store, self.log, self.history)
+    async def catch_up(self) -> None:
+        """Take in what the history does not have yet: from memory, where the newest events still are."""
+        tail = self.hub.tail(self.log, self.history.last_seq)
+        if tail is None:
+            await read_history(self.makers.store, self.log, self.history)
+        else:
+            self.history.extend(tail)
+
+    async def look(self) -> Head:
+        """The head as it is now; read anew only where the log may have grown meanwhile."""
+        if self.hub.tail(self.log, self.journal.head.last_seq) == ():
+            return self.journal.head
+        return await self.journal.refresh()
 
     def newest(self) -> Message | None:
         """The newest message that this turn has brought about."""

@@ -38,7 +38,7 @@ class Supervisor:
         self.first = anyio.Event()  # set when the first runtime of this process is asked for
         self.park_after = PARK_AFTER
         self.stopping = False
-        self.owed: set[LogId] = set()  # sessions whose turn has an end that could not be written
+        self.owed: dict[LogId, RoostError] = {}  # why the end of a session's turn could not be written
         self._makers = makers
         self._hub = hub
         self._bulkhead = bulkhead
@@ -155,7 +155,7 @@ class Supervisor:
         clock = self._makers.clock
         ear = Ear(journal, self._hub, clock, park_after=self.park_after, busy=busy)
         asking, prepare = Asking(journal, clock), partial(self._prepare, live)
-        stage = Stage(self._makers, journal, ear, asking, live.history, prepare)
+        stage = Stage(self._makers, self._hub, journal, ear, asking, live.history, prepare)
         return stage
 
     async def _session(self, live: Live, stage: Stage) -> None:
@@ -183,7 +183,7 @@ class Supervisor:
         """Play a turn; whether it went to sleep."""
         try:
             await run_turn(stage)
-            if (await stage.journal.refresh()).deleted:
+            if (await stage.look()).deleted:
                 await self._exit(stage.journal, live.history)
                 await live.close()
                 self._forget(live, stage)
@@ -210,7 +210,7 @@ class Supervisor:
 
     def _owe(self, log_id: LogId, error: RoostError) -> None:
         """The turn's end is not written: housekeeping will, and nobody is left waiting for it."""
-        self.owed.add(log_id)
+        self.owed[log_id] = error
         self._hub.break_off(log_id, error)
 
     async def _let_go(self, journal: Journal) -> None:

@@ -210,7 +210,8 @@ class Models:
         if not self._need_keys:
             return "none"
         if needed:
-            raise BadModel(f"model {spec.name!r} ({spec.ref}) needs a key: set the variable {variable}")
+            named = repr(spec.name) if spec.name == spec.ref else f"{spec.name!r} ({spec.ref})"
+            raise BadModel(f"model {named} needs a key: set the variable {variable}")
         return ""
 
     def _key_name(self, vendor: Vendor) -> str:

@@ -293,8 +293,9 @@ class Turns:
                 raise SessionNotRunning("session is not running")
 
         log = LogId(session)
-        await self._store.put(log, [e.CancelAsked(turn, "asked for", principal.name)], only_if=same)
-        await self._desk.supervisor.wake(log)
+        with anyio.CancelScope(shield=True):  # a turn that sleeps has to be awake to end
+            await self._store.put(log, [e.CancelAsked(turn, "asked for", principal.name)], only_if=same)
+            await self._desk.supervisor.wake(log)
 
     # -- messages that wait ---------------------------------------------------------------------
 

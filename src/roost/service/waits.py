@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
+
 from roost.core import approvals
 from roost.core import events as e
 from roost.core.errors import AlreadyAnswered, BadValue, NothingWaits, WaitNotFound
@@ -54,7 +56,7 @@ class Waits:
         if record.fact.kind == "question":
             answer = question_answer(action, content)
         else:
-            answer = approval_answer(confirmation, reason, tool_name, limit=record.fact.kind == "limit")
+            answer = approval_answer(confirmation, reason, tool_name)
         await self._answer(principal, record, answer)
 
     async def resume(
@@ -73,10 +75,9 @@ class Waits:
             BadValue: an unknown word.
             NothingWaits: nobody waits for it, or several do.
         """
+        answer = approval_answer(confirmation, reason, tool_name)
         head = await self._desk.head(principal, session)
         waiting = [w for w in head.waits if w.kind != "question" and (not call or w.call == call)]
-        limit = [w.kind for w in waiting] == ["limit"]
-        answer = approval_answer(confirmation, reason, tool_name, limit=limit)
         await self._answer(principal, await self._only(waiting, "no confirmation pending"), answer)
 
     async def elicit(
@@ -116,11 +117,12 @@ class Waits:
             if not any(wait.id == record.id for wait in head.waits):
                 raise NothingWaits
 
-        try:
-            await compose(self._store, record.log, facts, only_if=waits_still)
-        except NothingWaits:
-            await self._late(record, answer)
-        await self._desk.supervisor.wake(record.log)
+        with anyio.CancelScope(shield=True):  # whoever has answered may hang up; the turn goes on all the same
+            try:
+                await compose(self._store, record.log, facts, only_if=waits_still)
+            except NothingWaits:
+                await self._late(record, answer)
+            await self._desk.supervisor.wake(record.log)
 
     async def _late(self, record: WaitRecord, answer: e.Answer) -> None:
         """Somebody was first: the same answer is fine, another is refused."""
@@ -131,14 +133,12 @@ class Waits:
             raise AlreadyAnswered
 
 
-def approval_answer(confirmation: str, reason: str, tool_name: str, *, limit: bool = False) -> e.Answer:
-    """The answer that a word of `resume` stands for.  At a limit, any word that does not approve stops the turn.
+def approval_answer(confirmation: str, reason: str, tool_name: str) -> e.Answer:
+    """The answer that a word of `resume` stands for.
 
     Raises:
         BadValue: an unknown word.
     """
-    if limit and confirmation not in approvals.CONFIRMATIONS:
-        return e.Answer("reject", confirmation, reason, tool_name)
     known = approvals.confirmation(confirmation)
     return e.Answer(known.action, confirmation, reason, tool_name)
 

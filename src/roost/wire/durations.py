@@ -15,7 +15,7 @@ def seconds(text: str) -> float:
         ValueError: it is no duration, or not a positive one.
     """
     if not _WHOLE.fullmatch(text):
-        raise ValueError(f'invalid duration "{text}"')
+        raise ValueError(f'invalid duration "{text}": write 250ms, 10s or 1m30s')
     total = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     if not 0 < total < _LONGEST:
         raise ValueError(f'duration "{text}" must be positive' if total == 0 else f'invalid duration "{text}"')

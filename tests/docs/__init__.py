@@ -1,0 +1,1 @@
+"""The docs, run and checked against what they speak of."""

@@ -208,7 +208,8 @@ async def _more(stage: Stage) -> bool:
     known += [a.id for a in turn.answers if a.kind == "limit"]
     wait = known[0] if known else WaitId(fresh())
     if not known:
-        await stage.journal.write(e.WaitOpened(wait, "limit", turn.agent, max_iterations=limit))
+        opened = e.WaitOpened(wait, "limit", turn.agent, max_iterations=limit)
+        await stage.journal.write(await _tools_shown(stage), opened)
     answer = await stage.ear.answer(wait)
     if answer.action == "approve":
         await stage.journal.write(e.LimitRaised(limit + MORE_ITERATIONS))

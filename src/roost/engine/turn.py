@@ -80,6 +80,9 @@ async def _play(stage: Stage) -> None:
 
 async def _may_go_on(stage: Stage) -> bool:
     """Whether the turn goes on.  Where a person was asked that after a restart, the answer is acted on."""
+    if stage.turn.canceled or stage.journal.head.deleted:
+        await _cancel(stage)
+        return False
     asked = [a.answer.action for a in stage.turn.answers if a.kind == "question" and not a.call]
     if not asked:
         return True

@@ -16,7 +16,7 @@ directive waits for the results of the one before:
   [[status 429]] [[status 529 2]]  this HTTP status (only the first N times until a reset)
   [[after 7]]                      with a Retry-After of so many seconds
   [[overflow]]                     the complaint that the context is too long
-  [[cut]]                          the line is cut in the middle of the stream
+  [[cut]] [[cut 1]]                the line is cut in the middle of the stream (only the first N times)
   [[hang]] [[mute]]                silence in mid-stream; silence before the first byte
   [[trouble overloaded_error]]     an error inside the stream
   [[bytes]]                        every byte of the stream in a packet of its own
@@ -122,6 +122,8 @@ def plan(turns: list[Turn], tools: list[str], state: State, key: str) -> Plan:
             code, _, times = argument.partition(" ")
             if state.count(key + argument) <= int(times or 10**9):
                 out.status = int(code)
+        elif kind == "cut":
+            out.cut = state.count(key + kind + argument) <= int(argument or 10**9)
         elif kind == "empty":
             empty = True
         else:

@@ -35,7 +35,6 @@ import select
 import socket
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -609,13 +608,6 @@ def serve(port: int = 0) -> Iterator[FakeLLM]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def remote_requests(url: str) -> list[dict[str, Any]]:
-    """The requests of a fake that runs elsewhere."""
-    with urllib.request.urlopen(f"{url}/__requests", timeout=10) as answer:
-        found: list[dict[str, Any]] = json.loads(answer.read())
-        return found
 
 
 if __name__ == "__main__":

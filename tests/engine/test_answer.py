@@ -3,10 +3,11 @@
 import anyio
 import pytest
 
-from engine.fakes import ME, Floor, answers, call, cut, kinds, open_world, said
+from engine.fakes import ME, Floor, answers, cut, kinds, open_world, said
 from roost.core import events as e
 from roost.core.errors import ModelFailed
 from roost.ports import Finished
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 

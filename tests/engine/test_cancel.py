@@ -5,12 +5,13 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, answers, call, cut, kinds, make_team, open_world, said
+from engine.fakes import ME, FakeTool, Floor, answers, cut, kinds, make_team, open_world, said
 from roost.core import events as e
 from roost.core.errors import SessionBusy, SessionNotFound, SessionNotRunning
 from roost.core.ids import LogId
 from roost.engine import supervisor as supervising
 from roost.ports import Ask, Use
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, answers, call, make_team, open_world, said
+from engine.fakes import ME, FakeTool, Floor, answers, make_team, open_world, said
 from roost.core import events as e
 from roost.core.agents import Agent
 from roost.core.errors import BadValue, QueueFull, SessionNotRunning
@@ -13,6 +13,7 @@ from roost.core.ids import LogId
 from roost.core.messages import Message
 from roost.core.session import Head
 from roost.ports import Condition, ModelRequest, Use
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 

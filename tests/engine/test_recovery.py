@@ -6,13 +6,14 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, Step, World, call, kinds, open_world
+from engine.fakes import ME, FakeTool, Floor, World, kinds, open_world
 from roost.core import events as e
 from roost.core.ids import AnswerId, CallId, LogId, TurnId, WaitId
 from roost.core.messages import Effect, Message, Result, ToolCall
 from roost.core.session import Head, Turn, fold
 from roost.engine.recovery import Policy, verdict
 from roost.ports import Ask, ModelRequest, Use
+from roost.testing.fakes import Step, call
 
 pytestmark = pytest.mark.anyio
 

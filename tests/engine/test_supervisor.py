@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, World, answers, call, kinds, open_world
+from engine.fakes import ME, FakeTool, Floor, World, answers, kinds, open_world
 from roost.core import events as e
 from roost.core.errors import NotOwner, ShuttingDown, StoreFull
 from roost.core.ids import Epoch, LogId
@@ -13,6 +13,7 @@ from roost.core.messages import Message, Result
 from roost.engine import supervisor as supervising
 from roost.engine.house import IDLE, House
 from roost.ports import Use
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 

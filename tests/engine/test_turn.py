@@ -3,13 +3,14 @@
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, answers, call, kinds, make_team, open_world, said
+from engine.fakes import ME, FakeTool, Floor, answers, kinds, make_team, open_world, said
 from roost.core import events as e
 from roost.core.agents import Agent, ToolsetSpec
 from roost.core.errors import ModelFailed
 from roost.core.messages import Message
 from roost.core.session import Head
 from roost.ports import Finished, ReasoningPiece
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, answers, call, open_world
+from engine.fakes import ME, FakeTool, Floor, answers, open_world
 from roost.core import events as e
 from roost.core.errors import BadValue, Denied, MessageNotFound, SessionBusy, SessionNotFound
 from roost.core.events import Permissions, Template
@@ -14,6 +14,7 @@ from roost.core.principals import Principal
 from roost.core.usage import Usage
 from roost.service.forks import fork_title
 from roost.service.policy import Policy
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 

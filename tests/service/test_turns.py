@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, call, kinds, make_team, open_world, said
+from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, kinds, make_team, open_world, said
 from roost.core import events as e
 from roost.core.agents import Agent
 from roost.core.errors import AgentNotFound, BadModel, BadValue, SessionBusy, SessionNotFound, SessionNotRunning
@@ -15,6 +15,7 @@ from roost.core.ids import LogId
 from roost.core.messages import Message
 from roost.core.principals import Principal
 from roost.service.turns import Run
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 

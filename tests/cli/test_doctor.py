@@ -46,7 +46,7 @@ def test_agent_files_are_loaded_one_by_one(folder: Path) -> None:
 def test_a_model_without_its_key_is_said(folder: Path) -> None:
     (folder / "a.yaml").write_text(GOOD)
     [found] = checks.agents("a.yaml", {})
-    assert (found.state, found.text) == ("warn", "a.yaml: loads; not set: OPENAI_API_KEY")
+    assert (found.state, found.text) == ("warn", "a.yaml: loads, but\nnot set: OPENAI_API_KEY")
 
 
 def test_what_an_agent_file_asks_for_in_vain_is_said(folder: Path) -> None:

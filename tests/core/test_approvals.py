@@ -124,6 +124,50 @@ def test_a_denial_outweighs_a_permission(permissions: Permissions | None, expect
     assert approvals.rule(call(cmd="ls"), permissions) == expected
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "rm x",
+        " rm x",
+        "\nrm x",
+        "RM x",
+        "ls; rm x",
+        "ls && rm x",
+        "ls | rm x",
+        "(rm x)",
+        "if true; then rm x; fi",
+        "/bin/rm x",
+        "r\\m x",
+        "r''m x",
+        "sudo rm x",
+        "env A=b rm x",
+        "sh -c 'rm x'",
+        "bash -c \"sh -c 'rm x'\"",
+        "eval rm x",
+        "echo $(rm x)",
+        "echo `rm x`",
+        "ls | xargs rm",
+        "find . -exec rm {} +",
+    ],
+)
+def test_a_denied_command_stays_denied_however_it_is_spelled(command: str) -> None:
+    lists = Permissions(deny=("shell:cmd=rm*",))
+    for session, team in ((lists, NONE), (None, lists)):
+        for mode in ("", "balanced", "autonomous"):
+            verdict = approvals.decide(call(cmd=command), SHELL, session=session, team=team, safety=mode)
+            assert isinstance(verdict, Deny), mode
+    asked = approvals.decide(
+        call(cmd=command), SHELL, session=Permissions(ask=("shell:cmd=rm*",)), team=NONE, safety="autonomous"
+    )
+    assert isinstance(asked, Ask)
+
+
+@pytest.mark.parametrize("command", ["ls", "echo rm", "grep rm x", "npm test", "charm x", "ls # rm x"])
+def test_a_word_in_a_command_is_no_command(command: str) -> None:
+    lists = Permissions(allow=("shell",), deny=("shell:cmd=rm*",))
+    assert isinstance(approvals.decide(call(cmd=command), SHELL, session=lists, team=NONE, safety=""), Allow)
+
+
 def test_arguments_that_cannot_be_read_are_denied_rather_than_allowed() -> None:
     broken = ToolCall(CallId("c1"), "shell", '{"cmd": "rm')
     assert approvals.rule(broken, Permissions(deny=("shell:cmd=rm*",))) == "deny"

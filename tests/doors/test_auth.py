@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 
 from roost.doors.app import Doors, make_app
 from roost.doors.auth import Gate, is_loopback, principal
+from roost.doors.errors import Refused
 from roost.doors.routes import Route
 from roost.testing.house import open_house
 
@@ -114,6 +115,15 @@ def test_standard_ports_need_not_be_said() -> None:
     scope = {"server": ("10.0.0.1", 80)}
     gate.check_origin(scope, Headers({"host": "my.example", "origin": "http://my.example:80"}))
     gate.check_origin(scope, Headers({"host": "my.example:443", "origin": "https://my.example"}))
+
+
+def test_a_name_that_means_loopback_is_guarded_like_its_number() -> None:
+    """Debian's own name for a machine leads to 127.0.1.1."""
+    gate = Gate(bound="my-machine")
+    gate.check_origin({"server": ("127.0.1.1", 80)}, Headers({"host": "my-machine:80"}))
+    gate.check_origin({"server": ("10.0.0.1", 80)}, Headers({"host": "anything"}))
+    with pytest.raises(Refused):
+        gate.check_origin({"server": ("127.0.1.1", 80)}, Headers({"host": "evil.example"}))
 
 
 def test_a_unix_socket_has_no_host_to_check() -> None:

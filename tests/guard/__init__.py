@@ -1,1 +1,1 @@
-"""A real server in a process of its own, attacked from outside."""
+"""Attacks on a real server, each of which once went through or well might."""

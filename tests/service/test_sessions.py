@@ -69,7 +69,7 @@ async def test_messages_are_added_and_edited_between_turns_only(floor: Floor) ->
         session, sessions = await world.session(), world.service.sessions
         first = await sessions.add_message(ME, session, Message("user", "hi"))
         await sessions.edit_message(ME, session, first, Message("user", "hello"))
-        with pytest.raises(MessageNotFound):
+        with pytest.raises(MessageNotFound, match="invalid message ID"):
             await sessions.edit_message(ME, session, 99, Message("user", "x"))
         await world.ask(session)
         with pytest.raises(SessionBusy):

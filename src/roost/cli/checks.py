@@ -74,7 +74,7 @@ def agents(where: str, env: Mapping[str, str]) -> Iterator[Finding]:
         if missing := sorted(set(_missing(team, env))):
             wants.append(f"not set: {', '.join(missing)}")
         if wants:
-            yield Finding("agents", "warn", "\n".join([f"{name}: loads; {wants[0]}", *wants[1:]]))
+            yield Finding("agents", "warn", "\n".join([f"{name}: loads, but", *wants]))
         else:
             yield Finding("agents", "ok", f"{name}: {', '.join(agent.name for agent in team.agents)}")
 

@@ -55,7 +55,11 @@ class Doors:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1000})
             return
-        answer = await self._answer(scope, receive)
+        try:
+            answer = await self._answer(scope, receive)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], _path(scope)[:SHOWN], extra={"action": "request_failed"})
+            answer = Reply(told(INTERNAL), 500)
         if answer is not None:
             code = getattr(answer, "status", 200)
             log.info("%s %s %d", scope["method"], _path(scope)[:SHOWN], code, extra={"action": "request"})

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 import anyio
 
@@ -43,12 +44,14 @@ class Hub:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self.closed = False
         self._monotonic = monotonic
-        self._bells: dict[LogId, anyio.Event] = {}
+        self._bells: WeakValueDictionary[LogId, anyio.Event] = WeakValueDictionary()  # gone with those who wait
         self._logs: dict[LogId, _Watched] = {}
 
     def bell(self, log: LogId) -> anyio.Event:
         """The bell that the next growth of `log` will ring."""
-        return self._bells.setdefault(log, anyio.Event())
+        if (bell := self._bells.get(log)) is None:
+            bell = self._bells[log] = anyio.Event()
+        return bell
 
     def grown(self, log: LogId, events: Sequence[Event]) -> None:
         """What the store calls after a commit (`ports.Grown`)."""

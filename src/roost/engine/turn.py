@@ -80,6 +80,9 @@ async def _play(stage: Stage) -> None:
 
 async def _may_go_on(stage: Stage) -> bool:
     """Whether the turn goes on.  Where a person was asked that after a restart, the answer is acted on."""
+    if stage.turn.canceled or stage.journal.head.deleted:
+        await _cancel(stage)
+        return False
     asked = [a.answer.action for a in stage.turn.answers if a.kind == "question" and not a.call]
     if not asked:
         return True
@@ -205,7 +208,8 @@ async def _more(stage: Stage) -> bool:
     known += [a.id for a in turn.answers if a.kind == "limit"]
     wait = known[0] if known else WaitId(fresh())
     if not known:
-        await stage.journal.write(e.WaitOpened(wait, "limit", turn.agent, max_iterations=limit))
+        opened = e.WaitOpened(wait, "limit", turn.agent, max_iterations=limit)
+        await stage.journal.write(await _tools_shown(stage), opened)
     answer = await stage.ear.answer(wait)
     if answer.action == "approve":
         await stage.journal.write(e.LimitRaised(limit + MORE_ITERATIONS))

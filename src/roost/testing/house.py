@@ -16,6 +16,7 @@ from roost.core.session import Head
 from roost.doors.app import make_app
 from roost.doors.server import serve
 from roost.engine.bulkhead import open_bulkhead
+from roost.engine.house import House as Housekeeping
 from roost.engine.hub import Hub
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
@@ -199,6 +200,7 @@ async def open_house(
         stack.callback(store.close)
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
+        bulkhead.start(Housekeeping(makers, supervisor).keep, name="housekeeping")
         desk = Desk(makers, hub, supervisor, Policy(working_dir), bulkhead)
         service = make_service(desk, grace=grace)
         app = make_app(
@@ -222,7 +224,9 @@ async def _listening(app: Any, retire: Any, closing: anyio.Event) -> AsyncIterat
         retire()
         closing.set()
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
 
         async def listen() -> None:

@@ -27,12 +27,17 @@ Number = msgspec.Raw | int
 
 def encode(value: Any) -> bytes:
     """Compact JSON; free-form maps have their keys sorted."""
-    return _escaped(_sorted.encode(value))
+    return escaped(_sorted.encode(value))
+
+
+def encode_raw(value: Any) -> bytes:
+    """The same without escapes, for what is put together first; `escaped` does the rest."""
+    return _sorted.encode(value)
 
 
 def encode_ordered(value: Any) -> bytes:
     """The same, for data whose maps are in the order in which they are to be shown."""
-    return _escaped(_as_given.encode(value))
+    return escaped(_as_given.encode(value))
 
 
 def body(value: Any) -> bytes:
@@ -40,7 +45,8 @@ def body(value: Any) -> bytes:
     return encode(value) + b"\n"
 
 
-def _escaped(raw: bytes) -> bytes:
+def escaped(raw: bytes) -> bytes:
+    """JSON without the characters that HTML could trip over."""
     for plain, escape in _ESCAPES:
         if plain in raw:
             raw = raw.replace(plain, escape)

@@ -8,7 +8,8 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roost.core.ids import LogId
@@ -176,24 +177,25 @@ JSON = st.recursive(
 )
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-@given(data=st.data())
-def test_no_json_is_a_500(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
-    asked = data.draw(st.lists(st.tuples(st.sampled_from(TAKERS), JSON), min_size=1, max_size=6))
+@given(asked=st.lists(st.tuples(st.sampled_from(TAKERS), JSON), min_size=1, max_size=6))
+@settings(max_examples=80, deadline=None)
+def no_500(asked: list[tuple[tuple[str, str], Any]], portal: BlockingPortal, house: House) -> None:
+    portal.call(send, house, asked)
 
-    async def play() -> None:
-        async with open_house(tmp_path_factory.getbasetemp()) as house:
-            session = await house.session()
-            await house.run(session, "hi")
-            for (method, path), value in asked:
-                raw = json.dumps(value).encode()
-                async with house.stream(method, path.format(session), content=raw, headers=HEADERS) as frames:
-                    assert frames.response.status_code not in (500, 502), (method, path, raw)
-                    await frames.response.aread()
-            assert (await house.client.get("/ready")).status_code == 200
-            for path in ("", "/snapshot", "/recovery"):
-                assert (await house.client.get(f"/api/sessions/{session}{path}")).status_code in (200, 404)
 
-    anyio.run(play)
+async def send(house: House, asked: list[tuple[tuple[str, str], Any]]) -> None:
+    session = await house.session()
+    await house.run(session, "hi")
+    for (method, path), value in asked:
+        raw = json.dumps(value).encode()
+        async with house.stream(method, path.format(session), content=raw, headers=HEADERS) as frames:
+            assert frames.response.status_code not in (500, 502), (method, path, raw)
+            await frames.response.aread()
+    assert (await house.client.get("/ready")).status_code == 200
+    for path in ("", "/snapshot", "/recovery"):
+        assert (await house.client.get(f"/api/sessions/{session}{path}")).status_code in (200, 404)
+
+
+def test_no_json_is_a_500(tmp_path: Path) -> None:
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(open_house(tmp_path)) as house:
+        no_500(portal=portal, house=house)

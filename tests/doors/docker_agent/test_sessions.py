@@ -539,3 +539,9 @@ async def test_fixed_segments_beat_parameters(house: House) -> None:
         404,
         "session not found: session batch not found",
     )
+
+
+async def test_waiting_for_sessions_that_never_come_leaves_nothing_behind(house: House) -> None:
+    for number in range(5):
+        await refused(house, "GET", f"/api/sessions/nobody-{number}/status?wait=1ms")
+    assert not any(str(log).startswith("nobody") for log in house.hub._bells)

@@ -155,6 +155,16 @@ async def test_a_bad_model_changes_nothing(house: House) -> None:
     assert (await house.store.head(session)).last_seq == 1  # type: ignore[arg-type]
 
 
+async def test_a_file_whose_own_model_is_bad_is_not_the_fault_of_the_client(tmp_path: Path) -> None:
+    agents = FakeAgents(crew(Agent("root", model="bad/one")))
+    async with open_house(tmp_path, agents=agents) as house:
+        session = await house.session()
+        body = {"messages": [{"content": "hi"}]}
+        answer = await refused(house, "POST", f"/api/sessions/{session}/agent/crew", json=body)
+        assert answer == (500, "failed to run session: no model 'bad/one'")
+        assert (await house.store.head(session)).last_seq == 1  # type: ignore[arg-type]
+
+
 async def test_a_busy_session_is_left_alone(house: House) -> None:
     house.provider.script = answers(["x", anyio.Event()])
     session, other = await house.session(), await house.session()

@@ -24,7 +24,7 @@ from roost.doors.docker_agent.payloads import (
     Usage,
 )
 from roost.doors.docker_agent.shapes import DefinitionShape, Wire
-from roost.wire.json import encode, encode_ordered, free, moment, number
+from roost.wire.json import encode, encode_ordered, encode_raw, escaped, free, moment, number
 from roost.wire.sse import frame
 
 LINE = 60_000  # characters of a frame past which what can be left out is
@@ -356,16 +356,16 @@ def render(event: e.Event, memory: Memory) -> bytes | None:
 
 def event_data(kind: str, at: Micros, body: Wire | dict[str, Any], agent: str = "") -> bytes:
     """`agent_name?`, `timestamp`, `type`, the event's own fields, and `agent` once more for clients that look there."""
-    name = encode(agent) if agent else b""
-    pieces = [b'"agent_name":' + name] if name else []
-    pieces += [b'"timestamp":"%b"' % moment(at).encode(), b'"type":"%b"' % kind.encode()]
+    text = b'"timestamp":"%b","type":"%b"' % (moment(at).encode(), kind.encode())
     if isinstance(body, dict):
-        pieces += [b'"%b":%b' % (key.encode(), encode(value)) for key, value in body.items()]
+        for key, value in body.items():
+            text += b',"%b":%b' % (key.encode(), encode_raw(value))
     else:
-        pieces.append(encode(body)[1:-1])
-    if name:
-        pieces.append(b'"agent":' + name)
-    return b"{" + b",".join(pieces) + b"}"
+        text += b"," + encode_raw(body)[1:-1]
+    if agent:
+        name = encode_raw(agent)
+        text = b'"agent_name":%b,%b,"agent":%b' % (name, text, name)
+    return escaped(b"{%b}" % text)
 
 
 # -- what is no fact ----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import anyio
 
-from roost.core.errors import SessionNotRunning
+from roost.core.errors import BadModel, SessionNotRunning
 from roost.doors.docker_agent import batch as b
 from roost.doors.docker_agent import bodies, shapes
 from roost.doors.docker_agent import health as h
@@ -21,10 +21,12 @@ SSE = "text/event-stream"
 
 def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float, private: bool = False) -> list[Route]:
     """The routes, over a service; `private` says that some callers have no token, and are told less."""
-    streams = Streams(lambda log: Frames(service.archive, log), closing, quiet=quiet)
-    health, agents, sessions = h.Health(service, version, private=private), Agents(service), s.Sessions(service)
-    turns, waits, batch = t.Turns(service, streams), w.Waits(service), b.Batch(service)
-    unready = {SessionNotRunning: 404}
+    return [*_server(service, version, private), *_sessions(service), *_turns(service, closing, quiet)]
+
+
+def _server(service: Service, version: str, private: bool) -> list[Route]:
+    """The server, and the agent files that it serves."""
+    health, agents = h.Health(service, version, private=private), Agents(service)
     # fmt: off
     return [
         asks("GET", "/health", health.alive, "The process is up", answer=h.Alive, open=True),
@@ -37,6 +39,17 @@ def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float
              refusals=(404, 500, 502)),
         asks("GET", "/api/agents/:id/:agent_name/tools/count", agents.count, "How many tools an agent has",
              answer=Count, failed="failed to get agent tool count: ", refusals=(404, 500, 502)),
+        asks("POST", "/api/mcp-oauth/callback", health.oauth, "Deliver the end of a login", answer=None,
+             query=("state", "code", "error", "error_description"), refusals=(400, 404)),
+    ]
+    # fmt: on
+
+
+def _sessions(service: Service) -> list[Route]:
+    """Sessions: what they are, and small changes to them."""
+    sessions, batch = s.Sessions(service), b.Batch(service)
+    # fmt: off
+    return [
         asks("GET", "/api/sessions", sessions.listing, "All sessions, newest first", answer=list[s.ListedShape],
              failed="failed to get sessions: "),
         tells("POST", "/api/sessions", bodies.NewSession, sessions.create, "A new session",
@@ -45,29 +58,10 @@ def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float
              failed="session not found: ", refusals=(404,)),
         asks("DELETE", S, sessions.delete, "Delete a session", answer=s.Said, query=("wait", "timeout"),
              failed="failed to delete session: ", refusals=(400, 404, 507)),
-        asks("POST", f"{S}/agent/:agent", turns.run, "Run a turn of the default agent, and follow it",
-             body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
-             refusals=(400, 404, 409, 422, 500, 502, 507)),
-        asks("POST", f"{S}/agent/:agent/:agent_name", turns.run, "Run a turn of an agent, and follow it",
-             body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
-             refusals=(400, 404, 409, 422, 500, 502, 507)),
         asks("GET", f"{S}/status", sessions.status, "What a session is doing", answer=s.StatusShape,
              query=("wait",), refusals=(400, 404, 503)),
         asks("GET", f"{S}/snapshot", sessions.snapshot, "A session whole, with its place in the event stream",
              answer=s.SnapshotShape, refusals=(404,)),
-        asks("GET", f"{S}/events", turns.events, "Every event past a cursor, then every new one", answer=SSE,
-             query=("since",), refusals=(404,)),
-        tells("POST", f"{S}/resume", bodies.Resume, waits.resume, "Answer a confirmation or an iteration limit",
-              answer=s.Said, failed="failed to resume session: ", refusals=(404, 409)),
-        tells("POST", f"{S}/elicitation", bodies.Elicitation, waits.elicit, "Answer a question", answer=None,
-              failed="failed to resume elicitation: ", refusals=(404, 409)),
-        tells("POST", f"{S}/steer", bodies.Queue, turns.steer, "Messages for the middle of the turn",
-              answer=h.Status, status=202, refusals=(409, 429)),
-        tells("POST", f"{S}/followup", bodies.Queue, turns.followup, "Messages for after the turn",
-              answer=t.Queued, status=202, refusals=(409, 429)),
-        asks("GET", f"{S}/queue", turns.queue, "How many messages wait", answer=t.Queues, statuses=unready,
-             refusals=(404,)),
-        asks("POST", f"{S}/cancel", turns.cancel, "End the turn that runs", answer=s.Said, refusals=(404, 409)),
         asks("POST", f"{S}/tools/toggle", sessions.toggle_tools, "Run every tool unasked, or no longer",
              failed="failed to toggle session tool approval mode: ", refusals=(404,)),
         asks("POST", f"{S}/thinking/toggle", sessions.toggle_thinking, "An old switch, kept for old clients",
@@ -82,8 +76,6 @@ def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float
               failed="failed to update tokens: ", refusals=(404,)),
         tells("PATCH", f"{S}/starred", bodies.Starred, sessions.starred, "Mark a session", answer=h.Status,
               failed="failed to set starred: ", refusals=(404,)),
-        asks("GET", f"{S}/models", turns.models, "The models of a session's agent", answer=t.Models,
-             statuses=unready, refusals=(404, 422)),
         tells("POST", f"{S}/fork", bodies.Fork, sessions.fork, "A new session that begins like this one",
               answer=s.ShownShape, failed="failed to fork session: ", refusals=(404,)),
         tells("POST", f"{S}/messages", bodies.MessageBody, sessions.add_message, "Put a message into the history",
@@ -98,9 +90,40 @@ def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float
               answer=b.Deleted),
         tells("POST", "/api/sessions/batch/export", bodies.Sessions, batch.export, "Several sessions at once",
               answer=b.Exported, failed="failed to export sessions: "),
-        asks("POST", "/api/mcp-oauth/callback", health.oauth, "Deliver the end of a login", answer=None,
-             query=("state", "code", "error", "error_description"), refusals=(400, 404)),
+    ]
+    # fmt: on
+
+
+def _turns(service: Service, closing: anyio.Event, quiet: float) -> list[Route]:
+    """Turns, and what waits in them."""
+    streams = Streams(lambda log: Frames(service.archive, log), closing, quiet=quiet)
+    turns, waits = t.Turns(service, streams), w.Waits(service)
+    unready = {SessionNotRunning: 404}
+    # fmt: off
+    return [
+        asks("POST", f"{S}/agent/:agent", turns.run, "Run a turn of the default agent, and follow it",
+             body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
+             refusals=(400, 404, 409, 422, 500, 502, 507)),
+        asks("POST", f"{S}/agent/:agent/:agent_name", turns.run, "Run a turn of an agent, and follow it",
+             body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
+             refusals=(400, 404, 409, 422, 500, 502, 507)),
+        asks("GET", f"{S}/events", turns.events, "Every event past a cursor, then every new one", answer=SSE,
+             query=("since",), refusals=(404,)),
+        tells("POST", f"{S}/resume", bodies.Resume, waits.resume, "Answer a confirmation or an iteration limit",
+              answer=s.Said, failed="failed to resume session: ", refusals=(404, 409)),
+        tells("POST", f"{S}/elicitation", bodies.Elicitation, waits.elicit, "Answer a question", answer=None,
+              failed="failed to resume elicitation: ", refusals=(404, 409)),
+        tells("POST", f"{S}/steer", bodies.Queue, turns.steer, "Messages for the middle of the turn",
+              answer=h.Status, status=202, refusals=(409, 429)),
+        tells("POST", f"{S}/followup", bodies.Queue, turns.followup, "Messages for after the turn",
+              answer=t.Queued, status=202, refusals=(409, 429)),
+        asks("GET", f"{S}/queue", turns.queue, "How many messages wait", answer=t.Queues, statuses=unready,
+             refusals=(404,)),
+        asks("POST", f"{S}/cancel", turns.cancel, "End the turn that runs", answer=s.Said, refusals=(404, 409)),
+        asks("GET", f"{S}/models", turns.models, "The models of a session's agent", answer=t.Models,
+             statuses={**unready, BadModel: 500}, refusals=(404, 500)),
         asks("GET", "/api/waits", waits.listing, "What waits for a person", answer=list[w.WaitShape]),
         tells("POST", "/api/waits/:id", bodies.WaitAnswer, waits.answer, "Answer by the id of the wait",
               answer=s.Said, refusals=(404, 409)),
     ]
+    # fmt: on

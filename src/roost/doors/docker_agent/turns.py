@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from roost.core.errors import AgentNotFound, RoostError, SessionNotFound
+from roost.core.errors import AgentNotFound, BadModel, RoostError, SessionNotFound
 from roost.core.ids import LogId
 from roost.doors.docker_agent import bodies, events
 from roost.doors.docker_agent.agents import either
@@ -98,6 +98,10 @@ class Turns:
         except AgentNotFound as error:
             inside = name and error.name == name and name != call.path["agent"]
             raise Refused(404, f"failed to run session: {error}" if inside else str(error)) from None
+        except BadModel as error:
+            if body.model:
+                raise
+            raise Refused(500, f"failed to run session: {error}") from None  # the file's own: not the client's fault
         observed = self._turns.observe(opened, call.principal)
         return self._streams.open(
             opened.log,

@@ -1,0 +1,89 @@
+"""The page of events has a row for each that the door sends: where it comes from, and what it holds."""
+
+import json
+import re
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from docs.pages import ROOT
+from roost.core import events as e
+from roost.core.errors import StoreFull
+from roost.core.ids import LogId, Micros
+from roost.core.messages import Text
+from roost.doors.docker_agent.events import GAP, NAMELESS, SILENT, TABLE, WAITS, broken, render, stream_end
+from roost.doors.docker_agent.memory import Memory
+
+PAGE = (ROOT / "docs/events.md").read_text()
+COMMON = {"type", "timestamp", "agent_name", "agent"}
+FACTS = [e.decode(line) for line in (ROOT / "tests/fixtures/facts-0.1.jsonl").read_bytes().splitlines()]
+ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| .+ \|$", re.MULTILINE)
+
+Row = tuple[str, str, frozenset[str]]  # event, fact, its own fields
+
+
+def examples() -> Iterator[e.Fact]:
+    """Every fact with all its fields; waits of every kind."""
+    for fact in FACTS:
+        match fact:
+            case e.WaitOpened():
+                for kind in WAITS:
+                    yield replace(fact, kind=kind, metadata={} if kind == "budget" else fact.metadata)
+            case e.UsageAdded():
+                yield replace(fact, why="answer")
+            case e.MessageTaken():
+                yield replace(fact, message=replace(fact.message, parts=(Text("x"),)))
+            case _:
+                yield fact
+
+
+def sent() -> Iterator[Row]:
+    """A row for every fact that is shown, from the examples of all facts with all their fields."""
+    for fact in examples():
+        data = render(e.Event(LogId("log"), 1, Micros(0), fact), Memory())
+        if data is not None:
+            shown = json.loads(data)
+            kind = f" ({fact.kind})" if isinstance(fact, e.WaitOpened) else ""
+            yield shown["type"], e.kind(fact) + kind, frozenset(shown) - COMMON
+
+
+def stated() -> Iterator[Row]:
+    for event, facts, fields in ROW.findall(PAGE):
+        for fact in re.findall(r"`(\w+)`((?: \(\w+\))?)", facts):
+            yield event, "".join(fact), frozenset(re.findall(r"`(\w+)`", fields))
+
+
+def merged(rows: Iterator[Row]) -> dict[tuple[str, str], frozenset[str]]:
+    """Rows by event and fact; several examples of one have their fields together."""
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for event, fact, fields in rows:
+        found[event, fact] = found.get((event, fact), frozenset()) | fields
+    return found
+
+
+def test_every_event_has_its_row_with_its_fields() -> None:
+    assert merged(stated()) == merged(sent())
+
+
+def test_the_examples_reach_the_whole_table() -> None:
+    """So that no event can be missing from the page for want of an example."""
+    reached = {event for event, _ in merged(sent())}
+    table = {event for event, _ in [*TABLE.values(), *WAITS.values()] if event}
+    assert table | {"session_exited"} <= reached
+
+
+def test_facts_that_are_not_shown_are_named() -> None:
+    [listed] = re.findall(r"Not shown: (.*?)\.\n", PAGE, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", listed)) == {kind.__name__ for kind in SILENT - {e.Unknown}} | {"ModelAsked"}
+
+
+def test_events_that_are_no_facts_are_named() -> None:
+    data = [line for raw in (GAP, stream_end("s")) for line in raw.splitlines() if line.startswith(b"data: ")]
+    for line in data:
+        assert f"`{json.loads(line[6:])['type']}`" in PAGE.partition("## What is no fact")[2]
+    assert b'"code"' in broken("s", StoreFull("no room"), Micros(0))
+
+
+def test_events_without_an_agent_are_named() -> None:
+    [listed] = re.findall(r"never\s+name\s+an\s+agent: (.*?)\.\n", PAGE, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", listed)) == set(NAMELESS)

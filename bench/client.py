@@ -185,21 +185,3 @@ class Server:
 
     async def __aexit__(self, *error: object) -> None:
         self.hang_up()
-
-
-class Frames:
-    """Pieces of an SSE stream to its frames, each with its id (0 without one)."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, piece: bytes) -> list[tuple[int, bytes]]:
-        *whole, self._rest = (self._rest + piece).split(b"\n\n")
-        frames = []
-        for frame in whole:
-            if frame.startswith(b"id: "):
-                number, _, data = frame[4:].partition(b"\n")
-                frames.append((int(number), data))
-            else:
-                frames.append((0, frame))
-        return frames

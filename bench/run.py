@@ -135,8 +135,9 @@ async def measure(names: list[str], quick: bool, folder: Path) -> tuple[str, dic
             for table in report.tables:
                 text.append(table.markdown())
                 print(text[-1], flush=True)
-    text.append(verdicts(aims).markdown())
-    print(text[-1], flush=True)
+    if aims:
+        text.append(verdicts(aims).markdown())
+        print(text[-1], flush=True)
     return "\n".join(text), {"machine": host, **found, "aims": [aim.row() for aim in aims]}
 
 

@@ -3,24 +3,29 @@
 import asyncio
 import time
 
-from bench.client import CHUNK, Frames, Line, Server
+from bench.client import CHUNK, Line, Server
 from bench.figures import Report, Table, quantile
 from bench.targets import QUESTION, Target
 
 WATCHERS = (1, 100, 1000)
+READERS = 20  # of them read; the others count
 
 
 class Watcher:
-    """Somebody who follows a session to the end of its turn."""
+    """Somebody who follows a session to the end of its turn: one who `reads` every word, or one who only counts.
 
-    def __init__(self, line: Line, count: int) -> None:
+    A thousand who read would keep the load's core busier than the server's, and show its delay for ours.
+    """
+
+    def __init__(self, line: Line, *, reads: bool) -> None:
         self._line = line
-        self._frames = Frames()
-        self._count = count
+        self._reads = reads
+        self._rest = b""
         self.late: list[int] = []
         self.places: list[int] = []
+        self.seen = 0
         self.wakes = 0
-        self.done = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def open(self, session: str) -> None:
         await self._line.start("GET", f"/api/sessions/{session}/events", sink=self._sink)
@@ -30,14 +35,18 @@ class Watcher:
 
     def _sink(self, piece: bytes) -> None:
         self.wakes += 1
-        now = time.monotonic_ns()
-        for _, data in self._frames.feed(piece):
-            if b'"agent_choice"' in data:
-                for place, sent in CHUNK.findall(data):
-                    self.places.append(int(place))
-                    self.late.append(now - int(sent))
-            elif b'"stream_stopped"' in data and not self.done.done():
-                self.done.set_result(None)
+        piece = self._rest + piece if self._rest else piece
+        end = piece.rfind(b"\n\n") + 2 if not piece.endswith(b"\n\n") else len(piece)
+        self._rest = piece[end:]
+        whole = piece[:end]
+        self.seen += whole.count(b'"agent_choice"')
+        if self._reads:
+            now = time.monotonic_ns()
+            for place, sent in CHUNK.findall(whole):
+                self.places.append(int(place))
+                self.late.append(now - int(sent))
+        if b'"stream_stopped"' in whole and not self.done.done():
+            self.done.set_result(None)
 
 
 async def measure(target: Target, seconds: int) -> Report:
@@ -67,7 +76,8 @@ async def measure(target: Target, seconds: int) -> Report:
 async def one(target: Target, watchers: int, count: int) -> dict[str, float]:
     async with Server(target.process.address) as server:
         session = await server.session("watched")
-        crowd = [Watcher(await server.dial(), count) for _ in range(watchers)]
+        step = max(watchers // READERS, 1)
+        crowd = [Watcher(await server.dial(), reads=not place % step) for place in range(watchers)]
         for watcher in crowd:
             await watcher.open(session)
         cpu, began = target.process.cpu(), time.perf_counter()
@@ -76,8 +86,8 @@ async def one(target: Target, watchers: int, count: int) -> dict[str, float]:
         lasted, used = time.perf_counter() - began, target.process.cpu() - cpu
         for watcher in crowd:
             watcher.close()
-            if watcher.places != list(range(count)):
-                raise RuntimeError(f"a watcher saw {len(watcher.places)} chunks of {count}, or in another order")
+            if watcher.seen != count or watcher.places not in ([], list(range(count))):
+                raise RuntimeError(f"a watcher saw {watcher.seen} chunks of {count}, or in another order")
     late = [value for watcher in crowd for value in watcher.late]
     deliveries = count * watchers
     return {

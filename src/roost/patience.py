@@ -39,7 +39,7 @@ class Patience:
         self._deadline = self._loop.time() + seconds
         if self._timer is None or self._timer.when() > self._deadline:
             self._arm()
-        self._waiting = task = asyncio.current_task()
+        self._waiting = task = asyncio.current_task(self._loop)
         try:
             return await what
         except asyncio.CancelledError:

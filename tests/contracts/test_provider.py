@@ -316,6 +316,9 @@ async def test_the_key_is_sent_and_never_told(provider: Remote, fake_llm: FakeLL
     headers = fake_llm.requests[-1]["headers"]
     assert "sk-very-secret" in (headers.get("x-api-key"), headers.get("authorization", "").removeprefix("Bearer "))
     assert "sk-very-secret" not in str(failed.value)
+    with pytest.raises(ModelFailed) as cut:
+        await pieces(provider, asked("[[say so]] [[trouble sk-very-secret]]"))
+    assert "***" in str(cut.value) and "sk-very-secret" not in f"{cut.value} {cut.value.provider_code}"
 
 
 async def test_headers_and_body_of_the_file_go_along(spec: ModelSpec, http: Http, fake_llm: FakeLLM) -> None:

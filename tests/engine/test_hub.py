@@ -56,6 +56,18 @@ def test_a_tail_is_bounded_and_long_ones_are_whole() -> None:
         assert [ev.seq for ev in hub.tail(LOG, TAIL - 90) or ()] == list(range(TAIL - 89, TAIL + 11))
 
 
+def test_what_is_newest_is_known_while_somebody_watches() -> None:
+    hub = Hub(lambda: 0.0)
+    assert not hub.still(LOG, 3)
+    with hub.watch(LOG):
+        assert not hub.still(LOG, 0)  # nothing has come: only the store knows
+        hub.grown(LOG, events(1, 3))
+        assert hub.still(LOG, 3)
+        assert not hub.still(LOG, 2)
+        hub.grown(LOG, ())  # it grew elsewhere
+        assert not hub.still(LOG, 3)
+
+
 def test_only_named_watchers_are_followers() -> None:
     hub = Hub(lambda: 5.0)
     with hub.watch(LOG), hub.watch(LOG, "phone"):

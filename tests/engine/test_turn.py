@@ -30,6 +30,21 @@ async def test_a_plain_turn_writes_its_facts_in_the_promised_order(each_floor: F
         assert head.cost == pytest.approx((10 + 20 + 2.5) / 1e6)
 
 
+async def test_a_turn_does_not_read_messages_that_it_has_seen(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_world(floor, script=answers(["one"], ["two"])) as world:
+        session = await world.session()
+        await world.play(session, "first")
+
+        async def unread(*_: object, **__: object) -> None:
+            raise AssertionError("the messages are read again")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.store, "messages", unread)
+            facts = await world.play(session, "second")
+        assert facts[-1].outcome == "normal"
+        assert [text for _, text in await world.talk(session)] == ["first", "one", "second", "two"]
+
+
 async def test_a_rejected_call_goes_as_in_the_worked_transcript(each_floor: Floor) -> None:
     tool = FakeTool("shell", read_only=False)
     script = answers([call("shell", '{"cmd":"rm"}')], ["Left as is."])

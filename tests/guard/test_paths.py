@@ -22,13 +22,13 @@ def test_a_caller_names_no_file_as_a_model(house: House) -> None:
     for name in (str(secret), "secret.yaml", "../x", "/dev/zero", str(house.folder / "pipe"), "/proc/self/environ"):
         for ref in (f"scripted/{name}", f"demo, SCRIPTED/{name}"):
             reply = server.post(f"/api/sessions/{session}/agent/my-agent", {"messages": [USER], "model": ref})
-            assert reply.status == 500, ref
+            assert reply.status == 422, ref
             assert "only agent files may name it" in reply.message
             assert "hunter2" not in reply.message
             template = {"agent_model_overrides": {"root": ref}}
             assert server.post("/api/sessions", template).status == 422
     long = server.post(f"/api/sessions/{session}/agent/my-agent", {"messages": [USER], "model": "a" * 5000})
-    assert long.status == 500 and len(long.message) < 200
+    assert long.status == 422 and len(long.message) < 200
     assert server.snapshot(session)["last_event_seq"] == 1
     assert server.run(session, "hi")[-1].event["reason"] == "normal"
 

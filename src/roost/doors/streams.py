@@ -1,5 +1,6 @@
 """Server-Sent Events over a log: many readers, each a cursor, and every frame rendered once."""
 
+import asyncio
 import logging
 import time
 from collections import OrderedDict, deque
@@ -68,7 +69,7 @@ class Ring:
         self._shown: deque[bool] = deque()
         self._end = 0  # the seq that is rendered next
         self._renderer = rings.make(log_id)
-        self._pen = anyio.Lock(fast_acquire=True)
+        self._pen = asyncio.Lock()
         self._joined: dict[tuple[int, int, bool], bytes] = {}
 
     def kept(self, batch: Sequence[Event], marks: bool) -> bytes | None:
@@ -214,7 +215,7 @@ class Line:
         self._send = send
         self._patience = patience
         self._stuck = stuck
-        self._pen = anyio.Lock(fast_acquire=True)
+        self._pen = asyncio.Lock()
         self.spoke = time.monotonic()
 
     async def open(self) -> None:

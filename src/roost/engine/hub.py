@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
-import anyio
-
 from roost.core.errors import RoostError
 from roost.core.events import Event
 from roost.core.ids import LogId
@@ -44,13 +42,13 @@ class Hub:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self.closed = False
         self._monotonic = monotonic
-        self._bells: WeakValueDictionary[LogId, anyio.Event] = WeakValueDictionary()  # gone with those who wait
+        self._bells: WeakValueDictionary[LogId, asyncio.Event] = WeakValueDictionary()  # gone with those who wait
         self._logs: dict[LogId, _Watched] = {}
 
-    def bell(self, log: LogId) -> anyio.Event:
+    def bell(self, log: LogId) -> asyncio.Event:
         """The bell that the next growth of `log` will ring."""
         if (bell := self._bells.get(log)) is None:
-            bell = self._bells[log] = anyio.Event()
+            bell = self._bells[log] = asyncio.Event()
         return bell
 
     def grown(self, log: LogId, events: Sequence[Event]) -> None:
@@ -104,6 +102,11 @@ class Hub:
         if not 0 <= new <= len(tail):
             return None
         return tuple(tail[n] for n in range(-new, 0)) if new < FEW else tuple(tail)[len(tail) - new :]
+
+    def still(self, log: LogId, seq: int) -> bool:
+        """Whether `seq` is the newest event of a log that is kept in memory: then nobody has written since."""
+        watched = self._logs.get(log)
+        return watched is not None and bool(watched.tail) and watched.tail[-1].seq == seq
 
     def followers(self, log: LogId) -> Sequence[Watcher]:
         """The clients that follow a log now."""

@@ -8,7 +8,7 @@ import anyio
 from roost.core.history import History
 from roost.core.ids import LogId
 from roost.core.messages import Message
-from roost.core.session import Head, Turn
+from roost.core.session import Turn
 from roost.engine.answer import Asking
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
@@ -61,12 +61,6 @@ class Stage:
             await read_history(self.makers.store, self.log, self.history)
         else:
             self.history.extend(tail)
-
-    async def look(self) -> Head:
-        """The head as it is now; read anew only where the log may have grown meanwhile."""
-        if self.hub.tail(self.log, self.journal.head.last_seq) == ():
-            return self.journal.head
-        return await self.journal.refresh()
 
     def newest(self) -> Message | None:
         """The newest message that this turn has brought about."""

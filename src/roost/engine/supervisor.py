@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
 
 import anyio
@@ -67,7 +67,8 @@ class Supervisor:
         async with self.claim(log_id):
             if self.stopping:
                 raise ShuttingDown
-            with anyio.CancelScope(shield=True):
+            # Watched from here on, so that the turn finds its beginning in memory.
+            with self._hub.watch(log_id), anyio.CancelScope(shield=True):
                 owned = await self._makers.store.take(log_id, facts, only_if=idle)
                 self._start(owned)
         return owned
@@ -146,7 +147,9 @@ class Supervisor:
         self.first.set()
         live = self._lives.setdefault(log_id, Live(log_id, History(SessionId(log_id))))
         live.stage = stage = self._make_stage(live, journal)
-        self._bulkhead.start(self._session, live, stage, name=f"turn of {log_id}")
+        watched = ExitStack()
+        watched.enter_context(self._hub.watch(log_id))  # without a gap: what a turn has seen is not read again
+        self._bulkhead.start(self._session, live, stage, watched, name=f"turn of {log_id}")
 
     def _make_stage(self, live: Live, journal: Journal) -> Stage:
         def busy() -> bool:
@@ -158,11 +161,11 @@ class Supervisor:
         stage = Stage(self._makers, self._hub, journal, ear, asking, live.history, prepare)
         return stage
 
-    async def _session(self, live: Live, stage: Stage) -> None:
+    async def _session(self, live: Live, stage: Stage, watched: ExitStack) -> None:
         """A bulkhead: what goes wrong in one session stays in that session."""
         asleep = False
         try:
-            with stage.scope:
+            with watched, stage.scope:
                 asleep = await self._play(live, stage)
         except Exception:
             log.exception("turn of %s failed", live.log, extra={"action": "turn_failed"})
@@ -183,7 +186,8 @@ class Supervisor:
         """Play a turn; whether it went to sleep."""
         try:
             await run_turn(stage)
-            if (await stage.look()).deleted:
+            await stage.catch_up()  # so that the next turn of this session begins where this one has ended
+            if (await stage.ear.look()).deleted:
                 await self._exit(stage.journal, live.history)
                 await live.close()
                 self._forget(live, stage)

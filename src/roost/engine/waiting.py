@@ -9,6 +9,7 @@ import anyio
 from roost.core import events as e
 from roost.core.errors import RoostError, SessionNotFound
 from roost.core.ids import WaitId
+from roost.core.session import Head
 from roost.engine.bulkhead import open_bulkhead
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
@@ -120,7 +121,7 @@ class Ear:
             await self._dirty.wait()
             self._dirty = anyio.Event()
             try:
-                head = await self._journal.refresh()
+                head = await self.look()
             except SessionNotFound:
                 turn.cancel()
                 return
@@ -133,6 +134,11 @@ class Ear:
             if head.deleted or mine is None or mine.canceled:
                 turn.cancel()
             self._wake()
+
+    async def look(self) -> Head:
+        """The head as it is now; read anew only where somebody may have written meanwhile."""
+        known = self._journal.head
+        return known if self._hub.still(self._journal.log, known.last_seq) else await self._journal.refresh()
 
     def _wake(self) -> None:
         self._changed.set()

@@ -137,6 +137,12 @@ def clean(text: str, secrets: Sequence[str] = ()) -> str:
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
+def hide(error: ModelFailed, secrets: Sequence[str]) -> None:
+    """Take secrets out of what a failure tells, wherever its words came from."""
+    error.args = (clean(error.message, secrets),)
+    error.provider_code = clean(error.provider_code, secrets)
+
+
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """The seconds a provider asks for, given as milliseconds, seconds or a date."""
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:

@@ -2,8 +2,6 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
-from urllib.request import getproxies
 
 import anyio
 import httpx2
@@ -12,7 +10,6 @@ from msgspec import Struct
 from roost.core.errors import ModelFailed
 from roost.patience import Patience
 from roost.providers import failures
-from roost.providers.direct import Direct
 from roost.wire import sse
 from roost.wire.lines import TooLong
 
@@ -140,8 +137,6 @@ async def open_http(
 
     With `loopback` no proxy is asked, and no certificates are read.
     """
-    if transport is None and (loopback or not getproxies()):
-        transport = Direct(partial(httpx2.create_ssl_context, verify=not loopback))
     client = httpx2.AsyncClient(
         transport=transport,
         timeout=None,

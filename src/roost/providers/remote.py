@@ -100,6 +100,7 @@ class Remote:
                         yield piece
                 return
             except ModelFailed as error:
+                failures.hide(error, self._secrets())
                 smaller = self._smaller(body, error)
                 if smaller is None or asked_again:
                     raise
@@ -132,7 +133,8 @@ class Remote:
 
     def _secrets(self) -> list[str]:
         extra = {**self._spec.headers, **(self._spec.options.get("http_headers") or {})}
-        return [secret for secret in (self._key, *map(str, extra.values())) if secret]
+        words = [word for value in extra.values() for word in (str(value), *str(value).split()[-1:])]
+        return [secret for secret in (self._key, *words) if secret]
 
     def _smaller(self, body: Mapping[str, Any], error: ModelFailed) -> dict[str, Any] | None:
         return self._dialect.again(body, error) if isinstance(self._dialect, Messages) else None

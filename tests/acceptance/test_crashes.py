@@ -112,8 +112,7 @@ def test_a_cut_answer_is_taken_back_and_given_anew(crashing: Crashing) -> None:
     kept = [text for seq, text in deltas if seq is not None and seq > warning.id]  # type: ignore[operator]
     assert "".join(kept) == "a number of words that come one after the other"
     dropped = [seq for seq, _ in deltas if seq is not None and seq < warning.id]  # type: ignore[operator]
-    if dropped:
-        assert warning.event["discard_since"] <= dropped[0]
+    assert dropped and warning.event["discard_since"] <= dropped[0]
     assert [f.type for f in frames].count("stream_started") == 1
 
 

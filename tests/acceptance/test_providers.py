@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,7 +177,7 @@ def test_text_and_reasoning(served: Server, model: FakeLLM, dialect: Dialect) ->
 
 
 def test_two_calls_run_side_by_side_and_go_back_in_order(
-    served: Server, model: FakeLLM, dialect: Dialect, tmp_path
+    served: Server, model: FakeLLM, dialect: Dialect, tmp_path: Path
 ) -> None:
     session = served.create(title="t", tools_approved=True, working_dir=str(tmp_path))
     frames = served.run(session, f"[[tools shell {ONE} | shell {TWO}]] [[say {WORDS}]]", dialect.agent)

@@ -226,7 +226,7 @@ def test_every_legal_key_loads_in_a_file_without_version() -> None:
 
 def test_every_key_that_is_not_built_is_warned_of() -> None:
     warnings = "\n".join(load("x", json.dumps(big()).encode(), name="x.yaml").warnings)
-    for name, key in FILE.keys["agents"].shape.value.keys.items():  # type: ignore[attr-defined]
+    for name, key in FILE.keys["agents"].shape.value.keys.items():
         if key.mark == "warn" and name != "instruction_file":
             assert f"agents.name.{name} " in warnings, name
     for kind in TYPES.keys() - BUILT:
@@ -468,7 +468,7 @@ permissions: {allow: ["read_*"], ask: [fetch], deny: ["shell:cmd=sudo*"]}
     )
     assert [agent.name for agent in loaded.agents] == ["helper", "root"]
     assert loaded.default.name == "root"
-    assert loaded.agent("helper").model == "auto"  # type: ignore[union-attr]
+    assert loaded.agent("helper").model == "auto"
     root = loaded.default
     assert (root.description, root.instruction, root.welcome) == ("d", "i ${env.X}", "w")
     assert (root.add_date, root.add_environment_info, root.add_description_parameter) == (True, True, True)

@@ -273,9 +273,9 @@ class World:
             Desk(makers, hub, self.supervisor, policy, desk), grace=how.get("grace", 10.0)
         )
         self.recovery = Recovery(makers, hub, self.supervisor, how.get("policy", "resume"))
-        self.models: FakeModels = makers.models  # type: ignore[assignment]
+        self.models: FakeModels = makers.models
         self.provider = self.models.one
-        self.toolset: FakeToolset = makers.toolsets.toolset  # type: ignore[attr-defined]
+        self.toolset: FakeToolset = makers.toolsets.toolset
         self.die = anyio.Event()
         self.dead = anyio.Event()
         self.polite = False
@@ -354,7 +354,7 @@ class World:
 
     async def crash(self) -> None:
         """The server is gone, as after a kill: not one more fact is written."""
-        closed = self.store.close()  # type: ignore[attr-defined]
+        closed = self.store.close()
         if closed is not None:
             await closed
         self.die.set()

@@ -41,7 +41,7 @@ async def test_a_stream_without_its_end_counts_as_cut(floor: Floor) -> None:
             yield call("look") if len(world.provider.requests) > 1 else Finished("stop")
 
         session = await world.session()
-        world.provider.stream = stream  # type: ignore[method-assign]
+        world.provider.stream = stream
         facts = await world.play(session, "hi")
         assert facts[-1].outcome == "normal"
         await world.ask(session, "again")

@@ -120,11 +120,11 @@ async def test_a_cancel_at_the_very_end_changes_nothing(each_floor: Floor) -> No
             if isinstance(facts[-1], e.TurnEnded):
                 with pytest.raises(SessionNotRunning):
                     await world.service.turns.cancel(ME, session)
-                world.store.append = append  # type: ignore[method-assign]
+                world.store.append = append
                 await world.ask(session, "next")  # while the old turn's task is not through
             return committed
 
-        world.store.append = late  # type: ignore[method-assign]
+        world.store.append = late
         await world.ask(session, "hi")
         await world.until_fact(session, e.TurnEnded, times=2)
         await world.still(session)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 def titling(*steps: object) -> Script:
     """A model that says `ok`, and these steps when it is asked for a title."""
 
-    def script(request: ModelRequest) -> list:  # type: ignore[type-arg]
+    def script(request: ModelRequest) -> list:
         return list(steps) if request.max_tokens == 20 else ["ok"]
 
     return script

@@ -153,7 +153,7 @@ async def test_tools_that_can_not_be_listed_are_a_warning_said_once(floor: Floor
 async def test_a_directory_that_is_gone_ends_the_turn_with_an_error(floor: Floor) -> None:
     async with open_world(floor) as world:
         session = await world.session()
-        world.makers.surroundings.missing = frozenset({str(floor.path)})  # type: ignore[attr-defined]
+        world.makers.surroundings.missing = frozenset({str(floor.path)})
         facts = await world.play(session, "hi")
         assert "no longer exists" in facts[-2].message
         assert kinds(facts[-2:]) == ["ErrorMet", "TurnEnded"]

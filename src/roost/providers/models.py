@@ -49,7 +49,7 @@ class Models:
         self._folder = folder
         self._gateway = gateway.rstrip("/")
         self._need_keys = need_keys
-        self._dice = dice or random.Random()  # noqa: S311
+        self._dice = dice or random.SystemRandom()
         self._made: dict[bytes, Provider] = {}
 
     def provider(self, team: Team, ref: str) -> Provider:
@@ -275,7 +275,7 @@ class Alloy:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
         """Ask one of them."""
         self._now = self._dice.choice(self._members)
-        async with aclosing(self._now.stream(request)) as pieces:  # type: ignore[type-var]
+        async with aclosing(self._now.stream(request)) as pieces:
             async for piece in pieces:
                 yield piece
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from roost.core.agents import ModelSpec
-from roost.core.errors import ModelFailed
+from roost.core.errors import BadModel, ModelFailed
 from roost.core.usage import Price
 from roost.ports import Finished, ModelRequest, Piece
 from roost.providers import failures, prices
@@ -149,14 +149,20 @@ def _fed(answer: Answer, event: sse.Event) -> list[Piece]:
 
 
 def dialect(spec: ModelSpec, *, genuine: bool = False) -> Dialect:
-    """The dialect that a spec names."""
+    """The dialect that a spec names.
+
+    Raises:
+        BadModel: it is none of ours.
+    """
     match spec.dialect:
         case "anthropic":
             return Messages(spec)
         case "openai-responses":
             return Responses(spec, genuine=genuine)
-        case _:
+        case "openai-chat":
             return Chat(spec, genuine=genuine)
+        case unknown:
+            raise BadModel(f"model {spec.name!r}: nothing here speaks the dialect {unknown!r}")
 
 
 def timeouts(options: Mapping[str, Any], usual: Timeouts) -> Timeouts:

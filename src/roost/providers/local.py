@@ -184,7 +184,8 @@ class Local:
         files = await load(request.messages)
         messages = await self._fit(base, flat(request.messages, files), self.context_limit - most - _FRAME)
         smaller = ModelRequest(tuple(messages), max_tokens=most, thinking=False)
-        remote = Remote(self._spec, self._engine.http, base_url=f"{base}/v1", key=self._engine.key)
+        spec = msgspec.structs.replace(self._spec, dialect="openai-chat")  # what its server speaks
+        remote = Remote(spec, self._engine.http, base_url=f"{base}/v1", key=self._engine.key)
         async with aclosing(remote.stream(smaller)) as pieces:
             async for piece in pieces:
                 yield msgspec.structs.replace(piece, model=self._spec.model) if isinstance(piece, Finished) else piece

@@ -37,7 +37,7 @@ def dead(pid: str) -> bool:
 
 async def sh(command: str, mark: str, tmp_path: Path, **more: object) -> tuple[Ended, Output]:
     output = Output()
-    ended = await process.run(["/bin/sh", "-c", command], cwd=str(tmp_path), env=ENV, mark=mark, output=output, **more)  # type: ignore[arg-type]
+    ended = await process.run(["/bin/sh", "-c", command], cwd=str(tmp_path), env=ENV, mark=mark, output=output, **more)
     return ended, output
 
 

@@ -1,6 +1,6 @@
 """What the engine asks of the world: the contracts, and only those."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -260,10 +260,10 @@ class Provider(Protocol):
         """What it costs, where that is known."""
         ...
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[Piece]:
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
         """Ask, and yield what comes; the last piece is `Finished`.
 
-        An async generator: close it (`contextlib.aclosing`) to drop the request.
+        Close it (`contextlib.aclosing`) to drop the request.
 
         Raises:
             ModelFailed: with the kind of failure; also where the stream ends before `Finished`.
@@ -331,8 +331,6 @@ class Agents(Protocol):
 
 
 # -- tools --------------------------------------------------------------------------------------
-
-Question = Callable[["Ask"], Awaitable[Answer]]
 
 
 class Ask(Struct, frozen=True, omit_defaults=True):

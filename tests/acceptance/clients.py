@@ -217,9 +217,9 @@ class GoClient:
     def begin(self) -> None:
         """Calls 1 to 4."""
         template = {"id": "11d0", "title": "", "messages": [], "created_at": "2026-03-14T10:00:00.5+01:00"}
-        template |= {"tools_approved": self.yolo, "thinking": False, "hide_tool_results": False}  # type: ignore[dict-item]
-        template |= {"SendUserMessage": True, "max_iterations": 0, "starred": False, "input_tokens": 0}  # type: ignore[dict-item]
-        template |= {"output_tokens": 0, "cost": 0}  # type: ignore[dict-item]
+        template |= {"tools_approved": self.yolo, "thinking": False, "hide_tool_results": False}
+        template |= {"SendUserMessage": True, "max_iterations": 0, "starred": False, "input_tokens": 0}
+        template |= {"output_tokens": 0, "cost": 0}
         self.id = result(self.client.post("/api/sessions", template), SESSION)["id"]
         assert self.id and self.id != "11d0"
         for _ in range(2):

@@ -340,7 +340,7 @@ class House:
             if server.alive:
                 os.kill(server.process.pid, signal.SIGKILL)
                 server.until_dead()
-            server.process.stdout.close()  # type: ignore[union-attr]
+            server.process.stdout.close()
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def check(house: House, session: str, server: Server, neighbour: Server, *, ever
 def sweep(house: House, most: int = 12) -> None:
     """Look at what a test leaves behind: the logs of its living servers, from a few cursors each."""
     for server in house.servers:
-        if not server.alive or not server.address or "--auth-token" in server.process.args:  # type: ignore[operator]
+        if not server.alive or not server.address or "--auth-token" in server.process.args:
             continue
         sessions = [s["id"] for s in server.get("/api/sessions").json]
         for session in sessions[:most]:

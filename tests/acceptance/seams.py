@@ -177,6 +177,6 @@ if __name__ == "__main__":
 
     if stuck := os.environ.get("ROOST_TEST_STUCK"):
         streams.Streams.__init__.__kwdefaults__["stuck"] = float(stuck)
-    host.open_server = partial(compose.open_server, wrap=wrap)  # type: ignore[assignment]
+    host.open_server = partial(compose.open_server, wrap=wrap)
     sys.argv[0] = "roost"
     main()

@@ -116,7 +116,6 @@ class Follower:
     def __init__(self, opened: Callable[[int], Stream], *, since: int = 0) -> None:
         self.frames: list[Frame] = []  # those with an id, in the order in which they came
         self.strays: list[Frame] = []  # those without: gap, error …
-        self.breaks = 0
         self.exited = False
         self.last = since
         self._opened = opened
@@ -132,7 +131,6 @@ class Follower:
                 self._listen()
             if self.exited:
                 return
-            self.breaks += 1
             self._stop.wait(0.02)
 
     def _listen(self) -> None:

@@ -109,11 +109,10 @@ def test_a_cut_answer_is_taken_back_and_given_anew(crashing: Crashing) -> None:
     frames = server.log(session)
     (warning,) = (f for f in frames if f.type == "warning")
     deltas = [(f.id, f.event["content"]) for f in frames if f.type == "agent_choice"]
-    kept = [text for seq, text in deltas if seq is not None and seq > warning.id]  # type: ignore[operator]
+    kept = [text for seq, text in deltas if seq is not None and seq > warning.id]
     assert "".join(kept) == "a number of words that come one after the other"
-    dropped = [seq for seq, _ in deltas if seq is not None and seq < warning.id]  # type: ignore[operator]
-    if dropped:
-        assert warning.event["discard_since"] <= dropped[0]
+    dropped = [seq for seq, _ in deltas if seq is not None and seq < warning.id]
+    assert dropped and warning.event["discard_since"] <= dropped[0]
     assert [f.type for f in frames].count("stream_started") == 1
 
 

@@ -98,7 +98,7 @@ def test_messages_and_summaries_by_hand(served: Server) -> None:
     assert (added.status, added.json["status"]) == (201, "added")
     (message,) = served.get(f"/api/sessions/{session}").json["messages"]
     assert message["message"]["content"] == "noted" and message["agent_name"] == "root"
-    body["message"]["message"]["content"] = "changed"  # type: ignore[index]
+    body["message"]["message"]["content"] = "changed"
     edited = served.patch(f"/api/sessions/{session}/messages/{message['id']}", body)
     assert (edited.status, edited.json) == (200, {"status": "updated"})
     assert contents(served.get(f"/api/sessions/{session}").json) == ["changed"]

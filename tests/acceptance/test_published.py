@@ -75,7 +75,7 @@ class Shell:
         with subprocess.Popen(self._command(script), env=self._env(), stdout=subprocess.PIPE) as running:
             frames = Frames()
             try:
-                while chunk := running.stdout.read1(65536):  # type: ignore[union-attr]
+                while chunk := running.stdout.read1(65536):
                     yield from frames.feed(chunk)
             finally:
                 running.kill()

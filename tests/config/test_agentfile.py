@@ -74,6 +74,7 @@ models:
   hot: {provider: openai, model: gpt-5, temperature: 2.5}
   lost: {provider: openai}
   thinking: {provider: openai, model: o3, thinking_budget: hihg}
+  hasty: {provider: openai, model: o3, provider_opts: {idle_timeout: 0, anything: goes}}
 providers:
   my/lab: {base_url: ftp://x, token_key: sk-12345}
 permissions: {allow: shell}
@@ -103,11 +104,12 @@ def test_all_mistakes_of_a_file_are_named_with_their_place() -> None:
         ((23, 54), "models.hot.temperature: must be at most 2, is 2.5"),
         ((24, 9), "models.lost: model is missing"),
         ((25, 60), "models.thinking.thinking_budget: expected none, minimal, low"),
-        ((27, 3), "provider name 'my/lab' must not be empty"),
-        ((27, 22), "'ftp://x' is not an http(s) address"),
-        ((27, 31), "token_key: must be the name of an environment variable"),
-        ((28, 22), "permissions.allow: expected a list, got the text 'shell'"),
-        ((29, 1), "key 'mcps' in the file needs version 6 or newer"),
+        ((26, 70), "models.hasty.provider_opts.idle_timeout: must be more than 0, is 0"),
+        ((28, 3), "provider name 'my/lab' must not be empty"),
+        ((28, 22), "'ftp://x' is not an http(s) address"),
+        ((28, 31), "token_key: must be the name of an environment variable"),
+        ((29, 22), "permissions.allow: expected a list, got the text 'shell'"),
+        ((30, 1), "key 'mcps' in the file needs version 6 or newer"),
     ]
     assert places == [place for place, _ in expected], found
     for line, (_, words) in zip(found, expected, strict=True):
@@ -224,7 +226,7 @@ def test_every_legal_key_loads_in_a_file_without_version() -> None:
 
 def test_every_key_that_is_not_built_is_warned_of() -> None:
     warnings = "\n".join(load("x", json.dumps(big()).encode(), name="x.yaml").warnings)
-    for name, key in FILE.keys["agents"].shape.value.keys.items():  # type: ignore[attr-defined]
+    for name, key in FILE.keys["agents"].shape.value.keys.items():
         if key.mark == "warn" and name != "instruction_file":
             assert f"agents.name.{name} " in warnings, name
     for kind in TYPES.keys() - BUILT:
@@ -466,7 +468,7 @@ permissions: {allow: ["read_*"], ask: [fetch], deny: ["shell:cmd=sudo*"]}
     )
     assert [agent.name for agent in loaded.agents] == ["helper", "root"]
     assert loaded.default.name == "root"
-    assert loaded.agent("helper").model == "auto"  # type: ignore[union-attr]
+    assert loaded.agent("helper").model == "auto"
     root = loaded.default
     assert (root.description, root.instruction, root.welcome) == ("d", "i ${env.X}", "w")
     assert (root.add_date, root.add_environment_info, root.add_description_parameter) == (True, True, True)

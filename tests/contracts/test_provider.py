@@ -6,6 +6,7 @@ from contextlib import aclosing
 from functools import partial
 
 import anyio
+import msgspec
 import pytest
 
 from fakes.llm import FakeLLM
@@ -231,6 +232,15 @@ async def test_silence_before_the_first_byte_ends(spec: ModelSpec) -> None:
         with pytest.raises(ModelFailed, match=r"timeout: 127\.0\.0\.1 sent nothing for 0\.1 s") as failed:
             await pieces(provider, asked("[[mute]]"))
     assert failed.value.kind == "retryable"
+
+
+@pytest.mark.parametrize(
+    ("option", "script"), [("idle_timeout", "[[hang]] [[say one two three four]]"), ("first_byte_timeout", "[[mute]]")]
+)
+async def test_a_model_may_have_its_own_patience(spec: ModelSpec, http: Http, option: str, script: str) -> None:
+    spec = msgspec.structs.replace(spec, options={option: 0.1})
+    with pytest.raises(ModelFailed, match=r"sent nothing for 0\.1 s"):
+        await pieces(Remote(spec, http, base_url=spec.base_url), asked(script))
 
 
 async def test_our_own_slowness_is_no_silence(spec: ModelSpec) -> None:

@@ -271,21 +271,20 @@ def test_an_unknown_mode_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "expected", "source"),
+    ("word", "expected"),
     [
-        ("approve", Confirmation("approve"), "user_approved"),
-        ("approve-session", Confirmation("approve", "autonomous"), "user_approved_autonomous"),
-        ("approve-autonomous", Confirmation("approve", "autonomous"), "user_approved_autonomous"),
-        ("approve-balanced", Confirmation("approve", "balanced"), "user_approved_balanced"),
-        ("approve-safe", Confirmation("approve", "balanced"), "user_approved_balanced"),
-        ("approve-safer", Confirmation("approve", "balanced"), "user_approved_balanced"),
-        ("approve-tool", Confirmation("approve", remember=True), "user_approved_tool"),
-        ("reject", Confirmation("reject"), "user_rejected"),
+        ("approve", Confirmation("approve")),
+        ("approve-session", Confirmation("approve", "autonomous")),
+        ("approve-autonomous", Confirmation("approve", "autonomous")),
+        ("approve-balanced", Confirmation("approve", "balanced")),
+        ("approve-safe", Confirmation("approve", "balanced")),
+        ("approve-safer", Confirmation("approve", "balanced")),
+        ("approve-tool", Confirmation("approve", remember=True)),
+        ("reject", Confirmation("reject")),
     ],
 )
-def test_words_of_confirmation(word: str, expected: Confirmation, source: str) -> None:
+def test_words_of_confirmation(word: str, expected: Confirmation) -> None:
     assert approvals.confirmation(word) == expected
-    assert approvals.answered_by(expected) == source
 
 
 @pytest.mark.parametrize("word", ["", "yes", "Approve", "approve_tool"])

@@ -24,7 +24,7 @@ def history(*facts: e.Fact) -> History:
 
 
 def said(words: str, role: str = "user", sub: str = "") -> e.MessageWritten:
-    return e.MessageWritten(Message(role, words), sub=SessionId(sub))  # type: ignore[arg-type]
+    return e.MessageWritten(Message(role, words), sub=SessionId(sub))
 
 
 def sub_born(sub: SessionId = SUB, parent: str = LOG) -> e.SessionCreated:

@@ -394,4 +394,4 @@ def _example(member: type[e.Base], sub: str) -> e.Fact:
     fields = msgspec.structs.fields(member)
     values = {f.name: plain.get(f.name, "t1") for f in fields if f.required}
     assert required
-    return member(**values, sub=SessionId(sub))  # type: ignore[return-value]
+    return member(**values, sub=SessionId(sub))

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roost.core.errors import BadValue
-from roost.core.templates import expand, shell_like
+from roost.core.templates import expand
 
 ENV = {"NAME": "Ada", "EMPTY": "", "ZERO": "0"}
 
@@ -61,12 +60,6 @@ def test_headers_are_found_in_any_case() -> None:
     assert expand("${headers.Authorization} ${headers['X-Token']} ${headers.X_Token}", {}, headers) == "Bearer b t t"
     assert expand("[${headers.None}]", {}, headers) == "[]"
     assert expand("${headers.X}", {}) == "${headers.X}"
-
-
-def test_the_shells_variables() -> None:
-    assert shell_like("$NAME/${NAME}x $ 5$ ${env.NAME}", ENV) == "Ada/Adax $ 5$ ${env.NAME}"
-    with pytest.raises(BadValue, match=r"environment variable NOPE, OTHER is not set"):
-        shell_like("$OTHER $NAME ${NOPE} $OTHER", ENV)
 
 
 _pieces = st.sampled_from(

@@ -7,7 +7,7 @@ from docs.pages import ROOT
 from roost.config.schema import FILE, HOOKS
 from roost.config.shapes import Either, Entries, Items, Key, Record
 from roost.config.toolsets import BUILT, KEYS, TYPES
-from roost.core.catalog import NOT_BUILT, VENDORS
+from roost.core.vendors import NOT_BUILT, VENDORS
 
 PAGE = (ROOT / "docs/missing.md").read_text()
 WARNED, REFUSED = PAGE.partition("## In agent files")[2].split("Ignoring these", 1)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 def test_the_document_is_valid_and_has_every_route() -> None:
-    app = make_app(Nothing(), closing=anyio.Event())  # type: ignore[arg-type]
+    app = make_app(Nothing(), closing=anyio.Event())
     assert isinstance(app, Doors)
     found = document(app.router.routes, "1")
     OpenAPIV31SpecValidator(found).validate()

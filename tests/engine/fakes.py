@@ -1,6 +1,6 @@
 """Fakes as honest as what they stand for: a model to script, tools to hold up, a server to kill."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -10,44 +10,35 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from engine.clock import FakeClock
 from roost.core import events as e
 from roost.core.agents import Agent, ModelSpec, Source, Team, ToolsetSpec
 from roost.core.errors import AgentNotFound, BadModel, ModelFailed, ToolsetFailed
 from roost.core.history import History
-from roost.core.ids import CallId, Epoch, LogId, ServerId, SessionId, TurnId, fresh
+from roost.core.ids import CallId, LogId, ServerId, TurnId, fresh
 from roost.core.messages import Annotations, Definition, Effect, Message, Result
 from roost.core.principals import Principal
 from roost.core.session import Head
-from roost.core.usage import Price, Usage
+from roost.core.usage import Price
 from roost.engine.bulkhead import Bulkhead, open_bulkhead
 from roost.engine.hub import Hub
 from roost.engine.recovery import Policy as Resume
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import Supervisor
-from roost.ports import CallPiece, EventStore, Finished, ModelInfo, ModelRequest, Piece, Place, TextPiece, Use
+from roost.ports import EventStore, Finished, ModelInfo, ModelRequest, Piece, Place, TextPiece, Use
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
 from roost.stores.memory import Memory, Shelf
 from roost.stores.sqlite import open_sqlite
+from roost.testing.clock import PATIENCE, HandClock
+from roost.testing.fakes import USED, Script, Step, Work
 
 ME = Principal("ada", "laptop")
 PHONE = Principal("ada", "phone")
-USED = Usage(input=10, output=2, cached_input=5)
-PATIENCE = 20.0  # seconds of real time after which a test has failed
-
-Step = str | Piece | Exception | anyio.Event
-Script = Callable[[ModelRequest], Sequence[Step]]
 
 
 # -- models -------------------------------------------------------------------------------------
-
-
-def call(name: str, arguments: str = "{}", *, index: int = 0, id: str = "") -> CallPiece:
-    """A whole tool call in one piece."""
-    return CallPiece(index, id or f"call_{name}", name, arguments)
 
 
 def said(request: ModelRequest) -> list[tuple[str, str]]:
@@ -64,8 +55,7 @@ def answers(*scripts: Sequence[Step]) -> Script:
 class FakeProvider:
     """Plays steps: text, pieces, an error to raise, an event to wait for.  It can be cancelled before each.
 
-    A script that does not end with a Finished ends with one of our own.  `Ellipsis`-like cuts are
-    made by raising ModelFailed.
+    A script that does not end with a Finished ends with one of our own.
     """
 
     takes_tools = True
@@ -119,8 +109,6 @@ class FakeModels:
 
 
 # -- agents and tools ---------------------------------------------------------------------------
-
-Work = Callable[[dict[str, Any], Use], Awaitable[Result | str]]
 
 
 async def _quiet(arguments: dict[str, Any], use: Use) -> Result | str:
@@ -239,7 +227,7 @@ class Floor:
     def __init__(self, kind: str, path: Path) -> None:
         self.kind = kind
         self.path = path
-        self.clock = FakeClock()
+        self.clock = HandClock()
         self._shelf = Shelf()
         self._names = count(1)
 
@@ -285,9 +273,9 @@ class World:
             Desk(makers, hub, self.supervisor, policy, desk), grace=how.get("grace", 10.0)
         )
         self.recovery = Recovery(makers, hub, self.supervisor, how.get("policy", "resume"))
-        self.models: FakeModels = makers.models  # type: ignore[assignment]
+        self.models: FakeModels = makers.models
         self.provider = self.models.one
-        self.toolset: FakeToolset = makers.toolsets.toolset  # type: ignore[attr-defined]
+        self.toolset: FakeToolset = makers.toolsets.toolset
         self.die = anyio.Event()
         self.dead = anyio.Event()
         self.polite = False
@@ -366,7 +354,7 @@ class World:
 
     async def crash(self) -> None:
         """The server is gone, as after a kill: not one more fact is written."""
-        closed = self.store.close()  # type: ignore[attr-defined]
+        closed = self.store.close()
         if closed is not None:
             await closed
         self.die.set()
@@ -431,12 +419,3 @@ def kinds(facts: Sequence[e.Fact]) -> list[str]:
     names = [e.kind(fact) for fact in facts]
     deltas = {kind.__name__ for kind in e.DELTAS}
     return [name for n, name in enumerate(names) if not (n and name in deltas and names[n - 1] == name)]
-
-
-def born(session: str = "") -> e.SessionCreated:
-    """A session's first fact."""
-    return e.SessionCreated(e.Template(working_dir="/work"))
-
-
-NO_EPOCH = Epoch(0)
-NOBODY = SessionId("")

@@ -3,10 +3,11 @@
 import anyio
 import pytest
 
-from engine.fakes import ME, Floor, answers, call, cut, kinds, open_world, said
+from engine.fakes import ME, Floor, answers, cut, kinds, open_world, said
 from roost.core import events as e
 from roost.core.errors import ModelFailed
 from roost.ports import Finished
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +41,7 @@ async def test_a_stream_without_its_end_counts_as_cut(floor: Floor) -> None:
             yield call("look") if len(world.provider.requests) > 1 else Finished("stop")
 
         session = await world.session()
-        world.provider.stream = stream  # type: ignore[method-assign]
+        world.provider.stream = stream
         facts = await world.play(session, "hi")
         assert facts[-1].outcome == "normal"
         await world.ask(session, "again")

@@ -5,13 +5,14 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, PHONE, FakeTool, Floor, answers, call, kinds, make_team, open_world
+from engine.fakes import ME, PHONE, FakeTool, Floor, answers, kinds, make_team, open_world
 from roost.core import events as e
 from roost.core.agents import Agent, ToolsetSpec
 from roost.core.errors import AlreadyAnswered, NothingWaits
 from roost.core.events import Permissions
 from roost.core.messages import Result
 from roost.ports import Ask, Use
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 

@@ -5,12 +5,13 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, answers, call, cut, kinds, make_team, open_world, said
+from engine.fakes import ME, FakeTool, Floor, answers, cut, kinds, make_team, open_world, said
 from roost.core import events as e
 from roost.core.errors import SessionBusy, SessionNotFound, SessionNotRunning
 from roost.core.ids import LogId
 from roost.engine import supervisor as supervising
 from roost.ports import Ask, Use
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 
@@ -119,11 +120,11 @@ async def test_a_cancel_at_the_very_end_changes_nothing(each_floor: Floor) -> No
             if isinstance(facts[-1], e.TurnEnded):
                 with pytest.raises(SessionNotRunning):
                     await world.service.turns.cancel(ME, session)
-                world.store.append = append  # type: ignore[method-assign]
+                world.store.append = append
                 await world.ask(session, "next")  # while the old turn's task is not through
             return committed
 
-        world.store.append = late  # type: ignore[method-assign]
+        world.store.append = late
         await world.ask(session, "hi")
         await world.until_fact(session, e.TurnEnded, times=2)
         await world.still(session)

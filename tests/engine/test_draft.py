@@ -34,19 +34,19 @@ def test_calls_are_gathered_by_index_whatever_their_order() -> None:
         CallPiece(0, arguments="{}"),
     )
     assert facts == [
-        e.CallDrafted(ONE, "b", "look", '{"a"', "root", "digest"),  # type: ignore[arg-type]
-        e.CallDrafted(ONE, "a", "look", "", "root", "digest"),  # type: ignore[arg-type]
-        e.CallDrafted(ONE, "b", "", ":1}", "root"),  # type: ignore[arg-type]
-        e.CallDrafted(ONE, "a", "", "{}", "root"),  # type: ignore[arg-type]
+        e.CallDrafted(ONE, "b", "look", '{"a"', "root", "digest"),
+        e.CallDrafted(ONE, "a", "look", "", "root", "digest"),
+        e.CallDrafted(ONE, "b", "", ":1}", "root"),
+        e.CallDrafted(ONE, "a", "", "{}", "root"),
     ]
     message = draft.message(at=Micros(0), model="")
     assert message is not None
-    assert message.calls == (ToolCall("a", "look", "{}"), ToolCall("b", "look", '{"a":1}'))  # type: ignore[arg-type]
+    assert message.calls == (ToolCall("a", "look", "{}"), ToolCall("b", "look", '{"a":1}'))
 
 
 def test_arguments_that_come_before_the_name_are_shown_with_it() -> None:
     _, facts = fed(CallPiece(0, "a", "", '{"x":'), CallPiece(0, "", "look", "1}"))
-    assert facts == [e.CallDrafted(ONE, "a", "look", '{"x":1}', "root", "digest")]  # type: ignore[arg-type]
+    assert facts == [e.CallDrafted(ONE, "a", "look", '{"x":1}', "root", "digest")]
 
 
 def test_names_and_ids_are_made_fit() -> None:

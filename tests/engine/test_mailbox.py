@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, answers, call, make_team, open_world, said
+from engine.fakes import ME, FakeTool, Floor, answers, make_team, open_world, said
 from roost.core import events as e
 from roost.core.agents import Agent
 from roost.core.errors import BadValue, QueueFull, SessionNotRunning
@@ -13,6 +13,7 @@ from roost.core.ids import LogId
 from roost.core.messages import Message
 from roost.core.session import Head
 from roost.ports import Condition, ModelRequest, Use
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 
@@ -114,7 +115,7 @@ async def test_a_message_that_comes_as_the_turn_ends_is_in_this_turn_or_waits(ea
                 assert status == "queued_streaming"
             return await append(log, facts, epoch=epoch, only_if=only_if)
 
-        world.store.append = late  # type: ignore[method-assign]
+        world.store.append = late
         await world.play(session, "go")
         assert [text for _, text in await world.talk(session)] == ["go", "one", "one more", "two"]
         assert (await world.store.head(LogId(session))).queue == ()
@@ -197,7 +198,7 @@ async def test_the_request_is_made_of_what_the_log_has(floor: Floor) -> None:
     heads: list[Head] = []
 
     def script(request: ModelRequest) -> list[str]:
-        heads.append(world.supervisor.lives()[0].stage.journal.head)  # type: ignore[union-attr,index]
+        heads.append(world.supervisor.lives()[0].stage.journal.head)
         return ["ok"]
 
     async with open_world(floor, script=script) as world:

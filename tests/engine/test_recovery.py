@@ -6,13 +6,14 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, Step, World, call, kinds, open_world
+from engine.fakes import ME, FakeTool, Floor, World, kinds, open_world
 from roost.core import events as e
 from roost.core.ids import AnswerId, CallId, LogId, TurnId, WaitId
 from roost.core.messages import Effect, Message, Result, ToolCall
 from roost.core.session import Head, Turn, fold
 from roost.engine.recovery import Policy, verdict
 from roost.ports import Ask, ModelRequest, Use
+from roost.testing.fakes import Step, call
 
 pytestmark = pytest.mark.anyio
 
@@ -409,7 +410,7 @@ async def test_one_that_can_not_be_settled_does_not_hold_up_the_others(floor: Fl
         async def broken(call: CallId) -> None:
             raise OSError("no such process table")
 
-        world.makers.toolsets.end = broken  # type: ignore[method-assign]
+        world.makers.toolsets.end = broken
         await world.recovery.settle()
         await world.recovery.resume()
         await world.ended(good)
@@ -438,8 +439,8 @@ async def test_many_are_settled_and_resumed(each_floor: Floor) -> None:
 
 @pytest.mark.parametrize("policy", ["resume", "ask", "fail"])
 def test_the_verdict_of_an_idle_session_is_nothing(policy: Policy) -> None:
-    assert verdict(Head(id="s"), policy) == ("end", [])  # type: ignore[arg-type]
-    canceled = Head(id="s", turn=Turn(TURN, 1, "crew", "root", "/", canceled=True))  # type: ignore[arg-type]
+    assert verdict(Head(id="s"), policy) == ("end", [])
+    canceled = Head(id="s", turn=Turn(TURN, 1, "crew", "root", "/", canceled=True))
     assert verdict(canceled, policy) == ("end", [])
 
 
@@ -473,7 +474,7 @@ async def see_through(world: World, session: str) -> None:
         while (await world.until(session, lambda head: head.turn is None or head.waits)).turn is not None:
             for record in await world.service.waits.open(ME):
                 how = {"action": "accept"} if record.fact.kind == "question" else {"confirmation": "approve"}
-                await world.service.waits.answer(ME, record.id, **how)  # type: ignore[arg-type]
+                await world.service.waits.answer(ME, record.id, **how)
     await world.still(session)
 
 
@@ -492,7 +493,7 @@ async def test_a_kill_after_any_fact_leads_to_the_same_end(floor: Floor) -> None
 
 
 def fold_of(facts: Sequence[e.Fact]) -> Head:
-    return fold(e.Event(LogId("x"), n, 0, fact) for n, fact in enumerate(facts, 1))  # type: ignore[arg-type]
+    return fold(e.Event(LogId("x"), n, 0, fact) for n, fact in enumerate(facts, 1))
 
 
 async def check_cut(floor: Floor, whole: Sequence[e.Fact], n: int, told: list[tuple[str, str]]) -> None:

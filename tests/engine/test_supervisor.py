@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, World, answers, call, kinds, open_world
+from engine.fakes import ME, FakeTool, Floor, World, answers, kinds, open_world
 from roost.core import events as e
 from roost.core.errors import NotOwner, ShuttingDown, StoreFull
 from roost.core.ids import Epoch, LogId
@@ -13,6 +13,7 @@ from roost.core.messages import Message, Result
 from roost.engine import supervisor as supervising
 from roost.engine.house import IDLE, House
 from roost.ports import Use
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 
@@ -131,9 +132,9 @@ class Disk:
         self.full = False
         self._append, self._take = world.store.append, world.store.take
         self._probe = world.store.probe
-        world.store.append = self.append  # type: ignore[method-assign]
-        world.store.take = self.take  # type: ignore[method-assign]
-        world.store.probe = self.probe  # type: ignore[method-assign]
+        world.store.append = self.append
+        world.store.take = self.take
+        world.store.probe = self.probe
 
     def _check(self) -> None:
         if self.full:
@@ -199,7 +200,7 @@ async def test_a_tool_does_not_start_before_its_call_is_committed(floor: Floor) 
             disk.full = disk.full or isinstance(facts[0], e.ToolCalled)
             return await append(log, facts, **how)
 
-        world.store.append = full_at_calls  # type: ignore[method-assign]
+        world.store.append = full_at_calls
         gate.set()
         await world.still(session)
         assert list(world.supervisor.owed) == [session]
@@ -303,10 +304,10 @@ async def test_a_fault_of_ours_ends_its_turn_and_says_so_to_the_readers(floor: F
         async def broken(*_: Any, **__: Any) -> Any:
             raise ZeroDivisionError("a fault")
 
-        world.store.messages = broken  # type: ignore[method-assign]
+        world.store.messages = broken
         await world.ask(session, "hi")
         await world.still(session)
-        world.store.messages = live_catch_up  # type: ignore[method-assign]
+        world.store.messages = live_catch_up
         await house.settle_owed()
         (met,) = await world.facts(session, e.ErrorMet)
         assert (met.code, "fault" in met.message) == ("internal", False)

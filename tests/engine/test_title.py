@@ -3,12 +3,13 @@
 import anyio
 import pytest
 
-from engine.fakes import ME, Floor, Script, open_world
+from engine.fakes import ME, Floor, open_world
 from roost.core import events as e
 from roost.core.errors import ModelFailed
 from roost.core.ids import LogId
 from roost.engine.title import first_line
 from roost.ports import ModelRequest
+from roost.testing.fakes import Script
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.anyio
 def titling(*steps: object) -> Script:
     """A model that says `ok`, and these steps when it is asked for a title."""
 
-    def script(request: ModelRequest) -> list:  # type: ignore[type-arg]
+    def script(request: ModelRequest) -> list:
         return list(steps) if request.max_tokens == 20 else ["ok"]
 
     return script

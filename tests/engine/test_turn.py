@@ -3,13 +3,14 @@
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, answers, call, kinds, make_team, open_world, said
+from engine.fakes import ME, FakeTool, Floor, answers, kinds, make_team, open_world, said
 from roost.core import events as e
 from roost.core.agents import Agent, ToolsetSpec
 from roost.core.errors import ModelFailed
 from roost.core.messages import Message
 from roost.core.session import Head
 from roost.ports import Finished, ReasoningPiece
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 
@@ -152,7 +153,7 @@ async def test_tools_that_can_not_be_listed_are_a_warning_said_once(floor: Floor
 async def test_a_directory_that_is_gone_ends_the_turn_with_an_error(floor: Floor) -> None:
     async with open_world(floor) as world:
         session = await world.session()
-        world.makers.surroundings.missing = frozenset({str(floor.path)})  # type: ignore[attr-defined]
+        world.makers.surroundings.missing = frozenset({str(floor.path)})
         facts = await world.play(session, "hi")
         assert "no longer exists" in facts[-2].message
         assert kinds(facts[-2:]) == ["ErrorMet", "TurnEnded"]

@@ -16,7 +16,7 @@ directive waits for the results of the one before:
   [[status 429]] [[status 529 2]]  this HTTP status (only the first N times until a reset)
   [[after 7]]                      with a Retry-After of so many seconds
   [[overflow]]                     the complaint that the context is too long
-  [[cut]]                          the line is cut in the middle of the stream
+  [[cut]] [[cut 1]]                the line is cut in the middle of the stream (only the first N times)
   [[hang]] [[mute]]                silence in mid-stream; silence before the first byte
   [[trouble overloaded_error]]     an error inside the stream
   [[bytes]]                        every byte of the stream in a packet of its own
@@ -35,7 +35,6 @@ import select
 import socket
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -122,6 +121,8 @@ def plan(turns: list[Turn], tools: list[str], state: State, key: str) -> Plan:
             code, _, times = argument.partition(" ")
             if state.count(key + argument) <= int(times or 10**9):
                 out.status = int(code)
+        elif kind == "cut":
+            out.cut = state.count(key + kind + argument) <= int(argument or 10**9)
         elif kind == "empty":
             empty = True
         else:
@@ -607,13 +608,6 @@ def serve(port: int = 0) -> Iterator[FakeLLM]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-def remote_requests(url: str) -> list[dict[str, Any]]:
-    """The requests of a fake that runs elsewhere."""
-    with urllib.request.urlopen(f"{url}/__requests", timeout=10) as answer:
-        found: list[dict[str, Any]] = json.loads(answer.read())
-        return found
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from roost.core import catalog
+from roost.core import vendors
 from roost.core.agents import Agent, ModelSpec, Team
 from roost.core.errors import BadModel, NotBuilt
 from roost.core.messages import Message
@@ -79,9 +79,9 @@ async def test_inline_references_go_where_they_say(ref: str, url: str, dialect: 
     assert str(wire.sent[0].url) == url
 
 
-@pytest.mark.parametrize("name", sorted(catalog.VENDORS))
+@pytest.mark.parametrize("name", sorted(vendors.VENDORS))
 async def test_every_vendor_is_reached_or_names_its_key(name: str) -> None:
-    vendor = catalog.VENDORS[name]
+    vendor = vendors.VENDORS[name]
     env = {"CLOUDFLARE_ACCOUNT_ID": "acc", "CLOUDFLARE_GATEWAY_ID": "gw"}
     async with open_models(env, Wire().transport) as models:
         if vendor.token_key:
@@ -151,7 +151,7 @@ async def test_what_leads_nowhere_says_why(ref: str, words: str) -> None:
             models.provider(team(m=ModelSpec("m", "", "m,openai/x", "auto")), ref)
 
 
-@pytest.mark.parametrize("name", sorted(catalog.NOT_BUILT))
+@pytest.mark.parametrize("name", sorted(vendors.NOT_BUILT))
 async def test_what_is_not_built_says_so(name: str) -> None:
     async with open_models(KEYS, Wire().transport) as models:
         with pytest.raises(NotBuilt, match=f"{name}.* is not built yet"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from engine.fakes import ME, FakeTool, Floor, answers, call, open_world
+from engine.fakes import ME, FakeTool, Floor, answers, open_world
 from roost.core import events as e
 from roost.core.errors import BadValue, Denied, MessageNotFound, SessionBusy, SessionNotFound
 from roost.core.events import Permissions, Template
@@ -14,6 +14,7 @@ from roost.core.principals import Principal
 from roost.core.usage import Usage
 from roost.service.forks import fork_title
 from roost.service.policy import Policy
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 
@@ -51,13 +52,13 @@ async def test_a_grant_does_not_undo_what_was_set_meanwhile(each_floor: Floor) -
         await world.waiting(session)
         put = world.store.put
 
-        async def late(log, facts, *, only_if=None):  # type: ignore[no-untyped-def]
+        async def late(log, facts, *, only_if=None):
             if isinstance(facts[0], e.WaitAnswered):
-                world.store.put = put  # type: ignore[method-assign]
+                world.store.put = put
                 await world.service.sessions.set_permissions(ME, session, Permissions(deny=("rm",)))
             return await put(log, facts, only_if=only_if)
 
-        world.store.put = late  # type: ignore[method-assign]
+        world.store.put = late
         await world.service.waits.resume(ME, session, confirmation="approve-tool", tool_name="edit:path=*.md")
         head = await world.ended(session)
         assert head.permissions == Permissions(allow=("edit:path=*.md",), deny=("rm",))
@@ -137,7 +138,7 @@ async def test_a_fork_needs_a_message_that_is_there(floor: Floor, ordinal: int) 
 
 
 async def test_a_fork_copies_summaries_errors_and_sub_sessions(floor: Floor) -> None:
-    inner = e.SessionCreated(Template(title="Inner"), parent="S", sub="inner")  # type: ignore[arg-type]
+    inner = e.SessionCreated(Template(title="Inner"), parent="S", sub="inner")
     facts = [
         e.SessionCreated(Template()),
         e.MessageWritten(Message("user", "first")),

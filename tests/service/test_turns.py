@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, call, kinds, make_team, open_world, said
+from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, kinds, make_team, open_world, said
 from roost.core import events as e
 from roost.core.agents import Agent
 from roost.core.errors import AgentNotFound, BadModel, BadValue, SessionBusy, SessionNotFound, SessionNotRunning
@@ -15,6 +15,7 @@ from roost.core.ids import LogId
 from roost.core.messages import Message
 from roost.core.principals import Principal
 from roost.service.turns import Run
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +36,7 @@ async def leave_after(world: World, run: Run, kind: type, who: Principal = ME) -
     async for batch in stream:
         if any(isinstance(event.fact, kind) for event in batch):
             break
-    await stream.aclose()  # type: ignore[attr-defined]
+    await stream.aclose()
 
 
 @asynccontextmanager
@@ -157,7 +158,7 @@ async def test_a_turn_that_stays_is_not_replaced_though_its_client_has_just_left
     async with open_world(floor, script=answers([call("edit")]), tools=[tool]) as world:
         session = await world.session()
         run = await post(world, session, detach=detach)
-        world.bulkhead.start = lambda *_, name: None  # type: ignore[method-assign]
+        world.bulkhead.start = lambda *_, name: None
         await leave_after(world, run, e.CallDrafted if detach else e.WaitOpened)
         with pytest.raises(SessionBusy):
             await post(world, session, "again")

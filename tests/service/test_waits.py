@@ -2,13 +2,14 @@
 
 import pytest
 
-from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, call, open_world
+from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, open_world
 from roost.core import events as e
 from roost.core.errors import AlreadyAnswered, BadValue, Denied, NothingWaits, WaitNotFound
 from roost.core.events import Permissions
 from roost.core.ids import CallId, TurnId, WaitId
 from roost.core.messages import Message, ToolCall
 from roost.core.principals import Principal
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 

@@ -155,7 +155,7 @@ async def test_one_who_breaks_the_group_spares_the_others(store: Sqlite, path: P
         except RuntimeError:
             ended[name] = False
 
-    ledger.project = buggy  # type: ignore[method-assign]
+    ledger.project = buggy
     gate = Gate(path)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(write, "before", LOG, e.Warned("1"))

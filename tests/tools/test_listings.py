@@ -140,7 +140,7 @@ async def test_a_cancelled_search_leaves_no_process(session: Session, tmp_path: 
         running.set()
         return result
 
-    search._Matcher.__enter__ = note  # type: ignore[method-assign]
+    search._Matcher.__enter__ = note
     try:
         async with anyio.create_task_group() as tasks:
 
@@ -153,5 +153,5 @@ async def test_a_cancelled_search_leaves_no_process(session: Session, tmp_path: 
                     await anyio.sleep(0.005)
             tasks.cancel_scope.cancel()
     finally:
-        search._Matcher.__enter__ = enter  # type: ignore[method-assign]
+        search._Matcher.__enter__ = enter
     assert started[0]._child.returncode == -9

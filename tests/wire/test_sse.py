@@ -48,7 +48,7 @@ def test_frames_are_what_the_parser_reads() -> None:
     assert sse.frame(b'{"type":"x"}', 42) == b'id: 42\ndata: {"type":"x"}\n\n'
     assert sse.frame(b"{}") == b"data: {}\n\n"
     assert sse.cursor(43) == b"id: 43\n\n"
-    assert sse.comment(b"ping") == sse.PING == b": ping\n\n"
+    assert sse.PING == b": ping\n\n"
     parser = sse.Parser()
     assert parser.feed(sse.frame(b"{}", 42) + sse.PING + sse.cursor(43)) == [sse.Event(b"{}", "", "42")]
     assert parser.last_id == "43"

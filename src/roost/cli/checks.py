@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from roost.cli import model
 from roost.config import agentfile
-from roost.core import catalog
+from roost.core import vendors
 from roost.core.agents import Agent, Team
 from roost.core.errors import AgentBroken, BadValue
 from roost.doors.listen import bind, parse
@@ -45,7 +45,7 @@ def python() -> Finding:
 
 def keys(env: Mapping[str, str]) -> Finding:
     """The variables that hold keys of model providers: their names alone."""
-    known = sorted({vendor.token_key for vendor in catalog.VENDORS.values() if vendor.token_key})
+    known = sorted({vendor.token_key for vendor in vendors.VENDORS.values() if vendor.token_key})
     found = [name for name in known if env.get(name)]
     if found:
         return Finding("keys", "ok", ", ".join(found))
@@ -104,9 +104,9 @@ def _key(team: Team, agent: Agent, ref: str, env: Mapping[str, str]) -> str:
     if spec := team.models.get(ref):
         return spec.token_key
     if ref == "auto":
-        tried = [catalog.VENDORS[name].token_key for name, _ in catalog.AUTO]
+        tried = [vendors.VENDORS[name].token_key for name, _ in vendors.AUTO]
         return "" if model.installed() or any(env.get(key) for key in tried) else tried[0]
-    vendor = catalog.vendor(ref.partition("/")[0])
+    vendor = vendors.vendor(ref.partition("/")[0])
     return vendor.token_key if vendor else ""
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from roost.config.complaints import did_you_mean, quoted
 from roost.config.shapes import BAD, NEWER, Notes, where
 from roost.config.yaml import Path
-from roost.core.catalog import NOT_BUILT, VENDORS
+from roost.core.vendors import NOT_BUILT, VENDORS
 
 Data = dict[str, Any]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from roost.config.checks import section
 from roost.core.agents import ModelSpec
-from roost.core.catalog import API_TYPES, openai_dialect, vendor
 from roost.core.usage import Price
+from roost.core.vendors import API_TYPES, openai_dialect, vendor
 
 Data = dict[str, Any]
 

@@ -249,6 +249,10 @@ _capabilities = Record(
     }
 )
 _cost = Record({name: Key(Number(0)) for name in ("input", "output", "cache_read", "cache_write")})
+_patience = Number(0, 86400, above=True)  # seconds
+_provider_opts = Entries(
+    _any, known={"connect_timeout": _patience, "first_byte_timeout": _patience, "idle_timeout": _patience}
+)
 _env_gone = "set variables with --env-from-file, or in the environment"
 
 MODEL = Record(
@@ -263,7 +267,7 @@ MODEL = Record(
         "base_url": Key(_text),
         "parallel_tool_calls": Key(_flag),
         "token_key": Key(_text),
-        "provider_opts": Key(Entries(_any)),
+        "provider_opts": Key(_provider_opts),
         "track_usage": Key(_flag, since=2),
         "thinking_budget": Key(_thinking, since=2),
         "routing": Key(
@@ -299,7 +303,7 @@ PROVIDER = Record(
         "frequency_penalty": Key(Number(-2, 2), since=HARNESS),
         "presence_penalty": Key(Number(-2, 2), since=HARNESS),
         "parallel_tool_calls": Key(_flag, since=HARNESS),
-        "provider_opts": Key(Entries(_any), since=HARNESS),
+        "provider_opts": Key(_provider_opts, since=HARNESS),
         "track_usage": Key(_flag, since=HARNESS),
         "thinking_budget": Key(_thinking, since=HARNESS),
         "task_budget": Key(_task_budget, since=NEWER, mark="warn"),

@@ -166,11 +166,13 @@ class Entries(Struct, frozen=True):
     """A mapping with names of the writer's choice.
 
     `named` ones are referred to from elsewhere: an entry without a value is an empty one, and one
-    that is bad is kept as empty, so that what refers to it is not complained of as well.
+    that is bad is kept as empty, so that what refers to it is not complained of as well.  `known` are
+    names that have a shape of their own.
     """
 
     value: Shape
     named: bool = False
+    known: Mapping[str, Shape] = {}
 
     def check(self, value: Any, path: Path, notes: Notes) -> Any:
         """The mapping, without what was bad in it."""
@@ -179,7 +181,7 @@ class Entries(Struct, frozen=True):
         checked = {}
         for name, item in value.items():
             given = {} if item is None and self.named else item
-            good = self.value.check(given, (*path, name), notes)
+            good = self.known.get(name, self.value).check(given, (*path, name), notes)
             if good is not BAD or self.named:
                 checked[name] = {} if good is BAD else good
         return checked

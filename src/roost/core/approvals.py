@@ -34,7 +34,6 @@ _BY_MODE: Mapping[str, Mapping[str, Literal["allow", "ask", "deny"]]] = {
 
 REJECTED = "The user rejected the tool call."
 CANCELED = "The tool call was canceled by the user."
-CANCELED_WITH_BATCH = "The tool call was canceled because another tool call in the same batch was canceled by the user."
 
 
 class Allow(Struct, frozen=True):
@@ -83,8 +82,6 @@ CONFIRMATIONS: Mapping[str, Confirmation] = {
     "reject": Confirmation("reject"),
 }
 
-_USER_SOURCES: Mapping[str, str] = {"autonomous": "user_approved_autonomous", "balanced": "user_approved_balanced"}
-
 
 def safety(name: str) -> str:
     """The canonical name of a safety mode.
@@ -107,15 +104,6 @@ def confirmation(word: str) -> Confirmation:
         known = ", ".join(CONFIRMATIONS)
         raise BadValue(f"invalid confirmation: {json.dumps(word, ensure_ascii=False)} (known: {known})")
     return CONFIRMATIONS[word]
-
-
-def answered_by(word: Confirmation) -> str:
-    """The approval source of a call that a person has decided."""
-    if word.action == "reject":
-        return "user_rejected"
-    if word.remember:
-        return "user_approved_tool"
-    return _USER_SOURCES.get(word.safety or "", "user_approved")
 
 
 def rejected(reason: str = "") -> str:

@@ -225,45 +225,57 @@ def _of_sub(head: Head, event: e.Event) -> Head:
             return head
 
 
+_Quiet = (
+    e.TitleShown
+    | e.AgentShown
+    | e.TeamShown
+    | e.ToolsShown
+    | e.McpStarting
+    | e.McpReady
+    | e.UserSaid
+    | e.Warned
+    | e.TextAdded
+    | e.ReasoningAdded
+    | e.CallDrafted
+    | e.OutputAdded
+    | e.FellBack
+    | e.Authorized
+    | e.CompactionStarted
+    | e.CompactionEnded
+    | e.SubSessionEnded
+    | e.SessionCreated
+    | e.MessageEdited
+    | e.Unknown
+)
+_Setting = e.TitleSet | e.PolicySet | e.PermissionsSet | e.ThinkingSet | e.StarredSet | e.TokensSet | e.ModelChosen
+_InTurn = (
+    e.TurnDetached
+    | e.TurnResumed
+    | e.TurnStarted
+    | e.ModelAsked
+    | e.AnswerDropped
+    | e.MessageAdded
+    | e.ToolCalled
+    | e.ToolReturned
+    | e.CallLost
+    | e.LimitRaised
+    | e.AgentSwitched
+    | e.CancelAsked
+)
+
+
 def _step(head: Head, event: e.Event) -> Head:
     fact = event.fact
+    if isinstance(fact, _Quiet):
+        return head
+    if isinstance(fact, _Setting):
+        return _set(head, fact)
+    if isinstance(fact, _InTurn):
+        grown = _grown(head, fact.message, fact.call) if isinstance(fact, e.MessageAdded) else head
+        return grown if grown.turn is None else replace(grown, turn=_turn(grown.turn, event, fact))
     match fact:
-        case (
-            e.TitleShown()
-            | e.AgentShown()
-            | e.TeamShown()
-            | e.ToolsShown()
-            | e.McpStarting()
-            | e.McpReady()
-            | e.UserSaid()
-            | e.Warned()
-            | e.TextAdded()
-            | e.ReasoningAdded()
-            | e.CallDrafted()
-            | e.OutputAdded()
-            | e.FellBack()
-            | e.Authorized()
-            | e.CompactionStarted()
-            | e.CompactionEnded()
-            | e.SubSessionEnded()
-            | e.SessionCreated()
-            | e.Unknown()
-        ):
-            return head
-        case (
-            e.TitleSet()
-            | e.PolicySet()
-            | e.PermissionsSet()
-            | e.ThinkingSet()
-            | e.StarredSet()
-            | e.TokensSet()
-            | e.ModelChosen()
-        ):
-            return _set(head, fact)
         case e.MessageWritten(message=message):
             return _grown(head, message)
-        case e.MessageEdited():
-            return head
         case e.SummaryAdded():
             return replace(head, items=head.items + 1, summary=event.seq, cost=head.cost + fact.cost)
         case e.DeleteAsked():
@@ -289,27 +301,8 @@ def _step(head: Head, event: e.Event) -> Head:
             return _ended(head, fact)
         case e.TurnOpened():
             return _opened(head, event, fact)
-        case (
-            e.TurnDetached()
-            | e.TurnResumed()
-            | e.TurnStarted()
-            | e.ModelAsked()
-            | e.AnswerDropped()
-            | e.MessageAdded()
-            | e.ToolCalled()
-            | e.ToolReturned()
-            | e.CallLost()
-            | e.LimitRaised()
-            | e.AgentSwitched()
-            | e.CancelAsked()
-        ):
-            grown = _grown(head, fact.message, fact.call) if isinstance(fact, e.MessageAdded) else head
-            return grown if grown.turn is None else replace(grown, turn=_turn(grown.turn, event, fact))
         case unknown:
             assert_never(unknown)
-
-
-_Setting = e.TitleSet | e.PolicySet | e.PermissionsSet | e.ThinkingSet | e.StarredSet | e.TokensSet | e.ModelChosen
 
 
 def _set(head: Head, fact: _Setting) -> Head:
@@ -330,22 +323,6 @@ def _set(head: Head, fact: _Setting) -> Head:
             return _chosen(head, agent, ref)
         case unknown:
             assert_never(unknown)
-
-
-_InTurn = (
-    e.TurnDetached
-    | e.TurnResumed
-    | e.TurnStarted
-    | e.ModelAsked
-    | e.AnswerDropped
-    | e.MessageAdded
-    | e.ToolCalled
-    | e.ToolReturned
-    | e.CallLost
-    | e.LimitRaised
-    | e.AgentSwitched
-    | e.CancelAsked
-)
 
 
 def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:

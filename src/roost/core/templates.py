@@ -1,13 +1,9 @@
-"""Placeholders in texts: `${env.NAME}` and its kin, and the shell's `$NAME`."""
+"""Placeholders in texts: `${env.NAME}` and its kin."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from roost.core.errors import BadValue
 from roost.core.expressions import Failed, Scope, as_text, evaluate, parse
-
-_SHELL = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 
 
 def expand(text: str, env: Mapping[str, str], headers: Mapping[str, str] | None = None) -> str:
@@ -48,15 +44,3 @@ class _Folded(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._headers)
-
-
-def shell_like(text: str, env: Mapping[str, str]) -> str:
-    """The text with `$NAME` and `${NAME}` replaced.
-
-    Raises:
-        BadValue: a variable is not set; the message names all that are not.
-    """
-    names = [match[1] or match[2] for match in _SHELL.finditer(text)]
-    if unset := sorted({name for name in names if name not in env}):
-        raise BadValue(f"environment variable {', '.join(unset)} is not set")
-    return _SHELL.sub(lambda match: env[match[1] or match[2]], text)

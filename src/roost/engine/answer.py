@@ -53,7 +53,7 @@ class Asking:
                 return await self._keep(provider, self.draft, done)
 
     async def _listen(self, provider: Provider, request: ModelRequest, draft: Draft) -> Finished:
-        async with aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]
+        async with aclosing(provider.stream(request)) as pieces:
             async for piece in pieces:
                 if delta := draft.feed(piece):
                     await self._journal.post(delta)

@@ -17,8 +17,8 @@ from roost.core.ids import CallId, WaitId, fresh
 from roost.core.messages import Definition, Result, ToolCall
 from roost.core.session import OpenCall
 from roost.engine.bulkhead import open_group
+from roost.engine.ear import Park
 from roost.engine.stage import Stage
-from roost.engine.waiting import Park
 from roost.ports import Ask, Tool
 
 log = logging.getLogger(__name__)

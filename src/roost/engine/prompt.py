@@ -112,11 +112,9 @@ def _trimmed(messages: list[Message]) -> list[Message]:
     seen = False
     for message in reversed(messages):
         seen = seen or message.role == "assistant"
-        if message.role == "tool" and seen:
-            left -= len(message.content)
-            if left < 0:
-                message = replace(message, content=TRUNCATED, parts=())  # noqa: PLW2901
-        trimmed.append(message)
+        old = message.role == "tool" and seen
+        left -= len(message.content) if old else 0
+        trimmed.append(replace(message, content=TRUNCATED, parts=()) if old and left < 0 else message)
     trimmed.reverse()
     return trimmed
 

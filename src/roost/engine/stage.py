@@ -10,10 +10,10 @@ from roost.core.ids import LogId
 from roost.core.messages import Message
 from roost.core.session import Turn
 from roost.engine.answer import Asking
+from roost.engine.ear import Ear
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
 from roost.engine.runtime import Makers, Runtime, read_history
-from roost.engine.waiting import Ear
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from roost.core.session import Head
 from roost.engine import runtime as rt
 from roost.engine.answer import Asking
 from roost.engine.bulkhead import Bulkhead, open_bulkhead
+from roost.engine.ear import PARK_AFTER, Ear, Park
 from roost.engine.endings import ending
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
@@ -22,7 +23,6 @@ from roost.engine.live import Live
 from roost.engine.stage import Stage
 from roost.engine.title import give_title
 from roost.engine.turn import run_turn
-from roost.engine.waiting import PARK_AFTER, Ear, Park
 from roost.ports import Condition, Owned
 
 log = logging.getLogger(__name__)

@@ -52,7 +52,7 @@ async def _ask(provider: Provider, texts: Sequence[str]) -> tuple[str, Finished]
     )
     said: list[str] = []
     done = Finished()
-    async with aclosing(provider.stream(request)) as pieces:  # type: ignore[type-var]
+    async with aclosing(provider.stream(request)) as pieces:
         async for piece in pieces:
             if isinstance(piece, TextPiece):
                 said.append(piece.text)

@@ -14,14 +14,12 @@ from roost.core.errors import MessagesWait, ModelFailed, NotOwner, RoostError, S
 from roost.core.history import Item
 from roost.core.ids import WaitId, fresh
 from roost.core.messages import Message
-from roost.core.session import Head, Queued
-from roost.engine import prompt
+from roost.engine import mailbox, prompt
 from roost.engine.calls import Calls
+from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
 from roost.engine.runtime import unknown_definitions
-from roost.engine.slash import resolved
 from roost.engine.stage import Stage
-from roost.engine.waiting import Park
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +71,7 @@ async def _play(stage: Stage) -> None:
             if not await _more(stage):
                 return
         else:
-            await _take(stage, "steer")
+            await mailbox.take(stage, "steer")
             if not await _ask(stage) and not await _goes_on(stage):
                 return
 
@@ -152,46 +150,15 @@ async def _ask(stage: Stage) -> bool:
 async def _goes_on(stage: Stage) -> bool:
     """At a natural stop: take what people have sent meanwhile, else end the turn."""
     while True:
-        if await _take(stage, "steer") or await _take(stage, "followup"):
+        if await mailbox.take(stage, "steer") or await mailbox.take(stage, "followup"):
             return True
         try:
             end = e.TurnEnded(stage.turn.id, "normal", stage.turn.agent)
-            await stage.journal.write(end, only_if=_nothing_waits)
+            await stage.journal.write(end, only_if=mailbox.empty)
         except MessagesWait:
             await stage.journal.refresh()
         else:
             return False
-
-
-def _nothing_waits(head: Head) -> None:
-    if head.queue:
-        raise MessagesWait
-
-
-async def _take(stage: Stage, queue: e.Queue) -> bool:
-    """Messages of a queue enter the history: all that steer, or one follow-up."""
-    waiting = [queued for queued in stage.journal.head.queue if queued.queue == queue]
-    taken = waiting if queue == "steer" else waiting[:1]
-    if not taken:
-        return False
-    messages = [await _queued(stage, queued) for queued in taken]
-    messages = [resolved(message, stage.ready.agent, stage.makers.env)[0] for message in messages]
-
-    def facts(head: Head) -> list[e.Fact]:
-        return [
-            e.MessageTaken(queued.seq, queued.index, message, head.items + place, queue)
-            for place, (queued, message) in enumerate(zip(taken, messages, strict=True))
-        ]
-
-    await stage.journal.compose(facts)
-    return True
-
-
-async def _queued(stage: Stage, queued: Queued) -> Message:
-    """A queued message, from the fact that brought it."""
-    (event,) = await stage.makers.store.page(stage.log, after=queued.seq - 1, limit=1)
-    assert isinstance(event.fact, e.MessageQueued)
-    return event.fact.messages[queued.index]
 
 
 # -- the iteration limit ------------------------------------------------------------------------

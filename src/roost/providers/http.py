@@ -44,7 +44,7 @@ class Http:
         Raises:
             ModelFailed: it came to nothing.
         """
-        response = await self._send(url, headers, body, ())
+        response = await self._send(url, headers, body, (), self.timeouts)
         try:
             with anyio.fail_after(self.timeouts.idle):
                 return await response.aread()
@@ -54,28 +54,35 @@ class Http:
             await _close(response)
 
     async def events(
-        self, url: str, headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str] = ()
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        secrets: Sequence[str] = (),
+        timeouts: Timeouts | None = None,
     ) -> AsyncGenerator[sse.Event, None]:
         """Post, and yield the events of the stream; an answer in plain JSON is one event.
 
-        Closing this generator closes the line.
+        Closing this generator closes the line.  `timeouts` are for this request alone.
 
         Raises:
             ModelFailed: the provider refused, was silent for too long, or the line was cut.
         """
+        timeouts = timeouts or self.timeouts
         started = anyio.current_time()
-        response = await self._send(url, headers, body, secrets)
+        response = await self._send(url, headers, body, secrets, timeouts)
         try:
             if response.headers.get("content-type", "").startswith("application/json"):
-                yield sse.Event(await self._whole(response))
+                yield sse.Event(await _whole(response, timeouts))
                 return
-            left = max(self.timeouts.first_byte - (anyio.current_time() - started), 0.001)
+            left = max(timeouts.first_byte - (anyio.current_time() - started), 0.001)
             parser, chunks = sse.Parser(), _body(response)
             with Patience() as patience:
                 while (chunk := await _next(chunks, patience, left)) is not None:
                     for event in parser.feed(chunk):
                         yield event
-                    left = self.timeouts.idle
+                    left = timeouts.idle
             for event in parser.feed(b"\n\n"):  # a last event without its blank line
                 yield event
         except TooLong as error:
@@ -83,24 +90,28 @@ class Http:
         finally:
             await _close(response)
 
-    async def _send(self, url: str, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> httpx2.Response:
+    async def _send(
+        self, url: str, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], timeouts: Timeouts
+    ) -> httpx2.Response:
+        wait = httpx2.Timeout(None, connect=timeouts.connect)
         try:
-            request = self._client.build_request("POST", url, headers=dict(headers), content=body)
+            request = self._client.build_request("POST", url, headers=dict(headers), content=body, timeout=wait)
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
             raise ModelFailed(f"this is no address of a provider: {url!r}", kind="client") from error
         response: httpx2.Response | None = None
-        with anyio.move_on_after(self.timeouts.first_byte) as scope:
-            response = await self._attempt(request)
+        with anyio.move_on_after(timeouts.first_byte) as scope:
+            response = await self._attempt(request, timeouts)
         if response is None or scope.cancelled_caught:
-            raise failures.cut(_silent(request.url.host, self.timeouts.first_byte))
+            raise failures.cut(_silent(request.url.host, timeouts.first_byte))
         if response.is_success:
             return response
         try:
-            raise failures.refused(response.status_code, response.headers, await self._start(response), secrets=secrets)
+            start = await _start(response, timeouts)
+            raise failures.refused(response.status_code, response.headers, start, secrets=secrets)
         finally:
             await _close(response)
 
-    async def _attempt(self, request: httpx2.Request) -> httpx2.Response:
+    async def _attempt(self, request: httpx2.Request, timeouts: Timeouts) -> httpx2.Response:
         host = request.url.host
         try:
             try:
@@ -109,36 +120,13 @@ class Http:
                 # A line that had served before, closed at the other end just as we took it again.
                 return await self._client.send(request, stream=True)
         except httpx2.ConnectTimeout as error:
-            raise failures.cut(f"no connection to {host} within {self.timeouts.connect:g} s") from error
+            raise failures.cut(f"no connection to {host} within {timeouts.connect:g} s") from error
         except httpx2.ConnectError as error:
             raise failures.cut(f"no connection to {host}: {_reason(error)}") from error
         except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
             raise ModelFailed(f"a request to {host} can't be made: {_reason(error)}", kind="client") from error
         except httpx2.HTTPError as error:
             raise failures.cut(f"{host} closed the connection without an answer: {_reason(error)}") from error
-
-    async def _start(self, response: httpx2.Response) -> bytes:
-        """The beginning of an error's body; what can't be read is left out."""
-        body = b""
-        with anyio.move_on_after(min(self.timeouts.idle, 10.0)):
-            try:
-                async for chunk in response.aiter_bytes():
-                    body += chunk
-                    if len(body) > _ERROR_BODY:
-                        break
-            except httpx2.HTTPError:
-                pass
-        return body[:_ERROR_BODY]
-
-    async def _whole(self, response: httpx2.Response) -> bytes:
-        parts, size, chunks = [], 0, _body(response)
-        with Patience() as patience:
-            while (chunk := await _next(chunks, patience, self.timeouts.first_byte)) is not None:
-                parts.append(chunk)
-                size += len(chunk)
-                if size > sse.LIMIT:
-                    raise TooLong(sse.LIMIT)
-        return b"".join(parts)
 
 
 @asynccontextmanager
@@ -151,7 +139,7 @@ async def open_http(
     """
     client = httpx2.AsyncClient(
         transport=transport,
-        timeout=httpx2.Timeout(None, connect=timeouts.connect),
+        timeout=None,
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=50, keepalive_expiry=30.0),
         headers={"user-agent": "roost", "accept-encoding": "identity"},
         trust_env=not loopback,
@@ -166,6 +154,31 @@ async def drain(events: AsyncIterator[sse.Event]) -> None:
     with anyio.move_on_after(_DRAIN), suppress(ModelFailed):
         async for _ in events:
             pass
+
+
+async def _start(response: httpx2.Response, timeouts: Timeouts) -> bytes:
+    """The beginning of an error's body; what can't be read is left out."""
+    body = b""
+    with anyio.move_on_after(min(timeouts.idle, 10.0)):
+        try:
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > _ERROR_BODY:
+                    break
+        except httpx2.HTTPError:
+            pass
+    return body[:_ERROR_BODY]
+
+
+async def _whole(response: httpx2.Response, timeouts: Timeouts) -> bytes:
+    parts, size, chunks = [], 0, _body(response)
+    with Patience() as patience:
+        while (chunk := await _next(chunks, patience, timeouts.first_byte)) is not None:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > sse.LIMIT:
+                raise TooLong(sse.LIMIT)
+    return b"".join(parts)
 
 
 def _body(response: httpx2.Response) -> AsyncIterator[bytes]:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from roost.core import catalog
+from roost.core import vendors
 from roost.core.agents import ModelSpec, Team
-from roost.core.catalog import Vendor
 from roost.core.errors import BadModel, NotBuilt
 from roost.core.usage import Price
+from roost.core.vendors import Vendor
 from roost.ports import ModelInfo, ModelRequest, Piece, Provider
 from roost.providers import local, prices
 from roost.providers.http import PATIENCE, Http, Timeouts, open_http
@@ -49,7 +49,7 @@ class Models:
         self._folder = folder
         self._gateway = gateway.rstrip("/")
         self._need_keys = need_keys
-        self._dice = dice or random.Random()  # noqa: S311
+        self._dice = dice or random.SystemRandom()
         self._made: dict[bytes, Provider] = {}
 
     def provider(self, team: Team, ref: str) -> Provider:
@@ -84,7 +84,7 @@ class Models:
         if ref in ("", "auto"):
             return self.specs(team, self._auto(), within=(*within, "auto"))
         provider, slash, model = ref.partition("/")
-        if not slash and catalog.vendor(provider) is None:
+        if not slash and vendors.vendor(provider) is None:
             known = ", ".join(team.models) or "none"
             raise BadModel(f"there is no model {ref!r}: name one of the file ({known}), or provider/model")
         return [self._complete(self._inline(team, ref, provider, model))]
@@ -94,8 +94,8 @@ class Models:
         mine = [self._info(name, spec) for name, spec in team.models.items()]
         listed = [info for vendor in self._usable() for info in prices.models(vendor.name)]
         if local.installed():
-            name = f"local/{catalog.LOCAL_MODEL}"
-            listed.append(ModelInfo(name, name, "local", catalog.LOCAL_MODEL, True, context_limit=local.CONTEXT))
+            name = f"local/{vendors.LOCAL_MODEL}"
+            listed.append(ModelInfo(name, name, "local", vendors.LOCAL_MODEL, True, context_limit=local.CONTEXT))
         return [*mine, *listed]
 
     # -- references
@@ -106,13 +106,13 @@ class Models:
                 if wish == "auto":
                     raise BadModel(f"{variable} can't be auto itself")
                 return wish
-        for name, model in catalog.AUTO:
-            vendor = catalog.VENDORS[name]
+        for name, model in vendors.AUTO:
+            vendor = vendors.VENDORS[name]
             if self._env.get(self._key_name(vendor)) or not self._need_keys:
                 return f"{name}/{model}"
         if local.installed():
-            return f"local/{catalog.LOCAL_MODEL}"
-        keys = [catalog.VENDORS[name].token_key for name, _ in catalog.AUTO]
+            return f"local/{vendors.LOCAL_MODEL}"
+        keys = [vendors.VENDORS[name].token_key for name, _ in vendors.AUTO]
         raise BadModel(
             f"there is no model to use: set {', '.join(keys[:-1])} or {keys[-1]},"
             " or run `roost model install` for a small one on this machine"
@@ -122,7 +122,7 @@ class Models:
         """A spec for a reference that no model of the file has, on a provider of the file or of the catalogue."""
         if own := team.providers.get(provider):
             return msgspec.structs.replace(own, name=ref, model=model)
-        vendor = catalog.vendor(provider)
+        vendor = vendors.vendor(provider)
         return ModelSpec(ref, vendor.name if vendor is not None else provider, model, "auto")
 
     def _complete(self, spec: ModelSpec) -> ModelSpec:
@@ -132,13 +132,13 @@ class Models:
             BadModel: nobody knows the provider.
         """
         name = spec.provider.lower()
-        vendor = catalog.vendor(name)
+        vendor = vendors.vendor(name)
         if vendor is None and spec.dialect == "auto" and not spec.base_url:
-            if name in catalog.NOT_BUILT:
+            if name in vendors.NOT_BUILT:
                 raise NotBuilt(f"the provider {spec.provider!r} is not built yet (model {spec.name!r})")
             raise BadModel(
                 f"model {spec.name!r}: there is no provider {spec.provider!r};"
-                f" known are {', '.join(sorted(catalog.VENDORS))}, and those of the file"
+                f" known are {', '.join(sorted(vendors.VENDORS))}, and those of the file"
             )
         dialect = self._dialect(spec, vendor)
         if vendor is None:
@@ -146,7 +146,7 @@ class Models:
         return msgspec.structs.replace(
             spec,
             dialect=dialect,
-            model=spec.model or (catalog.LOCAL_MODEL if dialect == "local" else ""),
+            model=spec.model or (vendors.LOCAL_MODEL if dialect == "local" else ""),
             base_url=spec.base_url or self._address(vendor),
             token_key=spec.token_key or vendor.token_key,
             headers={**vendor.headers, **spec.headers},
@@ -159,12 +159,12 @@ class Models:
         if dialect == "auto" and vendor is not None:
             dialect = vendor.dialect
         if dialect in ("auto", "openai-chat", "openai-responses") and (wish := spec.options.get("api_type")):
-            if wish not in catalog.API_TYPES:
-                raise BadModel(f"model {spec.name!r}: api_type is one of {', '.join(catalog.API_TYPES)}, not {wish!r}")
-            return catalog.API_TYPES[wish]
+            if wish not in vendors.API_TYPES:
+                raise BadModel(f"model {spec.name!r}: api_type is one of {', '.join(vendors.API_TYPES)}, not {wish!r}")
+            return vendors.API_TYPES[wish]
         if dialect == "auto":
             address = spec.base_url or (vendor.base_url if vendor is not None else "")
-            return catalog.openai_dialect(spec.model, genuine=address.startswith("https://api.openai.com/"))
+            return vendors.openai_dialect(spec.model, genuine=address.startswith("https://api.openai.com/"))
         return dialect
 
     def _address(self, vendor: Vendor) -> str:
@@ -193,7 +193,7 @@ class Models:
             raise BadModel(f"model {spec.name!r}: the provider {spec.provider!r} has no base_url")
         if not spec.model:
             raise BadModel(f"model {spec.name!r}: it names no model of {spec.provider!r}")
-        vendor = catalog.vendor(spec.provider)
+        vendor = vendors.vendor(spec.provider)
         if self._gateway and vendor is not None and vendor.native and spec.base_url == vendor.base_url:
             token = self._key(spec, GATEWAY_KEY, needed=True)
             return Remote(spec, self._http, base_url=self._gateway, key=token, forward=spec.base_url)
@@ -220,7 +220,7 @@ class Models:
     # -- listing
 
     def _usable(self) -> Iterator[Vendor]:
-        for vendor in catalog.VENDORS.values():
+        for vendor in vendors.VENDORS.values():
             if self._env.get(self._key_name(vendor)):
                 yield vendor
 
@@ -275,7 +275,7 @@ class Alloy:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
         """Ask one of them."""
         self._now = self._dice.choice(self._members)
-        async with aclosing(self._now.stream(request)) as pieces:  # type: ignore[type-var]
+        async with aclosing(self._now.stream(request)) as pieces:
             async for piece in pieces:
                 yield piece
 

@@ -57,11 +57,7 @@ class Chat:
         for field in SAMPLING if body.get("reasoning_effort", "none") == "none" or not self._genuine else ():
             if (value := getattr(spec, field)) is not None:
                 body[field] = value
-        body.update({key: spec.options[key] for key in PASSED_ON if key in spec.options})
-        if not request.tools:
-            body.pop("tool_choice", None)
-        body.update(spec.options.get("extra_body") or {})
-        return body
+        return body | passed_on(spec, tools=bool(request.tools))
 
     def answer(self) -> "ChatAnswer":
         """A fresh reader of one answer."""
@@ -318,6 +314,12 @@ def _blocks(content: Sequence[Any]) -> Iterator[Piece]:
             yield from (ReasoningPiece(text) for text in texts if text)
         elif text := block.get("text"):
             yield TextPiece(str(text))
+
+
+def passed_on(spec: ModelSpec, *, tools: bool) -> dict[str, Any]:
+    """What `provider_opts` put into a request as it is; without tools there is nothing to choose from."""
+    given = {key: spec.options[key] for key in PASSED_ON if key in spec.options and (tools or key != "tool_choice")}
+    return given | (spec.options.get("extra_body") or {})
 
 
 def decoded(decoder: "msgspec.json.Decoder[T]", event: sse.Event) -> T:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from roost.core import catalog
+from roost.core import vendors
 from roost.core.agents import ModelSpec
 from roost.core.usage import Price
 from roost.ports import ModelInfo
@@ -76,7 +76,7 @@ def _snapshot() -> Any:
 
 
 def _provider(provider: str) -> Any:
-    vendor = catalog.vendor(provider)
+    vendor = vendors.vendor(provider)
     if vendor is None or vendor.dialect in ("local", "scripted"):
         return None
     name = vendor.prices or vendor.name

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 import msgspec
 
 from roost.core.agents import ModelSpec
-from roost.core.errors import ModelFailed
+from roost.core.errors import BadModel, ModelFailed
 from roost.core.usage import Price
 from roost.ports import Finished, ModelRequest, Piece
 from roost.providers import failures, prices
 from roost.providers.anthropic import Messages
-from roost.providers.http import Http, drain
+from roost.providers.http import Http, Timeouts, drain
 from roost.providers.openai import Chat
 from roost.providers.parts import Files, load
 from roost.providers.responses import Responses
@@ -59,6 +59,7 @@ class Remote:
         self._http = http
         self._key = key
         self._forward = forward
+        self._timeouts = timeouts(spec.options, http.timeouts)
         self._dialect = dialect(spec, genuine=_genuine(forward or base_url))
         self._url = _url(base_url, self._dialect.path)
 
@@ -108,7 +109,9 @@ class Remote:
     async def _asked(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
         answer = self._dialect.answer()
         encoded = msgspec.json.encode(body)
-        async with aclosing(self._http.events(self._url, headers, encoded, secrets=self._secrets())) as events:
+        secrets = self._secrets()
+        answered = self._http.events(self._url, headers, encoded, secrets=secrets, timeouts=self._timeouts)
+        async with aclosing(answered) as events:
             async for event in events:
                 for piece in _fed(answer, event):
                     if isinstance(piece, Finished):
@@ -146,14 +149,26 @@ def _fed(answer: Answer, event: sse.Event) -> list[Piece]:
 
 
 def dialect(spec: ModelSpec, *, genuine: bool = False) -> Dialect:
-    """The dialect that a spec names."""
+    """The dialect that a spec names.
+
+    Raises:
+        BadModel: it is none of ours.
+    """
     match spec.dialect:
         case "anthropic":
             return Messages(spec)
         case "openai-responses":
             return Responses(spec, genuine=genuine)
-        case _:
+        case "openai-chat":
             return Chat(spec, genuine=genuine)
+        case unknown:
+            raise BadModel(f"model {spec.name!r}: nothing here speaks the dialect {unknown!r}")
+
+
+def timeouts(options: Mapping[str, Any], usual: Timeouts) -> Timeouts:
+    """The usual ones, save those that a model's `provider_opts` name: `idle_timeout` and its like."""
+    given = {name: options.get(f"{name}_timeout") for name in Timeouts.__struct_fields__}
+    return msgspec.structs.replace(usual, **{name: seconds for name, seconds in given.items() if seconds is not None})
 
 
 def _genuine(base_url: str) -> bool:

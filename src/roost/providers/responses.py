@@ -11,7 +11,7 @@ from roost.core.messages import Definition, File, Image, Message, Part, Text
 from roost.core.usage import Usage
 from roost.ports import CallPiece, Finished, ModelRequest, Piece, ReasoningPiece, TextPiece
 from roost.providers import failures, replay, schema, thinking
-from roost.providers.openai import PASSED_ON, decoded
+from roost.providers.openai import decoded, passed_on
 from roost.providers.parts import Document, Files, plain, shown
 from roost.wire import sse
 
@@ -48,11 +48,7 @@ class Responses:
         for field in () if reasons else ("temperature", "top_p"):
             if (value := getattr(spec, field)) is not None:
                 body[field] = value
-        body.update({key: spec.options[key] for key in PASSED_ON if key in spec.options})
-        if not request.tools:
-            body.pop("tool_choice", None)
-        body.update(spec.options.get("extra_body") or {})
-        return body
+        return body | passed_on(spec, tools=bool(request.tools))
 
     def answer(self) -> "ResponsesAnswer":
         """A fresh reader of one answer."""

@@ -23,7 +23,7 @@ from roost.core.history import History
 from roost.core.ids import LogId, TurnId, fresh
 from roost.core.messages import Message
 from roost.core.principals import Principal
-from roost.core.session import Head
+from roost.core.session import Head, Turn
 from roost.engine.follow import follow
 from roost.engine.runtime import choose
 from roost.engine.slash import resolved
@@ -124,8 +124,8 @@ class Turns:
         head = await self._desk.head(principal, session)
         log = LogId(session)
         facts = await self._opening(principal, head, source, messages, agent=agent, model=model, detach=detach)
-        if self._abandoned(head):
-            await self._supersede(log, head.turn.id)  # type: ignore[union-attr]
+        if head.turn is not None and self._abandoned(head, head.turn):
+            await self._supersede(log, head.turn.id)
         owned = await self._desk.supervisor.open(log, facts)
         opened = next(event for event in owned.events if isinstance(event.fact, e.TurnOpened))
         assert isinstance(opened.fact, e.TurnOpened)
@@ -214,12 +214,9 @@ class Turns:
         dropped_at = self._desk.makers.clock.monotonic()
         self._desk.bulkhead.start(self._outlive, run, principal, dropped_at, name=f"grace of {run.log}")
 
-    def _abandoned(self, head: Head) -> bool:
+    def _abandoned(self, head: Head, turn: Turn) -> bool:
         """Whether the session's turn is in its grace, so that another run may take its place."""
-        turn = head.turn
-        return (
-            turn is not None and self._dropped.get(LogId(head.id)) == turn.id and not turn.detached and not head.waits
-        )
+        return self._dropped.get(LogId(head.id)) == turn.id and not turn.detached and not head.waits
 
     async def _outlive(self, run: Run, principal: Principal, dropped_at: float) -> None:
         try:

@@ -5,6 +5,7 @@ import anyio.lowlevel
 
 from roost.core.ids import Micros
 
+PATIENCE = 20.0  # seconds of real time after which a test has failed
 START = 1_780_000_000_000_000  # microseconds since 1970
 
 
@@ -38,10 +39,16 @@ class HandClock:
     @property
     def asleep(self) -> list[float]:
         """For how long each sleeper still sleeps."""
-        return sorted(due - self._passed for due, _ in self._sleepers)
+        return sorted(round(due - self._passed, 6) for due, _ in self._sleepers)
+
+    async def until_asleep(self, shortest: float = 0.0, longest: float = 1e9) -> None:
+        """Return when somebody sleeps for a time within these bounds."""
+        with anyio.fail_after(PATIENCE):
+            while not any(shortest <= left <= longest for left in self.asleep):
+                await anyio.lowlevel.checkpoint()
 
     def wind(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass, and wake whoever has slept enough."""
         self._passed += seconds
         for due, bell in self._sleepers:
             if due <= self._passed + 1e-9:

@@ -40,6 +40,17 @@ _EDITS = {
         newText=string("What takes its place"),
     ),
 }
+_SEARCH = schema(
+    ("path", "query"),
+    path=string("The directory or file"),
+    query={"type": "string", "minLength": 1, "description": "What to find, in upper and lower case as given"},
+    is_regex={"type": "boolean", "description": "Whether the query is a regular expression"},
+    excludePatterns={
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Files to leave out, as in a gitignore file",
+    },
+)
 
 
 @asynccontextmanager
@@ -130,21 +141,7 @@ def _listings(trees: Trees, search: Search, files: Files) -> list[Native]:
         _native(
             "search_files_content",
             "Find text, or a regular expression, in all text files below a directory, or in one file.",
-            schema(
-                ("path", "query"),
-                path=string("The directory or file"),
-                query={
-                    "type": "string",
-                    "minLength": 1,
-                    "description": "What to find, in upper and lower case as given",
-                },
-                is_regex={"type": "boolean", "description": "Whether the query is a regular expression"},
-                excludePatterns={
-                    "type": "array",
-                    "items": {"type": "string"},
-                    "description": "Files to leave out, as in a gitignore file",
-                },
-            ),
+            _SEARCH,
             search.search,
             reads("Search Files Content"),
         ),

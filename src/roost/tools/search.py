@@ -23,7 +23,7 @@ from roost.core.messages import Result
 from roost.ports import Use
 from roost.tools import matcher
 from roost.tools.ignore import Ignore
-from roost.tools.paths import Entry, Paths, Spot
+from roost.tools.paths import Paths, Spot
 from roost.tools.tool import Refused, in_thread
 from roost.tools.tree import Trees
 
@@ -90,7 +90,7 @@ class Search(Struct, frozen=True):
         todo = deque([spot])
         while todo:
             place = todo.popleft()
-            entries = self._scan(place, must=place is spot)
+            entries = self.trees.scan(place, must=place is spot)
             for entry in self.trees.visible(entries, ignore):
                 relative = os.path.relpath(entry.real, spot.real) + ("/" if entry.is_dir else "")
                 if excluded is not None and excluded.match_file(relative):
@@ -99,14 +99,6 @@ class Search(Struct, frozen=True):
                     todo.append(Spot(entry.real, entry.real))
                 elif entry.is_file:
                     yield Spot(entry.real, entry.real)
-
-    def _scan(self, spot: Spot, *, must: bool) -> list[Entry]:
-        try:
-            return self.paths.scan(spot)
-        except Refused:
-            if must:
-                raise
-            return []
 
 
 def _excluded(patterns: Sequence[str]) -> GitIgnoreSpec | None:

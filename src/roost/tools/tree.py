@@ -54,7 +54,7 @@ class Trees(Struct, frozen=True):
         count = 1
         while todo:
             place, node = todo.popleft()
-            for entry in self.visible(self._scan(place, root is node), ignore):
+            for entry in self.visible(self.scan(place, must=root is node), ignore):
                 if count >= MOST:
                     root["truncated"] = f"only the first {MOST} nodes are shown"
                     return root
@@ -66,7 +66,7 @@ class Trees(Struct, frozen=True):
                     todo.append((Spot(entry.real, entry.real), child))
         return root
 
-    def _scan(self, spot: Spot, must: bool) -> list[Entry]:
+    def scan(self, spot: Spot, *, must: bool) -> list[Entry]:
         """What a directory holds; one that can't be read, or is gone, holds nothing unless it was asked for."""
         try:
             return self.paths.scan(spot)

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 DEPTH = 200
 _SMALLEST, _LARGEST = -(1 << 63), (1 << 63) - 1
-_BLANKS = re.compile(r"[ \t\r\n]*")
+_BLANKS = " \t\r\n"
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _UNFIT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _UNFIT = re.compile("[\0\ud800-\udfff]")
@@ -47,7 +47,7 @@ def parse(raw: bytes, *, depth: int = DEPTH) -> Any:
     except UnicodeDecodeError as error:
         raise BadBody(f"invalid UTF-8 at byte {error.start}") from None
     _check_depth(raw, depth)
-    start = _BLANKS.match(text).end()  # type: ignore[union-attr]
+    start = len(text) - len(text.lstrip(_BLANKS))
     if start == len(text):
         raise BadBody("EOF")
     try:

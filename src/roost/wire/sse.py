@@ -43,10 +43,10 @@ class Parser:
         """
         events = []
         for line in self._lines.feed(self._plain(chunk)):
-            if not self._begun:
-                self._begun, line = True, line.removeprefix(_BOM)  # noqa: PLW2901
-            if line:
-                self._field(line)
+            text = line if self._begun else line.removeprefix(_BOM)
+            self._begun = True
+            if text:
+                self._field(text)
             elif (event := self._dispatch()) is not None:
                 events.append(event)
         return events
@@ -87,6 +87,7 @@ class Parser:
 
 
 PING = b": ping\n\n"
+"""What readers skip; it keeps a quiet line open."""
 
 
 def frame(data: bytes, id: int | None = None) -> bytes:
@@ -99,8 +100,3 @@ def frame(data: bytes, id: int | None = None) -> bytes:
 def cursor(id: int) -> bytes:
     """A frame that moves the cursor and is no event."""
     return b"id: %d\n\n" % id
-
-
-def comment(text: bytes) -> bytes:
-    """What readers skip; it keeps a quiet line open."""
-    return b": %b\n\n" % text

@@ -13,8 +13,8 @@ from roost.core.ids import AnswerId, CallId, LogId, Micros, ServerId, SessionId,
 from roost.core.messages import Annotations, Definition, Image, Media, Message, Result, Text, ToolCall
 from roost.core.usage import Usage
 from roost.doors.docker_agent import events
-from roost.doors.docker_agent.frames import Frames
 from roost.doors.docker_agent.memory import GROWTH, PREVIEW, Memory
+from roost.doors.docker_agent.renderer import Renderer
 from roost.stores.memory import Memory as Store
 
 pytestmark = pytest.mark.anyio
@@ -153,11 +153,11 @@ def test_frames_byte_for_byte(fact: e.Fact, expected: str) -> None:
 
 
 def test_what_frames_say() -> None:
-    assert shown(e.ReasoningAdded(ANSWER, "hm", "root"))["type"] == "agent_choice_reasoning"  # type: ignore[index]
-    assert shown(e.McpStarting("root"))["type"] == "mcp_init_started"  # type: ignore[index]
-    assert shown(e.McpReady("root"))["type"] == "mcp_init_finished"  # type: ignore[index]
-    assert shown(e.Warned("careful", "root"))["message"] == "careful"  # type: ignore[index]
-    assert shown(e.ToolCalled(CALL, "ask", "root", definition="d1"), TOOLS)["type"] == "tool_call"  # type: ignore[index]
+    assert shown(e.ReasoningAdded(ANSWER, "hm", "root"))["type"] == "agent_choice_reasoning"
+    assert shown(e.McpStarting("root"))["type"] == "mcp_init_started"
+    assert shown(e.McpReady("root"))["type"] == "mcp_init_finished"
+    assert shown(e.Warned("careful", "root"))["message"] == "careful"
+    assert shown(e.ToolCalled(CALL, "ask", "root", definition="d1"), TOOLS)["type"] == "tool_call"
     output = shown(e.OutputAdded(CALL.id, "line\n", "root", "d1"), TOOLS)
     assert output is not None
     assert (output["tool_call_id"], output["output"], output["tool_definition"]["name"]) == (
@@ -171,9 +171,9 @@ def test_what_frames_say() -> None:
     switched = shown(e.AgentSwitched("root", True, "root", "coder"))
     assert switched is not None
     assert (switched["switching"], switched["from_agent"], switched["to_agent"]) == (True, "root", "coder")
-    assert shown(e.CompactionStarted("root"))["status"] == "started"  # type: ignore[index]
-    assert shown(e.CompactionEnded("applied", "root"))["outcome"] == "applied"  # type: ignore[index]
-    assert shown(e.Authorized("accept", "root"))["confirmation"] == "accept"  # type: ignore[index]
+    assert shown(e.CompactionStarted("root"))["status"] == "started"
+    assert shown(e.CompactionEnded("applied", "root"))["outcome"] == "applied"
+    assert shown(e.Authorized("accept", "root"))["confirmation"] == "accept"
     taken = shown(e.MessageTaken(3, 0, Message("user", "left", (Image("data:x", "auto"),)), 4))
     assert taken is not None
     assert (taken["message"], taken["session_position"]) == ("left", 4)
@@ -196,12 +196,12 @@ def test_a_title_costs_but_shows_no_usage() -> None:
 
 def test_a_wait_that_is_withdrawn_warns_unless_its_turn_ended() -> None:
     assert shown(e.WaitVoided(WaitId("w"), e.TURN_ENDED)) is None
-    assert shown(e.WaitVoided(WaitId("w"), "it died"))["message"] == "a request was withdrawn: it died"  # type: ignore[index]
+    assert shown(e.WaitVoided(WaitId("w"), "it died"))["message"] == "a request was withdrawn: it died"
 
 
 def test_a_fact_of_a_sub_session_names_it() -> None:
-    assert shown(e.TextAdded(ANSWER, "x", "coder", sub=SUB))["session_id"] == "inner"  # type: ignore[index]
-    assert shown(e.TurnEnded(TURN, "normal", "coder", sub=SUB))["session_id"] == "inner"  # type: ignore[index]
+    assert shown(e.TextAdded(ANSWER, "x", "coder", sub=SUB))["session_id"] == "inner"
+    assert shown(e.TurnEnded(TURN, "normal", "coder", sub=SUB))["session_id"] == "inner"
 
 
 def test_an_unknown_fact_shows_nothing() -> None:
@@ -312,7 +312,7 @@ def the_log() -> list[e.Fact]:
 
 
 async def rendered(archive: Any, after: int, events_: Sequence[e.Event]) -> dict[int, bytes | None]:
-    frames = Frames(archive, LOG)
+    frames = Renderer(archive, LOG)
     return {event.seq: await frames.render(event) for event in events_ if event.seq > after}
 
 

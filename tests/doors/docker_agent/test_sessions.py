@@ -417,8 +417,8 @@ async def test_messages_can_be_added_and_replaced(house: House) -> None:
     (shown,) = (await house.client.get(f"/api/sessions/{session}")).json()["messages"]
     assert shown["agent_name"] == "root"
     assert shown["message"]["created_at"] == "2026-03-14T09:00:00Z"
-    assert shown["message"]["multi_content"] == noted["message"]["message"]["multi_content"]  # type: ignore[index]
-    assert shown["message"]["tool_calls"] == noted["message"]["message"]["tool_calls"]  # type: ignore[index]
+    assert shown["message"]["multi_content"] == noted["message"]["message"]["multi_content"]
+    assert shown["message"]["tool_calls"] == noted["message"]["message"]["tool_calls"]
     edited = {"message": {"message": {"role": "user", "content": "better"}}}
     answer = await house.client.patch(f"{at}/{shown['id']}", json=edited)
     assert (answer.status_code, answer.text) == (200, '{"status":"updated"}\n')

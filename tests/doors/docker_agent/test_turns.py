@@ -109,7 +109,7 @@ async def test_bodies_of_a_run_that_can_not_be(house: House, raw: bytes, message
     status, said = await refused(house, "POST", f"/api/sessions/{session}/agent/crew", content=raw)
     assert status == 400
     assert said.startswith(message)
-    assert (await house.store.head(session)).last_seq == 1  # type: ignore[arg-type]
+    assert (await house.store.head(session)).last_seq == 1
 
 
 async def test_agents_that_are_not_there(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ async def test_agents_that_are_not_there(tmp_path: Path) -> None:
             500,
             "failed to run session: line 3: no such key",
         )
-        assert (await house.store.head(session)).last_seq == 1  # type: ignore[arg-type]
+        assert (await house.store.head(session)).last_seq == 1
 
 
 async def test_agents_are_found_by_other_spellings(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ async def test_a_bad_model_changes_nothing(house: House) -> None:
     body = {"messages": [{"content": "hi"}], "model": "bad/one"}
     status, said = await refused(house, "POST", f"/api/sessions/{session}/agent/crew", json=body)
     assert (status, said) == (422, "failed to run session: no model 'bad/one'")
-    assert (await house.store.head(session)).last_seq == 1  # type: ignore[arg-type]
+    assert (await house.store.head(session)).last_seq == 1
 
 
 async def test_a_file_whose_own_model_is_bad_is_not_the_fault_of_the_client(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ async def test_a_file_whose_own_model_is_bad_is_not_the_fault_of_the_client(tmp_
         body = {"messages": [{"content": "hi"}]}
         answer = await refused(house, "POST", f"/api/sessions/{session}/agent/crew", json=body)
         assert answer == (500, "failed to run session: no model 'bad/one'")
-        assert (await house.store.head(session)).last_seq == 1  # type: ignore[arg-type]
+        assert (await house.store.head(session)).last_seq == 1
 
 
 async def test_a_busy_session_is_left_alone(house: House) -> None:

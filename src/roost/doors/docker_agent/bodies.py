@@ -9,11 +9,11 @@ from msgspec import Struct
 from roost.core import events as e
 from roost.core.errors import BadValue
 from roost.core.ids import CallId, Micros
-from roost.core.messages import File, Image, Message, Part, Text, ToolCall
+from roost.core.messages import File, Image, Message, Part, Role, Text, ToolCall
 from roost.core.usage import Usage
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ROLES = ("system", "user", "assistant", "tool")
+_ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 MODEL_NAME = 256
 
 
@@ -201,7 +201,7 @@ class SessionMessage(Struct, frozen=True):
         if role is None:
             raise BadValue(f'invalid role "{chat.role}": must be one of {", ".join(_ROLES)}')
         return Message(
-            role=role,  # type: ignore[arg-type]
+            role=role,
             content=chat.content,
             parts=tuple(part.value() for part in chat.multi_content),
             agent=self.agent_name or self.agentName,

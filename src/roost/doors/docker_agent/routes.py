@@ -10,7 +10,7 @@ from roost.doors.docker_agent import sessions as s
 from roost.doors.docker_agent import turns as t
 from roost.doors.docker_agent import waits as w
 from roost.doors.docker_agent.agents import Agents, Count
-from roost.doors.docker_agent.frames import Frames
+from roost.doors.docker_agent.renderer import Renderer
 from roost.doors.routes import Route, asks, tells
 from roost.doors.streams import Streams
 from roost.service.service import Service
@@ -96,7 +96,7 @@ def _sessions(service: Service) -> list[Route]:
 
 def _turns(service: Service, closing: anyio.Event, quiet: float) -> list[Route]:
     """Turns, and what waits in them."""
-    streams = Streams(lambda log: Frames(service.archive, log), closing, quiet=quiet)
+    streams = Streams(lambda log: Renderer(service.archive, log), closing, quiet=quiet)
     turns, waits = t.Turns(service, streams), w.Waits(service)
     unready = {SessionNotRunning: 404}
     # fmt: off

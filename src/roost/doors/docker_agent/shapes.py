@@ -1,5 +1,7 @@
 """Objects of the wire: sessions, messages, tools, and bodies of requests; and our own values as them."""
 
+# ruff: noqa: N815  (names as clients know them)
+
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -41,10 +43,10 @@ class AnnotationsShape(Wire, frozen=True, kw_only=True):
     """What a tool says of itself."""
 
     title: str = ""
-    readOnlyHint: bool = False  # noqa: N815
-    destructiveHint: bool | None = None  # noqa: N815
-    idempotentHint: bool | None = None  # noqa: N815
-    openWorldHint: bool | None = None  # noqa: N815
+    readOnlyHint: bool = False
+    destructiveHint: bool | None = None
+    idempotentHint: bool | None = None
+    openWorldHint: bool | None = None
 
 
 class DefinitionShape(Wire, frozen=True, kw_only=True):
@@ -55,25 +57,25 @@ class DefinitionShape(Wire, frozen=True, kw_only=True):
     description: str = ""
     parameters: dict[str, Any] | None
     annotations: AnnotationsShape
-    outputSchema: dict[str, Any] | None  # noqa: N815
+    outputSchema: dict[str, Any] | None
 
 
 class MediaShape(Wire, frozen=True, kw_only=True):
     """A picture or a sound, base64."""
 
     data: str
-    mimeType: str  # noqa: N815
+    mimeType: str
 
 
 class ResultShape(Wire, frozen=True, kw_only=True):
     """What a tool returned."""
 
     output: str
-    isError: bool = False  # noqa: N815
+    isError: bool = False
     meta: dict[str, Any] | None = None
     images: tuple[MediaShape, ...] = ()
     audios: tuple[MediaShape, ...] = ()
-    structuredContent: Any = None  # noqa: N815
+    structuredContent: Any = None
 
 
 def call_shape(call: ToolCall) -> CallShape:
@@ -174,7 +176,7 @@ class MessageShape(Wire, frozen=True, kw_only=True):
     message: ChatShape
     implicit: bool = False
     id: int = 0
-    agentName: str = ""  # noqa: N815
+    agentName: str = ""
 
 
 class ErrorShape(Wire, frozen=True, kw_only=True):

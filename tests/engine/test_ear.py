@@ -5,11 +5,12 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, call, open_world
+from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, open_world
 from roost.core import events as e
 from roost.core.ids import LogId
-from roost.engine.waiting import PARK_AFTER
+from roost.engine.ear import PARK_AFTER
 from roost.ports import Ask, Condition, Use
+from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
 
@@ -152,7 +153,7 @@ async def test_an_answer_that_comes_while_it_goes_to_sleep_is_not_lost(each_floo
                 await world.service.waits.resume(ME, session, confirmation="approve")
             await release(log, epoch=epoch)
 
-        world.store.release = late  # type: ignore[method-assign]
+        world.store.release = late
         with anyio.fail_after(20):
             while (await world.store.head(LogId(session))).turn is not None:
                 world.clock.wind(PARK_AFTER / 4)
@@ -179,7 +180,7 @@ async def test_two_answers_at_once_wake_it_once(each_floor: Floor) -> None:
             taken += 1
             return await take(log, facts, only_if=only_if, force=force)
 
-        world.store.take = counted  # type: ignore[method-assign]
+        world.store.take = counted
         async with anyio.create_task_group() as tasks:
             for wait in head.waits:
                 tasks.start_soon(lambda wait=wait: world.service.waits.answer(ME, wait.id, action="accept", content={}))
@@ -209,7 +210,7 @@ async def test_recovery_leaves_a_turn_alone_that_was_woken_meanwhile(each_floor:
             await world.until_fact(session, e.ToolCalled)
             return [await world.store.head(head.id) for head in found]
 
-        world.store.adrift = late  # type: ignore[method-assign]
+        world.store.adrift = late
         assert await world.recovery.settle() == 1
         gate.set()
         await world.ended(session)

@@ -1,4 +1,4 @@
-"""Renders a log, in order, from wherever it is begun."""
+"""Renders a log as frames of `/api`, in order, from wherever it is begun; `events.py` has the table."""
 
 from roost.core import events as e
 from roost.core.history import History
@@ -11,7 +11,7 @@ from roost.service.archive import Archive
 PAGE = 500
 
 
-class Frames:
+class Renderer:
     """Renders one log, in order.  Where it is begun in the middle, it looks up what it needs of the facts before."""
 
     def __init__(self, archive: Archive, log: LogId) -> None:

@@ -66,7 +66,7 @@ async def w1(bench: Bench) -> Report:
 
 async def w3(bench: Bench) -> Report:
     sides = [targets.model(bench.model), bench.roost, *bench.bares]
-    return await latency.measure(sides, bench.folder, bench.rounds, 5 if bench.quick else 8)
+    return await latency.measure(sides, bench.folder, bench.rounds, 4 if bench.quick else 6)
 
 
 async def w4(bench: Bench) -> Report:
@@ -122,7 +122,7 @@ async def measure(names: list[str], quick: bool, folder: Path) -> tuple[str, dic
         model = stack.enter_context(processes.model(folder))
         agents = folder / "agents"
         orders = [turns.ORDER, f"n{cuts.CHUNKS}r{cuts.RATE}"]
-        orders += [order for seconds in (5, 8) for order in latency.orders(seconds).values()] + ["n200r100", "n500r100"]
+        orders += [order for seconds in (4, 6) for order in latency.orders(seconds).values()] + ["n200r100", "n500r100"]
         for order in orders:
             processes.agent(agents, model, order)
         bench = Bench(folder, quick, model, agents, stack)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import anyio
 import apsw
 from apsw import Connection
+from msgspec import Struct
 
 from roost.core import events as e
 from roost.core.errors import StoreRefused
@@ -41,6 +42,15 @@ T = TypeVar("T")
 ours = migrations.ours
 
 
+class _Posted(Struct):
+    """Deltas that wait for the end of a round."""
+
+    epoch: Epoch
+    at: Micros
+    facts: list[e.Fact]
+    bodies: list[bytes]
+
+
 class Sqlite:
     """`ports.EventStore` over a SQLite file.  `fsync` is what one costs on its disk, in seconds."""
 
@@ -63,6 +73,7 @@ class Sqlite:
         self._held: Counter[LogId] = Counter()  # bytes handed over and not committed
         self._all_held = 0
         self._settled = asyncio.Event()
+        self._posted: dict[LogId, _Posted] = {}  # in this round of the event loop
         self._writer = writer(self._let_go)
 
     @property
@@ -85,14 +96,24 @@ class Sqlite:
         await self._do(lambda ledger: ledger.release(log, epoch))
 
     async def post(self, log: LogId, facts: Sequence[e.Fact], *, epoch: Epoch) -> None:
-        """See `EventStore.post`."""
+        """See `EventStore.post`.  What is posted in one round of the event loop is one job for the writer."""
         assert e.all_deltas(facts), "only deltas can be posted"
         bodies = [e.encode(fact) for fact in facts]
         size = _size(bodies)
         while self._crowded(log, size):
             settled = self._settled
             await settled.wait()
-        self._hand(Write("post", log, tuple(facts), self._now(), epoch=epoch), bodies, None)
+        self._hold(log, size)
+        posted = self._posted.get(log)
+        if posted is not None and posted.epoch != epoch:
+            self._hand_over(log)
+            posted = None
+        if posted is None:
+            if not self._posted:
+                asyncio.get_running_loop().call_soon(self._hand_all_over)
+            posted = self._posted[log] = _Posted(epoch, self._now(), [], [])
+        posted.facts += facts
+        posted.bodies += bodies
 
     async def append(
         self, log: LogId, facts: Sequence[e.Fact], *, epoch: Epoch, only_if: Condition | None = None
@@ -163,6 +184,7 @@ class Sqlite:
 
     async def close(self) -> None:
         """Commit what was handed over, and stop."""
+        self._hand_all_over()
         await self._writer.close()
 
     async def _commit(self, write: Write) -> Committed:
@@ -172,19 +194,35 @@ class Sqlite:
 
     async def _write(self, write: Write) -> Written:
         done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-        self._hand(write, [e.encode(fact) for fact in write.facts], done)
+        bodies = [e.encode(fact) for fact in write.facts]
+        size = _size(bodies)
+        self._hold(write.log, size)
+        self._hand_over(write.log)
+        self._hand(write, bodies, size, done)
         return await done  # a caller that is cancelled here leaves the write to itself
 
     async def _do(self, run: Callable[[Ledger], T], *, alone: bool = False) -> T:
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._hand_all_over()
         self._writer.hand(Job(run, alone=alone, done=done))
         return await done
 
-    def _hand(self, write: Write, bodies: list[bytes], done: "asyncio.Future[Any] | None") -> None:
-        size = _size(bodies)
-        self._held[write.log] += size
-        self._all_held += size
+    def _hand_all_over(self) -> None:
+        for log in tuple(self._posted):
+            self._hand_over(log)
+
+    def _hand_over(self, log: LogId) -> None:
+        """Give the writer what has been posted to a log."""
+        if (posted := self._posted.pop(log, None)) is not None:
+            write = Write("post", log, tuple(posted.facts), posted.at, epoch=posted.epoch)
+            self._hand(write, posted.bodies, _size(posted.bodies), None)
+
+    def _hand(self, write: Write, bodies: list[bytes], size: int, done: "asyncio.Future[Any] | None") -> None:
         self._writer.hand(Job(lambda ledger: ledger.write(write, bodies), write=write, size=size, done=done))
+
+    def _hold(self, log: LogId, size: int) -> None:
+        self._held[log] += size
+        self._all_held += size
 
     def _crowded(self, log: LogId, size: int) -> bool:
         held = self._held[log]

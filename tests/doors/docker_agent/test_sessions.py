@@ -113,6 +113,22 @@ async def test_a_full_disk_makes_no_session(house: House) -> None:
 # -- list and show --------------------------------------------------------------------------------
 
 
+async def test_the_list_shows_what_has_changed_since_the_last_one(house: House) -> None:
+    first, second = [
+        (await house.client.post("/api/sessions", json={"title": title})).json()["id"] for title in ("one", "two")
+    ]
+
+    async def titles() -> dict[str, str]:
+        return {row["id"]: row["title"] for row in (await house.client.get("/api/sessions")).json()}
+
+    assert await titles() == {first: "one", second: "two"}
+    await house.client.patch(f"/api/sessions/{first}/title", json={"title": "<1>"})
+    assert await titles() == {first: "<1>", second: "two"}
+    assert "\\u003c1\\u003e" in (await house.client.get("/api/sessions")).text
+    await house.client.delete(f"/api/sessions/{second}")
+    assert await titles() == {first: "<1>"}
+
+
 async def test_the_list_is_newest_first_and_never_null(house: House) -> None:
     assert (await house.client.get("/api/sessions")).text == "[]\n"
     first, second = await house.session(title="one"), await house.session(title="two")

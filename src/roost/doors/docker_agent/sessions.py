@@ -1,5 +1,7 @@
 """Sessions: create, list, read, change, fork, delete."""
 
+from collections.abc import Iterable
+
 from roost.core.errors import BadValue, SessionNotFound, SessionNotRunning
 from roost.core.history import History
 from roost.core.ids import SessionId
@@ -12,7 +14,7 @@ from roost.doors.routes import Answer, Call, Reply
 from roost.ports import Listing
 from roost.service.service import Service
 from roost.service.sessions import Snapshot
-from roost.wire.json import Number, moment, number, rfc3339
+from roost.wire.json import Number, encode, moment, number, rfc3339
 
 DELETE_WAIT = 10.0
 
@@ -149,16 +151,34 @@ def speaker(head: Head) -> str:
     return head.turn.agent if head.turn else head.agent
 
 
+class Rows:
+    """The list as bytes: a row that has not changed since the last list is not rendered again."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Listing, bytes]] = {}
+
+    def body(self, listings: Iterable[Listing]) -> bytes:
+        """All rows.  A listing that is the same object as last time is the same row."""
+        before, self._known = self._known, {}
+        for listing in listings:
+            known = before.get(listing.id)
+            if known is None or known[0] is not listing:
+                known = listing, encode(_listed(listing))
+            self._known[listing.id] = known
+        return b"[%b]\n" % b",".join([row for _, row in self._known.values()])
+
+
 class Sessions:
     """Handlers about sessions."""
 
     def __init__(self, service: Service) -> None:
         self._sessions = service.sessions
         self._turns = service.turns
+        self._rows = Rows()
 
     async def listing(self, call: Call) -> Answer:
         """GET /api/sessions."""
-        return Reply([_listed(listing) for listing in await self._sessions.listing(call.principal)])
+        return Reply(raw=self._rows.body(await self._sessions.listing(call.principal)))
 
     async def create(self, call: Call, body: bodies.NewSession) -> Answer:
         """POST /api/sessions."""

@@ -20,6 +20,7 @@ from typing import Any
 import anyio
 
 from roost import compose
+from roost.__main__ import main
 from roost.cli import host
 from roost.core import events as e
 from roost.core.agents import ToolsetSpec
@@ -173,8 +174,6 @@ def wrap(makers: Makers) -> Makers:
 
 
 if __name__ == "__main__":
-    from roost.__main__ import main
-
     if stuck := os.environ.get("ROOST_TEST_STUCK"):
         streams.Streams.__init__.__kwdefaults__["stuck"] = float(stuck)
     host.open_server = partial(compose.open_server, wrap=wrap)

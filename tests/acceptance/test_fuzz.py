@@ -5,6 +5,7 @@ import os
 import random
 import time
 from typing import Any
+from urllib.parse import urlencode
 
 import hypothesis
 import pytest
@@ -103,8 +104,6 @@ def _plain(value: str) -> bool:
 
 
 def _path(sent: dict[str, Any]) -> str:
-    from urllib.parse import urlencode
-
     path = sent["url"].removeprefix("http://x")
     query = urlencode(sent.get("params") or {}, doseq=True)
     return f"{path}?{query}" if query else path

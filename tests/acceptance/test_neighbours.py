@@ -1,5 +1,6 @@
 """Two servers on one file."""
 
+import threading
 import time
 
 import pytest
@@ -36,8 +37,6 @@ def test_a_stream_on_one_follows_a_session_of_the_other(pair: tuple[Server, Serv
         for frame in server.events(session).until("stream_stopped"):
             if frame.id:
                 arrived.setdefault(frame.id, []).append(time.monotonic())
-
-    import threading
 
     watchers = [threading.Thread(target=watch, args=(server,)) for server in pair]
     for watcher in watchers:

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from roost.cli import host
+from roost.cli import host, main
 from roost.config.settings import Settings, resolve
 from roost.core.errors import StoreRefused
 
@@ -193,8 +193,6 @@ def test_variables_of_files_go_over_those_of_the_process(
 def test_a_group_of_errors_shows_the_one_that_is_ours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from roost.cli import main
-
     def fail(**_: Any) -> None:
         raise ExceptionGroup("g", [ExceptionGroup("h", [StoreRefused("another program's file")])])
 

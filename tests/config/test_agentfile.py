@@ -270,6 +270,11 @@ def test_what_would_be_less_safe_when_ignored_refuses_the_file(text: str) -> Non
     refused(text, "would make the agent less safe")
 
 
+@pytest.mark.parametrize("none", ["[]", "{}", "null"])
+def test_no_commands_in_any_spelling(none: str) -> None:
+    assert team(f"agents: {{root: {{commands: {none}}}}}").default.commands == ()
+
+
 def test_safety_modes_are_read() -> None:
     read = team("{runtime: {safety: restricted}, agents: {root: {safety: strict}}}")
     assert (read.safety, read.default.safety) == ("restricted", "strict")

@@ -1,5 +1,6 @@
 """What was recorded is replayed, without the network and without secrets."""
 
+import gzip
 from contextlib import aclosing
 from pathlib import Path
 
@@ -160,8 +161,6 @@ def test_a_missing_cassette_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_compressed_answer_is_kept_as_text(tmp_path: Path) -> None:
-    import gzip
-
     body = gzip.compress(b'{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}')
     headers = {"content-encoding": "gzip", "content-type": "application/json"}
     inner = httpx2.MockTransport(lambda request: httpx2.Response(200, headers=headers, content=body))

@@ -36,6 +36,8 @@ def _agent(name: str, agent: Data, data: Data, notes: Notes) -> Data:
         today["toolsets"] = toolsets
     if commands := commands_of(agent, data):
         today["commands"] = commands
+    else:
+        today.pop("commands", None)  # an empty list is one, too
     return today
 
 

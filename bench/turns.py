@@ -63,5 +63,9 @@ def _report(targets: Sequence[Target], costs: dict[tuple[str, int], list[tuple[f
             rates, cpus = [rate for rate, _ in rounds], [cpu for _, cpu in rounds]
             table.rows.append((str(clients), target.name, spread(rates, 0), spread(cpus)))
             raw[f"{target.name}, {clients} clients"] = {"turns_per_s": rates, "cpu_ms_per_turn": cpus}
-    worst = max(median([cpu for _, cpu in costs["roost", clients]]) for clients in CLIENTS)
-    return Report([table], [Aim("W1: CPU of a turn, at worst", worst, LIMIT, "ms")], raw)
+    aims = [
+        Aim(f"W1: CPU of a turn, {clients} client{'s' * (clients > 1)}", median(cpus), LIMIT, "ms")
+        for clients in CLIENTS
+        for cpus in [[cpu for _, cpu in costs["roost", clients]]]
+    ]
+    return Report([table], aims, raw)

@@ -102,7 +102,7 @@ class History:
 
     def definitions(self) -> set[str]:
         """The digests of all tools that its messages call, sub-sessions included."""
-        return {digest for _, message in self.messages() for digest in message.definitions}
+        return {digest for _, message in self.messages() for digest in message.definitions if digest}
 
     def _nested(self, sub: SessionId, event: e.Event) -> None:
         nested = self._subs.get(sub)

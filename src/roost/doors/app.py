@@ -91,7 +91,7 @@ class Doors:
     def _check(self, scope: Scope, headers: Headers, place: Place | None) -> None:
         self._gate.check_origin(scope, headers)
         self._gate.check_size(headers)
-        if place is None or not (place.open or scope["method"] == "OPTIONS"):
+        if place is None or not place.open:
             self._gate.check_token(headers)
 
 

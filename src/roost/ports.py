@@ -149,7 +149,7 @@ class EventStore(Protocol):
         ...
 
     async def definition(self, log: LogId, digest: str) -> Definition | None:
-        """The tool definition that a ToolsShown of this log brought under `digest`."""
+        """The tool definition that a ToolsShown of this log (or its SessionCreated) brought under `digest`."""
         ...
 
     async def waits(self) -> Sequence[WaitRecord]:

@@ -118,6 +118,34 @@ def test_a_model_for_the_session(served: Server, shared: House) -> None:
     assert next(m["name"] for m in models["models"] if m.get("is_default")) == "fast"
 
 
+TEAM = """\
+providers:
+  fake: {{base_url: {url}/v1}}
+models:
+  fast: {{provider: fake, model: fake-model}}
+  keyed: {{provider: openai, model: gpt-5, token_key: A_KEY_THAT_IS_NOT_SET}}
+agents:
+  root: {{model: fast, description: d}}
+  second: {{model: fast, description: d}}
+  third: {{model: fake/other, description: d}}
+  fourth: {{model: keyed, description: d}}
+"""
+
+
+def test_the_team_is_shown_with_the_models_that_its_agents_run_on(served: Server, shared: House) -> None:
+    shared.agent("crew", text=TEAM.format(url=shared.model.url))
+    session = served.create(title="t")
+    for override, root in (({}, "fake-model"), ({"model": "fake/chosen"}, "chosen"), ({}, "chosen")):
+        frames = served.run(session, "hi", agent="crew", **override)
+        (team,) = (f.event["available_agents"] for f in frames if f.type == "team_info")
+        assert [(mate["name"], mate["provider"], mate["model"]) for mate in team] == [
+            ("root", "fake", root),
+            ("second", "fake", "fake-model"),
+            ("third", "fake", "other"),
+            ("fourth", "openai", "gpt-5"),
+        ]
+
+
 def test_a_bad_model_changes_nothing(served: Server) -> None:
     session = served.create(title="t")
     served.run(session, "one")

@@ -662,6 +662,10 @@ async def test_definitions_are_found_by_digest(store: EventStore) -> None:
     assert await store.definition(LOG, "d3") is None
     await store.put(LogId("other"), [created()])
     assert await store.definition(LogId("other"), "d1") is None
+    fork = LogId("fork")
+    await store.put(fork, [e.SessionCreated(e.Template(), forked_from=SessionId(LOG), definitions={"d2": read})])
+    assert await store.definition(fork, "d2") == read
+    assert await store.definition(fork, "d1") is None
 
 
 async def test_waits_are_listed_until_they_are_answered_or_voided(store: EventStore, maker: Maker) -> None:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from docs.pages import ROOT
 from roost.core import events as e
 from roost.core.errors import StoreFull
-from roost.core.ids import LogId, Micros
+from roost.core.ids import LogId, Micros, SessionId
 from roost.core.messages import Text
 from roost.doors.docker_agent.events import GAP, NAMELESS, SILENT, TABLE, WAITS, broken, render, stream_end
 from roost.doors.docker_agent.memory import Memory
@@ -31,6 +31,8 @@ def examples() -> Iterator[e.Fact]:
                     yield replace(fact, kind=kind, metadata={} if kind == "budget" else fact.metadata)
             case e.UsageAdded():
                 yield replace(fact, why="answer")
+            case e.TurnStarted():
+                yield replace(fact, sub=SessionId("sub"))
             case e.MessageTaken():
                 yield replace(fact, message=replace(fact.message, parts=(Text("x"),)))
             case _:
@@ -40,7 +42,8 @@ def examples() -> Iterator[e.Fact]:
 def sent() -> Iterator[Row]:
     """A row for every fact that is shown, from the examples of all facts with all their fields."""
     for fact in examples():
-        data = render(e.Event(LogId("log"), 1, Micros(0), fact), Memory())
+        memory = Memory(parents={SessionId("sub"): SessionId("log")})
+        data = render(e.Event(LogId("log"), 1, Micros(0), fact), memory)
         if data is not None:
             shown = json.loads(data)
             kind = f" ({fact.kind})" if isinstance(fact, e.WaitOpened) else ""

@@ -26,6 +26,13 @@ def test_text_and_reasoning_are_gathered() -> None:
     assert (message.thinking_signature, message.replay) == ("sig", ({"x": 1},))
 
 
+def test_a_message_names_the_definitions_of_the_tools_that_it_calls() -> None:
+    draft, _ = fed(CallPiece(0, "a", "look"), CallPiece(1, "b", "invented"), CallPiece(2, "c", "look"))
+    message = draft.message(at=Micros(5), model="fake/one")
+    assert message is not None
+    assert message.definitions == ("digest", "", "digest")
+
+
 def test_calls_are_gathered_by_index_whatever_their_order() -> None:
     draft, facts = fed(
         CallPiece(1, "b", "look", '{"a"'),

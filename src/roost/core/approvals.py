@@ -34,6 +34,7 @@ _BY_MODE: Mapping[str, Mapping[str, Literal["allow", "ask", "deny"]]] = {
 
 REJECTED = "The user rejected the tool call."
 CANCELED = "The tool call was canceled by the user."
+CANCELED_WITH_BATCH = "The tool call was canceled because another tool call in the same batch was canceled by the user."
 
 
 class Allow(Struct, frozen=True):

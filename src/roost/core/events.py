@@ -99,11 +99,15 @@ class Teammate(Struct, frozen=True, omit_defaults=True):
 
 
 class SessionCreated(Base, frozen=True):
-    """The first fact of a session, or of a sub-session (then `sub` is its id and `parent` is set)."""
+    """The first fact of a session, or of a sub-session (then `sub` is its id and `parent` is set).
+
+    `definitions` are those that the messages of a fork name.
+    """
 
     template: Template
     parent: SessionId = SessionId("")
     forked_from: SessionId = SessionId("")
+    definitions: dict[str, Definition] = {}  # by digest
 
 
 class TitleSet(Base, frozen=True):

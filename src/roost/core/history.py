@@ -100,6 +100,10 @@ class History:
                 flat.append((item.seq, item.message))
         return flat
 
+    def definitions(self) -> set[str]:
+        """The digests of all tools that its messages call, sub-sessions included."""
+        return {digest for _, message in self.messages() for digest in message.definitions if digest}
+
     def _nested(self, sub: SessionId, event: e.Event) -> None:
         nested = self._subs.get(sub)
         if nested is None:

@@ -99,6 +99,7 @@ class Message(Struct, frozen=True, omit_defaults=True):
     parts: tuple[Part, ...] = ()
     agent: str = ""
     calls: tuple[ToolCall, ...] = ()
+    definitions: tuple[str, ...] = ()  # of each call: the digest of its tool in this log, or ""
     call_id: CallId = CallId("")  # role tool: the call this answers
     is_error: bool = False  # role tool
     reasoning: str = ""

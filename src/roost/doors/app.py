@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 
 from roost.core.errors import QueueFull, RoostError
 from roost.doors import auth, docs
+from roost.doors.docker_agent.routes import NEVER
 from roost.doors.docker_agent.routes import routes as docker_agent
 from roost.doors.errors import INTERNAL, Refused, status, told, worded
 from roost.doors.openapi import document
@@ -70,7 +71,7 @@ class Doors:
         place, values = self.router.find(path) or (None, ())
         try:
             self._check(scope, headers, place)
-            route = _route(place, scope["method"])
+            route = _route(place, scope["method"], path)
         except Refused as refused:
             return Reply(told(str(refused)), refused.status, headers=refused.headers)
         if isinstance(route, Reply):
@@ -100,13 +101,15 @@ def _path(scope: Scope) -> str:
     return raw.decode("latin-1")
 
 
-def _route(place: Place | None, method: str) -> Route | Reply:
+def _route(place: Place | None, method: str, path: str) -> Route | Reply:
     if place is None:
         raise Refused(404, "Not Found")
     if route := place.routes.get(method):
         return route
     if method == "OPTIONS":
         return Reply(status=204, raw=b"", headers={"allow": place.allow})
+    if path in NEVER:
+        raise Refused(404, "Not Found")
     raise Refused(405, "Method Not Allowed", {"allow": place.allow})
 
 

@@ -26,6 +26,8 @@ WORDS = {
     507: "The session store can't be written",
 }
 QUERY = {
+    "limit": "How many at most",
+    "offset": "How many to leave out, from the newest on",
     "timeout": "How long to wait, as `10s` or `1m30s`; at most five minutes",
     "wait": "How long to wait, as `10s`; for a DELETE `true`",
     "since": "The number of the last event seen; the header `Last-Event-ID` does the same",

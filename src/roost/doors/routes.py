@@ -141,6 +141,17 @@ class Call:
         except ValueError as error:
             raise Refused(400, f"invalid {name}: {error}") from None
 
+    def count(self, name: str) -> int | None:
+        """A number of the query; None where it is absent.
+
+        Raises:
+            Refused: 400.
+        """
+        text = self.query.get(name, "")
+        if text and not (text.isascii() and text.isdecimal() and len(text) < 10):
+            raise Refused(400, f'invalid {name}: "{text}" is no number')
+        return int(text) if text else None
+
     async def patiently(self, work: Callable[[], Awaitable[R]]) -> R:
         """Do what may take long, unless the client leaves or the server stops meanwhile.
 

@@ -96,6 +96,7 @@ class Draft:
             content=text,
             agent=self.agent,
             calls=calls,
+            definitions=tuple(self.digests.get(call.name, "") for call in calls),
             reasoning="".join(self._reasoning),
             thinking_signature=done.thinking_signature,
             thought_signature=done.thought_signature,

@@ -1,10 +1,11 @@
 """The facts that end a turn before its time: everything open is closed, in one append."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from roost.core import approvals
 from roost.core import events as e
 from roost.core.history import History
+from roost.core.ids import CallId
 from roost.core.messages import Message, Result, ToolCall
 from roost.core.session import Head, OpenCall
 
@@ -36,11 +37,13 @@ def ending(
     elif turn.answer and shown:
         facts.append(e.AnswerDropped(turn.answer, turn.asked, why, turn.agent))
     answer = newest_answer(history)
-    whole = {call.id: call for call in answer.calls} if answer else {}
+    whole = {call.id: (call, digest) for call, digest in _called(answer)} if answer else {}
+    at_hand = _at_hand(head, turn.calls)
     for call in turn.calls:
         if call.state != "returned":
-            result = Result(_said_of(call, outcome), is_error=True)
-            facts.append(e.ToolReturned(whole.get(call.id, ToolCall(call.id, call.name)), result, turn.agent))
+            result = Result(_said_of(call, outcome, at_hand), is_error=True)
+            asked, digest = whole.get(call.id, (ToolCall(call.id, call.name), ""))
+            facts.append(e.ToolReturned(asked, result, turn.agent, digest))
         facts.append(e.MessageAdded(call=call.id, agent=turn.agent))
     if error is not None:
         facts.append(error)
@@ -54,7 +57,20 @@ def newest_answer(history: History) -> Message | None:
     return next((message for message in messages if message.role == "assistant"), None)
 
 
-def _said_of(call: OpenCall, outcome: e.Outcome) -> str:
+def _called(answer: Message) -> Iterable[tuple[ToolCall, str]]:
+    """The calls of an answer, each with the digest of its tool."""
+    unnamed = ("",) * (len(answer.calls) - len(answer.definitions))
+    return zip(answer.calls, (*answer.definitions, *unnamed), strict=False)
+
+
+def _at_hand(head: Head, calls: Sequence[OpenCall]) -> Collection[CallId]:
+    """The calls that run or that a person is asked about; where there is none, the one that was next."""
+    left = [call for call in calls if call.state != "returned"]
+    asked = {wait.call for wait in head.waits}
+    return {call.id for call in left if call.state != "new" or call.id in asked} or {call.id for call in left[:1]}
+
+
+def _said_of(call: OpenCall, outcome: e.Outcome, at_hand: Collection[CallId]) -> str:
     if outcome == "canceled":
-        return approvals.CANCELED
+        return approvals.CANCELED if call.id in at_hand else approvals.CANCELED_WITH_BATCH
     return NOT_RUN if call.state == "new" else INTERRUPTED

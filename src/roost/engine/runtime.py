@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 
 from roost.core import descriptions
 from roost.core.agents import Agent, Team
-from roost.core.errors import AgentNotFound, BadModel, ToolsetFailed
+from roost.core.errors import AgentNotFound, BadModel, RoostError, ToolsetFailed
 from roost.core.events import Event, Teammate, TeamShown, ToolReturned
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId
@@ -93,7 +93,9 @@ class Runtime:
 
     def team_shown(self, providers: Mapping[str, Provider]) -> TeamShown:
         """The team as clients see it."""
-        return TeamShown(tuple(_teammate(a, providers.get(a.name)) for a in self.team.agents), self.agent.name)
+        return TeamShown(
+            tuple(_teammate(a, self.team, providers.get(a.name)) for a in self.team.agents), self.agent.name
+        )
 
 
 class Described:
@@ -111,8 +113,17 @@ class Described:
 Opening = AbstractAsyncContextManager[Runtime]
 
 
-def _teammate(agent: Agent, provider: Provider | None) -> Teammate:
-    spec = provider.spec if provider else None
+def providers(models: Models, team: Team, head: Head) -> dict[str, Provider]:
+    """The agents of a team whose models can be used, with what they would run on in this session."""
+    found = {}
+    for agent in team.agents:
+        with suppress(RoostError):  # it is shown as the file has it, and an error only when it is to run
+            found[agent.name] = choose(models, team, head, agent, [])
+    return found
+
+
+def _teammate(agent: Agent, team: Team, provider: Provider | None) -> Teammate:
+    spec = provider.spec if provider else team.models.get(agent.model)
     name, model = (spec.provider, spec.model) if spec else agent.model.partition("/")[::2]
     return Teammate(agent.name, agent.description, name, model, agent.commands)
 

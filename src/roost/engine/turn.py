@@ -18,7 +18,7 @@ from roost.engine import mailbox, prompt
 from roost.engine.calls import Calls
 from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
-from roost.engine.runtime import unknown_definitions
+from roost.engine.runtime import providers, unknown_definitions
 from roost.engine.stage import Stage
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,8 @@ async def _begin(stage: Stage) -> None:
             provider.context_limit,
         )
     )
-    facts.append(runtime.team_shown({runtime.agent.name: provider}))
+    cast = providers(stage.makers.models, runtime.team, head)
+    facts.append(runtime.team_shown(cast | {runtime.agent.name: provider}))
     facts += [e.Warned(warning, runtime.agent.name) for warning in runtime.warnings]
     facts.append(await _tools_shown(stage))
     posted = [(n, i) for n, i in enumerate(stage.history.items) if i.message and i.seq > stage.turn.opened]

@@ -1,7 +1,7 @@
 """A fork: the facts of a new session that begins like another one."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -9,13 +9,23 @@ from roost.core import events as e
 from roost.core.errors import BadValue
 from roost.core.history import History, Item
 from roost.core.ids import SessionId, fresh
+from roost.core.messages import Definition
 from roost.core.session import Head
 
 _FORK = re.compile(r" ?\(fork \d+\)$")
 
 
-def fork_facts(head: Head, history: History, ordinal: int, titles: Collection[str]) -> Sequence[e.Fact]:
-    """All facts of the fork before user message `ordinal`, counted over the flattened history.
+def fork_facts(
+    new: SessionId,
+    head: Head,
+    history: History,
+    ordinal: int,
+    titles: Collection[str],
+    definitions: Mapping[str, Definition],
+) -> Sequence[e.Fact]:
+    """All facts of `new`, the fork before user message `ordinal`, counted over the flattened history.
+
+    `definitions` are those of the tools that the history's messages call.
 
     Raises:
         BadValue: out of range, or inside a sub-session.
@@ -41,11 +51,11 @@ def fork_facts(head: Head, history: History, ordinal: int, titles: Collection[st
         attached_files=head.attached_files,
         owner=head.owner,
     )
-    facts: list[e.Fact] = [e.SessionCreated(template, forked_from=head.id)]
-    for item in kept:
-        facts += _copied(item, SessionId(""), head.id)
-    facts.append(_totals(kept))
-    return facts
+    copied = [fact for item in kept for fact in _copied(item, SessionId(""), new)]
+    messages = [fact.message for fact in copied if isinstance(fact, e.MessageWritten)]
+    called = {d: definitions[d] for message in messages for d in message.definitions if d in definitions}
+    created = e.SessionCreated(template, forked_from=head.id, definitions=called)
+    return [created, *copied, _totals(kept)]
 
 
 def fork_title(title: str, taken: Collection[str]) -> str:

@@ -1,6 +1,6 @@
 """Sessions: create, list, read, change, fork, delete."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 from msgspec import Struct
@@ -11,7 +11,7 @@ from roost.core import events as e
 from roost.core.errors import MessageNotFound, SessionBusy, SessionNotFound
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId, fresh
-from roost.core.messages import Message
+from roost.core.messages import Definition, Message
 from roost.core.principals import Principal
 from roost.core.session import Head
 from roost.engine.journal import compose
@@ -21,10 +21,14 @@ from roost.service.forks import fork_facts
 
 
 class Snapshot(Struct, frozen=True):
-    """A session, whole.  `head.last_seq` was read before the history: tailing from it can repeat, never lose."""
+    """A session, whole.  `head.last_seq` was read before the history: tailing from it can repeat, never lose.
+
+    `definitions` are those of the tools that its messages call, by digest.
+    """
 
     head: Head
     history: History
+    definitions: Mapping[str, Definition]
 
 
 class Sessions:
@@ -71,9 +75,10 @@ class Sessions:
         Raises:
             SessionNotFound: there is none, or it was deleted.
         """
-        head = await self._desk.head(principal, session)
-        history = History(SessionId(session)).extend(await self._store.messages(LogId(session)))
-        return Snapshot(head, history)
+        head, log = await self._desk.head(principal, session), LogId(session)
+        history = History(SessionId(session)).extend(await self._store.messages(log))
+        found = {digest: await self._store.definition(log, digest) for digest in sorted(history.definitions())}
+        return Snapshot(head, history, {digest: known for digest, known in found.items() if known is not None})
 
     async def delete(self, principal: Principal, session: str, *, wait: float | None = None) -> bool:
         """Ask for the end of a session; from now on nobody finds it.
@@ -167,8 +172,10 @@ class Sessions:
         """
         snapshot = await self.show(principal, session)
         self._desk.policy.files([message])
-        if message_id not in {seq for seq, _ in snapshot.history.messages()}:
+        if (old := dict(snapshot.history.messages()).get(message_id)) is None:
             raise MessageNotFound(message_id)
+        if [call.name for call in message.calls] == [call.name for call in old.calls]:
+            message = replace(message, definitions=old.definitions)
         message = message if message.at else replace(message, at=self._desk.makers.clock.now())
         await self._store.put(LogId(session), [e.MessageEdited(message_id, message)], only_if=_idle)
 
@@ -185,9 +192,9 @@ class Sessions:
         snapshot = await self.show(principal, session)
         titles = {listing.title for listing in await self._store.listing()}
         new = SessionId(fresh())
-        facts = fork_facts(snapshot.head, snapshot.history, ordinal, titles)
+        facts = fork_facts(new, snapshot.head, snapshot.history, ordinal, titles, snapshot.definitions)
         committed = await self._store.put(LogId(new), facts)
-        return Snapshot(committed.head, History(new).extend(committed.events))
+        return Snapshot(committed.head, History(new).extend(committed.events), snapshot.definitions)
 
 
 def _present(head: Head) -> None:

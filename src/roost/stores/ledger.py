@@ -205,7 +205,7 @@ class Ledger:
             case e.MessageQueued(key=key) if key:
                 self.db.execute(Q["add_key"], (row.n, key, event.seq))
                 self.db.execute(Q["forget_keys"], {"log": row.n, "kept": rules.KEYS_KEPT})
-            case e.ToolsShown(definitions=definitions):
+            case e.ToolsShown(definitions=definitions) | e.SessionCreated(definitions=definitions):
                 shown = [(row.n, digest, event.seq) for digest in definitions]
                 self.db.executemany(Q["add_definition"], shown)
             case _:

@@ -252,7 +252,7 @@ class Memory:
                 waits[fact.wait] = (WaitRecord(fact.wait, event.log, session, event.at, fact, open=True), event.seq)
             case e.MessageQueued(key=key) if key:
                 log.keys = [*log.keys, key][-rules.KEYS_KEPT :]
-            case e.ToolsShown(definitions=definitions):
+            case e.ToolsShown(definitions=definitions) | e.SessionCreated(definitions=definitions):
                 log.definitions = definitions | log.definitions
             case _:
                 pass

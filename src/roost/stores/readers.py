@@ -122,7 +122,7 @@ def definition(db: Connection, log: LogId, digest: str) -> Definition | None:
     """A tool definition by its digest."""
     for (body,) in queries.rows(db, Q["definition"], (log, digest)):
         shown = e.decode(body)
-        return shown.definitions.get(digest) if isinstance(shown, e.ToolsShown) else None
+        return shown.definitions.get(digest) if isinstance(shown, e.ToolsShown | e.SessionCreated) else None
     return None
 
 

@@ -192,6 +192,14 @@ async def test_other_methods_are_refused_with_those_that_are_not(
     assert answer.text == ("" if method == "HEAD" else '{"message":"Method Not Allowed"}\n')
 
 
+@pytest.mark.parametrize("word", ["config", "import", "export", "pull", "push"])
+async def test_what_clients_look_for_in_vain_is_not_there(house: House, word: str) -> None:
+    for method in ("POST", "PUT"):
+        answer = await house.client.request(method, f"/api/agents/{word}", json={})
+        assert (answer.status_code, answer.text) == (404, '{"message":"Not Found"}\n')
+    assert (await refused(house, "GET", f"/api/agents/{word}"))[1] == f"agent source not found: agent not found: {word}"
+
+
 async def test_options_tell_what_a_path_takes(house: House) -> None:
     answer = await house.client.options("/api/sessions")
     assert (answer.status_code, answer.headers["allow"], answer.content) == (204, "GET, OPTIONS, POST", b"")

@@ -141,6 +141,23 @@ async def test_the_list_is_newest_first_and_never_null(house: House) -> None:
     assert list(listed[0]) == ["id", "title", "created_at", "num_messages", "input_tokens", "output_tokens"]
 
 
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [("?limit=2", "dc"), ("?offset=1", "cba"), ("?limit=1&offset=2", "b"), ("?offset=9", ""), ("?limit=0", "")],
+)
+async def test_a_part_of_the_list(house: House, query: str, found: str) -> None:
+    for title in "abcd":
+        await house.session(title=title)
+    listed = (await house.client.get(f"/api/sessions{query}")).json()
+    assert "".join(entry["title"] for entry in listed) == found
+
+
+@pytest.mark.parametrize("query", ["limit=x", "offset=-1", "limit=1.5"])
+async def test_a_part_that_can_not_be(house: House, query: str) -> None:
+    name, _, value = query.partition("=")
+    assert await refused(house, "GET", f"/api/sessions?{query}") == (400, f'invalid {name}: "{value}" is no number')
+
+
 async def test_a_session_shows_its_messages(house: House) -> None:
     session = await house.session(title="Deploy check")
     await house.run(session, "Is prod <healthy>?")
@@ -434,6 +451,25 @@ async def test_messages_can_be_added_and_replaced(house: House) -> None:
         status, said = await refused(house, "PATCH", f"{at}/{wrong}", json=edited)
         assert status == 400
         assert said.startswith("failed to update message: invalid message ID: ")
+
+
+async def test_stored_calls_come_with_the_definitions_of_their_tools(tmp_path: Path) -> None:
+    script = answers([call("look", "{}", id="c1"), call("odd", "{}", index=1, id="c2")], ["done"])
+    async with open_house(tmp_path, script=script, tools=[FakeTool("look", read_only=True)]) as house:
+        session = await house.session(title="T")
+        frames = await house.run(session, "go")
+        (shown,) = [f.data["tool_definition"] for f in frames if f.type == "tool_call"]
+        for path in ("", "/snapshot", "/recovery"):
+            messages = (await house.client.get(f"/api/sessions/{session}{path}")).json()["messages"]
+            calling = messages[1]["message"]
+            assert list(calling)[:4] == ["role", "content", "tool_calls", "tool_definitions"]
+            assert calling["tool_definitions"] == [shown]  # none is known of the other one
+            assert ["tool_definitions" in m["message"] for m in messages] == [False, True, False, False, False]
+        edited = {"message": {"agent_name": "root", "message": calling | {"content": "Let me look."}}}
+        at = f"/api/sessions/{session}/messages/{messages[1]['id']}"
+        assert (await house.client.patch(at, json=edited)).status_code == 200
+        changed = (await house.client.get(f"/api/sessions/{session}")).json()["messages"][1]["message"]
+        assert (changed["content"], changed["tool_definitions"]) == ("Let me look.", [shown])
 
 
 @pytest.mark.parametrize(

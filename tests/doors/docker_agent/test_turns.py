@@ -278,11 +278,29 @@ async def test_a_cancelled_confirmation_gets_its_text_and_no_warning(tmp_path: P
     async with open_house(tmp_path, script=answers([call("shell")]), tools=[FakeTool("shell")]) as house:
         session = await house.session()
         async with house.running(session, "hi") as frames:
-            await frames.until("tool_call_confirmation")
+            asked = await frames.until("tool_call_confirmation")
             await house.client.post(f"/api/sessions/{session}/cancel")
             rest = await frames.rest()
         assert [frame.type for frame in rest] == ["tool_call_response", "message_added", "stream_stopped"]
         assert rest[0].data["response"] == "The tool call was canceled by the user."
+        assert rest[0].data["tool_definition"] == asked.data["tool_definition"]
+
+
+async def test_calls_cancelled_with_another_say_so(tmp_path: Path) -> None:
+    calls = [call("shell", index=n, id=f"c{n}") for n in range(3)]
+    async with open_house(tmp_path, script=answers(calls), tools=[FakeTool("shell")]) as house:
+        session = await house.session()
+        async with house.running(session, "hi") as frames:
+            asked = await frames.until("tool_call_confirmation")
+            await house.client.post(f"/api/sessions/{session}/cancel")
+            rest = [frame.data for frame in await frames.rest() if frame.type == "tool_call_response"]
+        alone = "The tool call was canceled by the user."
+        other = "The tool call was canceled because another tool call in the same batch was canceled by the user."
+        at_hand = asked.data["tool_call"]["id"]
+        assert {said["tool_call_id"]: said["response"] for said in rest} == {
+            f"c{n}": alone if at_hand == f"c{n}" else other for n in range(3)
+        }
+        assert all(said["result"]["isError"] for said in rest)
 
 
 # -- messages that wait ---------------------------------------------------------------------------

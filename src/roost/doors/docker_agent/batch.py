@@ -88,7 +88,7 @@ class Batch:
             errors=errors,
             id=head.id,
             input_tokens=head.input_tokens,
-            messages=shapes.message_shapes(history) or None,
+            messages=shapes.message_shapes(history, snapshot.definitions) or None,
             output_tokens=head.output_tokens,
             permissions=shapes.permissions_shape(head.permissions),
             title=head.title,

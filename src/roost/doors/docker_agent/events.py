@@ -97,8 +97,9 @@ def _nothing(fact: e.Fact, here: Here) -> Body:
     return {}
 
 
-def _session(fact: e.Fact, here: Here) -> Body:
-    return {"session_id": here.session}
+def _started(fact: e.TurnStarted, here: Here) -> Body:
+    parent = here.memory.parents.pop(fact.sub, "") if fact.sub else ""
+    return {"session_id": here.session} | ({"parent_session_id": parent} if parent else {})
 
 
 def _warned(fact: e.Warned, here: Here) -> Body:
@@ -277,7 +278,7 @@ TABLE: Mapping[type, Row] = {
     e.ToolsShown: ("toolset_info", _tools),
     e.McpStarting: ("mcp_init_started", _nothing),
     e.McpReady: ("mcp_init_finished", _nothing),
-    e.TurnStarted: ("stream_started", _session),
+    e.TurnStarted: ("stream_started", _started),
     e.Warned: ("warning", _warned),
     e.ModelAsked: ("", _asked),
     e.TextAdded: ("agent_choice", _text),

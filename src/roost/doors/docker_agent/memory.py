@@ -43,6 +43,7 @@ class Memory:
     definitions: dict[str, DefinitionShape | None] = field(default_factory=dict)
     answers: dict[AnswerId, dict[CallId, Draft]] = field(default_factory=dict)
     ended: dict[SessionId, shapes.SessionShape] = field(default_factory=dict)  # sub-sessions
+    parents: dict[SessionId, SessionId] = field(default_factory=dict)  # of sub-sessions
 
     def definition(self, digest: str, name: str) -> DefinitionShape:
         """A tool's definition; one that says nothing where there is none."""

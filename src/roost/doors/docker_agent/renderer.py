@@ -29,11 +29,23 @@ class Renderer:
         if isinstance(fact, e.CallDrafted) and fact.answer not in memory.answers:
             await self._recall(fact.answer, event.seq)
         elif isinstance(fact, e.SubSessionEnded):
-            history = History(SessionId(self._log)).extend(await self._archive.messages(self._log, until=event.seq))
-            nested = shapes.find_nested(history, fact.session)
-            if nested is not None:
-                memory.ended[fact.session] = shapes.nested_shape(nested)
+            if (nested := await self._nested(fact.session, event.seq)) is not None:
+                memory.ended[fact.session] = shapes.nested_shape(nested, await self._known(nested))
+        elif isinstance(fact, e.TurnStarted) and fact.sub:
+            nested = await self._nested(fact.sub, event.seq)
+            born = nested.created if nested is not None else None
+            memory.parents[fact.sub] = born.parent if born is not None else SessionId(self._log)
         return render(event, memory)
+
+    async def _nested(self, session: SessionId, until: int) -> History | None:
+        """A sub-session of this log, as it was then."""
+        history = History(SessionId(self._log)).extend(await self._archive.messages(self._log, until=until))
+        return shapes.find_nested(history, session)
+
+    async def _known(self, history: History) -> shapes.Known:
+        """The definitions of the tools that a history's messages call."""
+        found = {digest: await self._archive.definition(self._log, digest) for digest in sorted(history.definitions())}
+        return shapes.known_shapes({digest: known for digest, known in found.items() if known is not None})
 
     async def _recall(self, answer: AnswerId, before: int) -> None:
         """Take in the deltas of an answer that was begun earlier, as if they had been rendered."""

@@ -15,6 +15,9 @@ from roost.doors.routes import Route, asks, tells
 from roost.doors.streams import Streams
 from roost.service.service import Service
 
+NEVER = frozenset(f"/api/agents/{word}" for word in ("config", "import", "export", "pull", "push"))
+"""What some clients post to and no server of this API has: it must look absent, though agents may be called so."""
+
 S = "/api/sessions/:id"
 SSE = "text/event-stream"
 
@@ -51,7 +54,7 @@ def _sessions(service: Service) -> list[Route]:
     # fmt: off
     return [
         asks("GET", "/api/sessions", sessions.listing, "All sessions, newest first", answer=list[s.ListedShape],
-             failed="failed to get sessions: "),
+             query=("limit", "offset"), failed="failed to get sessions: ", refusals=(400,)),
         tells("POST", "/api/sessions", bodies.NewSession, sessions.create, "A new session",
               answer=shapes.SessionShape, failed="failed to create session: ", refusals=(422, 507)),
         asks("GET", S, sessions.show, "A session with its messages", answer=s.ShownShape,

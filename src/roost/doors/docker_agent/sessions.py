@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 
 from roost.core.errors import BadValue, SessionNotFound, SessionNotRunning
-from roost.core.history import History
-from roost.core.ids import SessionId
 from roost.core.session import Head
 from roost.doors.docker_agent import bodies, shapes
 from roost.doors.docker_agent.health import Status
@@ -114,7 +112,7 @@ def _shown(snapshot: Snapshot) -> ShownShape:
     return ShownShape(
         id=head.id,
         title=head.title,
-        messages=shapes.message_shapes(snapshot.history),
+        messages=shapes.message_shapes(snapshot.history, snapshot.definitions),
         created_at=moment(head.created_at),
         tools_approved=head.tools_approved,
         thinking=head.thinking,
@@ -133,7 +131,7 @@ def _whole(snapshot: Snapshot) -> SnapshotShape:
         title=head.title,
         created_at=moment(head.created_at),
         working_dir=head.working_dir,
-        messages=shapes.message_shapes(snapshot.history) or None,
+        messages=shapes.message_shapes(snapshot.history, snapshot.definitions) or None,
         tools_approved=head.tools_approved,
         safety_policy=head.safety,
         permissions=shapes.permissions_shape(head.permissions),
@@ -177,13 +175,15 @@ class Sessions:
         self._rows = Rows()
 
     async def listing(self, call: Call) -> Answer:
-        """GET /api/sessions."""
-        return Reply(raw=self._rows.body(await self._sessions.listing(call.principal)))
+        """GET /api/sessions: all of them, or with `limit` and `offset` a part."""
+        limit, offset = call.count("limit"), call.count("offset") or 0
+        found = await self._sessions.listing(call.principal)
+        return Reply(raw=self._rows.body(found[offset:][:limit]))
 
     async def create(self, call: Call, body: bodies.NewSession) -> Answer:
         """POST /api/sessions."""
         head = await self._sessions.create(call.principal, body.template())
-        return Reply(shapes.session_shape(head, History(SessionId(head.id))))
+        return Reply(shapes.new_shape(head))
 
     async def show(self, call: Call) -> Answer:
         """GET /api/sessions/:id."""

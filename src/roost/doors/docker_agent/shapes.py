@@ -2,7 +2,7 @@
 
 # ruff: noqa: N815  (names as clients know them)
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -161,6 +161,7 @@ class ChatShape(Wire, frozen=True, kw_only=True):
     thinking_signature: str = ""
     thought_signature: str = ""
     tool_calls: tuple[CallShape, ...] = ()
+    tool_definitions: tuple[DefinitionShape, ...] = ()
     tool_call_id: str = ""
     is_error: bool = False
     created_at: str = ""
@@ -231,7 +232,16 @@ def cost_shape(cost: float) -> Number | None:
     return number(cost) if cost else None
 
 
-def message_shape(seq: int, message: Message) -> MessageShape:
+Known = Mapping[str, DefinitionShape]
+"""Definitions of tools, by digest."""
+
+
+def known_shapes(definitions: Mapping[str, Definition]) -> Known:
+    """Definitions of tools, by digest."""
+    return {digest: definition_shape(known) for digest, known in definitions.items()}
+
+
+def message_shape(seq: int, message: Message, known: Known) -> MessageShape:
     """A message in a session."""
     chat = ChatShape(
         role=message.role,
@@ -241,6 +251,7 @@ def message_shape(seq: int, message: Message) -> MessageShape:
         thinking_signature=message.thinking_signature,
         thought_signature=message.thought_signature,
         tool_calls=tuple(call_shape(call) for call in message.calls),
+        tool_definitions=tuple(known[digest] for digest in message.definitions if digest in known),
         tool_call_id=message.call_id,
         is_error=message.is_error,
         created_at=rfc3339(message.at) if message.at else "",
@@ -253,9 +264,10 @@ def message_shape(seq: int, message: Message) -> MessageShape:
     )
 
 
-def message_shapes(history: History) -> list[MessageShape]:
-    """The messages of a session, flattened."""
-    return [message_shape(seq, message) for seq, message in history.messages()]
+def message_shapes(history: History, definitions: Mapping[str, Definition]) -> list[MessageShape]:
+    """The messages of a session, flattened; `definitions` are those of the tools that they call."""
+    known = known_shapes(definitions)
+    return [message_shape(seq, message, known) for seq, message in history.messages()]
 
 
 def error_shape(met: e.ErrorMet, at: Micros) -> ErrorShape:
@@ -263,12 +275,12 @@ def error_shape(met: e.ErrorMet, at: Micros) -> ErrorShape:
     return ErrorShape(message=met.message, code=met.code, agent_name=met.agent, created_at=rfc3339(at))
 
 
-def item_shape(item: Item) -> ItemShape:
+def item_shape(item: Item, known: Known) -> ItemShape:
     """One entry of a history."""
     if item.message is not None:
-        return ItemShape(message=message_shape(item.seq, item.message))
+        return ItemShape(message=message_shape(item.seq, item.message, known))
     if item.session is not None:
-        return ItemShape(sub_session=nested_shape(item.session))
+        return ItemShape(sub_session=nested_shape(item.session, known))
     if item.summary is not None:
         summary = item.summary
         return ItemShape(
@@ -329,12 +341,12 @@ def permissions_shape(permissions: e.Permissions | None) -> PermissionsShape | N
     return PermissionsShape(allow=permissions.allow, ask=permissions.ask, deny=permissions.deny)
 
 
-def session_shape(head: Head, history: History) -> SessionShape:
-    """A session, whole."""
+def new_shape(head: Head) -> SessionShape:
+    """A session that has just been made: all of it but messages."""
     return SessionShape(
         id=head.id,
         title=head.title,
-        messages=[item_shape(item) for item in history.items] or None,
+        messages=None,
         created_at=moment(head.created_at),
         tools_approved=head.tools_approved,
         thinking=head.thinking,
@@ -359,31 +371,45 @@ def session_shape(head: Head, history: History) -> SessionShape:
     )
 
 
-def nested_shape(history: History) -> SessionShape:
+def nested_shape(history: History, known: Known) -> SessionShape:
     """A sub-session, whole, as the facts that bear messages tell it."""
     born = history.created or e.SessionCreated(e.Template(), sub=history.id)
     template = born.template
-    answers = [item.message for item in history.items if item.message and item.message.usage]
-    newest = answers[-1].usage if answers else None
+    usages = [item.message.usage for item in history.items if item.message and item.message.usage]
+    newest = usages[-1] if usages else None
     return SessionShape(
         id=history.id,
         title=template.title,
-        messages=[item_shape(item) for item in history.items] or None,
+        messages=[item_shape(item, known) for item in history.items] or None,
         created_at=moment(history.at),
         tools_approved=template.safety == "autonomous",
+        thinking=template.thinking,
         safety_policy=template.safety,
+        prior_safety_policy=template.prior_safety,
         hide_tool_results=template.hide_tool_results,
         working_dir=template.working_dir,
         SendUserMessage=template.send_user_message,
         max_iterations=template.max_iterations,
+        max_consecutive_tool_calls=template.max_consecutive_tool_calls,
+        max_old_tool_call_tokens=template.max_old_tool_call_tokens,
+        max_tool_result_tokens=template.max_tool_result_tokens,
         starred=template.starred,
         input_tokens=newest.context if newest else 0,
         output_tokens=newest.output if newest else 0,
-        cost=number(sum(answer.cost for answer in answers)),
+        cost=number(sum(_cost(item) for item in history.items)),
         permissions=permissions_shape(template.permissions),
         attributes=template.attributes,
         agent_model_overrides=template.model_overrides,
+        custom_models_used=template.custom_models,
+        attached_files=template.attached_files,
     )
+
+
+def _cost(item: Item) -> float:
+    """What an entry cost; a sub-session's is its own."""
+    if item.message is not None:
+        return item.message.cost
+    return item.summary.cost if item.summary is not None else 0.0
 
 
 def find_nested(history: History, session: SessionId) -> History | None:

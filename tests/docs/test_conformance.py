@@ -1,0 +1,28 @@
+"""The page of conformance has its thirty points, and the tests that it names are there."""
+
+import re
+
+import pytest
+
+from docs.pages import ROOT
+
+PAGE = (ROOT / "docs/conformance.md").read_text()
+POINTS = {int(number): row for number, row in re.findall(r"^\| (\d+) \| (.*) \|$", PAGE, re.MULTILINE)}
+
+
+def test_there_are_thirty() -> None:
+    assert list(POINTS) == list(range(1, 31))
+
+
+@pytest.mark.parametrize("number", POINTS)
+def test_a_point_is_kept_by_tests_that_are_there(number: int) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", POINTS[number])
+    assert named
+    for path, name in named:
+        assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), (path, name)
+
+
+def test_what_comes_later_is_said_to_be_missing() -> None:
+    later = [row for row in POINTS.values() if "*Later*" in row]
+    assert len(later) == 1 and "login callback" in later[0]
+    assert "`type: mcp`" in (ROOT / "docs/missing.md").read_text()

@@ -27,7 +27,7 @@ from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
 from roost.providers.cassette import Player, Recorder
-from roost.providers.models import Models, open_models
+from roost.providers.references import Models, open_models
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service

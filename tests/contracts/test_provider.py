@@ -16,8 +16,8 @@ from roost.core.ids import CallId
 from roost.core.messages import Definition, File, Image, Message, Result, Text, ToolCall, tool_message
 from roost.core.usage import Usage
 from roost.ports import CallPiece, Finished, ModelRequest, Piece, ReasoningPiece, TextPiece
+from roost.providers.dialects import Remote
 from roost.providers.http import Http, Timeouts, open_http
-from roost.providers.remote import Remote
 
 pytestmark = pytest.mark.anyio
 

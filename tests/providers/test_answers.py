@@ -9,9 +9,9 @@ from roost.core.messages import Message
 from roost.core.usage import Usage
 from roost.ports import CallPiece, Finished, ModelRequest, Piece, ReasoningPiece, TextPiece
 from roost.providers.anthropic import MessagesAnswer
+from roost.providers.dialects import Remote
 from roost.providers.http import open_http
 from roost.providers.openai import ChatAnswer, Drafts
-from roost.providers.remote import Remote
 from roost.providers.responses import ResponsesAnswer
 from roost.wire import sse
 

@@ -15,7 +15,7 @@ from roost.core.errors import BadValue, ModelFailed
 from roost.core.messages import Definition, Message
 from roost.ports import ModelRequest, Piece
 from roost.providers.cassette import Player, Recorder, conversation, normalised
-from roost.providers.models import Models, open_models
+from roost.providers.references import Models, open_models
 
 pytestmark = pytest.mark.anyio
 

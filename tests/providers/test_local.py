@@ -19,7 +19,7 @@ from roost.core.messages import Message, ToolCall
 from roost.ports import Finished, ModelRequest, Piece, TextPiece
 from roost.providers import local
 from roost.providers.http import Http, open_http
-from roost.providers.models import open_models
+from roost.providers.references import open_models
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from roost.core.agents import ModelSpec
 from roost.core.messages import Definition, Message
 from roost.core.usage import Usage
 from roost.ports import CallPiece, Finished, ModelRequest, Piece, ReasoningPiece, TextPiece
+from roost.providers.dialects import Remote
 from roost.providers.http import open_http
-from roost.providers.remote import Remote
 
 anthropic = pytest.importorskip("anthropic")
 openai = pytest.importorskip("openai")

@@ -12,10 +12,10 @@ from roost.core.ids import CallId
 from roost.core.messages import Definition, File, Image, Message, Text, ToolCall
 from roost.ports import ModelRequest
 from roost.providers.anthropic import Messages
+from roost.providers.dialects import Remote
 from roost.providers.http import open_http
 from roost.providers.openai import Chat
 from roost.providers.parts import Loaded
-from roost.providers.remote import Remote
 from roost.providers.responses import Responses
 from roost.providers.schema import strict
 

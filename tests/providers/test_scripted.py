@@ -14,7 +14,7 @@ from roost.core.ids import CallId
 from roost.core.messages import Definition, Message, ToolCall
 from roost.core.usage import Usage
 from roost.ports import CallPiece, Finished, ModelRequest, Piece, ReasoningPiece, TextPiece
-from roost.providers.models import open_models
+from roost.providers.references import open_models
 from roost.providers.scripted import Scripted
 
 pytestmark = pytest.mark.anyio

@@ -24,9 +24,9 @@ from roost.core.messages import Message
 from roost.core.usage import Price
 from roost.ports import Finished, ModelRequest, Piece
 from roost.providers import failures
+from roost.providers.dialects import Remote
 from roost.providers.http import Http, Timeouts, open_http
 from roost.providers.parts import Files, load, plain
-from roost.providers.remote import Remote
 from roost.wire.lines import Lines
 
 CONTEXT = 8192  # tokens, of prompt and answer together

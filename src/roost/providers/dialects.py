@@ -1,4 +1,4 @@
-"""A model behind HTTP, in any dialect."""
+"""The wire formats there are, and a model behind HTTP that speaks one of them."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing

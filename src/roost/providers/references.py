@@ -16,8 +16,8 @@ from roost.core.usage import Price
 from roost.core.vendors import Vendor
 from roost.ports import ModelInfo, ModelRequest, Piece, Provider
 from roost.providers import local, prices
+from roost.providers.dialects import Remote
 from roost.providers.http import PATIENCE, Http, Timeouts, open_http
-from roost.providers.remote import Remote
 from roost.providers.scripted import Scripted
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from roost.core.messages import Message
 from roost.core.usage import Price
 from roost.ports import Finished, ModelRequest, Provider
 from roost.providers import local
-from roost.providers.models import Alloy, open_models
+from roost.providers.references import Alloy, open_models
 
 pytestmark = pytest.mark.anyio
 
@@ -262,6 +262,6 @@ async def test_the_listing_has_the_team_first_then_the_catalogue(monkeypatch: py
 
 def test_what_costs_time_is_not_imported() -> None:
     heavy = {"genai_prices", "xllamacpp", "openai", "anthropic", "pydantic"}
-    code = f"import sys, roost.providers.models; print(*sorted({heavy} & {{*sys.modules}}))"
+    code = f"import sys, roost.providers.references; print(*sorted({heavy} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

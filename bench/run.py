@@ -65,7 +65,7 @@ async def w1(bench: Bench) -> Report:
 
 
 async def w3(bench: Bench) -> Report:
-    sides = [targets.model(bench.model), bench.roost, *bench.bares]
+    sides = [targets.model(bench.model), bench.roost, *bench.bares[: 1 if bench.quick else 2]]
     return await latency.measure(sides, bench.folder, bench.rounds, 4 if bench.quick else 6)
 
 

@@ -62,11 +62,13 @@ class Stage:
         else:
             self.history.extend(tail)
 
-    def newest(self) -> Message | None:
-        """The newest message that this turn has brought about."""
-        for item in reversed(self.history.items):
+    def newest(self) -> tuple[int, Message] | None:
+        """The newest message that this turn has brought about, and its position among the items."""
+        items = self.history.items
+        for position in range(len(items) - 1, -1, -1):
+            item = items[position]
             if item.seq <= self.turn.opened:
                 return None
             if item.message is not None:
-                return item.message
+                return position, item.message
         return None

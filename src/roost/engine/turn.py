@@ -11,7 +11,6 @@ import anyio
 
 from roost.core import events as e
 from roost.core.errors import MessagesWait, ModelFailed, NotOwner, RoostError, StoreFull
-from roost.core.history import Item
 from roost.core.ids import WaitId, fresh
 from roost.core.messages import Message
 from roost.engine import mailbox, prompt
@@ -64,7 +63,7 @@ async def _play(stage: Stage) -> None:
             if (answer := newest_answer(stage.history)) is None:
                 raise RuntimeError("calls are open, but no answer asked for them")
             await Calls(stage, answer.calls).play()
-        elif newest is not None and newest.role == "assistant":
+        elif newest is not None and newest[1].role == "assistant":
             if not await _goes_on(stage):
                 return
         elif _spent(stage):
@@ -112,15 +111,14 @@ async def _begin(stage: Stage) -> None:
     facts.append(runtime.team_shown(cast | {runtime.agent.name: provider}))
     facts += [e.Warned(warning, runtime.agent.name) for warning in runtime.warnings]
     facts.append(await _tools_shown(stage))
-    posted = [(n, i) for n, i in enumerate(stage.history.items) if i.message and i.seq > stage.turn.opened]
-    facts += [_said(*posted[-1])] if posted else []
+    if posted := stage.newest():
+        facts.append(_said(*posted))
     facts.append(e.TurnStarted(runtime.agent.name))
     await stage.journal.write(*facts)
 
 
-def _said(position: int, item: Item) -> e.UserSaid:
-    assert item.message is not None
-    return e.UserSaid(item.message.content, position, item.message.parts)
+def _said(position: int, message: Message) -> e.UserSaid:
+    return e.UserSaid(message.content, position, message.parts)
 
 
 async def _tools_shown(stage: Stage) -> e.ToolsShown:

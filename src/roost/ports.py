@@ -180,6 +180,10 @@ class EventStore(Protocol):
         """The events past `since` that bear messages (`history.BEARS_MESSAGES`), in order."""
         ...
 
+    async def newest(self, log: LogId, kind: type[Fact], *, before: int) -> Event | None:
+        """The newest event of a kind that stands before a seq."""
+        ...
+
     async def definition(self, log: LogId, digest: str) -> Definition | None:
         """The tool definition that a ToolsShown of this log (or its SessionCreated) brought under `digest`."""
         ...

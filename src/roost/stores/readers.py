@@ -95,8 +95,8 @@ class Listings:
 
 
 def _listing(columns: Sequence[Any]) -> Listing:
-    *plain, starred, attributes = columns  # in the order of Listing's fields
-    values = (*plain, bool(starred), json.loads(attributes) if attributes else {})
+    *plain, starred, attributes, owner = columns  # in the order of Listing's fields
+    values = (*plain, bool(starred), json.loads(attributes) if attributes else {}, owner)
     return Listing(*values)
 
 
@@ -160,7 +160,7 @@ def _head(raw: bytes, last_seq: int) -> Head:
 
 
 def _wait(row: tuple[Any, ...]) -> WaitRecord:
-    name, log, opened_at, is_open, answer, body = row
+    name, log, opened_at, is_open, answer, body, owner = row
     fact = e.decode(body)
     assert isinstance(fact, e.WaitOpened)
     return WaitRecord(
@@ -171,4 +171,5 @@ def _wait(row: tuple[Any, ...]) -> WaitRecord:
         fact=fact,
         open=bool(is_open),
         answer=None if answer is None else _decode_answer(answer),
+        owner=owner,
     )

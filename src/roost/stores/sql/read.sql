@@ -24,7 +24,7 @@ JOIN events e ON e.log = d.log AND e.seq = d.seq
 WHERE s.id = ? AND s.swept = 0 AND d.digest = ?
 
 -- name: open_waits
-SELECT w.id, s.id, w.opened_at, w.open, w.answer, e.body
+SELECT w.id, s.id, w.opened_at, w.open, w.answer, e.body, s.account
 FROM waits w
 JOIN sessions s ON s.n = w.log
 JOIN events e ON e.log = w.log AND e.seq = w.seq
@@ -32,7 +32,7 @@ WHERE w.open = 1 AND s.deleted = 0
 ORDER BY w.opened_at, w.log, w.seq
 
 -- name: wait
-SELECT w.id, s.id, w.opened_at, w.open, w.answer, e.body
+SELECT w.id, s.id, w.opened_at, w.open, w.answer, e.body, s.account
 FROM waits w
 JOIN sessions s ON s.n = w.log
 JOIN events e ON e.log = w.log AND e.seq = w.seq
@@ -49,5 +49,6 @@ SELECT count(*) FROM sessions WHERE in_turn = 1
 -- name: listing
 -- What has changed since a commit; those that are deleted too, so that a reader can forget them.
 SELECT n, touched, deleted OR parent != '',
-       id, created_at, title, messages, input_tokens, output_tokens, cost, working_dir, starred, attributes
+       id, created_at, title, messages, input_tokens, output_tokens, cost, working_dir, starred, attributes,
+       account
 FROM sessions WHERE touched > ?

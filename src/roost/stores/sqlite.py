@@ -24,6 +24,7 @@ from roost.core.messages import Definition
 from roost.core.session import Head
 from roost.ports import Committed, Condition, Grown, Listing, Owned, RunRecord, WaitRecord
 from roost.stores import migrations, readers, rebuild
+from roost.stores.accounts import SqliteAccounts
 from roost.stores.ledger import Ledger, Written
 from roost.stores.readers import Readers, Roll
 from roost.stores.rules import Write
@@ -75,6 +76,7 @@ class Sqlite:
         self._settled = asyncio.Event()
         self._posted: dict[LogId, _Posted] = {}  # in this round of the event loop
         self._writer = writer(self._let_go)
+        self.accounts = SqliteAccounts(reads.run, self._change)
 
     @property
     def server(self) -> ServerId:
@@ -226,6 +228,9 @@ class Sqlite:
         self._hand_all_over()
         self._writer.hand(Job(run, alone=alone, done=done))
         return await done
+
+    async def _change(self, do: Callable[[Connection], T]) -> T:
+        return await self._do(lambda ledger: do(ledger.db))
 
     def _hand_all_over(self) -> None:
         for log in tuple(self._posted):

@@ -252,9 +252,10 @@ class Memory:
         match event.fact:
             case e.WaitOpened() as fact:
                 session = fact.sub or SessionId(event.log)
-                waits[fact.wait] = (WaitRecord(
-                    fact.wait, event.log, session, event.at, fact, open=True, owner=after.owner
-                ), event.seq)
+                waits[fact.wait] = (
+                    WaitRecord(fact.wait, event.log, session, event.at, fact, open=True, owner=after.owner),
+                    event.seq,
+                )
             case e.MessageQueued(key=key) if key:
                 log.keys = [*log.keys, key][-rules.KEYS_KEPT :]
             case e.ToolsShown(definitions=definitions) | e.SessionCreated(definitions=definitions):

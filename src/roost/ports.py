@@ -719,6 +719,8 @@ class Errand(Struct, frozen=True, kw_only=True):
     confined: bool = False  # it runs in a sandbox
     review: dict[str, str] | None = None  # uncommitted, base, commit, title: where the CLI reviews by itself
     started_at: Micros = Micros(0)
+    used: Usage = Usage()  # by the CLI's own session, before this run: some CLIs count it as a whole
+    spent: float = 0.0  # US dollars, likewise
 
 
 class Step(Struct, frozen=True):

@@ -202,6 +202,7 @@ def test_usage_measures_the_context_and_adds_up_money() -> None:
 
     head = head_of(usage(10, 0.5), usage(20, 0.25))
     assert (head.input_tokens, head.output_tokens, head.cost) == (20, 21, 0.75)
+    assert head.used == Usage(2, 2)  # all that was ever used
     titled = head_of(usage(10, 0.5), usage(3, 0.25, "title"))
     assert (titled.input_tokens, titled.output_tokens, titled.cost) == (10, 11, 0.75)
     compacted = head_of(usage(10, 0.5), e.SummaryAdded("s", cost=0.25), usage(4, 0.25, "compaction"))

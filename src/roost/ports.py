@@ -183,6 +183,10 @@ class EventStore(Protocol):
         """The events past `since` that bear messages (`history.BEARS_MESSAGES`), in order."""
         ...
 
+    async def newest(self, log: LogId, kind: type[Fact], *, before: int) -> Event | None:
+        """The newest event of a kind that stands before a seq."""
+        ...
+
     async def definition(self, log: LogId, digest: str) -> Definition | None:
         """The tool definition that a ToolsShown of this log (or its SessionCreated) brought under `digest`."""
         ...
@@ -592,6 +596,7 @@ class Launch(Struct, frozen=True, kw_only=True):
     beside: tuple[tuple[str, ...], ...] = ()
     after: tuple[tuple[str, ...], ...] = ()
     sandbox: str = ""  # kind and name, where it is in one
+    note: str = ""  # kept with the run, and given back by `Process.note`
     spool: int = 1 << 30  # bytes of output that are kept; a program that writes more is ended
 
 
@@ -636,6 +641,11 @@ class Process(Protocol):
     @property
     def boot_id(self) -> str:
         """The boot that `started` counts from."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What its launch noted."""
         ...
 
     async def read(self, out: int, err: int) -> Output:

@@ -205,6 +205,12 @@ class Memory:
             event for event in self._find(log).events if event.seq > since and isinstance(event.fact, BEARS_MESSAGES)
         )
 
+    async def newest(self, log: LogId, kind: type[e.Fact], *, before: int) -> e.Event | None:
+        """See `EventStore.newest`."""
+        await anyio.lowlevel.checkpoint()
+        older = self._find(log).events[: max(before - 1, 0)]
+        return next((event for event in reversed(older) if isinstance(event.fact, kind)), None)
+
     async def definition(self, log: LogId, digest: str) -> Definition | None:
         """See `EventStore.definition`."""
         await anyio.lowlevel.checkpoint()

@@ -118,6 +118,13 @@ def messages(db: Connection, log: LogId, since: int) -> tuple[e.Event, ...]:
     return _found(db, log, queries.rows(db, Q["messages"], (log, since)))
 
 
+def newest(db: Connection, log: LogId, kind: str, before: int) -> e.Event | None:
+    """The newest event of a kind before a seq."""
+    for event in _found(db, log, queries.rows(db, Q["newest"], (log, before, kind))):
+        return event
+    return None
+
+
 def head(db: Connection, log: LogId) -> Head:
     """A session's head."""
     rows = queries.rows(db, Q["head"], (log,))

@@ -173,6 +173,10 @@ class Sqlite:
         """See `EventStore.messages`."""
         return await self._reads.run(lambda db: readers.messages(db, log, since))
 
+    async def newest(self, log: LogId, kind: type[e.Fact], *, before: int) -> e.Event | None:
+        """See `EventStore.newest`."""
+        return await self._reads.run(lambda db: readers.newest(db, log, kind.__name__, before))
+
     async def definition(self, log: LogId, digest: str) -> Definition | None:
         """See `EventStore.definition`."""
         return await self._reads.run(lambda db: readers.definition(db, log, digest))

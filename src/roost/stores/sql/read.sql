@@ -10,6 +10,11 @@ SELECT seq, at, body FROM events INDEXED BY events_messages
 WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq > ? AND bears = 1
 ORDER BY seq
 
+-- name: newest
+SELECT seq, at, body FROM events
+WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq < ? AND kind = ?
+ORDER BY seq DESC LIMIT 1
+
 -- name: exists
 SELECT 1 FROM sessions WHERE id = ? AND swept = 0
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
+import anyio
 from msgspec import Struct
 from msgspec.structs import replace
 from starlette.datastructures import Headers
@@ -16,8 +17,11 @@ from roost.doors.errors import Refused
 
 Scope = Mapping[str, Any]
 
-SUPER = Principal()
-"""Whoever knows the server's own token, or comes in where none is asked for: all is open to them."""
+ANYONE = Principal()
+"""Whoever comes in where nobody is asked who they are."""
+
+SUPER = Principal(kind="super")
+"""Whoever knows the server's own token."""
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PORTS = {"http": "80", "https": "443"}
@@ -28,13 +32,24 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:\[\]@/]+)(:[0-9]*)?")
 class Lookup(Protocol):
     """Whom a token belongs to.  It is asked at every request, so that an account that is gone is gone at once."""
 
+    @property
+    def required(self) -> bool:
+        """Whether callers have to say who they are."""
+        ...
+
     async def principal(self, token: str) -> Principal | None:
         """The caller, as far as the token tells; None for one that opens nothing."""
+        ...
+
+    async def revoked(self, token: str) -> None:
+        """Return as soon as a token opens nothing any more."""
         ...
 
 
 class Key:
     """The server's own token."""
+
+    required = True
 
     def __init__(self, token: str) -> None:
         self._digest = _digest(token)
@@ -43,25 +58,27 @@ class Key:
         """Whoever knows it may do everything."""
         return SUPER if hmac.compare_digest(_digest(token), self._digest) else None
 
-
-class Nobody:
-    """No token opens this door."""
-
-    async def principal(self, token: str) -> Principal | None:
-        """None."""
-        return None
+    async def revoked(self, token: str) -> None:
+        """Never."""
+        await anyio.sleep_forever()
 
 
 class Gate(Struct, frozen=True):
     """What a door asks of everybody who comes in.
 
-    Without a `lookup` it is open to all.  `bound` is the host that the server listens on; a loopback one makes
-    it look at the `Host` header too.
+    Without a `lookup`, or with one that requires nothing, it is open to all, or where it is `shut` to nobody.
+    `bound` is the host that the server listens on; a loopback one makes it look at the `Host` header too.
     """
 
     lookup: Lookup | None = None
     max_body: int = 1_048_576
     bound: str = ""
+    shut: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether callers have to say who they are."""
+        return self.shut or (self.lookup is not None and self.lookup.required)
 
     def check_origin(self, scope: Scope, headers: Headers) -> None:
         """Keep out pages of other origins, also those that have bent a name of theirs to our address.
@@ -92,10 +109,15 @@ class Gate(Struct, frozen=True):
         Raises:
             Refused: 401, worded as `otherwise`.
         """
-        found = await self.lookup.principal(token) if self.lookup is not None else SUPER
+        found = await self.lookup.principal(token) if self.lookup is not None else None
         if found is None:
             raise Refused(401, otherwise)
         return found
+
+    async def revoked(self, token: str) -> None:
+        """Return as soon as this token opens nothing any more."""
+        if self.lookup is not None:
+            await self.lookup.revoked(token)
 
     def _is_local(self, scope: Scope) -> bool:
         """Whether we listen where only browsers of this machine can come in; a bound name may mean loopback too."""
@@ -114,7 +136,7 @@ def too_large() -> Refused:
     return Refused(413, "Request Entity Too Large")
 
 
-def principal(scope: Scope, headers: Headers, known: Principal = SUPER) -> Principal:
+def principal(scope: Scope, headers: Headers, known: Principal = ANYONE) -> Principal:
     """The caller whom the token tells, as the request shows him."""
     address = (scope.get("client") or ("", 0))[0]
     marks = (headers.get("authorization", ""), address, headers.get("user-agent", ""))

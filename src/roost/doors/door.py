@@ -1,15 +1,17 @@
 """One door: who comes in, which route that is, and how what goes wrong is worded."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import anyio
 from starlette.datastructures import Headers
 
-from roost.core.errors import QueueFull, RoostError
+from roost.core.errors import RoostError
 from roost.core.principals import Principal
 from roost.doors import auth
-from roost.doors.errors import INTERNAL, Refused, status, worded
+from roost.doors.errors import INTERNAL, Refused, retry, status, worded
+from roost.doors.leash import Leash
 from roost.doors.manners import Manners, Pairs
 from roost.doors.routes import Answer, Call, Gone, Place, Receive, Reply, Route, Router, Scope, Send, names
 
@@ -32,22 +34,27 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or one WebSocket."""
         headers = Headers(scope=dict(scope))
+        leash = Leash(scope, receive, _with(send, self._manners.shared(headers)))
         try:
-            answer = await self._answer(scope, headers, receive)
+            answer = await self._answer(scope, headers, leash)
         except Exception:
             log.exception("%s %s failed", _method(scope), sent(scope)[:SHOWN], extra={"action": "request_failed"})
             answer = self._manners.refusal(INTERNAL, 500, {})
         if answer is not None:
             code = getattr(answer, "status", 200)
             log.info("%s %s %d", _method(scope), sent(scope)[:SHOWN], code, extra={"action": "request"})
-            await answer(scope, receive, _with(send, self._manners.shared(headers)))
+            await answer(scope, leash.receive, leash.send)
+        if leash.cut:
+            await leash.end(self._manners.refusal(self._manners.wrong_token, 401, {}))
 
-    async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer | None:
+    async def _answer(self, scope: Scope, headers: Headers, leash: Leash) -> Answer | None:
         place, values = self.router.find(self._manners.path(sent(scope))) or (None, ())
         if _method(scope) == "OPTIONS" and (reply := self._manners.options(place)) is not None:
             return reply
         try:
             caller = await self._let_in(scope, headers, place)
+            if caller.confined:
+                leash.hold(partial(self._gate.revoked, self._manners.token(headers)))
             route = self._route(scope, place)
             if isinstance(route, Reply):
                 return route
@@ -56,7 +63,7 @@ class Door:
             return self._manners.refusal(str(refused), refused.status, refused.headers)
         call = Call(
             scope,
-            receive,
+            leash.receive,
             headers,
             auth.principal(scope, headers, caller),
             names(route.path),
@@ -73,12 +80,12 @@ class Door:
         Raises:
             Refused: nobody who may.
         """
-        private = self._gate.lookup is None
-        if private or not self._manners.strangers:
+        asks = self._gate.asks
+        if not asks or not self._manners.strangers:
             self._gate.check_origin(scope, headers)
         self._gate.check_size(headers)
-        if private or (place is not None and (place.open or _method(scope) == "OPTIONS")):
-            return auth.SUPER
+        if not asks or (place is not None and (place.open or _method(scope) == "OPTIONS")):
+            return auth.ANYONE
         return await self._gate.identify(self._manners.token(headers), self._manners.wrong_token)
 
     def _route(self, scope: Scope, place: Place | None) -> Route | Reply:
@@ -114,8 +121,7 @@ class Door:
             return refusal(str(refused), refused.status, refused.headers)
         except RoostError as error:
             known = (at for kind, at in route.statuses.items() if isinstance(error, kind))
-            headers = {"retry-after": "1"} if isinstance(error, QueueFull) else {}
-            return refusal(worded(error, route.failed), next(known, status(error)), headers)
+            return refusal(worded(error, route.failed), next(known, status(error)), retry(error))
         except Exception:
             log.exception("%s %s failed", route.method, route.path, extra={"action": "request_failed"})
             return refusal(route.failed + INTERNAL, 500, {})

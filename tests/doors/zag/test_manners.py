@@ -235,6 +235,8 @@ async def test_who_a_token_belongs_to_is_asked_at_every_request() -> None:
     class Accounts:
         known = {"a": Principal("ann")}
 
+        required = True
+
         async def principal(self, token: str) -> Principal | None:
             return self.known.get(token)
 

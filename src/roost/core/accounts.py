@@ -44,7 +44,7 @@ class Imported(Struct, frozen=True):
 
 def digest(token: str) -> str:
     """Under what a token is known."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def imported(listed: Sequence[Account], marks: Mapping[str, str], present: Mapping[str, Account]) -> Imported:

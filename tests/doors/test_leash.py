@@ -1,215 +1,130 @@
-"""Accounts at the doors: their tokens open both, and what is open closes when they open it no more."""
+"""Accounts that are removed while they are connected: whatever they had open ends, and says so."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
 import httpx2
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
+from roost.core.ids import LogId
 from roost.core.principals import Principal
-from roost.doors.auth import Gate
+from roost.doors.auth import Gate, Key
 from roost.doors.door import Door
 from roost.doors.listen import bound, parse, shown
-from roost.doors.routes import Answer, Call, Router, streams
+from roost.doors.routes import Answer, Call, Reply, Router, asks, streams
 from roost.doors.server import serve
 from roost.doors.sockets import Sockets
+from roost.doors.streams import Streams
 from roost.doors.zag.manners import Manners
-from roost.service.accounts import OPERATOR
-from roost.stores.memory import Shelf
-from roost.testing.fakes import answers
-from roost.testing.house import House, open_house
 
 pytestmark = pytest.mark.anyio
 
 
-async def token(house: House, name: str, home: Path) -> str:
-    """A new account, logged in."""
-    await house.service.accounts.add(OPERATOR, name, "secret", str(home))
-    return (await house.service.accounts.login(name, "secret")).token
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"authorization": f"Bearer {token}"}
-
-
-async def remove(house: House) -> None:
-    await house.service.accounts.remove(OPERATOR, "ann")
-
-
-async def disable(house: House) -> None:
-    await house.service.accounts.enable(OPERATOR, "ann", False)
-
-
-async def change_password(house: House) -> None:
-    await house.service.accounts.set_password(OPERATOR, "ann", "other")
-
-
-async def test_a_token_of_an_account_opens_the_api(tmp_path: Path) -> None:
-    async with open_house(tmp_path, token="t") as house:
-        anns = bearer(await token(house, "ann", tmp_path / "ann"))
-        async with httpx2.AsyncClient(base_url=house.url, headers=anns) as ann:
-            made = (await ann.post("/api/sessions", json={})).json()
-            assert (await ann.get(f"/api/sessions/{made['id']}")).status_code == 200
-            await remove(house)
-            refused = await ann.get(f"/api/sessions/{made['id']}")
-            assert (refused.status_code, refused.json()) == (401, {"message": "invalid token"})
-        assert (await house.client.get(f"/api/sessions/{made['id']}")).status_code == 200
-
-
-async def test_a_server_without_a_token_asks_who_you_are_once_there_are_accounts(tmp_path: Path) -> None:
-    async with open_house(tmp_path) as house:
-        assert (await house.client.get("/api/sessions")).status_code == 200
-        anns = bearer(await token(house, "ann", tmp_path / "ann"))
-        assert (await house.client.get("/api/sessions")).status_code == 401
-        assert (await house.client.get("/health")).status_code == 200
-        assert (await house.client.get("/api/sessions", headers=anns)).status_code == 200
-        await remove(house)
-        assert (await house.client.get("/api/sessions")).status_code == 200
-
-
-@pytest.mark.parametrize("end", [remove, disable, change_password])
-async def test_d9_a_stream_of_an_account_ends_with_it(tmp_path: Path, end: Any) -> None:
-    async with open_house(tmp_path, token="t") as house:
-        anns = bearer(await token(house, "ann", tmp_path / "ann"))
-        bobs = bearer(await token(house, "bob", tmp_path / "bob"))
-        session = (await house.client.post("/api/sessions", json={}, headers=anns)).json()["id"]
-        other = (await house.client.post("/api/sessions", json={}, headers=bobs)).json()["id"]
-        async with house.events(session, headers=anns) as frames, house.events(other, headers=bobs) as bob:
-            await frames.more()
-            await bob.more()
-            await end(house)
-            assert await frames.rest() == []  # it ends as an answer does, not as a line that is cut
-            await house.client.patch(f"/api/sessions/{other}/title", json={"title": "still here"})
-            await bob.more()
-
-
-async def test_d9_a_neighbour_can_end_it(tmp_path: Path) -> None:
-    shelf = Shelf()
-    async with (
-        open_house(tmp_path, token="t", shelf=shelf) as house,
-        open_house(tmp_path, token="t", shelf=shelf) as neighbour,
-    ):
-        anns = bearer(await token(house, "ann", tmp_path / "ann"))
-        session = (await house.client.post("/api/sessions", json={}, headers=anns)).json()["id"]
-        async with house.events(session, headers=anns) as frames:
-            await frames.more()
-            await remove(neighbour)
-            assert await frames.rest() == []
-
-
-async def test_a_run_whose_account_is_gone_is_like_one_whose_client_is(tmp_path: Path) -> None:
-    script = answers(["hel", anyio.Event(), "lo"])
-    async with open_house(tmp_path, token="t", script=script, grace=0.0) as house:
-        anns = bearer(await token(house, "ann", tmp_path / "ann"))
-        session = (await house.client.post("/api/sessions", json={}, headers=anns)).json()["id"]
-        async with house.running(session, "hi", headers=anns) as frames:
-            await frames.until("agent_choice")
-            await disable(house)
-            await frames.rest()
-        head = await house.until(session, lambda head: head.turn is None)
-        assert head.turns == 1
-
-
-async def test_who_waits_for_an_answer_is_told(tmp_path: Path) -> None:
-    async with open_house(tmp_path, token="t") as house:
-        anns = bearer(await token(house, "ann", tmp_path / "ann"))
-        refused: list[httpx2.Response] = []
-
-        async def ask() -> None:
-            refused.append(await house.client.get("/api/ready?timeout=60s", headers=anns))
-
-        with anyio.fail_after(20):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(ask)
-                await anyio.wait_all_tasks_blocked()
-                await remove(house)
-        assert (refused[0].status_code, refused[0].json()) == (401, {"message": "invalid token"})
-
-
-# -- WebSockets ---------------------------------------------------------------------------------
-
-
-class One:
-    """One account, until its token is revoked."""
-
-    required = True
+class Accounts(Key):
+    """One account, `ann`, whose token is `a` until it is gone."""
 
     def __init__(self) -> None:
+        super().__init__("t")
         self.gone = anyio.Event()
 
     async def principal(self, token: str) -> Principal | None:
-        return Principal("ann", kind="account", home="/") if token == "anns" and not self.gone.is_set() else None
+        if token == "a" and not self.gone.is_set():
+            return Principal("ann", kind="account")
+        return await super().principal(token)
 
     async def revoked(self, token: str) -> None:
         await self.gone.wait()
 
 
-class Nothing:
-    """A log in which nothing happens, and what its reader has done."""
+async def nothing() -> AsyncIterator[Any]:
+    await anyio.sleep_forever()
+    yield ()
 
+
+class Stage:
     def __init__(self) -> None:
-        self.closed = anyio.Event()
+        self.closing, self.waiting, self.accounts = anyio.Event(), anyio.Event(), Accounts()
+        self.streams = Streams(lambda log: None, self.closing)  # type: ignore[arg-type, return-value]
+        self.sockets = Sockets(lambda log: None, self.closing)  # type: ignore[arg-type, return-value]
+        routes = [
+            asks("GET", "/api/v1/wait", self.wait, "Wait"),
+            asks("GET", "/api/v1/events", self.events, "Events"),
+            asks("GET", "/api/v1/quick", self.quick, "Quick"),
+            streams("/api/v1/stream", self.stream, "Stream"),
+        ]
+        self.app = Door(Router(routes), Gate(self.accounts), Manners(), self.closing)
 
-    def __aiter__(self) -> Any:
-        return self
+    async def quick(self, call: Call) -> Answer:
+        return Reply(call.principal.name)
 
-    async def __anext__(self) -> Any:
-        await anyio.sleep_forever()
+    async def wait(self, call: Call) -> Answer:
+        self.waiting.set()
+        await call.patiently(anyio.sleep_forever)
+        raise AssertionError("unreachable")
 
-    async def aclose(self) -> None:
-        self.closed.set()
+    async def events(self, call: Call) -> Answer:
+        self.waiting.set()
+        return self.streams.open(LogId("S"), nothing(), broken=lambda error: b"", marks=False, before=b": hi\n\n")
+
+    async def stream(self, call: Call) -> Answer:
+        return self.sockets.open(nothing())
 
 
-@contextlib.asynccontextmanager
-async def socket_of(one: One, log: Nothing) -> AsyncIterator[str]:
-    """The address of a WebSocket over `log`."""
-    stop, started, closing = asyncio.Event(), asyncio.Event(), anyio.Event()
-    sockets = Sockets(lambda _: Any, closing)  # type: ignore[arg-type, return-value]
-
-    async def open_(call: Call) -> Answer:
-        return sockets.open(log)
-
-    app = Door(Router([streams("/api/v1/s", open_, "A socket")]), Gate(one), Manners(), closing)
+@asynccontextmanager
+async def staged() -> AsyncIterator[tuple[Stage, str]]:
+    stage, stop, started = Stage(), asyncio.Event(), asyncio.Event()
     with bound([parse("127.0.0.1:0")]) as listeners:
-        task = asyncio.ensure_future(serve(app, listeners, stop=stop, on_start=started.set, on_stop=closing.set))
-        await started.wait()
-        try:
-            yield f"ws://{shown(listeners[0])}/api/v1/s"
-        finally:
-            stop.set()
-            await task
+        task = asyncio.ensure_future(serve(stage.app, listeners, stop=stop, on_start=started.set))
+        await asyncio.wait_for(started.wait(), 10)
+        yield stage, shown(listeners[0])
+        stage.closing.set()
+        stop.set()
+        await asyncio.wait_for(task, 10)
 
 
-def dial(address: str, headers: Mapping[str, str]) -> Any:
-    return connect(address, additional_headers=headers, compression=None, proxy=None)
+def client(where: str) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(base_url=f"http://{where}", headers={"authorization": "Bearer a"}, trust_env=False)
 
 
-async def test_d9_a_socket_of_an_account_is_closed_with_1008(anyio_backend: str) -> None:
-    one, log = One(), Nothing()
-    async with socket_of(one, log) as address:
-        async with dial(address, bearer("anns")) as socket:
-            one.gone.set()
-            with anyio.fail_after(20), pytest.raises(ConnectionClosed) as closed:
-                await socket.recv()
-        assert closed.value.rcvd is not None
-        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "this login is over")
-        await log.closed.wait()
-        with pytest.raises(InvalidStatus) as refused:
-            async with dial(address, bearer("anns")):
-                pass
-        assert refused.value.response.status_code == 401
+async def test_d9_a_request_that_waits_is_refused_after_all() -> None:
+    async with staged() as (stage, where), client(where) as ann:
+        waits = asyncio.ensure_future(ann.get("/api/v1/wait", timeout=10))
+        await stage.waiting.wait()
+        assert (await ann.get("/api/v1/quick")).json() == "ann"
+        stage.accounts.gone.set()
+        answer = await waits
+        assert (answer.status_code, answer.json()) == (401, {"error": "Invalid token"})
+        assert (await ann.get("/api/v1/quick")).status_code == 401
 
 
-async def test_a_socket_whose_client_leaves_is_let_go(anyio_backend: str) -> None:
-    one, log = One(), Nothing()
-    async with socket_of(one, log) as address:
-        async with dial(address, bearer("anns")):
-            pass
-        with anyio.fail_after(20):
-            await log.closed.wait()
+async def test_d9_a_stream_ends_whole() -> None:
+    async with staged() as (stage, where), client(where) as ann, ann.stream("GET", "/api/v1/events") as answer:
+        chunks = answer.aiter_raw()
+        assert await anext(chunks) == b": hi\n\n"
+        stage.accounts.gone.set()
+        with anyio.fail_after(10):
+            assert [chunk async for chunk in chunks] == []
+
+
+async def test_d9_a_socket_is_closed_with_1008() -> None:
+    bearer = {"Authorization": "Bearer a"}
+    async with (
+        staged() as (stage, where),
+        connect(f"ws://{where}/api/v1/stream", additional_headers=bearer, proxy=None) as socket,
+    ):
+        stage.accounts.gone.set()
+        with pytest.raises(ConnectionClosed) as closed, anyio.fail_after(10):
+            await socket.recv()
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "the token is no longer valid")
+
+
+async def test_the_servers_own_token_is_on_no_leash() -> None:
+    async with staged() as (stage, where), client(where) as ann:
+        stage.accounts.gone.set()
+        assert (await ann.get("/api/v1/quick", headers={"authorization": "Bearer t"})).status_code == 200

@@ -250,6 +250,43 @@ class ModelFailed(RoostError):
         self.provider_code = provider_code
 
 
+class LaunchFailed(RoostError):
+    """A program can't be started; the message says why, and what would help."""
+
+    code = "launch_failed"
+
+
+class NoSandbox(RoostError):
+    """A run has to be confined, and there is nothing on this machine that could."""
+
+    code = "no_sandbox"
+
+
+class TooManySessions(RoostError):
+    """As many sessions run as may."""
+
+    code = "too_many_sessions"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} sessions run already, and no more may; try again when one has ended")
+
+
+class DependencyFailed(RoostError):
+    """A session that this one waits for has not ended well."""
+
+    code = "dependency_failed"
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"dependency {session} failed")
+        self.session = session
+
+
+class Unfinished(RoostError):
+    """What was asked needs a session that has ended, or has come to a result."""
+
+    code = "unfinished"
+
+
 class NotBuilt(RoostError):
     """A part of the API that this version does not have yet."""
 

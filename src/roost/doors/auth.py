@@ -17,11 +17,11 @@ from roost.doors.errors import Refused
 
 Scope = Mapping[str, Any]
 
-ANYONE = Principal()
-"""Whoever comes in where nobody is asked who they are."""
-
 SUPER = Principal(kind="super")
 """Whoever knows the server's own token."""
+
+ANYONE = Principal()
+"""Whoever comes in where no token is asked for."""
 
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PORTS = {"http": "80", "https": "443"}
@@ -34,7 +34,7 @@ class Lookup(Protocol):
 
     @property
     def required(self) -> bool:
-        """Whether callers have to say who they are."""
+        """Whether callers have to say who they are, as things stand."""
         ...
 
     async def principal(self, token: str) -> Principal | None:
@@ -42,12 +42,12 @@ class Lookup(Protocol):
         ...
 
     async def revoked(self, token: str) -> None:
-        """Return as soon as a token opens nothing any more."""
+        """Return as soon as a token that was good opens nothing more."""
         ...
 
 
 class Key:
-    """The server's own token."""
+    """The server's own token, and no other."""
 
     required = True
 
@@ -59,15 +59,15 @@ class Key:
         return SUPER if hmac.compare_digest(_digest(token), self._digest) else None
 
     async def revoked(self, token: str) -> None:
-        """Never."""
+        """It never is."""
         await anyio.sleep_forever()
 
 
 class Gate(Struct, frozen=True):
     """What a door asks of everybody who comes in.
 
-    Without a `lookup`, or with one that requires nothing, it is open to all, or where it is `shut` to nobody.
-    `bound` is the host that the server listens on; a loopback one makes it look at the `Host` header too.
+    Where no `lookup` requires a token it is open to all, or, if `shut`, to nobody.  `bound` is the host that
+    the server listens on; a loopback one makes it look at the `Host` header too.
     """
 
     lookup: Lookup | None = None
@@ -77,7 +77,7 @@ class Gate(Struct, frozen=True):
 
     @property
     def asks(self) -> bool:
-        """Whether callers have to say who they are."""
+        """Whether it asks for a token."""
         return self.shut or (self.lookup is not None and self.lookup.required)
 
     def check_origin(self, scope: Scope, headers: Headers) -> None:
@@ -114,11 +114,6 @@ class Gate(Struct, frozen=True):
             raise Refused(401, otherwise)
         return found
 
-    async def revoked(self, token: str) -> None:
-        """Return as soon as this token opens nothing any more."""
-        if self.lookup is not None:
-            await self.lookup.revoked(token)
-
     def _is_local(self, scope: Scope) -> bool:
         """Whether we listen where only browsers of this machine can come in; a bound name may mean loopback too."""
         address, port = scope.get("server") or ("", None)
@@ -129,6 +124,11 @@ class Gate(Struct, frozen=True):
     def _names(self) -> Collection[str]:
         bound = self.bound.lower()
         return _LOCAL_NAMES | {bound, f"[{bound}]"}
+
+
+def spelled(token: str) -> str:
+    """A token out of a header, as it was typed: what is not ASCII is UTF-8 there."""
+    return token.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 def too_large() -> Refused:

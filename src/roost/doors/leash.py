@@ -1,79 +1,68 @@
-"""An account's request: to whoever serves it, the client is gone once its token is good no more."""
+"""A leash: what was let in by a token ends when that token does."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
 
-from roost.doors.routes import Answer, Receive, Scope, Send
+from roost.doors.routes import Receive, Reply, Scope, Send
 
-POLICY = 1008  # the close code of a WebSocket whose client may no longer be there
-
-_STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+POLICY = 1008  # the close code of a WebSocket whose client may not have it any longer
 
 
 class Leash:
-    """Stands between a request and whoever serves it: lets everything through, until it is held.
-
-    Then it looks after the token whenever something is waited for from the client.
-    """
+    """A request's `receive` and `send`.  Once it is pulled, the client seems to have left."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.receive = receive
-        self.send = send
-        self.cut = False  # whether the token was revoked
-        self._scope = scope
+        self.pulled = False
+        self.transport = getattr(getattr(send, "__self__", None), "transport", None)  # for whoever has to cut it
+        self._kind: str = scope["type"]
         self._receive = receive
         self._send = send
-        self._whole = False  # whether all that the client has to say first has come
-        self._started = False
-        self._ended = False
+        self._waiting: anyio.CancelScope | None = None
+        self._begun = self._ended = False
 
-    @property
-    def transport(self) -> Any:
-        """The connection, for whoever has to cut it."""
-        return getattr(getattr(self._send, "__self__", None), "transport", None)
+    async def receive(self) -> Any:
+        """The next message."""
+        if not self.pulled:
+            with anyio.CancelScope() as self._waiting:
+                return await self._receive()
+        return {"type": f"{self._kind}.disconnect", "code": POLICY}
 
-    def hold(self, revoked: Callable[[], Awaitable[None]]) -> None:
-        """Let go as soon as `revoked` returns."""
-        self._revoked = revoked
-        self.receive, self.send = self._hear, self._say
-
-    async def end(self, refusal: Answer) -> None:
-        """Where the token was revoked: end what was begun, or answer with the `refusal` where nothing was."""
-        with suppress(OSError):  # the client is gone in earnest
-            if not self._started:
-                await refusal(self._scope, self._receive, self._send)
-            elif not self._ended and self._is_socket():
-                await self._send({"type": "websocket.close", "code": POLICY, "reason": "this login is over"})
-            elif not self._ended:
-                await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def _hear(self) -> Mapping[str, Any]:
-        """What the client sends; that it is gone, as soon as its token is revoked."""
-        if not self._whole:
-            message = await self._receive()
-            self._whole = not message.get("more_body", False)
-            return message
-        message = {"type": "websocket.disconnect" if self._is_socket() else "http.disconnect"}
-
-        async def until_revoked() -> None:
-            await self._revoked()
-            self.cut = True
-            tasks.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(until_revoked)
-            message = dict(await self._receive())
-            tasks.cancel_scope.cancel()
-        return message
-
-    async def _say(self, message: dict[str, Any]) -> None:
-        kind: str = message["type"]
-        self._started = self._started or kind in _STARTS
-        self._ended = kind == "websocket.close" or (kind.endswith(".body") and not message.get("more_body", False))
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send a message."""
+        self._begun = True
+        last = message["type"].endswith("response.body") and not message.get("more_body")
+        self._ended = last or message["type"] == "websocket.close"
         await self._send(message)
 
-    def _is_socket(self) -> bool:
-        return bool(self._scope["type"] == "websocket")
+    def pull(self) -> None:
+        """It ends here."""
+        self.pulled = True
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def farewell(self, scope: Scope, refusal: Reply) -> None:
+        """Say so to the client: `refusal`, where no answer has begun."""
+        with suppress(OSError):  # it has left by itself
+            if not self._begun:
+                await refusal(scope, self.receive, self.send)
+            elif not self._ended and self._kind == "websocket":
+                await self.send({"type": "websocket.close", "code": POLICY, "reason": "the token is no longer valid"})
+            elif not self._ended:
+                await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@asynccontextmanager
+async def held(leash: Leash, until: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Pull it as soon as `until` returns, while the block lasts."""
+
+    async def wait() -> None:
+        await until()
+        leash.pull()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        yield
+        tasks.cancel_scope.cancel()

@@ -10,6 +10,11 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.MessageNotFound: 404,
     errors.WaitNotFound: 404,
     errors.AgentNotFound: 404,
+    errors.AccountNotFound: 404,
+    errors.NoAccounts: 404,
+    errors.LoginRefused: 401,
+    errors.AccountExists: 409,
+    errors.TooManyLogins: 429,
     errors.BadValue: 400,
     errors.BadModel: 422,
     errors.SessionBusy: 409,
@@ -22,6 +27,7 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.Denied: 403,
     errors.NoSandbox: 403,
     errors.Unfinished: 409,
+    errors.DependencyFailed: 409,
     errors.QueueFull: 429,
     errors.TooManySessions: 429,
     errors.AgentBroken: 500,
@@ -44,6 +50,11 @@ WHOLE = (
     errors.QueueFull,
     errors.WaitNotFound,
     errors.ShuttingDown,
+    errors.AccountNotFound,
+    errors.AccountExists,
+    errors.NoAccounts,
+    errors.LoginRefused,
+    errors.TooManyLogins,
 )
 """Errors whose message stands alone; before that of any other goes what could not be done."""
 

@@ -123,7 +123,7 @@ class Keepers:
             self._furnish(place, session, launch)
             return _spawn(place, self._order(place, session, launch))
         except BaseException as error:
-            shutil.rmtree(place, ignore_errors=True)
+            _undo(place)
             if isinstance(error, OSError):
                 raise LaunchFailed(_no_room(place, error)) from None
             raise

@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from msgspec import Struct
 
+from roost.core.accounts import Account, SessionToken
 from roost.core.agents import ModelSpec, Source, Team, ToolsetSpec
-from roost.core.events import Answer, Event, Fact, WaitOpened
-from roost.core.ids import CallId, Epoch, LogId, Micros, ServerId, SessionId, WaitId
+from roost.core.capabilities import Capability
+from roost.core.events import Answer, Event, Fact, RunEnded, RunStarted, WaitOpened
+from roost.core.ids import CallId, Epoch, LogId, Micros, RunId, ServerId, SessionId, WaitId
 from roost.core.messages import Definition, Message, Result
 from roost.core.session import Head
 from roost.core.usage import Price, Usage
@@ -51,6 +54,7 @@ class Listing(Struct, frozen=True, omit_defaults=True):
     working_dir: str
     starred: bool
     attributes: dict[str, str]
+    owner: str = ""  # the account whose it is
 
 
 class WaitRecord(Struct, frozen=True):
@@ -63,6 +67,21 @@ class WaitRecord(Struct, frozen=True):
     fact: WaitOpened
     open: bool
     answer: Answer | None = None
+    owner: str = ""  # the account whose session it is
+
+
+class RunRecord(Struct, frozen=True):
+    """A process of an agent CLI, under way or not: what `/api/v1/processes` shows."""
+
+    id: RunId
+    log: LogId
+    session: SessionId
+    owner: str  # the account
+    parent: SessionId  # the session that spawned this one, or ""
+    started_at: Micros
+    fact: RunStarted
+    ended_at: Micros | None = None
+    ended: RunEnded | None = None
 
 
 class EventStore(Protocol):
@@ -144,8 +163,28 @@ class EventStore(Protocol):
         """All root sessions that are not deleted, newest first (ties: the later made first)."""
         ...
 
+    async def heads(self) -> Sequence[Head]:
+        """The heads of all sessions that are not deleted, newest first (ties: the later made first)."""
+        ...
+
+    async def runs(self, *, log: LogId | None = None) -> Sequence[RunRecord]:
+        """The runs of one log, or of all that are not deleted, newest first."""
+        ...
+
+    async def run(self, run: RunId) -> RunRecord | None:
+        """One run."""
+        ...
+
+    async def forget_runs(self, runs: Sequence[RunId]) -> None:
+        """Drop runs that have ended from the list; their facts stay in the log."""
+        ...
+
     async def messages(self, log: LogId, *, since: int = 0) -> Sequence[Event]:
         """The events past `since` that bear messages (`history.BEARS_MESSAGES`), in order."""
+        ...
+
+    async def newest(self, log: LogId, kind: type[Fact], *, before: int) -> Event | None:
+        """The newest event of a kind that stands before a seq."""
         ...
 
     async def definition(self, log: LogId, digest: str) -> Definition | None:
@@ -178,6 +217,86 @@ class EventStore(Protocol):
         Raises:
             StoreFull: the store can't be written.
         """
+        ...
+
+
+# -- accounts -----------------------------------------------------------------------------------
+
+
+class Login(Struct, frozen=True):
+    """A token that is good, and whose it is."""
+
+    account: Account
+    token: SessionToken
+
+
+class Accounts(Protocol):
+    """Who may log in.
+
+    A change is one step, survives a crash once it returns, and is seen by the next read of every
+    server on the same store.  It may raise `StoreFull` (nothing was written).
+    """
+
+    async def all(self) -> Sequence[Account]:
+        """Every account, by name."""
+        ...
+
+    async def find(self, name: str) -> Account | None:
+        """The account of this name."""
+        ...
+
+    async def add(self, account: Account) -> None:
+        """A new account.
+
+        Raises:
+            AccountExists: the name is taken.
+        """
+        ...
+
+    async def change(self, name: str, edit: Callable[[Account], Account], *, revoke: bool = False) -> Account:
+        """What `edit` makes of an account, as it is at that moment; with `revoke`, its tokens go in the same step.
+
+        Raises:
+            AccountNotFound: there is none.
+            RoostError: what `edit` raised.  Nothing was written.
+        """
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Remove an account and its tokens.
+
+        Raises:
+            AccountNotFound: there is none.
+        """
+        ...
+
+    async def take_in(self, listed: Sequence[Account]) -> Sequence[str]:
+        """Import a list, as `core.accounts.imported` has it; the names that are not as before.  Their tokens go."""
+        ...
+
+    async def admit(self, token: SessionToken, *, only_if: Callable[[Account], None]) -> None:
+        """Keep a new token, if its account is still there and `only_if` raises nothing.
+
+        Raises:
+            AccountNotFound: it is not.
+            RoostError: what `only_if` raised.  Nothing was written.
+        """
+        ...
+
+    async def login(self, digest: str, *, at: Micros) -> Login | None:
+        """The token of this digest and its account, if it has not expired by `at`."""
+        ...
+
+    async def revoke(self, digest: str) -> None:
+        """Forget a token.  One that is not there is no error."""
+        ...
+
+    async def purge(self, *, at: Micros) -> int:
+        """Forget the tokens that have expired by `at`; how many there were."""
+        ...
+
+    async def version(self) -> int:
+        """A number that rises whenever an account changes or a token goes."""
         ...
 
 
@@ -406,7 +525,7 @@ class Place(Struct, frozen=True):
 
     `recall` gives the `meta` of the newest result of a tool category in this session, so that a
     toolset whose state lives in memory finds it again after a restart.  `root` is the session at the
-    root of its tree, where it is another one.
+    root of its tree, where it is another one.  With `confined`, whatever it starts runs in a sandbox.
     """
 
     session: SessionId
@@ -414,6 +533,7 @@ class Place(Struct, frozen=True):
     working_dir: str
     recall: Callable[[str], Mapping[str, Any] | None]
     root: SessionId = SessionId("")
+    confined: bool = False
 
 
 class Toolsets(Protocol):
@@ -445,6 +565,316 @@ class Surroundings(Protocol):
 
     async def prompt_files(self, working_dir: str, names: Sequence[str]) -> Sequence[str]:
         """The texts of the files so named: the nearest of the directory and its parents, then home."""
+        ...
+
+
+# -- agent CLIs ---------------------------------------------------------------------------------
+
+
+class Input(Struct, frozen=True, omit_defaults=True):
+    """A line for the stdin of a program.  One with an id that was written before is not written again."""
+
+    id: str
+    line: str = ""  # without its newline; "" writes nothing
+    close: bool = False  # the end of the input comes after it
+    at: int = 0  # bytes of stdout that had been dealt with when it was written
+
+
+class Launch(Struct, frozen=True, kw_only=True):
+    """A program to start: everything about it, and nothing inherited.
+
+    `env` is the whole environment.  `files` are written into the run's private folder (0600) before
+    the start.  `beside` are programs that run along with it, outside of its sandbox (a proxy), are
+    started first, and end with it; `after` are run once it has ended (the removal of a container).
+    """
+
+    argv: tuple[str, ...]
+    cwd: str
+    env: dict[str, str]
+    inputs: tuple[Input, ...] = ()
+    files: dict[str, str] = {}
+    beside: tuple[tuple[str, ...], ...] = ()
+    after: tuple[tuple[str, ...], ...] = ()
+    sandbox: str = ""  # kind and name, where it is in one
+    note: str = ""  # kept with the run, and given back by `Process.note`
+    spool: int = 1 << 30  # bytes of output that are kept; a program that writes more is ended
+
+
+class Exit(Struct, frozen=True, omit_defaults=True):
+    """How a program ended.  `code` is None where its keeper went without a word."""
+
+    code: int | None = None
+    signal: int = 0
+    killed: bool = False  # by us
+    flooded: bool = False  # it wrote more than the spool takes
+
+
+class Output(Struct, frozen=True):
+    """What a program has written since the last look: whole lines, without their newlines.
+
+    A last line without a newline comes once the program has ended.  `out` and `err` are the offsets
+    after these lines.  `cut` is whether a line was longer than 16 MiB and lost its rest.  `exit` is
+    there once it has ended and all of its output is in this or an earlier `Output`.
+    """
+
+    lines: tuple[bytes, ...]
+    errors: tuple[bytes, ...]
+    out: int
+    err: int
+    exit: Exit | None = None
+    cut: bool = False
+
+
+class Process(Protocol):
+    """A program that runs under a keeper: it outlives this server, and no line of it is lost."""
+
+    @property
+    def pid(self) -> int:
+        """The keeper's."""
+        ...
+
+    @property
+    def started(self) -> int:
+        """When the keeper was started, in clock ticks since boot."""
+        ...
+
+    @property
+    def boot_id(self) -> str:
+        """The boot that `started` counts from."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What its launch noted."""
+        ...
+
+    async def read(self, out: int, err: int) -> Output:
+        """What stands behind these offsets, at most about a MiB; waits until there is something or it has ended."""
+        ...
+
+    def sent(self) -> Sequence[Input]:
+        """All that was ever given to its stdin, the launch's own inputs included, in order."""
+        ...
+
+    async def send(self, *inputs: Input) -> None:
+        """Append to its stdin; those whose id was written before are left out."""
+        ...
+
+    async def signal(self, number: int) -> None:
+        """Signal the program, its process group and all of its descendants."""
+        ...
+
+    async def stop(self, *, grace: float = 5.0) -> None:
+        """SIGINT, after `grace` SIGTERM, after that again SIGKILL, to the whole tree; returns when it is gone."""
+        ...
+
+    async def clear(self) -> None:
+        """Remove its folder, private files included; the output stays as the session's spawn log."""
+        ...
+
+
+class Runs(Protocol):
+    """Starts programs under keepers, and finds them again."""
+
+    def folder(self, run: RunId) -> Path:
+        """The run's private folder, mode 0700; it need not exist yet."""
+        ...
+
+    def spawn_log(self, session: SessionId) -> Path:
+        """Where the output of a session's runs can be read as it came."""
+        ...
+
+    async def start(self, run: RunId, session: SessionId, launch: Launch) -> Process:
+        """Start a program.
+
+        Raises:
+            LaunchFailed: it can't be started; the message says why, and nothing is left behind.
+        """
+        ...
+
+    async def adopt(self, run: RunId, *, pid: int, started: int, boot_id: str) -> Process:
+        """A program that an earlier server started, whether it still runs or not: its output is there either way.
+
+        Raises:
+            LaunchFailed: nothing is left of it.
+        """
+        ...
+
+    async def sweep(self, living: Sequence[RunId]) -> int:
+        """End and remove what is left of runs that no session knows any more; how many there were."""
+        ...
+
+
+class Errand(Struct, frozen=True, kw_only=True):
+    """What one run of an agent CLI is for."""
+
+    run: RunId
+    session: SessionId
+    program: str  # the CLI's path
+    prompt: str  # "" where the run only waits for messages
+    model: str  # as the CLI knows it; "" is its own default
+    working_dir: str
+    folder: str  # the run's private folder, where `Launch.files` come to lie
+    env: dict[str, str]  # scrubbed; the driver adds its own
+    resume: str = ""  # the CLI's own session to go on with
+    fresh_session: str = ""  # a UUID that a new session of the CLI may be given
+    system_prompt: str = ""
+    add_dirs: tuple[str, ...] = ()
+    auto_approve: bool = False
+    interactive: bool = False
+    max_turns: int = 0
+    size: str = ""
+    mcp: dict[str, Any] = {}  # tool servers in the shape of `mcpServers`
+    json_schema: dict[str, Any] | None = None
+    confined: bool = False  # it runs in a sandbox
+    review: dict[str, str] | None = None  # uncommitted, base, commit, title: where the CLI reviews by itself
+    started_at: Micros = Micros(0)
+    used: Usage = Usage()  # by the CLI's own session, before this run: some CLIs count it as a whole
+    spent: float = 0.0  # US dollars, likewise
+
+
+class Step(Struct, frozen=True):
+    """What a dialog makes of something: facts for the log first, then lines for the CLI."""
+
+    facts: tuple[Fact, ...] = ()
+    inputs: tuple[Input, ...] = ()
+
+
+class Dialog(Protocol):
+    """One run of a CLI as its driver understands it: deterministic, without clock, chance or I/O.
+
+    After a restart the same lines and inputs are fed again from the start, and what comes of them up
+    to the committed offset is thrown away; so ids (answers, calls, waits) are made from `Errand.run`
+    and counters alone.  Facts leave open what only the present knows: `Message.at`, and the totals of
+    a `UsageAdded` (it says what the round cost); the engine completes them.  A question to a person
+    is a `WaitOpened(kind="approval")`, whose answer comes back through `answer`.
+    """
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is under way, so that the CLI would take the next message at once."""
+        ...
+
+    @property
+    def pending(self) -> Sequence[WaitId]:
+        """The questions of the CLI that have not been answered to it."""
+        ...
+
+    def feed(self, line: bytes) -> Step:
+        """A line of stdout.  Nothing that a CLI can print raises."""
+        ...
+
+    def complain(self, line: bytes) -> Step:
+        """A line of stderr."""
+        ...
+
+    def sent(self, given: Input) -> None:
+        """An input of ours was written, just now or before the server's restart."""
+        ...
+
+    def say(self, key: str, text: str) -> Step | None:
+        """A message for the CLI; `key` tells it apart.  None: it takes none while it runs; a new run resumes it."""
+        ...
+
+    def answer(self, wait: WaitId, answer: Answer) -> Step:
+        """What a person, or the session's policy, answered."""
+        ...
+
+    def interrupt(self, key: str) -> Step | None:
+        """End what is under way, but not the CLI.  None: only a signal does that."""
+        ...
+
+    def close(self) -> Step:
+        """No message will come any more: let it end."""
+        ...
+
+    def end(self, exit: Exit) -> Step:
+        """It has ended, and every line was fed: whatever is still open is closed.
+
+        Where it did not end well an `ErrorMet` is among the facts, worded for people; a usage limit
+        is a `LimitHit` without `resume_at`, which the engine adds.
+        """
+        ...
+
+
+class Driver(Protocol):
+    """A coding-agent CLI behind one contract: its flags, its output, its way of asking."""
+
+    @property
+    def capability(self) -> Capability:
+        """What it can do; `capability.provider` is its name."""
+        ...
+
+    @property
+    def program(self) -> str:
+        """The program to look for on the PATH; "" where there is none (`mock`)."""
+        ...
+
+    @property
+    def hint(self) -> str:
+        """How a person installs it, for an error message."""
+        ...
+
+    @property
+    def keeps(self) -> Sequence[str]:
+        """Paths below HOME with its own credential, settings and history: all that a sandbox shows of a home."""
+        ...
+
+    @property
+    def needs(self) -> Sequence[str]:
+        """Environment variables that it may be given where they are set: keys, addresses, settings of its own."""
+        ...
+
+    def endpoints(self, env: Mapping[str, str]) -> Sequence[str]:
+        """`host:port` of what it must reach, loopback ones included."""
+        ...
+
+    def model(self, name: str, size: str = "") -> str:
+        """The model that a name or a size alias (`small`, `s`, `medium`, `large`, `max` ...) means.
+
+        Raises:
+            BadModel: it knows no such model; the message lists those that it knows.
+        """
+        ...
+
+    def launch(self, errand: Errand) -> Launch:
+        """How to start it."""
+        ...
+
+    def open(self, errand: Errand) -> Dialog:
+        """A dialog, before the first line."""
+        ...
+
+
+class Confinement(Struct, frozen=True, kw_only=True):
+    """What a program in a sandbox may see and reach."""
+
+    name: str  # unique, not to be guessed, with the session's id in it
+    home: str  # a folder of ours that is HOME inside
+    writable: tuple[str, ...]  # the working directory, added ones, the run's folder
+    readable: tuple[str, ...] = ()  # the folder of the program
+    endpoints: tuple[str, ...] = ()  # host:port; none is no network at all
+    folder: str = ""  # for the proxy's socket
+
+
+class Sandbox(Protocol):
+    """A command line and a confinement in, a confined command line out."""
+
+    @property
+    def kind(self) -> str:
+        """`docker` or `bubblewrap`."""
+        ...
+
+    async def trouble(self) -> str:
+        """Why it can't be used on this machine, or ""."""
+        ...
+
+    def confine(self, launch: Launch, confinement: Confinement) -> Launch:
+        """The same program, inside."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Make sure that nothing is left of it."""
         ...
 
 

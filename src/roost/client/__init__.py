@@ -1,1 +1,1 @@
-"""The API from far away: for the command line, and for whoever scripts it."""
+"""The API from far away."""

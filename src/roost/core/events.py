@@ -12,8 +12,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from roost.core.ids import AnswerId, CallId, LogId, Micros, SessionId, TurnId, WaitId
+from roost.core.ids import AnswerId, CallId, LogId, Micros, RunId, SessionId, TurnId, WaitId
 from roost.core.messages import Definition, Effect, Message, Part, Result, ToolCall
+from roost.core.orders import Order
 from roost.core.usage import Usage
 
 Outcome = Literal["normal", "error", "canceled"]
@@ -108,6 +109,8 @@ class SessionCreated(Base, frozen=True):
     parent: SessionId = SessionId("")
     forked_from: SessionId = SessionId("")
     definitions: dict[str, Definition] = {}  # by digest
+    order: Order | None = None  # what a spawn asked for
+    root: SessionId = SessionId("")  # of the tree of spawned sessions, where it is another one
 
 
 class TitleSet(Base, frozen=True):
@@ -241,6 +244,10 @@ class TurnOpened(Base, frozen=True):
     principal: str = ""
     detached: bool = False
     max_iterations: int = 0
+    driver: str = ""  # the agent CLI that plays it; "" is the agent loop
+    command: str = ""  # what a client of /api/v1 is told: exec, interactive, input, review ...
+    interactive: bool = False  # goes on at a natural stop, and waits for the next message
+    confined: bool = False  # whatever it starts must run in a sandbox
 
 
 class TurnDetached(Base, frozen=True):
@@ -535,6 +542,163 @@ class TurnEnded(Base, frozen=True):
     turn: TurnId
     outcome: Outcome
     agent: str = ""
+    error: str = ""  # why it did not end well
+
+
+# -- spawned sessions ---------------------------------------------------------------------------
+
+
+class LabelSet(Base, frozen=True):
+    """The session's name, description and tags, whole."""
+
+    name: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class ResultSet(Base, frozen=True):
+    """What the session has come to, said outright; it outweighs the newest answer."""
+
+    result: str
+
+
+class UserNoted(Base, frozen=True):
+    """A client, or the agent itself, has put a note into the log."""
+
+    level: Literal["debug", "info", "warn", "error"]
+    message: str
+    data: Any = None
+
+
+class WorktreeMade(Base, frozen=True):
+    """The session works in a git worktree of its own."""
+
+    name: str
+    path: str
+    repository: str
+
+
+class WorktreeLeft(Base, frozen=True):
+    """The worktree was removed, or kept because there is work in it."""
+
+    path: str
+    removed: bool
+
+
+# -- runs of agent CLIs -------------------------------------------------------------------------
+
+
+class RunStarted(Base, frozen=True):
+    """A process of an agent CLI has been started.  It outlives the server.
+
+    `pid` is its keeper's; with `started` (clock ticks since boot) and `boot_id` it is known from any
+    other process.  `resumed` is the CLI's own session that it goes on with.
+    """
+
+    run: RunId
+    pid: int
+    started: int
+    boot_id: str
+    provider: str
+    model: str = ""
+    command: str = ""
+    prompt: str = ""  # its first 100 characters
+    working_dir: str = ""
+    resumed: str = ""
+    sandbox: str = ""  # kind and name, `docker:roost-...`
+    version: str = ""
+
+
+class RunRead(Base, frozen=True):
+    """The facts before this one, in the same append, are all that the output up to here has to say."""
+
+    run: RunId
+    out: int  # bytes of stdout
+    err: int  # bytes of stderr
+
+
+class RunEnded(Base, frozen=True):
+    """The process is gone and all of its output is read.  `code` is None where nobody knows it."""
+
+    run: RunId
+    code: int | None = None
+    signal: int = 0
+    killed: bool = False  # by us
+
+
+class Introduced(Base, frozen=True):
+    """A CLI has said who it is: its own session id, with which it can be resumed, its model and its tools."""
+
+    provider_session: str = ""
+    model: str = ""
+    tools: tuple[str, ...] = ()
+    working_dir: str = ""
+    data: dict[str, Any] = {}
+
+
+class StatusShown(Base, frozen=True):
+    """Something that a CLI reports about itself."""
+
+    message: str
+    data: Any = None
+
+
+class StderrAdded(Base, frozen=True):
+    """Lines that a CLI wrote to stderr."""
+
+    text: str
+
+
+class LineSkipped(Base, frozen=True):
+    """A line of a CLI's output that could not be understood."""
+
+    message: str
+    raw: str = ""
+
+
+class RoundEnded(Base, frozen=True):
+    """A CLI is through with one message; `index` counts from 0 within the run."""
+
+    index: int
+    reason: str = ""
+    usage: Usage | None = None
+
+
+class RoundResult(Base, frozen=True):
+    """What a CLI reports of the round that has just ended."""
+
+    success: bool
+    message: str = ""
+    duration_ms: int | None = None
+    turns: int | None = None
+
+
+class LimitHit(Base, frozen=True):
+    """The provider refuses more work for now.  With `resume_at`, the turn sleeps until then and goes on."""
+
+    incident: str
+    provider: str
+    scope: Literal["session", "daily", "weekly", "global"] = "session"
+    reset_at: Micros | None = None
+    resume_at: Micros | None = None
+    fallback_used: bool = False
+    raw: str = ""
+
+
+class LimitResumed(Base, frozen=True):
+    """The time has come, and the turn goes on with `message`."""
+
+    incident: str
+    message: str
+    attempt: int
+
+
+class LimitResumeFailed(Base, frozen=True):
+    """The turn could not go on after a limit."""
+
+    incident: str
+    error: str
+    attempt: int
 
 
 class Unknown(Struct, frozen=True):
@@ -596,6 +760,23 @@ Known = (
     | CancelAsked
     | ErrorMet
     | TurnEnded
+    | LabelSet
+    | ResultSet
+    | UserNoted
+    | WorktreeMade
+    | WorktreeLeft
+    | RunStarted
+    | RunRead
+    | RunEnded
+    | Introduced
+    | StatusShown
+    | StderrAdded
+    | LineSkipped
+    | RoundEnded
+    | RoundResult
+    | LimitHit
+    | LimitResumed
+    | LimitResumeFailed
 )
 Fact = Known | Unknown
 

@@ -9,6 +9,7 @@ TurnId = NewType("TurnId", str)
 AnswerId = NewType("AnswerId", str)  # one request to a model, and what it answered
 CallId = NewType("CallId", str)
 WaitId = NewType("WaitId", str)
+RunId = NewType("RunId", str)  # one process of an agent CLI; `/api/v1` calls it a process id
 ServerId = NewType("ServerId", str)
 Epoch = NewType("Epoch", int)  # rises each time a log changes hands; an older one is refused
 

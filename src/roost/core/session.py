@@ -5,16 +5,19 @@ length, and is what the store keeps in the session's row.
 """
 
 from collections.abc import Iterable
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from roost.core import events as e
-from roost.core.ids import AnswerId, CallId, Micros, SessionId, TurnId, WaitId
+from roost.core.ids import AnswerId, CallId, Micros, RunId, SessionId, TurnId, WaitId
 from roost.core.messages import Effect, Message
+from roost.core.orders import Order
+from roost.core.usage import Usage, plus
 
 _NO_CALL = CallId("")
+LONGEST_ERROR = 2000
 
 
 class OpenCall(Struct, frozen=True, omit_defaults=True):
@@ -58,6 +61,27 @@ class Queued(Struct, frozen=True):
     index: int
 
 
+class Run(Struct, frozen=True, omit_defaults=True):
+    """The process of an agent CLI that a turn has, and how much of its output is in the log."""
+
+    id: RunId
+    pid: int
+    started: int
+    boot_id: str
+    at: Micros  # when it was started
+    out: int = 0
+    err: int = 0
+    sandbox: str = ""
+    resumed: str = ""
+
+
+class Limit(Struct, frozen=True, omit_defaults=True):
+    """A usage limit that a turn sleeps through."""
+
+    incident: str
+    resume_at: Micros
+
+
 class Turn(Struct, frozen=True, omit_defaults=True):
     """The turn that a session is in."""
 
@@ -79,6 +103,15 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     asked: int = 0  # the seq of its ModelAsked
     calls: tuple[OpenCall, ...] = ()
     answers: tuple[Answered, ...] = ()
+    driver: str = ""
+    interactive: bool = False
+    confined: bool = False
+    cancel_why: str = ""
+    run: Run | None = None
+    runs: int = 0  # started so far
+    rounds: int = 0  # messages that the CLI is through with
+    limit: Limit | None = None
+    limits: int = 0  # hit so far
 
 
 class Head(Struct, frozen=True, omit_defaults=True):
@@ -124,6 +157,25 @@ class Head(Struct, frozen=True, omit_defaults=True):
     queue: tuple[Queued, ...] = ()
     deleted: bool = False
     exited: bool = False
+    provider: str = ""  # of a spawned session: an agent CLI's, or the id of an agent file
+    model: str = ""  # as the spawn asked for it
+    name: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    depends_on: tuple[str, ...] = ()
+    retried_from: str = ""
+    interactive: bool = False
+    confined: bool = False
+    provider_session: str = ""  # the CLI's own id
+    used: Usage = Usage()  # all in all
+    worktree: str = ""
+    worktree_path: str = ""
+    outcome: str = ""  # of the newest turn that has ended
+    error: str = ""  # of that turn, cut to 2000 characters
+    ended_at: Micros = Micros(0)
+    active_at: Micros = Micros(0)  # the newest fact that is no delta
+    spoke: int = 0  # the seq of the newest answer that has a text
+    result: int = 0  # the seq of the newest ResultSet
 
     @property
     def tools_approved(self) -> bool:
@@ -148,7 +200,7 @@ def apply(head: Head | None, event: e.Event) -> Head:
     """
     if head is None:
         return _born(event)
-    head = replace(head, last_seq=event.seq)
+    head = replace(head, last_seq=event.seq, active_at=head.active_at if e.is_delta(event.fact) else event.at)
     if not isinstance(event.fact, e.Unknown) and event.fact.sub:
         return _of_sub(head, event)
     return _step(head, event)
@@ -197,9 +249,27 @@ def _born(event: e.Event) -> Head:
         attached_files=t.attached_files,
         owner=t.owner,
         parent=fact.parent,
-        root=SessionId(event.log),
+        root=fact.root or SessionId(event.log),
         forked_from=fact.forked_from,
+        active_at=event.at,
+        **_ordered(fact.order),
     )
+
+
+def _ordered(order: Order | None) -> dict[str, Any]:
+    if order is None:
+        return {}
+    return {
+        "provider": order.provider,
+        "model": order.model,
+        "name": order.name,
+        "description": order.description,
+        "tags": order.tags,
+        "depends_on": order.depends_on,
+        "retried_from": order.retried_from,
+        "interactive": order.interactive,
+        "confined": order.confined or order.sandbox is not None,
+    }
 
 
 def _of_sub(head: Head, event: e.Event) -> Head:
@@ -245,9 +315,16 @@ _Quiet = (
     | e.SubSessionEnded
     | e.SessionCreated
     | e.MessageEdited
+    | e.UserNoted
+    | e.StatusShown
+    | e.StderrAdded
+    | e.LineSkipped
+    | e.RoundResult
+    | e.LimitResumeFailed
     | e.Unknown
 )
 _Setting = e.TitleSet | e.PolicySet | e.PermissionsSet | e.ThinkingSet | e.StarredSet | e.TokensSet | e.ModelChosen
+_Spawned = e.LabelSet | e.ResultSet | e.WorktreeMade | e.WorktreeLeft | e.Introduced
 _InTurn = (
     e.TurnDetached
     | e.TurnResumed
@@ -261,6 +338,12 @@ _InTurn = (
     | e.LimitRaised
     | e.AgentSwitched
     | e.CancelAsked
+    | e.RunStarted
+    | e.RunRead
+    | e.RunEnded
+    | e.RoundEnded
+    | e.LimitHit
+    | e.LimitResumed
 )
 
 
@@ -270,8 +353,10 @@ def _step(head: Head, event: e.Event) -> Head:
         return head
     if isinstance(fact, _Setting):
         return _set(head, fact)
+    if isinstance(fact, _Spawned):
+        return _spawned(head, event, fact)
     if isinstance(fact, _InTurn):
-        grown = _grown(head, fact.message, fact.call) if isinstance(fact, e.MessageAdded) else head
+        grown = _said(head, event, fact) if isinstance(fact, e.MessageAdded) else head
         return grown if grown.turn is None else replace(grown, turn=_turn(grown.turn, event, fact))
     match fact:
         case e.MessageWritten(message=message):
@@ -298,7 +383,7 @@ def _step(head: Head, event: e.Event) -> Head:
         case e.ErrorMet():
             return replace(head, items=head.items + 1)
         case e.TurnEnded():
-            return _ended(head, fact)
+            return _ended(head, event, fact)
         case e.TurnOpened():
             return _opened(head, event, fact)
         case unknown:
@@ -323,6 +408,29 @@ def _set(head: Head, fact: _Setting) -> Head:
             return _chosen(head, agent, ref)
         case unknown:
             assert_never(unknown)
+
+
+def _spawned(head: Head, event: e.Event, fact: _Spawned) -> Head:
+    match fact:
+        case e.LabelSet():
+            return replace(head, name=fact.name, description=fact.description, tags=fact.tags)
+        case e.ResultSet():
+            return replace(head, result=event.seq)
+        case e.WorktreeMade():
+            return replace(head, worktree=fact.name, worktree_path=fact.path)
+        case e.WorktreeLeft(removed=removed):
+            return replace(head, worktree_path="") if removed else head
+        case e.Introduced(provider_session=known):
+            return replace(head, provider_session=known or head.provider_session)
+        case unknown:
+            assert_never(unknown)
+
+
+def _said(head: Head, event: e.Event, fact: e.MessageAdded) -> Head:
+    grown, message = _grown(head, fact.message, fact.call), fact.message
+    if message is not None and message.role == "assistant" and message.content.strip():
+        grown = replace(grown, spoke=event.seq)
+    return grown
 
 
 def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
@@ -357,10 +465,40 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
             return replace(_acted(turn, fact), max_iterations=limit)
         case e.AgentSwitched(to_agent=to_agent):
             return replace(turn, agent=to_agent or turn.agent)
-        case e.CancelAsked():
-            return replace(turn, canceled=True)
+        case e.CancelAsked(why=why):
+            return turn if turn.canceled else replace(turn, canceled=True, cancel_why=why)
+        case e.RunStarted() | e.RunRead() | e.RunEnded():
+            return _ran(turn, event, fact)
+        case e.RoundEnded():
+            return replace(turn, rounds=turn.rounds + 1)
+        case e.LimitHit(incident=incident, resume_at=at):
+            asleep = None if at is None else Limit(incident, at)
+            return replace(turn, limit=asleep, limits=turn.limits + 1)
+        case e.LimitResumed():
+            return replace(turn, limit=None)
         case unknown:
             assert_never(unknown)
+
+
+def _ran(turn: Turn, event: e.Event, fact: e.RunStarted | e.RunRead | e.RunEnded) -> Turn:
+    match fact:
+        case e.RunStarted():
+            run = Run(
+                fact.run,
+                fact.pid,
+                fact.started,
+                fact.boot_id,
+                event.at,
+                sandbox=fact.sandbox,
+                resumed=fact.resumed,
+            )
+            return replace(turn, run=run, runs=turn.runs + 1)
+        case e.RunRead() if turn.run is not None and turn.run.id == fact.run:
+            return replace(turn, run=replace(turn.run, out=fact.out, err=fact.err))
+        case e.RunEnded() if turn.run is not None and turn.run.id == fact.run:
+            return replace(turn, run=None)
+        case _:
+            return turn
 
 
 def _mark(calls: tuple[OpenCall, ...], call: CallId, **changes: object) -> tuple[OpenCall, ...]:
@@ -433,16 +571,27 @@ def _opened(head: Head, event: e.Event, fact: e.TurnOpened) -> Head:
         principal=fact.principal,
         detached=fact.detached,
         max_iterations=fact.max_iterations,
+        driver=fact.driver,
+        interactive=fact.interactive,
+        confined=fact.confined,
     )
     return replace(head, turn=turn, turns=head.turns + 1, source=fact.source, agent=fact.agent)
 
 
-def _ended(head: Head, fact: e.TurnEnded) -> Head:
+def _ended(head: Head, event: e.Event, fact: e.TurnEnded) -> Head:
     """A cancel drops what was to steer the turn, and keeps what was to follow it."""
     if head.turn is not None and head.turn.id != fact.turn:
         return head
     kept = tuple(q for q in head.queue if q.queue != "steer") if fact.outcome == "canceled" else head.queue
-    return replace(head, turn=None, waits=(), queue=kept)
+    return replace(
+        head,
+        turn=None,
+        waits=(),
+        queue=kept,
+        outcome=fact.outcome,
+        error=fact.error[:LONGEST_ERROR],
+        ended_at=event.at,
+    )
 
 
 def _opened_wait(head: Head, event: e.Event, fact: e.WaitOpened) -> Head:
@@ -474,6 +623,7 @@ def _answered(head: Head, wait: WaitId, answer: e.Answer) -> Head:
 
 
 def _used(head: Head, fact: e.UsageAdded) -> Head:
+    head = replace(head, used=plus(head.used, fact.usage))
     cost = head.cost + (0 if fact.why == "compaction" else fact.cost)  # that one stands in its SummaryAdded
     if fact.why == "title":
         return replace(head, cost=cost)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,16 +16,20 @@ from roost.core.errors import AgentNotFound, BadModel, RoostError, ToolsetFailed
 from roost.core.events import Event, Teammate, TeamShown, ToolReturned
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId
+from roost.core.limits import Limits
 from roost.core.messages import Definition, Result
 from roost.core.session import Head, Turn
 from roost.engine.prompt import Guidance, today
 from roost.ports import (
     Agents,
     Clock,
+    Driver,
     EventStore,
     Models,
     Place,
     Provider,
+    Runs,
+    Sandbox,
     Surroundings,
     Tool,
     Toolset,
@@ -46,6 +51,11 @@ class Makers:
     surroundings: Surroundings
     clock: Clock
     env: Mapping[str, str] = field(default_factory=dict)  # what slash commands may read
+    drivers: Mapping[str, Driver] = field(default_factory=dict)  # agent CLIs, by provider name
+    runs: Runs | None = None  # None: this server starts no programs of its own
+    sandbox: Sandbox | None = None  # the one that works on this machine
+    limits: Limits = Limits()
+    home: Path = Path()  # ROOST_HOME: what belongs to sessions and is no fact
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""Walls around programs: one file each."""

@@ -37,6 +37,7 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.NotBuilt: 501,
     errors.ModelFailed: 502,
     errors.AgentUnreachable: 502,
+    errors.ServerFailed: 502,
     errors.ShuttingDown: 503,
     errors.StoreFull: 507,
 }

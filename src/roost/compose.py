@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,9 @@ from roost import __version__
 from roost.clock import SystemClock
 from roost.config.settings import Settings, env_files
 from roost.config.sources import open_agents
-from roost.core.ids import ServerId, fresh
+from roost.config.users import UsersFile
+from roost.core.events import Event
+from roost.core.ids import LogId, ServerId, fresh
 from roost.doors.app import make_app
 from roost.doors.listen import host, parse
 from roost.engine.bulkhead import open_bulkhead
@@ -28,6 +30,7 @@ from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
+from roost.service.accounts import Accounts, Roll
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
@@ -40,7 +43,13 @@ log = logging.getLogger(__name__)
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Wrap = Callable[[Makers], Makers]
 
-OURS = ("ROOST_AUTH_TOKEN", "ROOST_SERVE_TOKEN", "ZAG_SERVE_TOKEN")
+OURS = (
+    "ROOST_AUTH_TOKEN",
+    "ROOST_SERVE_TOKEN",
+    "ROOST_CONNECT_TOKEN",
+    "ZAG_SERVE_TOKEN",
+    "ZAG_CONNECT_TOKEN",
+)
 SWITCH = 0.0005  # seconds: at the default of 5 ms the writer's thread waits long for its turn beside a busy loop
 GARBAGE = 10_000  # objects between two looks for cycles: at the default of 700 they took a twentieth of a busy server
 
@@ -76,17 +85,40 @@ class Running:
         self.closing.set()
 
 
+@asynccontextmanager
+async def open_accounts(settings: Settings, roll: Roll | None = None) -> AsyncIterator[Accounts]:
+    """The accounts of a database, without a server; servers that run on it see each change at once.
+
+    Raises:
+        StoreRefused: the database can't be used.
+    """
+    clock = SystemClock()
+    opened = open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=_untold, fatal=_die)
+    async with opened as store:
+        yield Accounts(store.accounts, clock, roll=roll)
+
+
+def users_file(settings: Settings, env: Mapping[str, str]) -> UsersFile:
+    """`users.json` of our home, else the one in the home of `zag`."""
+    zag = Path(env.get("ZAG_HOME") or Path(env.get("HOME") or Path.home()) / ".zag")
+    return UsersFile(settings.home / "users.json", zag / "users.json")
+
+
+def _untold(log_id: LogId, events: Sequence[Event]) -> None:
+    """Nobody follows."""
+
+
 def _bare(makers: Makers) -> Makers:
     return makers
 
 
 @asynccontextmanager
 async def open_server(
-    settings: Settings, env: Mapping[str, str] | None = None, *, wrap: Wrap = _bare
+    settings: Settings, env: Mapping[str, str] | None = None, *, wrap: Wrap = _bare, roll: Roll | None = None
 ) -> AsyncIterator[Running]:
     """Everything, opened from the ground up and closed from the roof down.
 
-    `wrap` may put something around the makers: tests do.
+    `wrap` may put something around the makers: tests do.  `roll` is a list of accounts to import.
 
     Raises:
         StoreRefused: the database can't be used.
@@ -110,7 +142,11 @@ async def open_server(
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root)
-        service = make_service(Desk(makers, hub, supervisor, policy, bulkhead), grace=settings.disconnect_grace)
+        accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
+        desk = Desk(makers, hub, supervisor, policy, bulkhead)
+        service = make_service(desk, accounts, grace=settings.disconnect_grace)
+        await accounts.refresh()
+        bulkhead.start(accounts.watch, name="accounts")
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(House(makers, supervisor).keep, name="housekeeping")
@@ -119,7 +155,7 @@ async def open_server(
             service,
             closing=closing,
             version=__version__,
-            token=settings.auth_token.reveal(),
+            lookup=accounts,
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )

@@ -145,11 +145,11 @@ class Record:
         return [*facts, *opened, e.MessageAdded(message, answer=answer, agent=self.agent)]
 
     def _rest(self, content: str | None, reasoning: str | None) -> list[e.Fact]:
-        """The end of a message that its deltas have left out; only where deltas came at all."""
+        """What of a message its deltas have left out, or all of it: clients show an answer by its deltas."""
         facts: list[e.Fact] = []
         for whole, pieces, add in ((reasoning, self._reasoning, self.reasoning), (content, self._text, self.text)):
             shown = "".join(pieces)
-            if whole is not None and shown and whole.startswith(shown):
+            if whole and len(whole) > len(shown) and whole.startswith(shown):
                 facts += add(whole[len(shown) :])
         return facts
 

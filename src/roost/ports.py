@@ -509,6 +509,7 @@ class Launch(Struct, frozen=True, kw_only=True):
     beside: tuple[tuple[str, ...], ...] = ()
     after: tuple[tuple[str, ...], ...] = ()
     sandbox: str = ""  # kind and name, where it is in one
+    note: str = ""  # kept with the run, and given back by `Process.note`
     spool: int = 1 << 30  # bytes of output that are kept; a program that writes more is ended
 
 
@@ -553,6 +554,11 @@ class Process(Protocol):
     @property
     def boot_id(self) -> str:
         """The boot that `started` counts from."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What its launch noted."""
         ...
 
     async def read(self, out: int, err: int) -> Output:

@@ -223,6 +223,16 @@ class TooManySessions(RoostError):
         super().__init__(f"{limit} sessions run already, and no more may; try again when one has ended")
 
 
+class DependencyFailed(RoostError):
+    """A session that this one waits for has not ended well."""
+
+    code = "dependency_failed"
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"dependency {session} failed")
+        self.session = session
+
+
 class Unfinished(RoostError):
     """What was asked needs a session that has ended, or has come to a result."""
 

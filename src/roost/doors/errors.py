@@ -22,6 +22,7 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.Denied: 403,
     errors.NoSandbox: 403,
     errors.Unfinished: 409,
+    errors.DependencyFailed: 409,
     errors.QueueFull: 429,
     errors.TooManySessions: 429,
     errors.AgentBroken: 500,

@@ -274,8 +274,8 @@ class Turns:
                 await bell.wait()
         raise SessionBusy(log)
 
-    async def cancel(self, principal: Principal, session: str) -> None:
-        """End the turn that runs.
+    async def cancel(self, principal: Principal, session: str, why: str = "") -> None:
+        """End the turn that runs; `why` is told to whoever waits for it.
 
         Raises:
             SessionNotRunning: none does.
@@ -291,7 +291,7 @@ class Turns:
 
         log = LogId(session)
         with anyio.CancelScope(shield=True):  # a turn that sleeps has to be awake to end
-            await self._store.put(log, [e.CancelAsked(turn, "asked for", principal.name)], only_if=same)
+            await self._store.put(log, [e.CancelAsked(turn, why, principal.name)], only_if=same)
             await self._desk.supervisor.wake(log)
 
     # -- messages that wait ---------------------------------------------------------------------

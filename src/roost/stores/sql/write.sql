@@ -54,6 +54,15 @@ WHERE log = :log AND seq <= (SELECT seq FROM keys WHERE log = :log ORDER BY seq 
 -- name: add_definition
 INSERT INTO definitions (log, digest, seq) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
 
+-- name: start_run
+INSERT INTO runs (id, log, seq, started_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: end_run
+UPDATE runs SET end_seq = ?, ended_at = ? WHERE id = ? AND log = ?
+
+-- name: forget_run
+UPDATE runs SET forgotten = 1 WHERE id = ? AND ended_at IS NOT NULL
+
 -- name: newest_touch
 SELECT coalesce(max(touched), 0) FROM sessions
 
@@ -90,6 +99,13 @@ DELETE FROM keys WHERE log = ?
 -- name: sweep_definitions
 DELETE FROM definitions WHERE log = ?
 
+-- name: sweep_runs
+DELETE FROM runs WHERE log = ?
+
+-- name: unlist_runs
+-- What was forgotten stays so.
+DELETE FROM runs WHERE log = ? AND forgotten = 0
+
 -- name: rebuildable
 SELECT id FROM sessions WHERE swept = 0 ORDER BY n
 
@@ -110,3 +126,6 @@ SELECT key, seq FROM keys WHERE log = ? ORDER BY seq, key
 
 -- name: definitions_of
 SELECT digest, seq FROM definitions WHERE log = ? ORDER BY digest
+
+-- name: runs_of
+SELECT id, seq, started_at, end_seq, ended_at, forgotten FROM runs WHERE log = ? ORDER BY id

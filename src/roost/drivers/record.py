@@ -52,6 +52,7 @@ class Record:
         self._asked = 0  # waits
         self._hits = 0
         self._limit_said = ""
+        self.limited = False  # whether the newest round ended at a usage limit
         self._answer: AnswerId | None = None
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -285,7 +286,7 @@ class Record:
         facts.append(e.RoundEnded(self.rounds, reason, usage))
         facts.append(e.RoundResult(success, message, duration_ms, turns))
         self.rounds += 1
-        self._limit_said = ""
+        self.limited, self._limit_said = bool(self._limit_said), ""
         return facts
 
     def used(self, usage: Usage, cost: float = 0.0, finish: str = "") -> e.UsageAdded:

@@ -52,6 +52,7 @@ class Record:
         self._asked = 0  # waits
         self._hits = 0
         self._limit_said = ""
+        self.limited = False  # whether the newest round ended at a usage limit
         self._answer: AnswerId | None = None
         self._text: list[str] = []
         self._reasoning: list[str] = []
@@ -144,11 +145,11 @@ class Record:
         return [*facts, *opened, e.MessageAdded(message, answer=answer, agent=self.agent)]
 
     def _rest(self, content: str | None, reasoning: str | None) -> list[e.Fact]:
-        """The end of a message that its deltas have left out; only where deltas came at all."""
+        """What of a message its deltas have left out, or all of it: clients show an answer by its deltas."""
         facts: list[e.Fact] = []
         for whole, pieces, add in ((reasoning, self._reasoning, self.reasoning), (content, self._text, self.text)):
             shown = "".join(pieces)
-            if whole is not None and shown and whole.startswith(shown):
+            if whole and len(whole) > len(shown) and whole.startswith(shown):
                 facts += add(whole[len(shown) :])
         return facts
 
@@ -285,7 +286,7 @@ class Record:
         facts.append(e.RoundEnded(self.rounds, reason, usage))
         facts.append(e.RoundResult(success, message, duration_ms, turns))
         self.rounds += 1
-        self._limit_said = ""
+        self.limited, self._limit_said = bool(self._limit_said), ""
         return facts
 
     def used(self, usage: Usage, cost: float = 0.0, finish: str = "") -> e.UsageAdded:

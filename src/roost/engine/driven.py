@@ -257,7 +257,9 @@ class Driven:
                 try:
                     run = self._run or await self._adopt()
                     facts = self._last_words(run, await run.stop()).facts
-                except LaunchFailed:
+                except Exception as error:
+                    if not isinstance(error, LaunchFailed):
+                        log.exception("the run %s can't be ended", was.id, extra={"action": "run_lost"})
                     facts = [e.RunEnded(was.id)]
             await self._end(outcome, facts, met)
             await self._clear()

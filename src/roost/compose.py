@@ -155,7 +155,7 @@ async def open_server(
             service,
             closing=closing,
             version=__version__,
-            token=settings.auth_token.reveal(),
+            lookup=accounts,
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )

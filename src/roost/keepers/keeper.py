@@ -13,6 +13,7 @@ that, `exit.json` how it ended: it comes last, by a rename.
 import ctypes
 import errno
 import json
+import math
 import os
 import select
 import signal
@@ -432,7 +433,8 @@ class Keeper:
         """Ask the program to end, ever less politely."""
         now = time.monotonic()
         if self._asked:
-            self._asked, self._killed, self._grace = False, True, self._patience()
+            self._asked, self._killed = False, True
+            self._grace = min(self._patience(), self._grace if self._stopping else math.inf)
             self._next_step = min(self._next_step, now + self._grace) if self._stopping else now
             self._stopping = True
         if self._stopping and now >= self._next_step:

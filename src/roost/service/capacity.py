@@ -26,14 +26,21 @@ class Capacity:
         Raises:
             TooManySessions: as many run as may.
         """
-        if self._store is None or not (self._sessions or self._per_account):
+        if not (self._sessions or self._per_account):
             yield
             return
         async with self._turn:
-            await self._check(self._store, head.owner)
+            await self.check(head.owner)
             yield
 
-    async def _check(self, store: EventStore, owner: str) -> None:
+    async def check(self, owner: str) -> None:
+        """Look whether one more turn of an account's ("" is none) can be opened now.
+
+        Raises:
+            TooManySessions: as many run as may.
+        """
+        if (store := self._store) is None:
+            return
         if self._sessions and await store.running() >= self._sessions:
             raise TooManySessions(self._sessions)
         if self._per_account and owner:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal, cast
 
 import anyio
@@ -190,6 +191,13 @@ class Fleet:
         }
         always = ("SESSION_ID", "PROVIDER")
         return {f"ZAG_{key}": value for key, value in known.items() if value or key in always}
+
+    def spawn_log(self, head: Head) -> Path:
+        """Where the output of a session's processes can be read; it is there once one of them has written."""
+        makers = self._desk.makers
+        if makers.runs is not None:
+            return makers.runs.spawn_log(head.id)
+        return makers.home / "logs" / "spawn" / f"{head.id}.log"
 
     # -- changing -------------------------------------------------------------------------------
 

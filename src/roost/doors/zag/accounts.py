@@ -16,7 +16,7 @@ class Accounts:
     async def login(self, call: Call, body: bodies.Login) -> Answer:
         """POST /login."""
         login = await self._accounts.login(body.username, body.password, address=call.address)
-        return said(shapes.LoggedIn(login.token, login.name, login.home_dir))
+        return said(shapes.LoggedIn(login.token, login.account.name, login.account.home))
 
     async def logout(self, call: Call) -> Answer:
         """POST /logout."""
@@ -29,7 +29,7 @@ class Accounts:
         accounts = await self._accounts.listing(call.principal)
         return said(
             [
-                shapes.User(one.name, one.home_dir, one.enabled, moment(one.created_at), one.force_sandbox)
+                shapes.User(one.name, one.home, one.enabled, moment(one.created_at), one.force_sandbox)
                 for one in accounts
             ]
         )

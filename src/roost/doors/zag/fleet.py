@@ -1,19 +1,20 @@
 """Many sessions at once: wait, collect, sum up, retry, pipe, broadcast, search, clean up."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
+from roost.core.ids import LogId
 from roost.doors.routes import Answer, Call
 from roost.doors.zag import bodies, shapes
 from roost.doors.zag.manners import said
 from roost.doors.zag.renderer import Renderer
 from roost.doors.zag.sessions import asked
 from roost.doors.zag.times import moment
-from roost.core.ids import LogId
+from roost.service.orders import Request
 from roost.service.results import Collected, Summary
+from roost.service.reviews import Wanted
 from roost.service.search import Match, Query
 from roost.service.service import Service
 
@@ -94,7 +95,7 @@ class Fleet:
 
     async def load(self, call: Call) -> Answer:
         """POST /sessions/import."""
-        return said({"imported": await self._service.imports.run(call.principal)})
+        return said({"imported": await self._service.imports.take_over(call.principal)})
 
     async def search(self, call: Call, body: bodies.Search) -> Answer:
         """POST /search."""
@@ -139,11 +140,22 @@ class Fleet:
     async def review(self, call: Call, body: bodies.Review) -> Answer:
         """POST /review."""
 
-        async def reviewed() -> Any:
-            return await self._service.reviews.review(call.principal, _review(body))
-
-        done = await call.patiently(reviewed)
-        return said({"status": "completed", "session_id": done.session, "result": done.result})
+        wanted = Wanted(
+            uncommitted=bool(body.uncommitted),
+            base=body.base or "",
+            commit=body.commit or "",
+            title=body.title or "",
+            prompt=body.prompt or "",
+        )
+        request = Request(
+            provider=body.provider or "",
+            model=body.model or "",
+            root=body.root or "",
+            auto_approve=body.auto_approve,
+            add_dirs=tuple(body.add_dirs or ()),
+        )
+        done = await call.patiently(lambda: self._service.reviews.review(call.principal, wanted, request))
+        return said({"status": "completed", "session_id": done.head.id, "result": done.result})
 
     async def _match(self, match: Match) -> dict[str, Any]:
         head, event = match.head, match.event

@@ -1,9 +1,9 @@
 """The processes of agent CLIs."""
 
+from roost.core.errors import BadValue
 from roost.doors.routes import Answer, Call
 from roost.doors.zag import bodies, shapes
 from roost.doors.zag.manners import said
-from roost.core.errors import BadValue
 from roost.service.processes import Known
 from roost.service.service import Service
 

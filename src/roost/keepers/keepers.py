@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from importlib.util import cache_from_source
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -98,6 +99,7 @@ class Keepers:
         for kept in self._kept.values():
             kept.close()
         self._kept.clear()
+        self._growth.close()
 
     def _place(self, run: RunId) -> Path:
         return self._home / "runs" / _name(run)
@@ -208,7 +210,7 @@ def _spawn(place: Path, order: Mapping[str, Any]) -> tuple[int, int]:
     try:
         os.write(stdin, json.dumps(order).encode())
         os.lseek(stdin, 0, os.SEEK_SET)
-        argv = [sys.executable, "-I", "-S", "-X", "utf8", keeper.__file__, str(place)]
+        argv = [sys.executable, "-I", "-S", "-X", "utf8", _program(), str(place)]
         actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, answering, 1)]
         env = {keeper.MARK: f"{place}{keeper.KEEPER}"}
         pid = os.posix_spawn(
@@ -223,6 +225,12 @@ def _spawn(place: Path, order: Mapping[str, Any]) -> tuple[int, int]:
         for fd in (reading, answering, stdin):
             if fd >= 0:
                 os.close(fd)
+
+
+def _program() -> str:
+    """The keeper's file: as it was compiled when this server read it, which halves a start, or its source."""
+    compiled = cache_from_source(keeper.__file__)
+    return compiled if Path(compiled).exists() else keeper.__file__
 
 
 def _await_answer(reading: int, pid: int) -> None:

@@ -300,3 +300,9 @@ class ShuttingDown(RoostError):
 
     def __init__(self) -> None:
         super().__init__("the server is shutting down")
+
+
+class ServerFailed(RoostError):
+    """Another server that was asked did not answer as it should."""
+
+    code = "server_failed"

@@ -37,6 +37,7 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.NotBuilt: 501,
     errors.ModelFailed: 502,
     errors.AgentUnreachable: 502,
+    errors.ServerFailed: 502,
     errors.ShuttingDown: 503,
     errors.StoreFull: 507,
 }
@@ -78,6 +79,16 @@ def status(error: RoostError) -> int:
 def worded(error: RoostError, failed: str) -> str:
     """What a caller is told, with `failed` before it where that says more."""
     return error.message if isinstance(error, WHOLE) else failed + error.message
+
+
+def retry(error: RoostError) -> dict[str, str]:
+    """When to ask again, as a header, where that is known."""
+    match error:
+        case errors.QueueFull():
+            return {"retry-after": "1"}
+        case errors.TooManyLogins(retry_after=seconds):
+            return {"retry-after": f"{seconds:.0f}"}
+    return {}
 
 
 def told(message: str, code: str = "") -> dict[str, str]:

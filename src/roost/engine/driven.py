@@ -81,6 +81,7 @@ class Driven:
             return
         if not stage.turn.started:
             await self._begin()
+        stage.built.set()
         while True:
             if stage.turn.run is not None:
                 run = await self._adopt()

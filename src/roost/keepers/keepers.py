@@ -144,6 +144,7 @@ class Keepers:
         told = {"pid": os.getpid(), "started": starter.started if starter else 0, "boot_id": boot(), "session": session}
         _write(place / "starter.json", json.dumps(told).encode())
         _write(place / "in.jsonl", b"".join(msgspec.json.encode(given) + b"\n" for given in launch.inputs))
+        _write(place / "note", launch.note.encode())
         for path in (place / "out", place / "err"):
             _write(path, b"")
         os.mkfifo(place / "bell", 0o600)

@@ -77,6 +77,11 @@ class Kept:
 
     # -- reading --
 
+    @property
+    def note(self) -> str:
+        """What its launch noted."""
+        return (self._folder / "note").read_text()
+
     async def read(self, out: int, err: int) -> Output:
         """What stands behind these offsets, at most about a MiB; waits until there is something or it has ended."""
         bell = anyio.Event()

@@ -6,10 +6,11 @@ import os
 import select
 import shutil
 import signal
+import struct
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from importlib.util import cache_from_source
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -30,7 +31,7 @@ PROMPTLY = 20.0  # seconds in which a keeper has said whether its program runs
 
 
 class Keepers:
-    """The runs of one home (`ports.Runs`)."""
+    """The runs of one home (`ports.Runs`).  Made by `open_keepers`."""
 
     def __init__(self, home: Path) -> None:
         self._home = home.resolve()  # its runs are known by their path
@@ -79,8 +80,8 @@ class Keepers:
             return known
         try:
             return self._know(run, _session(self._place(run)), pid, started, boot_id)
-        except OSError as error:
-            raise LaunchFailed(f"nothing is left of this run: {error.strerror}") from None
+        except (OSError, ValueError, KeyError) as error:
+            raise LaunchFailed(f"nothing is left of this run: {error}") from None
 
     async def sweep(self, living: Sequence[RunId]) -> int:
         """End and remove what is left of runs that no session knows any more; how many there were.
@@ -175,7 +176,7 @@ class Keepers:
 
     async def _end(self, place: Path) -> None:
         who = await to_thread.run_sync(_who, place)
-        with suppress(OSError):
+        with suppress(OSError, ValueError, KeyError):
             kept = self._know(RunId(place.name), _session(place), who.keeper, who.started, who.boot_id)
             await kept.stop(grace=1.0)
             await kept.clear()
@@ -229,9 +230,16 @@ def _spawn(place: Path, order: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _program() -> str:
-    """The keeper's file: as it was compiled when this server read it, which halves a start, or its source."""
-    compiled = cache_from_source(keeper.__file__)
-    return compiled if Path(compiled).exists() else keeper.__file__
+    """The keeper's file: compiled, which halves a start, if that is of this very source."""
+    source, compiled = Path(keeper.__file__), Path(cache_from_source(keeper.__file__))
+    try:
+        with compiled.open("rb") as file:
+            magic, flags, changed, size = struct.unpack("<4sIII", file.read(16))
+    except (OSError, struct.error):
+        return str(source)
+    now = source.stat()
+    of_this = (MAGIC_NUMBER, 0, int(now.st_mtime) & 0xFFFFFFFF, now.st_size & 0xFFFFFFFF)
+    return str(compiled if (magic, flags, changed, size) == of_this else source)
 
 
 def _await_answer(reading: int, pid: int) -> None:

@@ -601,7 +601,11 @@ class Launch(Struct, frozen=True, kw_only=True):
 
 
 class Exit(Struct, frozen=True, omit_defaults=True):
-    """How a program ended.  `code` is None where its keeper went without a word."""
+    """How a program ended.
+
+    `code` is None where its keeper went without a word, and after a signal 128 and its number, as
+    shells have it.
+    """
 
     code: int | None = None
     signal: int = 0

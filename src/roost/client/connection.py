@@ -1,7 +1,6 @@
 """`connect.json`: the server that commands are sent to, until it is forgotten."""
 
 import os
-import secrets
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,7 +50,7 @@ def forget(home: Path) -> bool:
 def put(path: Path, text: bytes) -> None:
     """Write a file of mode 0600 in one step: whoever reads sees the old one or the new one."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    beside = path.with_name(f"{path.name}.{os.urandom(4).hex()}")
     number = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(number, "wb") as file:

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 
 from roost.doors import docs
-from roost.doors.auth import Gate, Key, Lookup, Nobody
+from roost.doors.auth import Gate, Key, Lookup
 from roost.doors.docker_agent.manners import Manners as DockerAgent
 from roost.doors.docker_agent.routes import routes as docker_agent
 from roost.doors.door import Door, beneath, sent
@@ -36,20 +36,17 @@ def make_app(
 ) -> App:
     """Everything that is served over HTTP, as an ASGI application.
 
-    Tokens are those of `lookup`, or `token` alone.  With neither, whoever comes may use `/api`, and
-    `/api/v1` stays shut unless all who can come are `trusted`.  `bound` is the host that it listens on;
-    `quiet` how many seconds a stream is silent before it is pinged; `origins` those whose pages may
-    use `/api/v1`.  All streams end when `closing` is set.
+    Tokens are those of `lookup`, or `token` alone.  Where none is required, whoever comes may use `/api`, and
+    `/api/v1` stays shut.  All who can reach a server that is `trusted` may do everything.  `bound` is the
+    host that it listens on; `quiet` how many seconds a stream is silent before it is pinged; `origins` those
+    whose pages may use `/api/v1`.  All streams end when `closing` is set.
     """
-    lookup = lookup or (Key(token) if token else None)
-    api = docker_agent(service, closing=closing, version=version, quiet=quiet, private=lookup is not None)
-    main = Door(
-        Router([*api, *docs.routes(document(api, version))]), Gate(lookup, max_body, bound), DockerAgent(), closing
-    )
-    private = lookup or (None if trusted else Nobody())
-    v1 = Door(
-        Router(zag(service, closing=closing, version=version)), Gate(private, MAX_BODY, bound), Zag(origins), closing
-    )
+    lookup = None if trusted else lookup or (Key(token) if token else None)
+    gate = Gate(lookup, max_body, bound)
+    api = docker_agent(service, closing=closing, version=version, quiet=quiet, private=lambda: gate.asks)
+    main = Door(Router([*api, *docs.routes(document(api, version))]), gate, DockerAgent(), closing)
+    shut = Gate(lookup, MAX_BODY, bound, shut=not trusted)
+    v1 = Door(Router(zag(service, closing=closing, version=version)), shut, Zag(origins), closing)
     return Doors(main, {PREFIX: v1})
 
 

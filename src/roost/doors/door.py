@@ -1,15 +1,17 @@
 """One door: who comes in, which route that is, and how what goes wrong is worded."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import anyio
 from starlette.datastructures import Headers
 
-from roost.core.errors import QueueFull, RoostError
+from roost.core.errors import RoostError
 from roost.core.principals import Principal
 from roost.doors import auth
-from roost.doors.errors import INTERNAL, Refused, status, worded
+from roost.doors.errors import INTERNAL, Refused, retry, status, worded
+from roost.doors.leash import Leash, held
 from roost.doors.manners import Manners, Pairs
 from roost.doors.routes import Answer, Call, Gone, Place, Receive, Reply, Route, Router, Scope, Send, names
 
@@ -32,40 +34,59 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or one WebSocket."""
         headers = Headers(scope=dict(scope))
+        if shared := self._manners.shared(headers):
+            send = _Sender(send, shared).send
         try:
-            answer = await self._answer(scope, headers, receive)
+            found = await self._find(scope, headers)
         except Exception:
             log.exception("%s %s failed", _method(scope), sent(scope)[:SHOWN], extra={"action": "request_failed"})
-            answer = self._manners.refusal(INTERNAL, 500, {})
-        if answer is not None:
-            code = getattr(answer, "status", 200)
-            log.info("%s %s %d", _method(scope), sent(scope)[:SHOWN], code, extra={"action": "request"})
-            await answer(scope, receive, _with(send, self._manners.shared(headers)))
+            found = self._manners.refusal(INTERNAL, 500, {})
+        if isinstance(found, Reply):
+            await self._say(found, scope, receive, send)
+            return
+        route, values, caller = found
+        if not caller.confined or self._gate.lookup is None:
+            await self._serve(route, values, caller, scope, receive, send)
+            return
+        token, leash = self._manners.token(headers), Leash(scope, receive, send)
+        async with held(leash, partial(self._gate.lookup.revoked, token)):
+            await self._serve(route, values, caller, scope, leash.receive, leash.send)
+        if leash.pulled:
+            await leash.farewell(scope, self._manners.refusal(self._manners.wrong_token, 401, {}))
 
-    async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> Answer | None:
+    async def _find(self, scope: Scope, headers: Headers) -> Reply | tuple[Route, tuple[str, ...], Principal]:
+        """What is asked for, and who asks; or what is to be said in place of it."""
         place, values = self.router.find(self._manners.path(sent(scope))) or (None, ())
         if _method(scope) == "OPTIONS" and (reply := self._manners.options(place)) is not None:
             return reply
         try:
             caller = await self._let_in(scope, headers, place)
             route = self._route(scope, place)
-            if isinstance(route, Reply):
-                return route
             self._manners.check(values)
         except Refused as refused:
             return self._manners.refusal(str(refused), refused.status, refused.headers)
+        return route if isinstance(route, Reply) else (route, values, auth.principal(scope, headers, caller))
+
+    async def _serve(
+        self, route: Route, values: tuple[str, ...], caller: Principal, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         call = Call(
             scope,
             receive,
-            headers,
-            auth.principal(scope, headers, caller),
+            caller,
             names(route.path),
             values,
             read=self._manners.read,
             max_body=self._gate.max_body,
             closing=self._closing,
         )
-        return await self._handled(route, call)
+        if (answer := await self._handled(route, call)) is not None:
+            await self._say(answer, scope, receive, send)
+
+    async def _say(self, answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+        code = getattr(answer, "status", 200)
+        log.info("%s %s %d", _method(scope), sent(scope)[:SHOWN], code, extra={"action": "request"})
+        await answer(scope, receive, send)
 
     async def _let_in(self, scope: Scope, headers: Headers, place: Place | None) -> Principal:
         """Who is calling.
@@ -73,12 +94,11 @@ class Door:
         Raises:
             Refused: nobody who may.
         """
-        private = self._gate.lookup is None
-        if private or not self._manners.strangers:
+        if not (self._gate.asks and self._manners.strangers):
             self._gate.check_origin(scope, headers)
         self._gate.check_size(headers)
-        if private or (place is not None and (place.open or _method(scope) == "OPTIONS")):
-            return auth.SUPER
+        if not self._gate.asks or (place is not None and (place.open or _method(scope) == "OPTIONS")):
+            return auth.ANYONE
         return await self._gate.identify(self._manners.token(headers), self._manners.wrong_token)
 
     def _route(self, scope: Scope, place: Place | None) -> Route | Reply:
@@ -114,8 +134,7 @@ class Door:
             return refusal(str(refused), refused.status, refused.headers)
         except RoostError as error:
             known = (at for kind, at in route.statuses.items() if isinstance(error, kind))
-            headers = {"retry-after": "1"} if isinstance(error, QueueFull) else {}
-            return refusal(worded(error, route.failed), next(known, status(error)), headers)
+            return refusal(worded(error, route.failed), next(known, status(error)), retry(error))
         except Exception:
             log.exception("%s %s failed", route.method, route.path, extra={"action": "request_failed"})
             return refusal(route.failed + INTERNAL, 500, {})
@@ -146,22 +165,15 @@ def _socket(route: Route, scope: Scope) -> Route:
     raise Refused(400, "this path is a WebSocket: the request is no handshake of one")
 
 
-def _with(send: Send, shared: Pairs) -> Send:
-    """A `send` that gives every answer these headers."""
-    if not shared:
-        return send
-    return _Sender(send, shared)
-
-
 class _Sender:
     """Adds headers on the way out."""
 
     def __init__(self, send: Send, shared: Pairs) -> None:
-        self.__self__ = getattr(send, "__self__", None)  # the connection, for whoever has to cut it
+        self.transport = getattr(getattr(send, "__self__", None), "transport", None)  # for whoever has to cut it
         self._send = send
         self._shared = shared
 
-    async def __call__(self, message: dict[str, Any]) -> None:
+    async def send(self, message: dict[str, Any]) -> None:
         """Send a message."""
         if message["type"] in _HEADS:
             message = {**message, "headers": [*message.get("headers", ()), *self._shared]}

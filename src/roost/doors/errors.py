@@ -81,6 +81,16 @@ def worded(error: RoostError, failed: str) -> str:
     return error.message if isinstance(error, WHOLE) else failed + error.message
 
 
+def retry(error: RoostError) -> dict[str, str]:
+    """When to ask again, as a header, where that is known."""
+    match error:
+        case errors.QueueFull():
+            return {"retry-after": "1"}
+        case errors.TooManyLogins(retry_after=seconds):
+            return {"retry-after": f"{seconds:.0f}"}
+    return {}
+
+
 def told(message: str, code: str = "") -> dict[str, str]:
     """The body of an error."""
     return {"code": code, "message": message} if code else {"message": message}

@@ -81,7 +81,6 @@ class Call:
         self,
         scope: Scope,
         receive: Receive,
-        headers: Headers,
         principal: Principal,
         names: tuple[str, ...],
         raw: tuple[str, ...],
@@ -90,7 +89,7 @@ class Call:
         max_body: int,
         closing: anyio.Event,
     ) -> None:
-        self.headers = headers
+        self.headers = Headers(scope=dict(scope))
         self.address = str((scope.get("client") or ("", 0))[0])  # of the caller; "" behind a Unix socket
         self.principal = principal
         self.raw = dict(zip(names, raw, strict=True))

@@ -12,8 +12,8 @@ that, `exit.json` how it ended: it comes last, by a rename.
 
 import ctypes
 import errno
-import fcntl
 import json
+import math
 import os
 import select
 import signal
@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 MARK = "ROOST_RUN"
-"""The environment variable by which a run's processes are known: its id, with a suffix for those around it."""
+"""The environment variable by which a run's processes are known: its folder, with a suffix for those around it."""
 
 KEEPER, BESIDE = "/keeper", "/beside"
 GRACE = 5.0  # seconds between one signal and the next, where nobody says otherwise
@@ -35,7 +35,6 @@ BUSY, IDLE = 0.1, 1.0  # seconds between two looks at the spool
 SPEED = 1 << 30  # bytes a second that nobody writes faster than
 CHUNK = 64 * 1024
 EXIT_ROOM = 256  # bytes set aside for exit.json, for the day when the disk is full
-APART = 100  # descriptors from here on are in nobody's way
 INHERITED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGTERM, signal.SIGXFSZ)
 STEPS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
@@ -92,26 +91,20 @@ def descendants(stats: dict[int, Stat], roots: set[int]) -> set[int]:
     return found - roots
 
 
-def family(run: str, keeper: int, *, inner: int = 0) -> list[Stat]:
-    """The living processes of a run: without its keeper, and without those beside it.
-
-    `inner` is the first process in the sandbox, where there is one; then only what is in there counts.
-    """
+def family(mark: str, keeper: int) -> list[Stat]:
+    """The living processes of a run: without its keeper, and without those beside it."""
     stats = processes()
-    if inner in stats:
-        kin = descendants(stats, {inner}) or {inner}
-        return [stats[pid] for pid in kin if not stats[pid].gone]
     marks = {pid: mark_of(pid) for pid in stats}
-    roots = {pid for pid, mark in marks.items() if mark == run}
-    beside = {pid for pid, mark in marks.items() if mark == run + BESIDE}
+    roots = {pid for pid, borne in marks.items() if borne == mark}
+    beside = {pid for pid, borne in marks.items() if borne == mark + BESIDE}
     kin = roots | descendants(stats, roots | ({keeper} if keeper in stats else set()))
     kin -= beside | descendants(stats, beside) | {keeper, os.getpid(), 1}
-    return [stats[pid] for pid in kin if not stats[pid].gone and marks[pid] != run + KEEPER]
+    return [stats[pid] for pid in kin if not stats[pid].gone and marks[pid] != mark + KEEPER]
 
 
-def relics(run: str) -> list[Stat]:
+def relics(mark: str) -> list[Stat]:
     """The living processes that bear any mark of a run: its keeper and those beside it, too."""
-    own = {run, run + KEEPER, run + BESIDE}
+    own = {mark, mark + KEEPER, mark + BESIDE}
     return [stat for pid, stat in processes().items() if mark_of(pid) in own and not stat.gone and pid != os.getpid()]
 
 
@@ -320,13 +313,13 @@ class Keeper:
     def __init__(self, folder: str, order: dict[str, Any]) -> None:
         self._folder = folder
         self._order = order
-        self._run: str = order["run"]
+        self._mark: str = order["mark"]
         self._env: dict[str, str] = order["env"]
         self._limit: int = order["spool"]
         self._program = 0
-        self._inner = 0  # the first process in the sandbox
         self._beside: list[int] = []
-        self._ended: dict[int, int] = {}  # children of ours, by number: how they ended
+        self._after: set[int] = set()
+        self._ended: dict[int, int] = {}  # how the program ended, and those that are run after it
         self._wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         os.set_blocking(waker, False)
         signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
@@ -352,7 +345,7 @@ class Keeper:
         self._reserve()
         try:
             for argv in self._order["beside"]:
-                env = {**self._env, MARK: self._run + BESIDE}
+                env = {**self._env, MARK: self._mark + BESIDE}
                 self._beside.append(spawn(argv, env, "/", [(2, 1), (2, 2)]))
             self._start_program()
         except Refused:
@@ -363,20 +356,16 @@ class Keeper:
     def _start_program(self) -> None:
         reading, feeding = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(feeding, False)
-        self._status, telling = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._feed = Feed(f"{self._folder}/in.jsonl", feeding)
         self._spool = Spool(self._folder, self._order["log"])
         self._bell = os.open(f"{self._folder}/bell", os.O_RDWR | os.O_NONBLOCK)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
         out, err = (os.open(f"{self._folder}/{name}", flags) for name in ("out", "err"))
-        ours = [_apart(fd) for fd in (reading, out, err, telling)]
-        theirs = (0, 1, 2, _status_fd(self._order["argv"]))
-        fds = [pair for pair in zip(ours, theirs, strict=True) if pair[1] or pair[0] == ours[0]]
         try:
-            env = {**self._env, MARK: self._run}
+            env, fds = {**self._env, MARK: self._mark}, ((reading, 0), (out, 1), (err, 2))
             self._program = spawn(self._order["argv"], env, self._order["cwd"], fds)
         finally:
-            for fd in ours:
+            for fd in (reading, out, err):
                 os.close(fd)
 
     def run(self) -> None:
@@ -390,7 +379,7 @@ class Keeper:
         self._write_exit()
 
     def _attend(self) -> None:
-        for fd in (self._wake, self._bell, self._status):
+        for fd in (self._wake, self._bell):
             self._poll.register(fd, select.POLLIN)
         look, interval, size = 0.0, BUSY, 0
         self._pump()
@@ -410,9 +399,7 @@ class Keeper:
         """Sleep until something is to be done, and take in what has come."""
         until = min(look, self._next_step) if self._stopping else look
         for fd, _ in self._poll.poll(max(until - time.monotonic(), 0) * 1000):
-            if fd == self._status:
-                self._enter(_drain(fd))
-            elif fd != self._feed.pipe:
+            if fd != self._feed.pipe:
                 _drain(fd)
         self._reap()
         self._pump()
@@ -425,28 +412,17 @@ class Keeper:
             with suppress(KeyError):
                 self._poll.unregister(pipe)
 
-    def _enter(self, news: bytes) -> None:
-        """Learn who is the first inside of the sandbox."""
-        if not news:
-            self._poll.unregister(self._status)
-        for line in news.splitlines():
-            try:
-                self._inner = int(json.loads(line)["child-pid"])
-            except (ValueError, KeyError, TypeError):
-                continue
-            self._introduce()
-
-    def _reap(self) -> None:
-        """Bury whoever has ended: children, and orphans that have become ours."""
+    def _reap(self) -> bool:
+        """Bury whoever has ended, orphans that have become ours as well; whether anybody is left below us."""
         try:
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if not pid:
-                    return
-                if pid == self._program or pid in self._beside or pid in self._ended:
+                    return True
+                if pid == self._program or pid in self._after:
                     self._ended[pid] = status
         except ChildProcessError:
-            return
+            return False
 
     # -- ending --
 
@@ -457,7 +433,8 @@ class Keeper:
         """Ask the program to end, ever less politely."""
         now = time.monotonic()
         if self._asked:
-            self._asked, self._killed, self._grace = False, True, self._patience()
+            self._asked, self._killed = False, True
+            self._grace = min(self._patience(), self._grace if self._stopping else math.inf)
             self._next_step = min(self._next_step, now + self._grace) if self._stopping else now
             self._stopping = True
         if self._stopping and now >= self._next_step:
@@ -469,7 +446,7 @@ class Keeper:
             self._kill()
             self._next_step = time.monotonic() + BUSY
         else:
-            send(family(self._run, os.getpid(), inner=self._inner), STEPS[self._step])
+            send(family(self._mark, os.getpid()), STEPS[self._step])
             self._next_step = time.monotonic() + self._grace
 
     def _patience(self) -> float:
@@ -484,21 +461,18 @@ class Keeper:
 
     def _kill(self) -> None:
         """Kill the program and all that descends from it, and whoever is born meanwhile."""
-        if self._inner and (first := stat_of(self._inner)) is not None:
-            send([first], signal.SIGKILL)
         for _ in _until(PATIENCE):
-            kin = family(self._run, os.getpid())
+            kin = family(self._mark, os.getpid()) if self._reap() else []
             if not kin:
                 return
             send(kin, signal.SIGKILL)
             time.sleep(0.002)
-            self._reap()
 
     def _finish(self) -> None:
         """End all that is left, and tidy up."""
         self._feed.close()
         if self._step < len(STEPS) - 1:
-            self._part_from(lambda: family(self._run, os.getpid()))
+            self._part_from(lambda: family(self._mark, os.getpid()))
         self._kill()
         self._end_beside()
         self._spool.copy(final=True)
@@ -508,41 +482,37 @@ class Keeper:
 
     def _part_from(self, left: Callable[[], list[Stat]]) -> None:
         """Ask those who are left to go, and give them a moment."""
-        send(left(), signal.SIGTERM)
-        for _ in _until(LINGER):
-            self._reap()
-            if not left():
-                return
-            time.sleep(0.01)
+        if self._reap():
+            send(left(), signal.SIGTERM)
+            for _ in _until(LINGER):
+                if not self._reap() or not left():
+                    return
+                time.sleep(0.01)
 
     def _end_beside(self) -> None:
-        if not self._beside:
-            return
         self._part_from(self._those_beside)
         for _ in _until(PATIENCE):
-            self._reap()
-            if not send(self._those_beside(), signal.SIGKILL):
+            if not self._reap() or not send(self._those_beside(), signal.SIGKILL):
                 return
             time.sleep(0.002)
 
     def _those_beside(self) -> list[Stat]:
-        return [stat for stat in relics(self._run) if mark_of(stat.pid) == self._run + BESIDE]
+        return [stat for stat in relics(self._mark) if mark_of(stat.pid) == self._mark + BESIDE]
 
     def _run_after(self) -> None:
         deadline = time.monotonic() + AFTER
         for argv in self._order["after"]:
             try:
-                pid = spawn(argv, {**self._env, MARK: self._run + BESIDE}, "/", [(2, 1), (2, 2)])
+                pid = spawn(argv, {**self._env, MARK: self._mark + BESIDE}, "/", [(2, 1), (2, 2)])
             except Refused as refusal:
                 print(refusal, file=sys.stderr)
                 continue
-            self._ended[pid] = -1
-            while self._ended[pid] < 0 and time.monotonic() < deadline:
+            self._after.add(pid)
+            while pid not in self._ended and time.monotonic() < deadline:
                 self._poll.poll(50)
                 _drain(self._wake)
                 self._reap()
-            if self._ended[pid] < 0:
-                os.killpg(pid, signal.SIGKILL)
+            self._end_beside()
 
     # -- telling --
 
@@ -556,7 +526,6 @@ class Keeper:
                 "boot_id": _read("/proc/sys/kernel/random/boot_id").decode().strip(),
                 "program": self._program,
                 "program_started": program.started if program else 0,
-                "inner": self._inner,
                 "log_at": self._spool.log_at,
             }
         )
@@ -587,21 +556,6 @@ class Keeper:
         os.fsync(folder)
 
 
-def _status_fd(argv: Sequence[str]) -> int:
-    """The descriptor on which bubblewrap is to say who is the first inside, or 0."""
-    for at, word in enumerate(argv[:-1]):
-        if word == "--json-status-fd" and any(before.endswith("bwrap") for before in argv[:at]):
-            return int(argv[at + 1])
-    return 0
-
-
-def _apart(fd: int) -> int:
-    """The same file under a number that is in nobody's way."""
-    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, APART)
-    os.close(fd)
-    return moved
-
-
 def _drain(fd: int) -> bytes:
     try:
         return os.read(fd, CHUNK)
@@ -625,7 +579,7 @@ def main() -> None:
     folder = sys.argv[1]
     order = json.loads(sys.stdin.buffer.read())
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
-    answering = _apart(os.dup(1))
+    answering = os.dup(1)
     _at_rest(folder)
     ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     keeper = Keeper(folder, order)
@@ -639,6 +593,8 @@ def main() -> None:
     os.close(answering)
     if not answer["error"]:
         keeper.run()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _at_rest(folder: str) -> None:

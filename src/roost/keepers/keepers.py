@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import anyio
@@ -31,7 +32,7 @@ class Keepers:
     """The runs of one home (`ports.Runs`)."""
 
     def __init__(self, home: Path) -> None:
-        self._home = home.absolute()
+        self._home = home.resolve()  # its runs are known by their path
         self._growth = Growth()
         self._kept: dict[RunId, Kept] = {}
         self._starting: set[RunId] = set()
@@ -57,7 +58,12 @@ class Keepers:
         try:
             with anyio.CancelScope(shield=True):
                 pid, started = await to_thread.run_sync(self._start, run, session, launch)
-            return self._know(run, session, pid, started, boot())
+            try:
+                return self._know(run, session, pid, started, boot())
+            except OSError as error:
+                with anyio.CancelScope(shield=True):
+                    await to_thread.run_sync(_undo, self._place(run))
+                raise LaunchFailed(_no_room(self._place(run), error)) from None
         finally:
             self._starting.discard(run)
 
@@ -115,9 +121,9 @@ class Keepers:
             raise LaunchFailed(_no_room(place, error)) from None
         try:
             self._furnish(place, session, launch)
-            return _spawn(place, self._order(run, session, launch))
+            return _spawn(place, self._order(place, session, launch))
         except BaseException as error:
-            shutil.rmtree(place, ignore_errors=True)
+            _undo(place)
             if isinstance(error, OSError):
                 raise LaunchFailed(_no_room(place, error)) from None
             raise
@@ -136,6 +142,7 @@ class Keepers:
         told = {"pid": os.getpid(), "started": starter.started if starter else 0, "boot_id": boot(), "session": session}
         _write(place / "starter.json", json.dumps(told).encode())
         _write(place / "in.jsonl", b"".join(msgspec.json.encode(given) + b"\n" for given in launch.inputs))
+        _write(place / "note", launch.note.encode())
         for path in (place / "out", place / "err"):
             _write(path, b"")
         os.mkfifo(place / "bell", 0o600)
@@ -143,9 +150,9 @@ class Keepers:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
-    def _order(self, run: RunId, session: SessionId, launch: Launch) -> dict[str, Any]:
+    def _order(self, place: Path, session: SessionId, launch: Launch) -> dict[str, Any]:
         return {
-            "run": run,
+            "mark": str(place),
             "argv": launch.argv,
             "cwd": launch.cwd,
             "env": launch.env,
@@ -170,7 +177,7 @@ class Keepers:
             kept = self._know(RunId(place.name), _session(place), who.keeper, who.started, who.boot_id)
             await kept.stop(grace=1.0)
             await kept.clear()
-        await to_thread.run_sync(lambda: shutil.rmtree(place, ignore_errors=True))
+        await to_thread.run_sync(_undo, place)
 
 
 @asynccontextmanager
@@ -181,6 +188,15 @@ async def open_keepers(home: Path) -> AsyncIterator[Keepers]:
         yield keepers
     finally:
         keepers.close()
+
+
+def _undo(place: Path) -> None:
+    """Make sure that nothing is left of a run."""
+    for _ in range(100):
+        if not keeper.send(keeper.relics(str(place)), signal.SIGKILL):
+            break
+        sleep(0.005)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _spawn(place: Path, order: Mapping[str, Any]) -> tuple[int, int]:
@@ -195,7 +211,7 @@ def _spawn(place: Path, order: Mapping[str, Any]) -> tuple[int, int]:
         os.lseek(stdin, 0, os.SEEK_SET)
         argv = [sys.executable, "-I", "-S", "-X", "utf8", keeper.__file__, str(place)]
         actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, answering, 1)]
-        env = {keeper.MARK: place.name + keeper.KEEPER}
+        env = {keeper.MARK: f"{place}{keeper.KEEPER}"}
         pid = os.posix_spawn(
             sys.executable, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=keeper.INHERITED
         )
@@ -266,8 +282,8 @@ def _who(place: Path) -> Who:
     """Who keeps a run: as written down, or as its mark tells."""
     with suppress(OSError, msgspec.DecodeError):
         return msgspec.json.decode((place / "run.json").read_bytes(), type=Who)
-    for stat in keeper.relics(place.name):
-        if keeper.mark_of(stat.pid) == place.name + keeper.KEEPER:
+    for stat in keeper.relics(str(place)):
+        if keeper.mark_of(stat.pid) == f"{place}{keeper.KEEPER}":
             return Who(keeper=stat.pid, started=stat.started, boot_id=boot())
     return Who(boot_id=boot())
 

@@ -33,7 +33,6 @@ class Who(msgspec.Struct, frozen=True):
     boot_id: str = ""
     program: int = 0
     program_started: int = 0
-    inner: int = 0
     log_at: int = 0
 
 
@@ -42,12 +41,17 @@ class Kept:
 
     def __init__(self, folder: Path, log: Path, growth: Growth, *, pid: int, started: int, boot_id: str) -> None:
         self._folder = folder
-        self._run = folder.name
+        self._mark = str(folder)
         self._log = log
         self._growth = growth
         self._pid, self._started, self._boot_id = pid, started, boot_id
         self._here = boot_id == boot()
-        self._out, self._err = Spool(folder / "out"), Spool(folder / "err")
+        self._out = Spool(folder / "out")
+        try:
+            self._err = Spool(folder / "err")
+        except OSError:
+            self._out.close()
+            raise
         self._inputs = Inputs(folder)
         self._keeper = Watch(pid if self._here else 0, started)
         self._program: Watch | None = None  # watched where the keeper is lost
@@ -71,6 +75,11 @@ class Kept:
         return self._boot_id
 
     # -- reading --
+
+    @property
+    def note(self) -> str:
+        """What its launch noted."""
+        return (self._folder / "note").read_text()
 
     async def read(self, out: int, err: int) -> Output:
         """What stands behind these offsets, at most about a MiB; waits until there is something or it has ended."""
@@ -107,7 +116,7 @@ class Kept:
         if self._here:
             if self._program is None:
                 who = self._who()
-                self._program = Watch(who.program, who.program_started)
+                self._program = Watch(who.program if who.boot_id == self._boot_id else 0, who.program_started)
             if not self._program.gone:
                 return None
             await to_thread.run_sync(self._end, 0)
@@ -115,10 +124,9 @@ class Kept:
 
     def _who(self) -> Who:
         try:
-            who = msgspec.json.decode((self._folder / "run.json").read_bytes(), type=Who)
+            return msgspec.json.decode((self._folder / "run.json").read_bytes(), type=Who)
         except (OSError, msgspec.DecodeError):
             return Who()
-        return who if who.boot_id == boot() else Who()
 
     # -- writing --
 
@@ -170,10 +178,7 @@ class Kept:
         return self._exit is not None or (self._keeper.gone and (self._folder / "exit.json").exists())
 
     def _send(self, number: int) -> None:
-        inner = self._who().inner
-        if number == signal.SIGKILL and (first := keeper.stat_of(inner)) is not None:
-            keeper.send([first], number)
-        keeper.send(keeper.family(self._run, self._pid, inner=0 if number == signal.SIGKILL else inner), number)
+        keeper.send(self._left(), number)
 
     def _end(self, grace: float) -> None:
         """End the tree without the keeper's help, and at last the keeper itself, where it does not do its part."""
@@ -184,12 +189,12 @@ class Kept:
                 sleep(0.02)
         self._send(signal.SIGKILL)
         deadline = monotonic() + PATIENCE
-        while (left := self._left() or keeper.relics(self._run)) and monotonic() < deadline:
+        while (left := self._left() or keeper.relics(self._mark)) and monotonic() < deadline:
             keeper.send(left, signal.SIGKILL)
             sleep(0.005)
 
     def _left(self) -> list[keeper.Stat]:
-        return keeper.family(self._run, self._pid if not self._keeper.gone else 0)
+        return keeper.family(self._mark, self._pid if not self._keeper.gone else 0)
 
     def _write_exit(self) -> Exit:
         """What a keeper that hung would have written."""
@@ -207,7 +212,7 @@ class Kept:
     async def clear(self) -> None:
         """Remove its folder, private files included; the output stays as the session's spawn log."""
         await self.stop(grace=0.5)
-        if _told(self._folder) is None:
+        if (told := _told(self._folder)) is None or told.code is None:
             await to_thread.run_sync(self._complete_log)
         self.close()
         self.cleared = True
@@ -221,8 +226,11 @@ class Kept:
 
     def _complete_log(self) -> None:
         """Write what a keeper that was lost has not brought into the log."""
+        who = self._who()
+        if not who.keeper:
+            return
         with suppress(OSError), self._log.open("r+b") as log:
-            log.truncate(self._who().log_at)
+            log.truncate(who.log_at)
             log.seek(0, os.SEEK_END)
             for name in ("out", "err"):
                 with (self._folder / name).open("rb") as part:

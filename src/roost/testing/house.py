@@ -208,7 +208,7 @@ async def open_house(
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
         app = make_app(
-            service, closing=closing, version="1.2.3", token=token, max_body=max_body, bound=bound, quiet=quiet
+            service, closing=closing, version="1.2.3", lookup=accounts, max_body=max_body, bound=bound, quiet=quiet
         )
         url = await stack.enter_async_context(_listening(app, supervisor.retire, closing))
         house = House(service, store, hub, url, closing)

@@ -232,8 +232,10 @@ async def test_d25_the_origins_can_be_listed() -> None:
 
 
 async def test_who_a_token_belongs_to_is_asked_at_every_request() -> None:
-    class Accounts:
-        known = {"a": Principal("ann")}
+    class Accounts(Key):
+        known = {"a": Principal("ann", kind="account")}
+
+        required = True
 
         async def principal(self, token: str) -> Principal | None:
             return self.known.get(token)
@@ -241,7 +243,7 @@ async def test_who_a_token_belongs_to_is_asked_at_every_request() -> None:
     async def who(call: Call) -> Answer:
         return said([call.principal.name, bool(call.principal.client), call.address])
 
-    lookup = Accounts()
+    lookup = Accounts("t")
     app = Door(Router([asks("GET", "/api/v1/who", who, "Who")]), Gate(lookup), Manners(), anyio.Event())
     bearer = {"authorization": "Bearer a"}
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://x", headers=bearer) as client:

@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 from starlette.datastructures import Headers
 
+from roost.doors.auth import spelled
 from roost.doors.docker_agent.routes import NEVER
 from roost.doors.errors import Refused, told
 from roost.doors.manners import Pairs
@@ -58,7 +59,7 @@ class Manners:
             raise Refused(401, "missing Authorization header")
         if not given.startswith("Bearer "):
             raise Refused(401, "invalid Authorization header format")
-        return given.removeprefix("Bearer ")
+        return spelled(given.removeprefix("Bearer "))
 
     def options(self, place: Place | None) -> Reply | None:
         """Nothing: it is a request like all others."""

@@ -7,6 +7,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from starlette.datastructures import Headers
 
+from roost.doors.auth import spelled
 from roost.doors.errors import Refused
 from roost.doors.manners import Pairs
 from roost.doors.routes import Place, Read, Reply
@@ -85,7 +86,7 @@ class Manners:
         scheme, _, token = headers.get("authorization", "").strip().partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise Refused(401, "Missing or invalid Authorization header", {"www-authenticate": "Bearer"})
-        return token.strip()
+        return spelled(token.strip())
 
     def options(self, place: Place | None) -> Reply | None:
         """Whatever it is about: all methods, and the headers that clients need."""

@@ -20,7 +20,8 @@ from roost.cli.inprocess import InProcess
 from roost.cli.terminal import Terminal
 from roost.cli.turn import Refused, Request, Turn
 from roost.compose import open_server
-from roost.config.settings import Secret, Settings, home_of
+from roost.config.settings import Settings, home_of
+from roost.config.values import Secret
 from roost.core.errors import BadValue
 from roost.doors.server import until_told
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from roost import private
 from roost.core.errors import BadValue
 
 if TYPE_CHECKING:
@@ -244,8 +245,8 @@ def _make(cert: Path, key: Path, host: str, now: datetime) -> None:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(secret.public_key()), critical=False)
     )
     signed = builder.sign(secret, hashes.SHA256())
-    _write(key, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
-    _write(cert, signed.public_bytes(Encoding.PEM), 0o644)
+    private.write(key, secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    private.write(cert, signed.public_bytes(Encoding.PEM), mode=0o644)
 
 
 def _names(host: str) -> "list[x509.GeneralName]":
@@ -263,14 +264,3 @@ def _names(host: str) -> "list[x509.GeneralName]":
         *(x509.DNSName(name) for name in dict.fromkeys(names)),
         *(x509.IPAddress(address) for address in dict.fromkeys(addresses)),
     ]
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    """Whole or not at all, and never readable by more than `mode` says."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -36,6 +36,11 @@ class UsersFile:
         self._paths = paths
         self._seen: tuple[object, ...] | None = None
 
+    @property
+    def path(self) -> Path | None:
+        """The file that is read, if there is one."""
+        return next((path for path in self._paths if path.is_file()), None)
+
     def news(self) -> Sequence[Account] | None:
         """What it says, if it is new or has changed since the last look; else None."""
         for path in self._paths:

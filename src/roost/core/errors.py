@@ -271,6 +271,26 @@ class TooManySessions(RoostError):
         super().__init__(f"{limit} sessions run already, and no more may; try again when one has ended")
 
 
+class ProcessNotFound(RoostError):
+    """No process has this id."""
+
+    code = "unknown_process"
+
+    def __init__(self, process: str) -> None:
+        super().__init__("process not found")
+        self.process = process
+
+
+class NotKept(RoostError):
+    """Nothing of this kind is kept under this name."""
+
+    code = "not_kept"
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"there is no {kind} {name!r}")
+        self.name = name
+
+
 class DependencyFailed(RoostError):
     """A session that this one waits for has not ended well."""
 

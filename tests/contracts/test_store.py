@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from roost.core import events as e
 from roost.core.errors import BadValue, Duplicate, NotOwner, RoostError, SessionBusy, SessionNotFound, StoreFull
 from roost.core.history import BEARS_MESSAGES
-from roost.core.ids import AnswerId, CallId, Epoch, LogId, Micros, ServerId, SessionId, TurnId, WaitId
+from roost.core.ids import AnswerId, CallId, Epoch, LogId, Micros, RunId, ServerId, SessionId, TurnId, WaitId
 from roost.core.messages import Definition, Message, Result, ToolCall
 from roost.core.session import Head, fold
 from roost.core.usage import Usage
-from roost.ports import EventStore, Listing
+from roost.ports import EventStore, Listing, RunRecord
 from roost.stores.memory import Memory, Shelf
 from roost.stores.sqlite import open_sqlite
 
@@ -133,6 +133,10 @@ def queued(key: str, words: str = "hi") -> e.MessageQueued:
 
 def wait_opened(wait: str, **more: Any) -> e.WaitOpened:
     return e.WaitOpened(WaitId(wait), "approval", "root", call=ToolCall(CallId("call"), "shell"), **more)
+
+
+def run_started(run: str) -> e.RunStarted:
+    return e.RunStarted(RunId(run), 7, 8, "boot", "claude", "opus", "exec", "Fix it", "/srv")
 
 
 def refuse(head: Head) -> None:
@@ -741,6 +745,68 @@ async def test_the_listing(store: EventStore, maker: Maker) -> None:
     )
 
 
+async def test_heads_are_those_of_all_that_is_not_deleted(store: EventStore, maker: Maker) -> None:
+    epoch = await born(store, LogId("old"))
+    maker.clock.moment += 5
+    await store.put(LogId("b"), [created()])
+    await store.put(LogId("a"), [e.SessionCreated(e.Template(), parent=SessionId("old"))])
+    await store.put(LogId("gone"), [created()])
+    assert [head.id for head in await store.heads()] == ["gone", "a", "b", "old"]
+    await store.put(LogId("gone"), [e.DeleteAsked()])
+    await store.append(LogId("old"), [turn_opened(), e.LabelSet("n")], epoch=epoch)
+    await store.post(LogId("old"), [text("x")], epoch=epoch)
+    await store.append(LogId("old"), [], epoch=epoch)
+    heads = await store.heads()
+    assert [head.id for head in heads] == ["a", "b", "old"]
+    assert list(heads) == [await store.head(LogId(head.id)) for head in heads]
+    assert (heads[-1].name, heads[-1].last_seq) == ("n", 4)
+
+
+async def test_runs_are_listed_with_their_ends(store: EventStore, maker: Maker) -> None:
+    template = e.Template(owner="ann")
+    await store.put(LOG, [e.SessionCreated(template, parent=SessionId("p"))])
+    epoch = (await store.take(LOG, [turn_opened()])).epoch
+    one, two, other = run_started("r1"), run_started("r2"), run_started("r3")
+    await store.append(LOG, [one], epoch=epoch)
+    maker.clock.moment += 5
+    end = e.RunEnded(RunId("r1"), 0)
+    await store.append(LOG, [end, two], epoch=epoch)
+    elsewhere = await born(store, LogId("other"))
+    await store.append(LogId("other"), [other, e.RunEnded(RunId("r2"))], epoch=elsewhere)
+    assert [record.id for record in await store.runs()] == ["r3", "r2", "r1"]
+    assert [record.id for record in await store.runs(log=LOG)] == ["r2", "r1"]
+    at = Micros(maker.clock.moment)
+    record = RunRecord(RunId("r1"), LOG, SessionId(LOG), "ann", SessionId("p"), Micros(at - 5), one, at, end)
+    assert await store.run(RunId("r1")) == record
+    running = await store.run(RunId("r2"))
+    assert running is not None and (running.ended_at, running.ended, running.fact) == (None, None, two)
+    assert await store.run(RunId("r9")) is None
+    assert await store.runs(log=LogId("nowhere")) == ()
+
+
+async def test_runs_that_have_ended_can_be_forgotten(store: Any) -> None:
+    epoch = await born(store)
+    await store.append(LOG, [run_started("r1"), e.RunEnded(RunId("r1"), 0), run_started("r2")], epoch=epoch)
+    await store.forget_runs([RunId("r1"), RunId("r2"), RunId("r9")])
+    assert [record.id for record in await store.runs()] == ["r2"]
+    assert await store.run(RunId("r1")) is None
+    assert run_started("r1") in await facts(store)
+    assert await store.rebuild() == []
+    assert [record.id for record in await store.runs()] == ["r2"]
+
+
+async def test_runs_of_deleted_sessions_are_not_listed_and_go_with_them(store: EventStore) -> None:
+    epoch = await born(store)
+    await store.append(LOG, [run_started("r1")], epoch=epoch)
+    await store.put(LOG, [e.DeleteAsked()])
+    assert await store.runs() == ()
+    assert [record.id for record in await store.runs(log=LOG)] == ["r1"]
+    await store.append(LOG, [e.SessionExited()], epoch=epoch)
+    while await store.sweep():
+        pass
+    assert (await store.run(RunId("r1")), await store.runs(log=LOG)) == (None, ())
+
+
 async def test_facts_of_a_newer_version_are_carried(store: EventStore) -> None:
     raw = b'{"type":"FactOfTomorrow","what":[1,{"a":null}]}'
     epoch = await born(store, title="t")
@@ -834,6 +900,7 @@ _call = st.sampled_from(["c1", "c2"]).map(lambda name: ToolCall(CallId(name), "s
 _message = st.sampled_from(["system", "user", "assistant"]).map(lambda role: Message(role, "words"))
 _sub = st.sampled_from(["", "", "", "sub"]).map(SessionId)
 _wait = st.sampled_from(["w1", "w2", "w3"]).map(WaitId)
+_run = st.sampled_from(["r1", "r2"]).map(RunId)
 
 
 def _facts() -> st.SearchStrategy[e.Fact]:
@@ -863,12 +930,19 @@ def _facts() -> st.SearchStrategy[e.Fact]:
         st.builds(e.TurnEnded, st.just(TURN), st.just("normal"), sub=_sub),
         st.builds(e.SummaryAdded, st.just("sum"), cost=st.just(0.25)),
         st.builds(e.ErrorMet, st.just("oh"), sub=_sub),
+        st.builds(e.RunStarted, _run, st.just(7), st.just(8), st.just("boot"), st.just("claude")),
+        st.builds(e.RunRead, _run, st.just(5), st.just(6)),
+        st.builds(e.RunEnded, _run, st.just(0)),
+        st.builds(e.LimitHit, st.just("i"), st.just("claude"), resume_at=st.just(Micros(9))),
+        st.builds(e.LabelSet, st.just("n")),
         st.just(e.Unknown("Tomorrow", msgspec.Raw(b'{"type":"Tomorrow"}'))),
     )
 
 
 def _own(log: LogId, fact: e.Fact) -> e.Fact:
-    """The same with a wait id that no other log has."""
+    """The same with ids that no other log has."""
+    if isinstance(fact, e.RunStarted | e.RunRead | e.RunEnded):
+        return msgspec.structs.replace(fact, run=RunId(f"{log}.{fact.run}"))
     if isinstance(fact, e.WaitOpened | e.WaitAnswered | e.WaitVoided):
         return msgspec.structs.replace(fact, wait=WaitId(f"{log}.{fact.wait}"))
     return fact

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from roost.core import events as e
 from roost.core.history import History
-from roost.core.ids import AnswerId, CallId, LogId, Micros, SessionId, TurnId, WaitId
+from roost.core.ids import AnswerId, CallId, LogId, Micros, RunId, SessionId, TurnId, WaitId
 from roost.core.messages import Message, Result, ToolCall
-from roost.core.session import Answered, Head, OpenCall, Queued, Turn, apply, fold
+from roost.core.orders import Order
+from roost.core.session import Answered, Head, Limit, OpenCall, Queued, Run, Turn, apply, fold
 from roost.core.usage import Usage
 
 LOG = LogId("log")
@@ -119,12 +120,74 @@ def test_a_log_of_nothing_has_no_head() -> None:
         (e.TitleShown("t"), {}),
         (e.TextAdded(ANSWER, "x"), {}),
         (e.MessageAdded(), {}),
+        (e.LabelSet("n", "d", ("t",)), {"name": "n", "description": "d", "tags": ("t",)}),
+        (e.ResultSet("42"), {"result": 2}),
+        (e.UserNoted("info", "x"), {}),
+        (e.WorktreeMade("tree", "/tree", "/srv"), {"worktree": "tree", "worktree_path": "/tree"}),
+        (e.WorktreeLeft("/tree", removed=True), {}),
+        (e.Introduced("own-id"), {"provider_session": "own-id"}),
+        (e.StatusShown("x"), {}),
+        (e.StderrAdded("x"), {}),
+        (e.LineSkipped("x"), {}),
+        (e.RoundResult(True), {}),
+        (e.LimitResumeFailed("i", "x", 1), {}),
         (e.Unknown("Tomorrow", msgspec.Raw(b"{}")), {}),
     ],
     ids=lambda value: e.kind(value) if not isinstance(value, dict) else "",
 )
 def test_what_a_fact_changes_and_nothing_else(fact: e.Fact, changes: dict[str, Any]) -> None:
-    assert head_of(fact) == msgspec.structs.replace(head_of(), last_seq=2, **changes)
+    active = {} if e.is_delta(fact) else {"active_at": 20}
+    assert head_of(fact) == msgspec.structs.replace(head_of(), last_seq=2, **active, **changes)
+
+
+def test_a_session_is_born_with_its_order() -> None:
+    order = Order(
+        "claude", model="opus", name="n", description="d", tags=("t",), depends_on=("s",), retried_from="r", sandbox=""
+    )
+    head = fold(events(e.SessionCreated(e.Template(), parent=SessionId("p"), root=SessionId("top"), order=order)))
+    for name in ("provider", "model", "name", "description", "tags", "depends_on", "retried_from", "interactive"):
+        assert getattr(head, name) == getattr(order, name), name
+    assert (head.confined, head.parent, head.root, head_of().confined) == (True, "p", "top", False)
+
+
+def test_a_worktree_is_forgotten_with_its_folder() -> None:
+    made = e.WorktreeMade("tree", "/tree", "/srv")
+    assert head_of(made, e.WorktreeLeft("/tree", removed=False)).worktree_path == "/tree"
+    left = head_of(made, e.WorktreeLeft("/tree", removed=True))
+    assert (left.worktree, left.worktree_path) == ("tree", "")
+
+
+def test_the_newest_words_of_the_agent_are_known_by_their_place() -> None:
+    said, silent = asks(), e.MessageAdded(Message("assistant", " ", calls=(CALL,)), answer=ANSWER)
+    assert (head_of(OPENED, said).spoke, head_of(OPENED, said, silent).spoke) == (3, 3)
+    assert head_of(OPENED, silent).spoke == 0
+
+
+def test_an_end_leaves_its_outcome() -> None:
+    head = head_of(OPENED, e.TurnEnded(TurnId("t1"), "error", error="e" * 3000))
+    assert (head.outcome, head.error, head.ended_at) == ("error", "e" * 2000, 30)
+
+
+def test_a_turn_knows_its_run_and_how_far_it_is_read() -> None:
+    run = RunId("r1")
+    started = e.RunStarted(run, 7, 8, "boot", "claude", resumed="own-id", sandbox="docker:x")
+    read = turn_of(started, e.RunRead(run, 10, 2), e.RunRead(RunId("r0"), 99, 99), e.RoundEnded(0))
+    assert read.run == Run(run, 7, 8, "boot", Micros(30), 10, 2, "docker:x", "own-id")
+    assert (read.runs, read.rounds) == (1, 1)
+    ended = turn_of(started, e.RunEnded(RunId("r0")), e.RunEnded(run, 0))
+    assert (ended.run, ended.runs) == (None, 1)
+
+
+def test_a_limit_lasts_until_the_turn_goes_on() -> None:
+    hit = e.LimitHit("i1", "claude", resume_at=Micros(99))
+    assert turn_of(hit).limit == Limit("i1", Micros(99))
+    assert turn_of(hit, e.LimitResumed("i1", "go on", 1)).limit is None
+    assert (turn_of(e.LimitHit("i1", "claude")).limit, turn_of(hit, hit).limits) == (None, 2)
+
+
+def test_why_a_turn_is_cancelled_is_what_was_said_first() -> None:
+    turn = turn_of(e.CancelAsked(TurnId("t1"), "timeout"), e.CancelAsked(TurnId("t1"), "asked for"))
+    assert (turn.canceled, turn.cancel_why) == (True, "timeout")
 
 
 def test_a_model_that_was_chosen_can_be_given_up() -> None:
@@ -139,6 +202,7 @@ def test_usage_measures_the_context_and_adds_up_money() -> None:
 
     head = head_of(usage(10, 0.5), usage(20, 0.25))
     assert (head.input_tokens, head.output_tokens, head.cost) == (20, 21, 0.75)
+    assert head.used == Usage(2, 2)  # all that was ever used
     titled = head_of(usage(10, 0.5), usage(3, 0.25, "title"))
     assert (titled.input_tokens, titled.output_tokens, titled.cost) == (10, 11, 0.75)
     compacted = head_of(usage(10, 0.5), e.SummaryAdded("s", cost=0.25), usage(4, 0.25, "compaction"))

@@ -10,10 +10,11 @@ import anyio
 import apsw
 import apsw.ext
 import pytest
+from msgspec.structs import replace
 
 from roost.core import events as e
 from roost.core.errors import Duplicate, NotOwner, SessionNotFound, StoreFull, StoreRefused
-from roost.core.ids import AnswerId, Epoch, LogId, Micros, ServerId, TurnId, WaitId
+from roost.core.ids import AnswerId, Epoch, LogId, Micros, RunId, ServerId, TurnId, WaitId
 from roost.core.messages import Definition, Message
 from roost.core.session import fold
 from roost.stores import migrations, queries
@@ -370,6 +371,18 @@ def test_steps_are_taken_once_and_in_order() -> None:
     assert db.execute("SELECT number, at FROM migrations").fetchall() == [(1, 1), (2, 2)]
 
 
+def test_an_older_file_gets_its_runs_listed() -> None:
+    db = apsw.Connection(":memory:")
+    migrations.migrate(db, Micros(1), migrations.known()[:1])
+    db.execute("INSERT INTO sessions (n, id) VALUES (1, 'log')")
+    started = e.RunStarted(RunId("r1"), 7, 8, "boot", "claude")
+    for seq, fact in enumerate([started, replace(started, run=RunId("r2")), e.RunEnded(RunId("r1"), 0)], 1):
+        db.execute("INSERT INTO events VALUES (1, ?, ?, ?, 0, ?)", (seq, seq * 10, e.kind(fact), e.encode(fact)))
+    migrations.migrate(db, Micros(2))
+    found = db.execute("SELECT id, seq, started_at, end_seq, ended_at FROM runs ORDER BY seq").fetchall()
+    assert found == [("r1", 1, 10, 3, 30), ("r2", 2, 20, None, None)]
+
+
 def test_a_step_that_fails_leaves_nothing() -> None:
     db = apsw.Connection(":memory:")
     with pytest.raises(apsw.SQLError):
@@ -399,6 +412,9 @@ def test_messages_and_pages_are_read_through_their_indexes() -> None:
     assert "events USING PRIMARY KEY (log=? AND seq>?)" in plan("page", "log", 0, 10)
     assert "sessions_touched" in plan("listing", 0)
     assert "waits_open" in plan("open_waits")
+    assert "sessions_touched" in plan("heads", 0)
+    assert "runs_age" in plan("all_runs")
+    assert "runs_log (log=?)" in plan("runs", "log")
     assert "SCAN" not in plan("unsettled").replace("SCAN sessions USING INDEX sessions_in_turn", "").replace(
         "SCAN sessions USING INDEX sessions_ending", ""
     )
@@ -420,6 +436,8 @@ async def test_what_is_made_from_the_log_can_be_made_anew(path: Path) -> None:
                 e.MessageQueued("followup", (Message("user", "hi"),), key="k"),
                 e.WaitAnswered(WaitId("w1"), e.Answer("approve")),
                 e.MessageWritten(Message("user", "hi")),
+                e.RunStarted(RunId("r"), 7, 8, "boot", "claude"),
+                e.RunEnded(RunId("r"), 0),
                 text("x"),
             ],
             epoch=epoch,
@@ -427,13 +445,14 @@ async def test_what_is_made_from_the_log_can_be_made_anew(path: Path) -> None:
         await store.put(LogId("sound"), [e.SessionCreated(e.Template(title="t"))])
         assert await store.rebuild() == []
         kept = await store.head(LOG), await store.waits(), await store.wait(WaitId("w1")), await store.listing()
-        messages = await store.messages(LOG)
+        messages, runs = await store.messages(LOG), await store.runs()
     db = apsw.Connection(str(path))
     for damage in (
         "UPDATE sessions SET head = CAST('{\"id\":\"log\"}' AS BLOB) WHERE id = 'log'",
         "UPDATE sessions SET title = 'wrong', in_turn = 0, last_seq = 5 WHERE id = 'log'",
         "DELETE FROM waits",
         "DELETE FROM keys",
+        "DELETE FROM runs",
         "DELETE FROM definitions",
         "UPDATE events SET bears = 0 WHERE seq > 1",
     ):
@@ -443,7 +462,7 @@ async def test_what_is_made_from_the_log_can_be_made_anew(path: Path) -> None:
         assert await store.rebuild() == [LOG]
         now = await store.head(LOG), await store.waits(), await store.wait(WaitId("w1")), await store.listing()
         assert now == kept
-        assert await store.messages(LOG) == messages
+        assert (await store.messages(LOG), await store.runs()) == (messages, runs)
         assert await store.definition(LOG, "d") == Definition("shell")
         assert [head.id for head in await store.adrift()] == [LOG]
         with pytest.raises(Duplicate):

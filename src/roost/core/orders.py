@@ -18,6 +18,7 @@ class Order(Struct, frozen=True, omit_defaults=True):
     auto_approve: bool = False
     max_turns: int = 0
     timeout: str = ""  # a duration as it was written; "" is none
+    time_limit: float = 0.0  # the same in seconds
     name: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()

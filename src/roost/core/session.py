@@ -14,6 +14,7 @@ from roost.core import events as e
 from roost.core.ids import AnswerId, CallId, Micros, RunId, SessionId, TurnId, WaitId
 from roost.core.messages import Effect, Message
 from roost.core.orders import Order
+from roost.core.usage import Usage, plus
 
 _NO_CALL = CallId("")
 LONGEST_ERROR = 2000
@@ -166,6 +167,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     interactive: bool = False
     confined: bool = False
     provider_session: str = ""  # the CLI's own id
+    used: Usage = Usage()  # all in all
     worktree: str = ""
     worktree_path: str = ""
     outcome: str = ""  # of the newest turn that has ended
@@ -621,6 +623,7 @@ def _answered(head: Head, wait: WaitId, answer: e.Answer) -> Head:
 
 
 def _used(head: Head, fact: e.UsageAdded) -> Head:
+    head = replace(head, used=plus(head.used, fact.usage))
     cost = head.cost + (0 if fact.why == "compaction" else fact.cost)  # that one stands in its SummaryAdded
     if fact.why == "title":
         return replace(head, cost=cost)

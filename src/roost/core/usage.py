@@ -1,6 +1,7 @@
 """Tokens and money, added up."""
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
@@ -16,6 +17,17 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     def context(self) -> int:
         """How many tokens the model read: what the next request starts from."""
         return self.input + self.cached_input + self.cached_write
+
+
+def plus(one: Usage, other: Usage) -> Usage:
+    """Both together."""
+    return Usage(*(a + b for a, b in zip(astuple(one), astuple(other), strict=True)))
+
+
+def minus(total: Usage, before: Usage) -> Usage:
+    """What a counter that had stood at `before` has grown by; all of `total` where it was set back meanwhile."""
+    grown = Usage(*(a - b for a, b in zip(astuple(total), astuple(before), strict=True)))
+    return total if min(astuple(grown)) < 0 else grown
 
 
 class Price(Struct, frozen=True):

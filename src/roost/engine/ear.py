@@ -60,6 +60,11 @@ class Ear:
                 bulkhead.start(self._listen, turn, name=f"ear of {self._journal.log}")
                 yield
 
+    @property
+    def changed(self) -> anyio.Event:
+        """Set when the next outside fact has been met."""
+        return self._changed
+
     @contextmanager
     def at_work(self, change: int = 1) -> Iterator[None]:
         """A tool runs; with a `change` of -1, one that runs is at rest meanwhile."""

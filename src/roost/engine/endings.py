@@ -7,9 +7,10 @@ from roost.core import events as e
 from roost.core.history import History
 from roost.core.ids import CallId
 from roost.core.messages import Message, Result, ToolCall
-from roost.core.session import Head, OpenCall
+from roost.core.session import Head, OpenCall, Turn
 
 INTERRUPTED = "The tool call was interrupted; whether it did its work is not known."
+BY_USER = "cancelled by user"
 NOT_RUN = "The tool call was not run: the turn ended before its time."
 
 
@@ -47,8 +48,16 @@ def ending(
         facts.append(e.MessageAdded(call=call.id, agent=turn.agent))
     if error is not None:
         facts.append(error)
-    facts.append(e.TurnEnded(turn.id, outcome, turn.agent))
+    facts.append(ended(turn, outcome, error))
     return facts
+
+
+def ended(turn: Turn, outcome: e.Outcome, error: e.ErrorMet | None = None) -> e.TurnEnded:
+    """A turn's last fact, with the reason where it did not end well."""
+    why = error.message if error else ""
+    if outcome == "canceled":
+        why = f"cancelled: {turn.cancel_why or BY_USER}"
+    return e.TurnEnded(turn.id, outcome, turn.agent, why)
 
 
 def newest_answer(history: History) -> Message | None:

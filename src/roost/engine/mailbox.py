@@ -24,11 +24,11 @@ def empty(head: Head) -> None:
 
 async def take(stage: Stage, queue: e.Queue) -> bool:
     """Messages of a queue enter the history: all that steer, or one follow-up.  Whether there were any."""
-    waiting = [queued for queued in stage.journal.head.queue if queued.queue == queue]
-    taken = waiting if queue == "steer" else waiting[:1]
+    those = [queued for queued in stage.journal.head.queue if queued.queue == queue]
+    taken = those if queue == "steer" else those[:1]
     if not taken:
         return False
-    messages = [await _queued(stage, queued) for queued in taken]
+    messages = [await waiting(stage, queued) for queued in taken]
     messages = [resolved(message, stage.ready.agent, stage.makers.env)[0] for message in messages]
 
     def facts(head: Head) -> list[e.Fact]:
@@ -41,7 +41,7 @@ async def take(stage: Stage, queue: e.Queue) -> bool:
     return True
 
 
-async def _queued(stage: Stage, queued: Queued) -> Message:
+async def waiting(stage: Stage, queued: Queued) -> Message:
     """A queued message, from the fact that brought it."""
     (event,) = await stage.makers.store.page(stage.log, after=queued.seq - 1, limit=1)
     assert isinstance(event.fact, e.MessageQueued)

@@ -41,6 +41,8 @@ def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"
     `end` leaves the writing of the end to the caller, who has the history.
     """
     turn = head.turn
+    if turn is not None and turn.driver:
+        return "resume", []  # its CLI may be alive: whoever plays the turn finds out
     if turn is None or turn.canceled or head.deleted:
         return "end", []
     facts: list[e.Fact] = []
@@ -134,7 +136,7 @@ class Recovery:
     def _sleeps(head: Head) -> bool:
         """Parked, with nothing to write: the usual case of a turn that waits for a person."""
         turn = head.turn
-        if turn is None or turn.canceled or head.deleted or turn.answer or not head.waits:
+        if turn is None or turn.driver or turn.canceled or head.deleted or turn.answer or not head.waits:
             return False
         return all(w.durable for w in head.waits) and all(
             c.state != "called" or c.id in _asleep(head) for c in turn.calls
@@ -142,7 +144,7 @@ class Recovery:
 
     async def _decide(self, journal: Journal) -> None:
         head = journal.head
-        for call in head.turn.calls if head.turn else ():
+        for call in head.turn.calls if head.turn and not head.turn.driver else ():
             if call.state == "called":
                 await self._makers.toolsets.end(call.id)
         what, facts = verdict(head, self._policy)

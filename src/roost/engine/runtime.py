@@ -16,6 +16,7 @@ from roost.core.errors import AgentNotFound, BadModel, RoostError, ToolsetFailed
 from roost.core.events import Event, Teammate, TeamShown, ToolReturned
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId
+from roost.core.limits import Limits
 from roost.core.messages import Definition, Result
 from roost.core.session import Head, Turn
 from roost.engine.prompt import Guidance, today
@@ -53,6 +54,7 @@ class Makers:
     drivers: Mapping[str, Driver] = field(default_factory=dict)  # agent CLIs, by provider name
     runs: Runs | None = None  # None: this server starts no programs of its own
     sandbox: Sandbox | None = None  # the one that works on this machine
+    limits: Limits = Limits()
     home: Path = Path()  # ROOST_HOME: what belongs to sessions and is no fact
 
 

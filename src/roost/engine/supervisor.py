@@ -15,6 +15,7 @@ from roost.core.session import Head
 from roost.engine import runtime as rt
 from roost.engine.answer import Asking
 from roost.engine.bulkhead import Bulkhead, open_bulkhead
+from roost.engine.driven import run_driven
 from roost.engine.ear import PARK_AFTER, Ear, Park
 from roost.engine.endings import ending
 from roost.engine.hub import Hub
@@ -185,7 +186,7 @@ class Supervisor:
     async def _play(self, live: Live, stage: Stage) -> bool:
         """Play a turn; whether it went to sleep."""
         try:
-            await run_turn(stage)
+            await (run_driven(stage) if stage.turn.driver else run_turn(stage))
             await stage.catch_up()  # so that the next turn of this session begins where this one has ended
             if (await stage.ear.look()).deleted:
                 await self._exit(stage.journal, live.history)

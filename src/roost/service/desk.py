@@ -33,8 +33,7 @@ class Desk:
         """A session without its messages, for a caller who may see it.
 
         Raises:
-            SessionNotFound: there is none, or it was deleted.
-            Denied: it is somebody else's.
+            SessionNotFound: there is none that this caller may see, or it was deleted.
         """
         head = await self.store.head(LogId(session))
         if head.deleted:

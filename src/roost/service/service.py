@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from roost.service.accounts import Accounts
 from roost.service.agents import AgentFiles
 from roost.service.archive import Archive
 from roost.service.desk import Desk
@@ -21,11 +22,19 @@ class Service:
     agents: AgentFiles
     health: Health
     archive: Archive
+    accounts: Accounts
     desk: Desk
 
 
-def make_service(desk: Desk, *, grace: float) -> Service:
+def make_service(desk: Desk, accounts: Accounts, *, grace: float) -> Service:
     """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
     return Service(
-        Sessions(desk), Turns(desk, grace=grace), Waits(desk), AgentFiles(desk), Health(desk), Archive(desk), desk
+        Sessions(desk),
+        Turns(desk, grace=grace),
+        Waits(desk),
+        AgentFiles(desk),
+        Health(desk),
+        Archive(desk),
+        accounts,
+        desk,
     )

@@ -143,9 +143,9 @@ class Turns:
         detach: bool,
     ) -> list[e.Fact]:
         """The facts that open a turn, once all that the caller named has been found."""
-        self._desk.policy.files(messages)
-        working_dir = head.working_dir or self._desk.policy.default_dir
-        self._desk.policy.check(working_dir)
+        messages = self._desk.policy.files(principal, messages)
+        working_dir = head.working_dir or self._desk.policy.home(principal)
+        self._desk.policy.check(principal, working_dir)
         makers = self._desk.makers
         team = await makers.agents.team(source)
         chosen, said = self._agent(team, agent or source, bool(agent), messages)
@@ -274,8 +274,8 @@ class Turns:
                 await bell.wait()
         raise SessionBusy(log)
 
-    async def cancel(self, principal: Principal, session: str) -> None:
-        """End the turn that runs.
+    async def cancel(self, principal: Principal, session: str, why: str = "") -> None:
+        """End the turn that runs; `why` is told to whoever waits for it.
 
         Raises:
             SessionNotRunning: none does.
@@ -291,7 +291,7 @@ class Turns:
 
         log = LogId(session)
         with anyio.CancelScope(shield=True):  # a turn that sleeps has to be awake to end
-            await self._store.put(log, [e.CancelAsked(turn, "asked for", principal.name)], only_if=same)
+            await self._store.put(log, [e.CancelAsked(turn, why, principal.name)], only_if=same)
             await self._desk.supervisor.wake(log)
 
     # -- messages that wait ---------------------------------------------------------------------
@@ -304,7 +304,7 @@ class Turns:
         """
         if framing not in FRAMINGS:
             raise BadValue(f'invalid framing "{framing}": must be one of plain, instruction, replacement')
-        fact = e.MessageQueued("steer", self._users(messages), framing=framing)
+        fact = e.MessageQueued("steer", self._users(principal, messages), framing=framing)
         await self._queue(principal, session, fact, STEERS, "failed to steer session: ", "steer")
 
     async def followup(self, principal: Principal, session: str, messages: Sequence[Message], key: str = "") -> str:
@@ -315,7 +315,7 @@ class Turns:
         """
         if len(key) > LONGEST_KEY:
             raise BadValue(f"the Idempotency-Key is longer than {LONGEST_KEY} characters")
-        fact = e.MessageQueued("followup", self._users(messages), key)
+        fact = e.MessageQueued("followup", self._users(principal, messages), key)
         try:
             head = await self._queue(principal, session, fact, FOLLOWUPS, "failed to enqueue follow-up: ", "follow-up")
         except Duplicate:
@@ -338,10 +338,10 @@ class Turns:
             raise SessionNotRunning(prefix + NEVER_RAN) from None
         return committed.head
 
-    def _users(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+    def _users(self, principal: Principal, messages: Sequence[Message]) -> tuple[Message, ...]:
         if not messages:
             raise BadValue("at least one message is required")
-        self._desk.policy.files(messages)
+        messages = self._desk.policy.files(principal, messages)
         now = self._desk.makers.clock.now()
         return tuple(replace(message, role="user", at=message.at or now) for message in messages)
 
@@ -395,7 +395,12 @@ class Turns:
     async def follow(
         self, principal: Principal, session: str, *, after: int = 0
     ) -> AsyncGenerator[Sequence[e.Event], None]:
-        """Every event of a session past `after`, then every new one, until it exits or the server stops."""
+        """Every event of a session past `after`, then every new one, until it exits or the server stops.
+
+        Raises:
+            SessionNotFound: there is none that this caller may see.
+        """
+        await self._desk.head(principal, session)
         async with aclosing(self._follow(LogId(session), after, principal)) as batches:
             async for batch in batches:
                 yield batch

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from roost.core import events as e
 from roost.core.history import BEARS_MESSAGES
-from roost.core.ids import Epoch, LogId, Micros, ServerId
+from roost.core.ids import Epoch, LogId, Micros, RunId, ServerId
 from roost.core.session import Head, apply
 from roost.stores import queries, rules
 
@@ -160,6 +160,10 @@ class Ledger:
         if row is not None and row.epoch == epoch:
             row.owner = None
 
+    def forget_runs(self, runs: Iterable[RunId]) -> None:
+        """Drop runs that have ended from the list."""
+        self.db.executemany(Q["forget_run"], [(run,) for run in runs])
+
     def probe(self) -> None:
         """Write and read a little."""
         self.one(Q["probe"])
@@ -178,7 +182,7 @@ class Ledger:
             if gone >= limit:
                 return True
             limit -= gone
-            for query in ("sweep_waits", "sweep_keys", "sweep_definitions", "swept"):
+            for query in ("sweep_waits", "sweep_keys", "sweep_definitions", "sweep_runs", "swept"):
                 self.db.execute(Q[query], (n,))
         return False
 
@@ -208,6 +212,10 @@ class Ledger:
             case e.ToolsShown(definitions=definitions) | e.SessionCreated(definitions=definitions):
                 shown = [(row.n, digest, event.seq) for digest in definitions]
                 self.db.executemany(Q["add_definition"], shown)
+            case e.RunStarted(run=run):
+                self.db.execute(Q["start_run"], (run, row.n, event.seq, event.at))
+            case e.RunEnded(run=run):
+                self.db.execute(Q["end_run"], (event.seq, event.at, run, row.n))
             case _:
                 pass
 
@@ -279,6 +287,7 @@ def columns(head: Head) -> dict[str, Any]:
         "working_dir": head.working_dir,
         "starred": head.starred,
         "attributes": _encode(head.attributes).decode() if head.attributes else "",
+        "account": head.owner,
         "in_turn": head.turn is not None,
         "deleted": head.deleted,
         "exited": head.exited,

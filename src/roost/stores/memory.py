@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from roost.core import events as e
 from roost.core.errors import RoostError, SessionNotFound, StoreFull
 from roost.core.history import BEARS_MESSAGES
-from roost.core.ids import Epoch, LogId, Micros, ServerId, SessionId, WaitId
+from roost.core.ids import Epoch, LogId, Micros, RunId, ServerId, SessionId, WaitId
 from roost.core.messages import Definition
 from roost.core.session import Head, apply, fold
-from roost.ports import Committed, Condition, Grown, Listing, Owned, WaitRecord
+from roost.ports import Committed, Condition, Grown, Listing, Owned, RunRecord, WaitRecord
 from roost.stores import rules
+from roost.stores.accounts import Book, MemoryAccounts
 from roost.stores.rules import Write
 
 _UNTAKEN = Epoch(0)
@@ -56,7 +57,9 @@ class Shelf:
 
     logs: dict[LogId, _Log] = field(default_factory=dict)
     waits: dict[WaitId, tuple[WaitRecord, int]] = field(default_factory=dict)
+    runs: dict[RunId, tuple[RunRecord, int]] = field(default_factory=dict)  # with the seq of its start
     living: "dict[ServerId, Memory]" = field(default_factory=dict)
+    book: Book = field(default_factory=Book)
 
 
 class Memory:
@@ -70,6 +73,7 @@ class Memory:
         self._grown = grown
         self._shelf = Shelf() if shelf is None else shelf
         self._shelf.living[server] = self
+        self.accounts = MemoryAccounts(self._shelf.book)
 
     @property
     def server(self) -> ServerId:
@@ -132,6 +136,14 @@ class Memory:
         await anyio.lowlevel.checkpoint()
         return False
 
+    async def forget_runs(self, runs: Sequence[RunId]) -> None:
+        """See `EventStore.forget_runs`."""
+        self._check_open()
+        for run in runs:
+            if run in self._shelf.runs and self._shelf.runs[run][0].ended is not None:
+                del self._shelf.runs[run]
+        await anyio.lowlevel.checkpoint()
+
     async def probe(self) -> None:
         """See `EventStore.probe`."""
         self._check_open()
@@ -163,9 +175,28 @@ class Memory:
     async def listing(self) -> Sequence[Listing]:
         """See `EventStore.listing`."""
         await anyio.lowlevel.checkpoint()
-        shown = [(log.n, log.head()) for log in self._kept().values() if not log.deleted and not log.head().parent]
-        shown.sort(key=lambda entry: (entry[1].created_at, entry[0]), reverse=True)
-        return tuple(_listing(head) for _, head in shown)
+        return tuple(_listing(head) for head in self._newest() if not head.parent)
+
+    async def heads(self) -> Sequence[Head]:
+        """See `EventStore.heads`."""
+        await anyio.lowlevel.checkpoint()
+        return self._newest()
+
+    async def runs(self, *, log: LogId | None = None) -> Sequence[RunRecord]:
+        """See `EventStore.runs`."""
+        await anyio.lowlevel.checkpoint()
+        shown = [
+            (record.started_at, self._shelf.logs[record.log].n, seq, record)
+            for record, seq in self._shelf.runs.values()
+            if (record.log == log if log is not None else not self._shelf.logs[record.log].deleted)
+        ]
+        return tuple(record for *_, record in sorted(shown, key=lambda entry: entry[:3], reverse=True))
+
+    async def run(self, run: RunId) -> RunRecord | None:
+        """See `EventStore.run`."""
+        await anyio.lowlevel.checkpoint()
+        found = self._shelf.runs.get(run)
+        return found[0] if found else None
 
     async def messages(self, log: LogId, *, since: int = 0) -> Sequence[e.Event]:
         """See `EventStore.messages`."""
@@ -173,6 +204,12 @@ class Memory:
         return tuple(
             event for event in self._find(log).events if event.seq > since and isinstance(event.fact, BEARS_MESSAGES)
         )
+
+    async def newest(self, log: LogId, kind: type[e.Fact], *, before: int) -> e.Event | None:
+        """See `EventStore.newest`."""
+        await anyio.lowlevel.checkpoint()
+        older = self._find(log).events[: max(before - 1, 0)]
+        return next((event for event in reversed(older) if isinstance(event.fact, kind)), None)
 
     async def definition(self, log: LogId, digest: str) -> Definition | None:
         """See `EventStore.definition`."""
@@ -249,13 +286,28 @@ class Memory:
         match event.fact:
             case e.WaitOpened() as fact:
                 session = fact.sub or SessionId(event.log)
-                waits[fact.wait] = (WaitRecord(fact.wait, event.log, session, event.at, fact, open=True), event.seq)
+                waits[fact.wait] = (
+                    WaitRecord(fact.wait, event.log, session, event.at, fact, open=True, owner=after.owner),
+                    event.seq,
+                )
             case e.MessageQueued(key=key) if key:
                 log.keys = [*log.keys, key][-rules.KEYS_KEPT :]
             case e.ToolsShown(definitions=definitions) | e.SessionCreated(definitions=definitions):
                 log.definitions = definitions | log.definitions
+            case e.RunStarted() | e.RunEnded() as fact:
+                self._project_run(event, fact, after)
             case _:
                 pass
+
+    def _project_run(self, event: e.Event, fact: e.RunStarted | e.RunEnded, after: Head) -> None:
+        runs = self._shelf.runs
+        if isinstance(fact, e.RunStarted):
+            session = fact.sub or SessionId(event.log)
+            record = RunRecord(fact.run, event.log, session, after.owner, after.parent, event.at, fact)
+            runs.setdefault(fact.run, (record, event.seq))
+        elif fact.run in runs and runs[fact.run][0].log == event.log:
+            record, seq = runs[fact.run]
+            runs[fact.run] = (replace(record, ended_at=event.at, ended=fact), seq)
 
     def _ring(self, log: LogId, events: Sequence[e.Event]) -> None:
         if not events:
@@ -276,6 +328,12 @@ class Memory:
     def _kept(self) -> dict[LogId, _Log]:
         return {log: found for log, found in self._shelf.logs.items() if not found.swept}
 
+    def _newest(self) -> tuple[Head, ...]:
+        """The heads of what is not deleted, newest first."""
+        shown = [(log.n, log.head()) for log in self._kept().values() if not log.deleted]
+        shown.sort(key=lambda entry: (entry[1].created_at, entry[0]), reverse=True)
+        return tuple(head for _, head in shown)
+
     def _find(self, log: LogId) -> _Log:
         found = self._shelf.logs.get(log)
         if found is None or found.swept:
@@ -286,6 +344,8 @@ class Memory:
         found.keys, found.definitions = [], {}
         for wait in [wait for wait, (record, _) in self._shelf.waits.items() if record.log == log]:
             del self._shelf.waits[wait]
+        for run in [run for run, (record, _) in self._shelf.runs.items() if record.log == log]:
+            del self._shelf.runs[run]
 
     def _check_open(self) -> None:
         if self._server not in self._shelf.living:
@@ -304,4 +364,5 @@ def _listing(head: Head) -> Listing:
         working_dir=head.working_dir,
         starred=head.starred,
         attributes=head.attributes,
+        owner=head.owner,
     )

@@ -8,7 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import apsw
 import msgspec
@@ -16,14 +16,15 @@ from apsw import Connection
 
 from roost.core import events as e
 from roost.core.errors import SessionNotFound, StoreRefused
-from roost.core.ids import LogId, Micros, SessionId, WaitId
+from roost.core.ids import LogId, Micros, RunId, SessionId, WaitId
 from roost.core.messages import Definition
 from roost.core.session import Head
-from roost.ports import Listing, WaitRecord
+from roost.ports import Listing, RunRecord, WaitRecord
 from roost.stores import queries
 
 Q = queries.load("read")
 T = TypeVar("T")
+
 _decode_head = msgspec.json.Decoder(Head).decode
 _decode_answer = msgspec.json.Decoder(e.Answer).decode
 
@@ -62,20 +63,21 @@ class Readers:
             raise StoreRefused(f"the session store can't be read: {error}") from error
 
 
-class Listings:
-    """All root sessions, kept from one call to the next: only what has changed meanwhile is read."""
+class Roll(Generic[T]):
+    """Something of every session, kept from one call to the next: only what has changed meanwhile is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, query: str, make: Callable[[Sequence[Any]], T]) -> None:
+        self._query, self._make = Q[query], make
         self._lock = threading.Lock()
         self._seen = -1
-        self._known: dict[int, Listing] = {}
+        self._known: dict[int, tuple[int, T]] = {}
         self._order: list[int] = []
-        self._sorted: tuple[Listing, ...] = ()
+        self._sorted: tuple[T, ...] = ()
 
-    def read(self, db: Connection) -> tuple[Listing, ...]:
+    def read(self, db: Connection) -> tuple[T, ...]:
         """Those that are there now, newest first."""
         with self._lock:
-            rows = queries.rows(db, Q["listing"], (self._seen,))
+            rows = queries.rows(db, self._query, (self._seen,))
             if rows:
                 self._update(rows)
             return self._sorted
@@ -83,21 +85,27 @@ class Listings:
     def _update(self, rows: Iterable[tuple[Any, ...]]) -> None:
         known = self._known
         before = len(known), next(reversed(known), None)
-        for n, touched, hidden, *columns in rows:
+        for n, touched, hidden, created_at, *columns in rows:
             self._seen = max(self._seen, touched)
             if hidden:
                 known.pop(n, None)
             else:
-                known[n] = _listing(columns)
+                known[n] = (created_at, self._make(columns))
         if (len(known), next(reversed(known), None)) != before:  # those that are new stand last
-            self._order = sorted(known, key=lambda n: (known[n].created_at, n), reverse=True)
-        self._sorted = tuple([known[n] for n in self._order])
+            self._order = sorted(known, key=lambda n: (known[n][0], n), reverse=True)
+        self._sorted = tuple([known[n][1] for n in self._order])
 
 
-def _listing(columns: Sequence[Any]) -> Listing:
-    *plain, starred, attributes = columns  # in the order of Listing's fields
-    values = (*plain, bool(starred), json.loads(attributes) if attributes else {})
+def listing(columns: Sequence[Any]) -> Listing:
+    """A line of the list of sessions, from the columns of its query."""
+    *plain, starred, attributes, owner = columns  # in the order of Listing's fields
+    values = (*plain, bool(starred), json.loads(attributes) if attributes else {}, owner)
     return Listing(*values)
+
+
+def listed_head(columns: Sequence[Any]) -> Head:
+    """A head, from the columns of its query."""
+    return _head(*columns)
 
 
 def page(db: Connection, log: LogId, after: int, limit: int) -> tuple[e.Event, ...]:
@@ -108,6 +116,13 @@ def page(db: Connection, log: LogId, after: int, limit: int) -> tuple[e.Event, .
 def messages(db: Connection, log: LogId, since: int) -> tuple[e.Event, ...]:
     """The events past `since` that bear messages."""
     return _found(db, log, queries.rows(db, Q["messages"], (log, since)))
+
+
+def newest(db: Connection, log: LogId, kind: str, before: int) -> e.Event | None:
+    """The newest event of a kind before a seq."""
+    for event in _found(db, log, queries.rows(db, Q["newest"], (log, before, kind))):
+        return event
+    return None
 
 
 def head(db: Connection, log: LogId) -> Head:
@@ -148,6 +163,18 @@ def running(db: Connection) -> int:
     return int(count)
 
 
+def runs(db: Connection, log: LogId | None) -> tuple[RunRecord, ...]:
+    """The runs of one log, or of all."""
+    found = queries.rows(db, Q["all_runs"]) if log is None else queries.rows(db, Q["runs"], (log,))
+    return tuple(_run(row) for row in found)
+
+
+def run(db: Connection, id: RunId) -> RunRecord | None:
+    """One run."""
+    found = queries.rows(db, Q["run"], (id,))
+    return _run(found[0]) if found else None
+
+
 def _found(db: Connection, log: LogId, rows: Sequence[tuple[Any, ...]]) -> tuple[e.Event, ...]:
     if not rows and not queries.rows(db, Q["exists"], (log,)):
         raise SessionNotFound(log)
@@ -160,7 +187,7 @@ def _head(raw: bytes, last_seq: int) -> Head:
 
 
 def _wait(row: tuple[Any, ...]) -> WaitRecord:
-    name, log, opened_at, is_open, answer, body = row
+    name, log, opened_at, is_open, answer, body, owner = row
     fact = e.decode(body)
     assert isinstance(fact, e.WaitOpened)
     return WaitRecord(
@@ -171,4 +198,23 @@ def _wait(row: tuple[Any, ...]) -> WaitRecord:
         fact=fact,
         open=bool(is_open),
         answer=None if answer is None else _decode_answer(answer),
+        owner=owner,
+    )
+
+
+def _run(row: tuple[Any, ...]) -> RunRecord:
+    name, log, parent, owner, started_at, ended_at, started, ended = row
+    fact, last = e.decode(started), None if ended is None else e.decode(ended)
+    assert isinstance(fact, e.RunStarted)
+    assert last is None or isinstance(last, e.RunEnded)
+    return RunRecord(
+        id=RunId(name),
+        log=LogId(log),
+        session=fact.sub or SessionId(log),
+        owner=owner,
+        parent=SessionId(parent),
+        started_at=Micros(started_at),
+        fact=fact,
+        ended_at=None if ended_at is None else Micros(ended_at),
+        ended=last,
     )

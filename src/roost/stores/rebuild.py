@@ -1,4 +1,4 @@
-"""Heads, waits, keys and definitions, made anew from the log: for `roost doctor --rebuild`."""
+"""Heads, waits, keys, definitions and runs, made anew from the log: for `roost doctor --rebuild`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -25,7 +25,7 @@ def rebuild(ledger: Ledger, log: LogId) -> bool:
     """Make one log's row and projections anew, inside a transaction; whether they differ from what was there."""
     row = Row(ledger, log, ledger.one(Q["row"], (log,)))
     before = _state(ledger.db, row.n)
-    for query in ("sweep_waits", "sweep_keys", "sweep_definitions"):
+    for query in ("sweep_waits", "sweep_keys", "sweep_definitions", "unlist_runs"):
         ledger.db.execute(Q[query], (row.n,))
     row.old = (*row.old[:3], -1)  # so that the head is written whatever it comes to
     row.last_seq = row.head_seq = 0
@@ -50,5 +50,5 @@ def _state(db: Connection, n: int) -> list[Any]:
     ((last_seq, head_seq, raw, *flags),) = queries.rows(db, Q["state_of"], (n,))
     head = msgspec.json.decode(raw) if raw else {}
     head.pop("last_seq", None)  # the row's is the one that counts
-    tables = [queries.rows(db, Q[query], (n,)) for query in ("waits_of", "keys_of", "definitions_of")]
+    tables = [queries.rows(db, Q[query], (n,)) for query in ("waits_of", "keys_of", "definitions_of", "runs_of")]
     return [last_seq, head_seq, head, flags, *tables]

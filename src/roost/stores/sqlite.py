@@ -19,13 +19,14 @@ from msgspec import Struct
 
 from roost.core import events as e
 from roost.core.errors import StoreRefused
-from roost.core.ids import Epoch, LogId, Micros, ServerId, WaitId
+from roost.core.ids import Epoch, LogId, Micros, RunId, ServerId, WaitId
 from roost.core.messages import Definition
 from roost.core.session import Head
-from roost.ports import Committed, Condition, Grown, Listing, Owned, WaitRecord
+from roost.ports import Committed, Condition, Grown, Listing, Owned, RunRecord, WaitRecord
 from roost.stores import migrations, readers, rebuild
+from roost.stores.accounts import SqliteAccounts
 from roost.stores.ledger import Ledger, Written
-from roost.stores.readers import Listings, Readers
+from roost.stores.readers import Readers, Roll
 from roost.stores.rules import Write
 from roost.stores.servers import Servers
 from roost.stores.turnstile import Turnstile
@@ -69,12 +70,13 @@ class Sqlite:
         self._now = now
         self._reads = reads
         self._servers = servers
-        self._listings = Listings()
+        self._listings, self._heads = Roll("listing", readers.listing), Roll("heads", readers.listed_head)
         self._held: Counter[LogId] = Counter()  # bytes handed over and not committed
         self._all_held = 0
         self._settled = asyncio.Event()
         self._posted: dict[LogId, _Posted] = {}  # in this round of the event loop
         self._writer = writer(self._let_go)
+        self.accounts = SqliteAccounts(reads.run, self._change)
 
     @property
     def server(self) -> ServerId:
@@ -133,8 +135,12 @@ class Sqlite:
         """See `EventStore.probe`."""
         await self._do(Ledger.probe)
 
+    async def forget_runs(self, runs: Sequence[RunId]) -> None:
+        """See `EventStore.forget_runs`."""
+        await self._do(lambda ledger: ledger.forget_runs(runs))
+
     async def rebuild(self) -> Sequence[LogId]:
-        """Make heads, waits, keys and definitions anew from the logs; those that were not as they should be."""
+        """Make heads, waits, keys, definitions and runs anew from the logs; those that were not as they should be."""
         return [log for log in await self._do(rebuild.logs) if await self._do(partial(_rebuild, log=log), alone=True)]
 
     # -- reading --------------------------------------------------------------------------------
@@ -151,9 +157,25 @@ class Sqlite:
         """See `EventStore.listing`."""
         return await self._reads.run(self._listings.read)
 
+    async def heads(self) -> Sequence[Head]:
+        """See `EventStore.heads`."""
+        return await self._reads.run(self._heads.read)
+
+    async def runs(self, *, log: LogId | None = None) -> Sequence[RunRecord]:
+        """See `EventStore.runs`."""
+        return await self._reads.run(lambda db: readers.runs(db, log))
+
+    async def run(self, run: RunId) -> RunRecord | None:
+        """See `EventStore.run`."""
+        return await self._reads.run(lambda db: readers.run(db, run))
+
     async def messages(self, log: LogId, *, since: int = 0) -> Sequence[e.Event]:
         """See `EventStore.messages`."""
         return await self._reads.run(lambda db: readers.messages(db, log, since))
+
+    async def newest(self, log: LogId, kind: type[e.Fact], *, before: int) -> e.Event | None:
+        """See `EventStore.newest`."""
+        return await self._reads.run(lambda db: readers.newest(db, log, kind.__name__, before))
 
     async def definition(self, log: LogId, digest: str) -> Definition | None:
         """See `EventStore.definition`."""
@@ -206,6 +228,9 @@ class Sqlite:
         self._hand_all_over()
         self._writer.hand(Job(run, alone=alone, done=done))
         return await done
+
+    async def _change(self, do: Callable[[Connection], T]) -> T:
+        return await self._do(lambda ledger: do(ledger.db))
 
     def _hand_all_over(self) -> None:
         for log in tuple(self._posted):

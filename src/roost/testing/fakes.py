@@ -11,7 +11,7 @@ import anyio.lowlevel
 from roost.core import events as e
 from roost.core.agents import Agent, ModelSpec, Source, Team, ToolsetSpec
 from roost.core.errors import AgentBroken, AgentNotFound, BadModel, StoreFull, ToolsetFailed
-from roost.core.ids import CallId, Epoch, LogId
+from roost.core.ids import CallId, Epoch, LogId, RunId
 from roost.core.messages import Annotations, Definition, Result
 from roost.core.usage import Price, Usage
 from roost.ports import (
@@ -240,6 +240,11 @@ class BrittleStore(Memory):
         """See `EventStore.put`."""
         self._look()
         return await super().put(log, facts, only_if=only_if)
+
+    async def forget_runs(self, runs: Sequence[RunId]) -> None:
+        """See `EventStore.forget_runs`."""
+        self._look()
+        await super().forget_runs(runs)
 
     async def probe(self) -> None:
         """See `EventStore.probe`."""

@@ -106,6 +106,15 @@ def _warned(fact: e.Warned, here: Here) -> Body:
     return {"message": fact.message}
 
 
+def _limited(fact: e.LimitHit, here: Here) -> Body:
+    then = f"; the work goes on at {moment(fact.resume_at)}" if fact.resume_at is not None else ""
+    return {"message": f"a usage limit of {fact.provider} is reached{then}"}
+
+
+def _not_resumed(fact: e.LimitResumeFailed, here: Here) -> Body:
+    return {"message": f"the work could not go on after a usage limit: {fact.error}"}
+
+
 def _asked(fact: e.ModelAsked, here: Here) -> Body:
     here.memory.answers[fact.answer] = {}
     return None
@@ -280,6 +289,8 @@ TABLE: Mapping[type, Row] = {
     e.McpReady: ("mcp_init_finished", _nothing),
     e.TurnStarted: ("stream_started", _started),
     e.Warned: ("warning", _warned),
+    e.LimitHit: ("warning", _limited),
+    e.LimitResumeFailed: ("warning", _not_resumed),
     e.ModelAsked: ("", _asked),
     e.TextAdded: ("agent_choice", _text),
     e.ReasoningAdded: ("agent_choice_reasoning", _text),
@@ -328,6 +339,21 @@ SILENT = frozenset(
         e.WaitAnswered,
         e.LimitRaised,
         e.CancelAsked,
+        e.LabelSet,
+        e.ResultSet,
+        e.UserNoted,
+        e.WorktreeMade,
+        e.WorktreeLeft,
+        e.RunStarted,
+        e.RunRead,
+        e.RunEnded,
+        e.Introduced,
+        e.StatusShown,
+        e.StderrAdded,
+        e.LineSkipped,
+        e.RoundEnded,
+        e.RoundResult,
+        e.LimitResumed,
         e.Unknown,
     }
 )

@@ -24,7 +24,7 @@ SET last_seq = last_seq + :count, last_at = :last_at, touched = max(touched, :to
     head_seq = :head_seq, head = :head,
     created_at = :created_at, parent = :parent, title = :title, messages = :messages,
     input_tokens = :input_tokens, output_tokens = :output_tokens, cost = :cost,
-    working_dir = :working_dir, starred = :starred, attributes = :attributes,
+    working_dir = :working_dir, starred = :starred, attributes = :attributes, account = :account,
     in_turn = :in_turn, deleted = :deleted, exited = :exited
 WHERE n = :n AND epoch = :old_epoch
 RETURNING last_seq
@@ -54,6 +54,15 @@ WHERE log = :log AND seq <= (SELECT seq FROM keys WHERE log = :log ORDER BY seq 
 -- name: add_definition
 INSERT INTO definitions (log, digest, seq) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
 
+-- name: start_run
+INSERT INTO runs (id, log, seq, started_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: end_run
+UPDATE runs SET end_seq = ?, ended_at = ? WHERE id = ? AND log = ?
+
+-- name: forget_run
+UPDATE runs SET forgotten = 1 WHERE id = ? AND ended_at IS NOT NULL
+
 -- name: newest_touch
 SELECT coalesce(max(touched), 0) FROM sessions
 
@@ -78,7 +87,7 @@ UPDATE sessions SET swept = 1 WHERE n = ?
 -- name: swept
 -- The id stays, so that it is never used again.
 UPDATE sessions
-SET swept = 2, head = NULL, owner = NULL, title = '', working_dir = '', attributes = ''
+SET swept = 2, head = NULL, owner = NULL, title = '', working_dir = '', attributes = '', account = ''
 WHERE n = ?
 
 -- name: sweep_waits
@@ -89,6 +98,13 @@ DELETE FROM keys WHERE log = ?
 
 -- name: sweep_definitions
 DELETE FROM definitions WHERE log = ?
+
+-- name: sweep_runs
+DELETE FROM runs WHERE log = ?
+
+-- name: unlist_runs
+-- What was forgotten stays so.
+DELETE FROM runs WHERE log = ? AND forgotten = 0
 
 -- name: rebuildable
 SELECT id FROM sessions WHERE swept = 0 ORDER BY n
@@ -110,3 +126,6 @@ SELECT key, seq FROM keys WHERE log = ? ORDER BY seq, key
 
 -- name: definitions_of
 SELECT digest, seq FROM definitions WHERE log = ? ORDER BY digest
+
+-- name: runs_of
+SELECT id, seq, started_at, end_seq, ended_at, forgotten FROM runs WHERE log = ? ORDER BY id

@@ -1,0 +1,58 @@
+"""What a CLI is told first: the caller's prompt, and before it what others have come to."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from roost.core.errors import DependencyFailed, SessionNotFound
+from roost.core.ids import LogId
+from roost.core.orders import Order
+from roost.core.session import Head
+from roost.engine.hub import Hub
+from roost.engine.results import result
+from roost.ports import EventStore
+
+
+async def await_others(store: EventStore, hub: Hub, sessions: Sequence[str]) -> None:
+    """Return when all of `sessions` have ended well.
+
+    Raises:
+        DependencyFailed: one of them has not.
+    """
+    for session in sessions:
+        while True:
+            bell = hub.bell(LogId(session))
+            try:
+                head = await store.head(LogId(session))
+            except SessionNotFound:
+                raise DependencyFailed(session) from None
+            if head.deleted or (head.turn is None and head.outcome not in ("", "normal")):
+                raise DependencyFailed(session)
+            if head.turn is None and head.outcome:
+                break
+            await bell.wait()
+
+
+async def brief(store: EventStore, order: Order, prompt: str) -> str:
+    """The prompt with what the order puts before it: results of other sessions, then files."""
+    others = [*(order.depends_on if order.inject_context else ()), *([order.context] if order.context else ())]
+    pieces = [await _came_to(store, other) for other in others]
+    pieces += [await _file(path) for path in order.files]
+    return "\n\n".join([*(piece for piece in pieces if piece), prompt]) if any(pieces) else prompt
+
+
+async def _came_to(store: EventStore, session: str) -> str:
+    try:
+        head: Head = await store.head(LogId(session))
+    except SessionNotFound:
+        return ""
+    text = await result(store, head)
+    return f"Result of session {session}:\n\n{text}\n\n---" if text else ""
+
+
+async def _file(path: str) -> str:
+    try:
+        text = await anyio.Path(path).read_text(errors="replace")
+    except OSError as error:
+        return f"File {path} could not be read: {error.strerror}"
+    return f'<file path="{path}">\n{text}\n</file>'

@@ -1,0 +1,266 @@
+"""One turn of an agent CLI: run after run, until nothing is left to do.
+
+The CLI belongs to its keeper: when the server stops it goes on, and the next server finds it again.
+Only a cancel, its deadline or its own end ends it.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import anyio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from roost.core import events as e
+from roost.core.errors import LaunchFailed, MessagesWait, NotOwner, RoostError, StoreFull
+from roost.core.limits import SECOND, resumes_at
+from roost.core.orders import Order
+from roost.engine import launch, mailbox
+from roost.engine.briefing import await_others, brief
+from roost.engine.endings import ended
+from roost.engine.run import Run, taken
+from roost.engine.stage import Stage
+from roost.ports import Exit
+
+log = logging.getLogger(__name__)
+
+SHOWN = 100  # characters of a prompt in a list of runs
+
+
+class Next(Struct, frozen=True):
+    """What the next run is told, and the facts that say where it comes from."""
+
+    prompt: str
+    facts: tuple[e.Fact, ...] = ()
+
+
+class LastWords(Struct, frozen=True):
+    """What a run leaves to be written: facts, and why it did not end well."""
+
+    facts: tuple[e.Fact, ...]
+    met: e.ErrorMet | None = None
+    asleep: bool = False  # a usage limit is among the facts, and the turn goes on when it has passed
+
+
+async def run_driven(stage: Stage) -> None:
+    """Play the turn; however it ends, the log says so.
+
+    Raises:
+        NotOwner: another server has it.
+        StoreFull: its end could not be written.
+    """
+    driven = Driven(stage)
+    with anyio.CancelScope() as canceled:
+        async with stage.ear.open(canceled):
+            try:
+                await driven.play()
+            except (NotOwner, StoreFull):
+                raise
+            except Exception as error:
+                await driven.fail(error)
+    if canceled.cancelled_caught:
+        await driven.cancel()
+
+
+class Driven:
+    """The turn, and the run that it has now."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._makers = stage.makers
+        self._order = Order(stage.turn.driver)
+        self._run: Run | None = None
+
+    async def play(self) -> None:
+        """From where the log stands to the end."""
+        stage = self._stage
+        await stage.catch_up()
+        self._order = await self._ordered()
+        if stage.turn.canceled or stage.journal.head.deleted:
+            await self.cancel()
+            return
+        if not stage.turn.started:
+            await self._begin()
+        stage.built.set()
+        while True:
+            if stage.turn.run is not None:
+                run = await self._adopt()
+            elif (following := await self._next()) is not None:
+                run = await self._start(following)
+            else:
+                await self._end("normal", ())
+                return
+            if await self._closed(run, await run.attend()):
+                return
+
+    async def _ordered(self) -> Order:
+        """What the session was spawned for; one made elsewhere asks for nothing but its provider."""
+        (first,) = await self._makers.store.page(self._stage.log, after=0, limit=1)
+        order = first.fact.order if isinstance(first.fact, e.SessionCreated) else None
+        return order if order is not None and order.provider == self._stage.turn.driver else self._order
+
+    async def _begin(self) -> None:
+        """Show what clients want to know first; then the turn is under way."""
+        stage, order = self._stage, self._order
+        model = f"{order.provider}/{order.model}" if order.model else order.provider
+        mate = e.Teammate(order.provider, provider=order.provider, model=order.model)
+        facts: list[e.Fact] = [e.AgentShown(order.provider, model), e.TeamShown((mate,), order.provider)]
+        if posted := stage.newest():
+            position, message = posted
+            facts.append(e.UserSaid(message.content, position, message.parts))
+        await stage.journal.write(*facts, e.TurnStarted(order.provider))
+
+    # -- runs -----------------------------------------------------------------------------------
+
+    async def _next(self) -> Next | None:
+        """What the next run is for, once it may start; None when there is nothing."""
+        stage, turn, head = self._stage, self._stage.turn, self._stage.journal.head
+        if turn.limit is not None:
+            while (left := turn.limit.resume_at - self._makers.clock.now()) > 0:
+                await self._makers.clock.sleep(left / SECOND)
+            message = self._makers.limits.message(turn.driver)
+            return Next(message, (e.LimitResumed(turn.limit.incident, message, turn.limits),))
+        if not turn.runs:
+            posted = stage.newest()
+            prompt = posted[1].content if posted else ""
+            if head.turns > 1:
+                return Next(prompt)
+            await await_others(self._makers.store, stage.hub, head.depends_on)
+            return Next(await brief(self._makers.store, self._order, prompt))
+        if head.queue:
+            queued = head.queue[0]
+            said = await mailbox.waiting(stage, queued)
+            return Next(said.content, (taken(queued, said, head),))
+        return None
+
+    async def _start(self, following: Next) -> Run:
+        stage, head, order = self._stage, self._stage.journal.head, self._order
+        driver = launch.driver_of(self._makers, stage.turn.driver)
+        resume = head.provider_session
+        errand = launch.errand(self._makers, driver, head, stage.turn, order, prompt=following.prompt, resume=resume)
+        dialog = driver.open(errand)
+        with anyio.CancelScope(shield=True):  # a process that was started is in the log
+            process, sandbox = await launch.start(self._makers, driver, errand, head)
+            started = e.RunStarted(
+                run=errand.run,
+                pid=process.pid,
+                started=process.started,
+                boot_id=process.boot_id,
+                provider=order.provider,
+                model=order.model,
+                command="interactive" if stage.turn.interactive else order.command,
+                prompt=following.prompt[:SHOWN],
+                working_dir=errand.working_dir,
+                resumed=resume,
+                sandbox=sandbox,
+            )
+            await stage.journal.write(*following.facts, started)
+        self._run = Run(stage, order, errand, process, dialog)
+        self._run.born()
+        return self._run
+
+    async def _adopt(self) -> Run:
+        """Find the run that is in the log.
+
+        Raises:
+            LaunchFailed: nothing is left of it.
+        """
+        stage, was = self._stage, self._stage.turn.run
+        assert was is not None
+        driver = launch.driver_of(self._makers, stage.turn.driver)
+        runs = launch.runs_of(self._makers)
+        process = await runs.adopt(was.id, pid=was.pid, started=was.started, boot_id=was.boot_id)
+        env = launch.environment(self._makers, driver, stage.journal.head, self._order, was.id)
+        errand = launch.recalled(process.note, env)
+        self._run = Run(stage, self._order, errand, process, driver.open(errand))
+        await self._run.relive(was.out, was.err)
+        return self._run
+
+    # -- the end --------------------------------------------------------------------------------
+
+    async def _closed(self, run: Run, ended: Exit) -> bool:
+        """Write what a run's end means; whether the turn is over with it."""
+        left = self._last_words(run, ended)
+        if left.asleep:
+            await self._stage.journal.write(*left.facts)
+            over = False
+        else:
+            over = await self._end("error" if left.met else "normal", left.facts, left.met)
+        await self._clear()
+        return over
+
+    def _last_words(self, run: Run, ended: Exit) -> LastWords:
+        facts = [fact for fact in run.last_words(ended) if not isinstance(fact, e.WaitOpened)]
+        met = next((fact for fact in facts if isinstance(fact, e.ErrorMet)), None)
+        if run.expired:
+            met = e.ErrorMet(f"Agent timed out after {self._order.timeout}", "timeout", self._stage.turn.agent)
+        whole = [self._scheduled(fact) if isinstance(fact, e.LimitHit) else fact for fact in facts]
+        asleep = not run.expired and any(isinstance(fact, e.LimitHit) and fact.resume_at for fact in whole)
+        kept = [fact for fact in whole if not isinstance(fact, e.ErrorMet)]
+        gone = e.RunEnded(run.errand.run, ended.code, ended.signal, ended.killed)
+        return LastWords((*kept, gone), met, asleep)
+
+    def _scheduled(self, hit: e.LimitHit) -> e.LimitHit:
+        """The limit with the moment at which the turn goes on, where it does."""
+        if not self._stage.journal.head.provider_session:
+            return hit
+        now = self._makers.clock.now()
+        when = resumes_at(hit, self._makers.limits, now=now, before=self._stage.turn.limits)
+        return hit if when is None else replace(hit, resume_at=when[0], fallback_used=when[1])
+
+    async def _end(self, outcome: e.Outcome, facts: Sequence[e.Fact], met: e.ErrorMet | None = None) -> bool:
+        """The turn's last facts; False where messages have come that it goes on with."""
+        stage = self._stage
+        voided = [e.WaitVoided(wait.id, e.TURN_ENDED, sub=wait.sub) for wait in stage.journal.head.waits]
+        end = [*facts, *voided, *([met] if met else []), ended(stage.turn, outcome, met)]
+        try:
+            await stage.journal.write(*end, only_if=mailbox.empty if outcome == "normal" else None)
+        except MessagesWait:
+            await stage.journal.refresh()
+            await stage.journal.write(*facts, *voided)
+            return False
+        return True
+
+    async def _clear(self) -> None:
+        if self._run is not None:
+            await self._run.process.clear()
+            self._run = None
+
+    async def fail(self, error: Exception) -> None:
+        """Something else than the CLI went wrong: stop it, and say so."""
+        stage = self._stage
+        head = await stage.journal.refresh()
+        if stage.journal.open is None:
+            log.error("%s failed after its turn", stage.log, exc_info=error, extra={"action": "turn_failed"})
+            return
+        if stage.turn.canceled or head.deleted:
+            await self.cancel()
+            return
+        met = e.ErrorMet("internal error; the server's log has the details", "internal", stage.turn.agent)
+        if isinstance(error, RoostError):
+            met = e.ErrorMet(error.message, error.code, stage.turn.agent)
+        else:
+            log.error("turn of %s failed", stage.log, exc_info=error, extra={"action": "turn_failed"})
+        await self._stop("error", met)
+
+    async def cancel(self) -> None:
+        """End the run and the turn because somebody asked for it."""
+        with anyio.CancelScope(shield=True):
+            await self._stage.journal.refresh()
+            if self._stage.journal.open is not None:
+                await self._stop("canceled")
+
+    async def _stop(self, outcome: e.Outcome, met: e.ErrorMet | None = None) -> None:
+        """Stop the run, take in what it still had to say, and end the turn."""
+        with anyio.CancelScope(shield=True):
+            facts: Sequence[e.Fact] = ()
+            if (was := self._stage.turn.run) is not None:
+                try:
+                    run = self._run or await self._adopt()
+                    facts = self._last_words(run, await run.stop()).facts
+                except Exception as error:
+                    if not isinstance(error, LaunchFailed):
+                        log.exception("the run %s can't be ended", was.id, extra={"action": "run_lost"})
+                    facts = [e.RunEnded(was.id)]
+            await self._end(outcome, facts, met)
+            await self._clear()

@@ -1,0 +1,147 @@
+"""The one place where agent CLIs are started: program, environment, sandbox."""
+
+import shutil
+import uuid
+from collections.abc import Iterable, Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from roost.core.errors import LaunchFailed, NoSandbox
+from roost.core.ids import RunId, SessionId, fresh
+from roost.core.orders import Order
+from roost.core.session import Head, Turn
+from roost.engine.runtime import Makers
+from roost.ports import Confinement, Driver, Errand, Launch, Process, Runs
+
+PASSED = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "COLORTERM", "TZ", "TMPDIR",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS",
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+    "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
+)  # fmt: skip
+"""What an agent CLI is given of the server's environment, besides `LC_*` and what its driver needs."""
+
+_NAMESPACE = uuid.UUID("5e0f5a3c-3f0f-4b52-9a0c-0f9d1c4d7a11")
+
+
+def runs_of(makers: Makers) -> Runs:
+    """Where programs are started.
+
+    Raises:
+        LaunchFailed: this server starts none.
+    """
+    if makers.runs is None:
+        raise LaunchFailed("this server starts no agent CLIs")
+    return makers.runs
+
+
+def driver_of(makers: Makers, name: str) -> Driver:
+    """The driver of a provider.
+
+    Raises:
+        LaunchFailed: there is none of this name.
+    """
+    if (driver := makers.drivers.get(name)) is None:
+        raise LaunchFailed(f"no driver is called {name!r} (known: {', '.join(sorted(makers.drivers)) or 'none'})")
+    return driver
+
+
+def passed(env: Mapping[str, str], needs: Iterable[str]) -> dict[str, str]:
+    """What of the server's environment a CLI may see."""
+    wanted = {*PASSED, *needs}
+    return {name: value for name, value in env.items() if name in wanted or name.startswith("LC_")}
+
+
+def environment(makers: Makers, driver: Driver, head: Head, order: Order, run: RunId) -> dict[str, str]:
+    """The whole environment of a run; what the caller asked for outweighs what is passed on."""
+    known = {
+        "SESSION_ID": head.id,
+        "PROCESS_ID": run,
+        "PROVIDER": order.provider,
+        "MODEL": order.model,
+        "ROOT": order.working_dir,
+        "SESSION_NAME": head.name,
+    }
+    own = {f"{prefix}_{name}": value for prefix in ("ROOST", "ZAG") for name, value in known.items() if value}
+    return {**passed(makers.env, driver.needs), **order.env, **own}
+
+
+def errand(makers: Makers, driver: Driver, head: Head, turn: Turn, order: Order, *, prompt: str, resume: str) -> Errand:
+    """What the next run of a turn is for.
+
+    Raises:
+        LaunchFailed: the CLI is not installed, or can't go on with an earlier conversation.
+        BadModel: it knows no such model.
+    """
+    run = RunId(fresh())
+    if resume and not driver.capability.features["resume"].supported:
+        raise LaunchFailed(f"{order.provider} can't go on with an earlier conversation")
+    env = environment(makers, driver, head, order, run)
+    model = order.model and driver.model(order.model, order.size)
+    return Errand(
+        run=run,
+        session=SessionId(head.id),
+        program=_program(driver, env.get("PATH", "")),
+        prompt=prompt,
+        model=model,
+        working_dir=head.worktree_path or turn.working_dir,
+        folder=str(runs_of(makers).folder(run)),
+        env=env,
+        resume=resume,
+        fresh_session="" if resume else str(uuid.uuid5(_NAMESPACE, run)),
+        system_prompt=order.system_prompt,
+        add_dirs=order.add_dirs,
+        auto_approve=order.auto_approve,
+        interactive=turn.interactive,
+        max_turns=order.max_turns,
+        size=order.size,
+        mcp=order.mcp,
+        json_schema=order.json_schema,
+        confined=turn.confined,
+        started_at=makers.clock.now(),
+    )
+
+
+def _program(driver: Driver, path: str) -> str:
+    if not driver.program:
+        return ""
+    if (found := shutil.which(driver.program, path=path)) is None:
+        raise LaunchFailed(f"{driver.program} is not installed, or not on the PATH of the server: {driver.hint}")
+    return found
+
+
+async def start(makers: Makers, driver: Driver, errand: Errand, head: Head) -> tuple[Process, str]:
+    """Start a run; the process, and the kind and name of the sandbox that it is in.
+
+    Raises:
+        LaunchFailed, NoSandbox: it can't be, and nothing is left behind.
+    """
+    launch = driver.launch(errand)
+    if errand.confined:
+        launch = await _confined(makers, driver, errand, launch)
+    launch = replace(launch, note=msgspec.json.encode(replace(errand, env={})).decode())
+    process = await runs_of(makers).start(errand.run, SessionId(head.id), launch)
+    return process, launch.sandbox
+
+
+async def _confined(makers: Makers, driver: Driver, errand: Errand, launch: Launch) -> Launch:
+    if makers.sandbox is None:
+        raise NoSandbox("this run has to be confined, and no sandbox works here: `roost doctor` says what is missing")
+    if trouble := await makers.sandbox.trouble():
+        raise NoSandbox(f"this run has to be confined, and {makers.sandbox.kind} can't do it: {trouble}")
+    home = makers.home / "homes" / errand.session
+    confinement = Confinement(
+        name=f"roost-{errand.session}-{fresh()[:8]}",
+        home=str(home),
+        writable=(errand.working_dir, *errand.add_dirs, errand.folder),
+        readable=(errand.program,) if errand.program else (),
+        endpoints=tuple(driver.endpoints(launch.env)),
+        folder=errand.folder,
+    )
+    return makers.sandbox.confine(launch, confinement)
+
+
+def recalled(note: str, env: dict[str, str]) -> Errand:
+    """The errand of a run that an earlier server started."""
+    return replace(msgspec.json.decode(note, type=Errand), env=env)

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from urllib.parse import urlsplit
 
 from roost.core.capabilities import Capability
 from roost.drivers import fields, models
+from roost.drivers.addresses import addresses
 from roost.drivers.claude_dialog import INITIALIZE, ClaudeDialog, said
 from roost.ports import Errand, Input, Launch
 
@@ -17,6 +17,7 @@ _QUIET = {
     "DISABLE_ERROR_REPORTING": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
 }
+_OWN = ("api.anthropic.com:443", "console.anthropic.com:443", "platform.claude.com:443")
 _NEEDS = (
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_AUTH_TOKEN",
@@ -75,14 +76,14 @@ class Claude:
         """The model's address, and where a login is renewed."""
         if env.get("CLAUDE_CODE_USE_BEDROCK", "0") not in ("", "0"):
             region = env.get("AWS_REGION") or "us-east-1"
-            return (host_port(env.get("ANTHROPIC_BEDROCK_BASE_URL", ""), f"bedrock-runtime.{region}.amazonaws.com"),)
+            bedrock = f"bedrock-runtime.{region}.amazonaws.com:443"
+            return addresses(env, ("ANTHROPIC_BEDROCK_BASE_URL",), (bedrock,))
         if env.get("CLAUDE_CODE_USE_VERTEX", "0") not in ("", "0"):
             region = env.get("CLOUD_ML_REGION") or "us-east5"
             vertex = "aiplatform.googleapis.com" if region == "global" else f"{region}-aiplatform.googleapis.com"
-            return (host_port(env.get("ANTHROPIC_VERTEX_BASE_URL", ""), vertex), "oauth2.googleapis.com:443")
-        own = env.get("ANTHROPIC_BASE_URL", "")
-        login = () if own else ("console.anthropic.com:443", "platform.claude.com:443")
-        return (host_port(own, "api.anthropic.com"), *login)
+            token = "oauth2.googleapis.com:443"  # noqa: S105  # an address
+            return (*addresses(env, ("ANTHROPIC_VERTEX_BASE_URL",), (f"{vertex}:443",)), token)
+        return addresses(env, ("ANTHROPIC_BASE_URL",), _OWN)
 
     def model(self, name: str, size: str = "") -> str:
         """Haiku, Sonnet, Opus or the account's default."""
@@ -132,15 +133,3 @@ class Claude:
     def open(self, errand: Errand) -> ClaudeDialog:
         """A dialog by stream-json and the control protocol."""
         return ClaudeDialog(errand, self._patterns)
-
-
-def host_port(url: str, default: str) -> str:
-    """`host:port` of an address, or of `default` at 443 where there is none."""
-    parts = urlsplit(url if "//" in url else f"https://{url}") if url else None
-    if parts is None or not parts.hostname:
-        return f"{default}:443"
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    return f"{parts.hostname}:{port or (80 if parts.scheme == 'http' else 443)}"

@@ -15,6 +15,8 @@ _PARTIAL = Feature(supported=True, native=True, completeness="partial")
 _QUEUE = Feature(supported=True, native=True, semantics="queue")
 _BETWEEN = Feature(supported=True, semantics="between-turns-only")
 
+SIZES = ("small", "medium", "large")
+
 _ALIASES = {
     "s": "small",
     "small": "small",
@@ -110,7 +112,7 @@ GEMINI = Capability(
         "gemini-2.5-flash-lite",
     ),
     size_mappings=_sizes("gemini-3.1-flash-lite-preview", "gemini-2.5-flash", "gemini-3.1-pro-preview"),
-    features=_COMMON,
+    features={**_COMMON, "max_turns": _OURS},
 )
 
 COPILOT = Capability(
@@ -138,7 +140,7 @@ COPILOT = Capability(
         "gemini-3-pro-preview",
     ),
     size_mappings=_sizes("claude-haiku-4.5", "claude-sonnet-4.6", "claude-opus-4.6"),
-    features=_COMMON,
+    features={**_COMMON, "max_turns": _OURS},
 )
 
 OLLAMA = Capability(
@@ -157,6 +159,34 @@ OLLAMA = Capability(
     open_models=True,
 )
 
+OPENCODE = Capability(
+    provider="opencode",
+    default_model="",
+    available_models=(),
+    size_mappings=_sizes("", "", ""),  # it knows best
+    features={**_COMMON, "add_dirs": _NOT, "max_turns": _OURS},
+    open_models=True,
+)
+
+QWEN = Capability(
+    provider="qwen",
+    default_model="",
+    available_models=("qwen3-coder-plus", "qwen3-coder-flash"),
+    size_mappings=_sizes("qwen3-coder-flash", "qwen3-coder-plus", "qwen3-coder-plus"),
+    features={**_COMMON, "max_turns": _OURS},
+    open_models=True,
+)
+
+CUSTOM = Capability(
+    provider="acp",
+    default_model="",
+    available_models=(),
+    size_mappings=_sizes("", "", ""),
+    features={**_COMMON, "max_turns": _OURS},
+    open_models=True,
+)
+"""Of a CLI that the settings add, until they say more."""
+
 MOCK = Capability(
     provider="mock",
     default_model="mock-default",
@@ -166,7 +196,7 @@ MOCK = Capability(
 )
 
 CAPABILITIES: Mapping[str, Capability] = {
-    capability.provider: capability for capability in (CLAUDE, CODEX, GEMINI, COPILOT, OLLAMA, MOCK)
+    capability.provider: capability for capability in (CLAUDE, CODEX, GEMINI, COPILOT, OLLAMA, OPENCODE, QWEN, MOCK)
 }
 
 

@@ -12,6 +12,11 @@ READY_WAIT = 30.0
 Private = Callable[[], bool]
 
 
+def nothing() -> bool:
+    """No: all callers may be told all."""
+    return False
+
+
 class Status(Wire, frozen=True, kw_only=True):
     """One word."""
 

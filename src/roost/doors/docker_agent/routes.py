@@ -22,7 +22,9 @@ S = "/api/sessions/:id"
 SSE = "text/event-stream"
 
 
-def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float, private: h.Private) -> list[Route]:
+def routes(
+    service: Service, *, closing: anyio.Event, version: str, quiet: float, private: h.Private = h.nothing
+) -> list[Route]:
     """The routes, over a service; `private` says whether some callers have no token, and are told less."""
     return [*_server(service, version, private), *_sessions(service), *_turns(service, closing, quiet)]
 

@@ -23,6 +23,7 @@ from roost.core.errors import SessionNotFound, SessionNotRunning
 from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
 from roost.doors.app import make_app
+from roost.doors.hatch import Hatch as HatchDoor
 from roost.doors.listen import host, parse
 from roost.drivers.catalogue import drivers
 from roost.engine.bulkhead import open_bulkhead
@@ -31,6 +32,7 @@ from roost.engine.hub import Hub
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
+from roost.hatch.hatch import Hatch
 from roost.keepers.keepers import Keepers
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
@@ -169,6 +171,7 @@ async def open_server(
         front = front or Front(home=settings.home, zag=settings.home)
         keepers = Keepers(settings.home)
         stack.callback(keepers.close)
+        hatch = Hatch(settings.home, settings.session_db)
         makers = Makers(
             store,
             agents,
@@ -180,6 +183,7 @@ async def open_server(
             drivers=drivers(mock=front.enable_mock),
             runs=keepers,
             sandbox=Bubblewrap(home=env.get("HOME", str(Path.home())), state=str(settings.home)),
+            hatch=hatch,
             home=settings.home,
         )
         makers = wrap(makers)
@@ -194,6 +198,7 @@ async def open_server(
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(House(makers, supervisor).keep, name="housekeeping")
+        bulkhead.start(HatchDoor(service, hatch.whose, hatch.path).serve, name="hatch")
         closing = anyio.Event()
         app = make_app(
             service,

@@ -874,7 +874,15 @@ class Sandbox(Protocol):
         ...
 
     def confine(self, launch: Launch, confinement: Confinement) -> Launch:
-        """The same program, inside."""
+        """The same program, inside.
+
+        Raises:
+            NoSandbox: it can't be: a folder that it needs must not be seen from inside.
+        """
+        ...
+
+    async def furnish(self, home: str, keeps: Sequence[str]) -> None:
+        """Make a private HOME, with what `keeps` names of the server's own: credentials, settings, history."""
         ...
 
     async def remove(self, name: str) -> None:

@@ -13,7 +13,7 @@ from roost.cli.lazy import Entry, LazyGroup
 from roost.core.errors import RoostError
 
 COMMANDS = {
-    "serve": Entry("roost.cli.serve:serve", "Serve agents over HTTP."),
+    "serve": Entry("roost.cli.serve:serve", "Serve agents over HTTPS, on 0.0.0.0:2100."),
     "exec": Entry("roost.cli.exec:exec_", "Ask an agent one thing and print its answer."),
     # sessions of a server
     "spawn": Entry("roost.cli.spawn:spawn", "Start a session in the background."),

@@ -70,7 +70,7 @@ def test_commands_and_flags_that_pages_name_exist(page: Path) -> None:
 
 def find(words: list[str]) -> tuple[click.Command, list[str]]:
     command: click.Command = roost
-    while isinstance(command, click.Group) and words:
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         inner = command.get_command(click.Context(command), words[0])
         assert inner is not None, words[0]
         command, words = inner, words[1:]

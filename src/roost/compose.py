@@ -200,6 +200,8 @@ async def open_server(
             closing=closing,
             version=__version__,
             lookup=accounts,
+            trusted=trusted,
+            origins=front.cors_origins,
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )

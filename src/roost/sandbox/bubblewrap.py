@@ -113,7 +113,7 @@ def _arguments(view: View, user: tuple[int, int], confinement: Confinement) -> l
         args += ["--tmpfs", hollow]
     for mount in view.mounts:
         args += ["--bind" if mount.writable else "--ro-bind", mount.source, mount.target]
-    return [*args, "--remount-ro", "/", "--chdir", view.cwd, "--clearenv", "--setenv", "PATH", CLEAN["PATH"]]
+    return [*args, "--remount-ro", "/", "--chdir", view.cwd]
 
 
 def _covered() -> list[str]:

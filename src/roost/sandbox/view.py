@@ -88,7 +88,7 @@ def behold(
     for mount in readable:
         if not _within(mount.source, _system_paths()):
             _narrow(mount.source, kept)
-    links, system = _system() if host else ((), ())
+    system = _system() if host else ()
     own = (
         Mount(confinement.home, confinement.home, writable=True),
         Mount(folder, folder),
@@ -97,7 +97,7 @@ def behold(
     )
     files, sockets = _files(launch, confinement, user, forward=forward), _sockets(confinement.endpoints)
     return View(
-        links=links,
+        links=links() if host else (),
         mounts=(
             *system,
             *_needed(readable, (*_system_paths(), *writable)),
@@ -163,10 +163,14 @@ def _cwd(cwd: str, folders: Sequence[str]) -> str:
 # -- the host's system --------------------------------------------------------------------------
 
 
-def _system() -> tuple[tuple[tuple[str, str], ...], tuple[Mount, ...]]:
-    links = tuple((str(Path(f"/{name}").readlink()), f"/{name}") for name in _TOP if Path(f"/{name}").is_symlink())
+def links() -> tuple[tuple[str, str], ...]:
+    """The links at the top of this host, as target and path."""
+    return tuple((str(Path(f"/{name}").readlink()), f"/{name}") for name in _TOP if Path(f"/{name}").is_symlink())
+
+
+def _system() -> tuple[Mount, ...]:
     paths = [*_system_paths(), *(f"/etc/{name}" for name in _ETC)]
-    return links, tuple(Mount(os.path.realpath(path), path) for path in paths if Path(path).exists())
+    return tuple(Mount(os.path.realpath(path), path) for path in paths if Path(path).exists())
 
 
 def _system_paths() -> list[str]:
@@ -176,9 +180,8 @@ def _system_paths() -> list[str]:
 
 def _named(folder: str) -> tuple[Mount, ...]:
     """The files of /etc that are made for the run."""
-    return tuple(
-        Mount(f"{folder}/sandbox-{name}", f"/etc/{name}") for name in ("passwd", "group", "hosts", "nsswitch.conf")
-    )
+    names = ("passwd", "group", "hosts", "nsswitch.conf", "resolv.conf")
+    return tuple(Mount(f"{folder}/sandbox-{name}", f"/etc/{name}") for name in names)
 
 
 def _relay(*, host: bool) -> tuple[str, ...]:
@@ -226,6 +229,7 @@ def _files(launch: Launch, confinement: Confinement, user: tuple[int, int], *, f
         "sandbox-group": group,
         "sandbox-hosts": "127.0.0.1 localhost\n::1 localhost\n",
         "sandbox-nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+        "sandbox-resolv.conf": "# there are no names to look up in here: the proxy does that\n",
         ORDERS: json.dumps(_orders(launch.env, confinement, name, forward=forward)),
     }
 

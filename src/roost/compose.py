@@ -24,14 +24,17 @@ from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
 from roost.doors.app import make_app
 from roost.doors.listen import host, parse
+from roost.drivers.catalogue import drivers
 from roost.engine.bulkhead import open_bulkhead
 from roost.engine.house import House
 from roost.engine.hub import Hub
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
+from roost.keepers.keepers import Keepers
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
+from roost.sandbox.bubblewrap import Bubblewrap
 from roost.service.accounts import OPERATOR, Accounts, Roll
 from roost.service.desk import Desk
 from roost.service.policy import Policy
@@ -163,10 +166,25 @@ async def open_server(
         )
         models = await stack.enter_async_context(_models(settings, env))
         toolsets, around = Builtin(_outward(env)), LocalSurroundings(Path.home())
-        makers = wrap(Makers(store, agents, models, toolsets, around, clock, env))
+        front = front or Front(home=settings.home, zag=settings.home)
+        keepers = Keepers(settings.home)
+        stack.callback(keepers.close)
+        makers = Makers(
+            store,
+            agents,
+            models,
+            toolsets,
+            around,
+            clock,
+            env,
+            drivers=drivers(mock=front.enable_mock),
+            runs=keepers,
+            sandbox=Bubblewrap(home=env.get("HOME", str(Path.home())), state=str(settings.home)),
+            home=settings.home,
+        )
+        makers = wrap(makers)
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
-        front = front or Front(home=settings.home, zag=settings.home)
         policy = Policy(Path.cwd(), settings.session_workingdir_root, force_sandbox=front.force_sandbox)
         accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
         desk = Desk(makers, hub, supervisor, policy, bulkhead)

@@ -15,6 +15,7 @@ import pytest
 from roost.ports import Confinement, Launch, Sandbox
 from roost.sandbox.bubblewrap import Bubblewrap
 from roost.sandbox.docker import Docker
+from roost.sandbox.view import Kept
 
 
 class Cell:
@@ -96,11 +97,11 @@ def _dockerd(folder: str, driver: str, env: dict[str, str]) -> Iterator[bool]:
 @pytest.fixture(params=[pytest.param("bubblewrap", marks=BWRAP), pytest.param("docker", marks=DOCKER)])
 def make_cell(request: pytest.FixtureRequest) -> MakeCell:
     if request.param == "bubblewrap":
-        return lambda path: Cell(Bubblewrap(state=str(path / "state"), home=str(path / "owner")), path)
+        return lambda path: Cell(Bubblewrap(Kept(str(path / "owner"), str(path / "state"))), path)
     env = request.getfixturevalue("engine")
-    made = Docker(env, state="/nonexistent", home="/nonexistent")
+    made = Docker(env, Kept("/nonexistent", "/nonexistent"))
     assert made._trouble() == ""  # it makes the image
-    return lambda path: Cell(Docker(env, state=str(path / "state"), home=str(path / "owner")), path)
+    return lambda path: Cell(Docker(env, Kept(str(path / "owner"), str(path / "state"))), path)
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import anyio
 from anyio import to_thread
 from msgspec.structs import replace
 
@@ -41,10 +43,10 @@ class Docker:
 
     kind = "docker"
 
-    def __init__(self, env: Mapping[str, str], *, home: str, state: str, image: str = "", memory: str = "8g") -> None:
-        self._kept = Kept(home, state)
+    def __init__(self, env: Mapping[str, str], kept: Kept, *, image: str = "", memory: str = "8g") -> None:
+        self._kept = kept
         self._env = {name: value for name, value in env.items() if name.startswith("DOCKER_")}
-        self._env |= {"PATH": env.get("PATH") or os.defpath, "HOME": env.get("HOME") or home}
+        self._env |= {"PATH": env.get("PATH") or os.defpath, "HOME": env.get("HOME") or kept.home}
         self._given = image
         self._memory = memory
         self._user = (os.geteuid(), os.getegid())
@@ -74,12 +76,19 @@ class Docker:
 
     async def remove(self, name: str) -> None:
         """Make sure that nothing is left of it."""
-        await to_thread.run_sync(self._ask, ("rm", "--force", name))
+        for _ in range(50):  # where it is going already, the engine says so and does not wait
+            with suppress(NoSandbox):
+                await to_thread.run_sync(self._ask, ("rm", "--force", name))
+            if name not in await self.names():
+                return
+            await anyio.sleep(0.1)
 
-    async def names(self) -> list[str]:
-        """The containers of ours that the engine has, running or not."""
+    async def names(self) -> Sequence[str]:
+        """The containers of ours that the engine has, running or not; none where no engine answers."""
         asked = ("ps", "--all", "--filter", f"label={LABEL}", "--format", f'{{{{.Label "{LABEL}"}}}}')
-        return (await to_thread.run_sync(self._ask, asked)).stdout.decode().split()
+        with suppress(NoSandbox):
+            return (await to_thread.run_sync(self._ask, asked)).stdout.decode().split()
+        return ()
 
     def _program(self) -> str:
         path = shutil.which("docker", path=self._env["PATH"])

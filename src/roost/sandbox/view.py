@@ -42,10 +42,11 @@ _LEFT_OUT = ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "GNUPGHOME", "LD_LIBRARY_PAT
 
 
 class Kept(Struct, frozen=True):
-    """What is kept from programs in a sandbox: the home of the server's user, and the server's own folder."""
+    """What is kept from programs in a sandbox: the server's user's home, its own folder, its database."""
 
     home: str
-    state: str = ""
+    state: str
+    database: str = ""
 
 
 class View(Struct, frozen=True):
@@ -81,7 +82,7 @@ def behold(
     folder = _folder(confinement)
     if not Path(confinement.home).is_dir():
         raise NoSandbox(f"the private home {confinement.home} is not there")
-    writable = [resolved(path, kept) for path in confinement.writable if not _within(path, (folder,))]
+    writable = [resolved(path, kept) for path in confinement.writable if not _within(os.path.realpath(path), (folder,))]
     program = closure.of(launch.argv[0], launch.env.get("PATH", os.defpath))
     asked = (Mount(os.path.realpath(path), path) for path in confinement.readable)
     readable = [*asked, *program.mounts, *_library(host=host)]
@@ -129,7 +130,7 @@ def resolved(path: str, kept: Kept) -> str:
     if not Path(real).is_dir():
         raise NoSandbox(f"{path} is no folder, so that nothing can run in it in a sandbox")
     _narrow(real, kept)
-    if kept.state and _within(real, (os.path.realpath(kept.state),)):
+    if _within(real, (os.path.realpath(kept.state),)):
         raise NoSandbox(f"a sandbox can't be given {path}: it belongs to the server itself")
     if os.geteuid() == 0 and not _ours(Path(real).stat()):
         raise NoSandbox(
@@ -140,7 +141,7 @@ def resolved(path: str, kept: Kept) -> str:
 
 
 def _narrow(path: str, kept: Kept) -> None:
-    for guarded in (*_WIDE, *(os.path.realpath(each) for each in (kept.home, kept.state) if each)):
+    for guarded in (*_WIDE, *(os.path.realpath(each) for each in (kept.home, kept.state, kept.database) if each)):
         if _within(guarded, (path,)):
             raise NoSandbox(f"a sandbox can't be given {path}: it holds {guarded}; a folder below it would do")
 

@@ -15,7 +15,7 @@ SIZES = ("0.8b", "2b", "4b", "9b", "27b", "35b", "122b")
 
 _HERE = "127.0.0.1:11434"
 _NAME = re.compile(r"[\w.][\w./-]*(?::[\w.-]+)?")
-_SIZE = re.compile(r"[\w.-]+")
+_SIZE = re.compile(r"\w[\w.-]*")
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f]")
 
 

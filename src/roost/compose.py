@@ -5,8 +5,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,26 @@ import anyio
 
 from roost import __version__
 from roost.clock import SystemClock
+from roost.config.front import Front
 from roost.config.settings import Settings, env_files
 from roost.config.sources import open_agents
-from roost.core.ids import ServerId, fresh
+from roost.config.users import UsersFile
+from roost.core.errors import SessionNotFound, SessionNotRunning
+from roost.core.events import Event
+from roost.core.ids import LogId, ServerId, fresh
 from roost.doors.app import make_app
 from roost.doors.listen import host, parse
+from roost.drivers.catalogue import drivers
 from roost.engine.bulkhead import open_bulkhead
 from roost.engine.house import House
 from roost.engine.hub import Hub
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
+from roost.keepers.keepers import Keepers
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
+from roost.service.accounts import OPERATOR, Accounts, Roll
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
@@ -40,7 +47,10 @@ log = logging.getLogger(__name__)
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Wrap = Callable[[Makers], Makers]
 
-OURS = ("ROOST_AUTH_TOKEN", "ROOST_SERVE_TOKEN", "ZAG_SERVE_TOKEN")
+OURS = ("ROOST_AUTH_", "ROOST_SERVE_", "ROOST_CONNECT_", "ROOST_TOKEN", "ZAG_SERVE_", "ZAG_CONNECT_")
+"""How the variables begin that tell how to command a server."""
+
+ENDING = 15.0  # seconds that turns have to end in when sessions are ended with the server
 SWITCH = 0.0005  # seconds: at the default of 5 ms the writer's thread waits long for its turn beside a busy loop
 GARBAGE = 10_000  # objects between two looks for cycles: at the default of 700 they took a twentieth of a busy server
 
@@ -53,6 +63,7 @@ class Running:
     service: Service
     recovery: Recovery
     closing: anyio.Event
+    accounts: str = ""  # where they are kept; "" where there are none
     notes: list[str] = field(default_factory=list)  # worth a line at start
 
     async def settle(self) -> int:
@@ -70,10 +81,51 @@ class Running:
         """Let them go on; after listening."""
         await self.recovery.resume()
 
+    async def end_sessions(self) -> None:
+        """Cancel the turns that run here, and wait until each has ended, or `ENDING` seconds have gone."""
+        supervisor = self.service.desk.supervisor
+        with anyio.move_on_after(ENDING):
+            async with anyio.create_task_group() as tasks:
+                for live in supervisor.lives():
+                    if supervisor.playing(live.log):
+                        tasks.start_soon(self._end, live.log)
+
+    async def _end(self, log_id: LogId) -> None:
+        desk = self.service.desk
+        with suppress(SessionNotFound, SessionNotRunning):
+            await self.service.turns.cancel(OPERATOR, log_id, "the server stops")
+            while (await desk.store.head(log_id)).turn is not None:
+                bell = desk.hub.bell(log_id)
+                if (await desk.store.head(log_id)).turn is not None:
+                    await bell.wait()
+
     def stop(self) -> None:
         """Nothing new is started from now on, and the open streams are told that the server stops."""
         self.service.desk.supervisor.retire()
         self.closing.set()
+
+
+@asynccontextmanager
+async def open_accounts(settings: Settings, roll: Roll | None = None) -> AsyncIterator[Accounts]:
+    """The accounts of a database, without a server; servers that run on it see each change at once.
+
+    Raises:
+        StoreRefused: the database can't be used.
+    """
+    clock = SystemClock()
+    opened = open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=_untold, fatal=_die)
+    async with opened as store:
+        yield Accounts(store.accounts, clock, roll=roll)
+
+
+def users_file(settings: Settings, env: Mapping[str, str]) -> UsersFile:
+    """`users.json` of our home, else the one in the home of `zag`."""
+    zag = Path(env.get("ZAG_HOME") or Path(env.get("HOME") or Path.home()) / ".zag")
+    return UsersFile(settings.home / "users.json", zag / "users.json")
+
+
+def _untold(log_id: LogId, events: Sequence[Event]) -> None:
+    """Nobody follows."""
 
 
 def _bare(makers: Makers) -> Makers:
@@ -82,11 +134,18 @@ def _bare(makers: Makers) -> Makers:
 
 @asynccontextmanager
 async def open_server(
-    settings: Settings, env: Mapping[str, str] | None = None, *, wrap: Wrap = _bare
+    settings: Settings,
+    env: Mapping[str, str] | None = None,
+    *,
+    wrap: Wrap = _bare,
+    roll: Roll | None = None,
+    front: Front | None = None,
+    trusted: bool = False,
 ) -> AsyncIterator[Running]:
     """Everything, opened from the ground up and closed from the roof down.
 
-    `wrap` may put something around the makers: tests do.
+    `wrap` may put something around the makers: tests do.  `roll` is a list of accounts to import.  `front` is
+    what `roost serve` was told; all who can reach a server that is `trusted` may do everything.
 
     Raises:
         StoreRefused: the database can't be used.
@@ -106,11 +165,30 @@ async def open_server(
         )
         models = await stack.enter_async_context(_models(settings, env))
         toolsets, around = Builtin(_outward(env)), LocalSurroundings(Path.home())
-        makers = wrap(Makers(store, agents, models, toolsets, around, clock, env))
+        front = front or Front(home=settings.home, zag=settings.home)
+        keepers = Keepers(settings.home)
+        stack.callback(keepers.close)
+        makers = Makers(
+            store,
+            agents,
+            models,
+            toolsets,
+            around,
+            clock,
+            env,
+            drivers=drivers(mock=front.enable_mock),
+            runs=keepers,
+            home=settings.home,
+        )
+        makers = wrap(makers)
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
-        policy = Policy(Path.cwd(), settings.session_workingdir_root)
-        service = make_service(Desk(makers, hub, supervisor, policy, bulkhead), grace=settings.disconnect_grace)
+        policy = Policy(Path.cwd(), settings.session_workingdir_root, force_sandbox=front.force_sandbox)
+        accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
+        desk = Desk(makers, hub, supervisor, policy, bulkhead)
+        service = make_service(desk, accounts, grace=settings.disconnect_grace)
+        await accounts.refresh()
+        bulkhead.start(accounts.watch, name="accounts")
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(House(makers, supervisor).keep, name="housekeeping")
@@ -119,12 +197,20 @@ async def open_server(
             service,
             closing=closing,
             version=__version__,
-            token=settings.auth_token.reveal(),
+            lookup=accounts,
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )
         notes = [f"Database {settings.session_db} (an fsync there takes {store.fsync * 1000:.2f} ms)"]
-        yield Running(app, service, recovery, closing, notes)
+        yield Running(app, service, recovery, closing, _kept(accounts, roll, settings), notes)
+
+
+def _kept(accounts: Accounts, roll: Roll | None, settings: Settings) -> str:
+    """Where the accounts come from, if there are any."""
+    if not accounts.enabled:
+        return ""
+    listed = roll.path if isinstance(roll, UsersFile) else None
+    return str(listed or settings.session_db)
 
 
 @asynccontextmanager
@@ -143,7 +229,7 @@ async def _models(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[M
 
 def _outward(env: Mapping[str, str]) -> dict[str, str]:
     """What programs that agents start may know of the environment: not how to command this server."""
-    return {name: value for name, value in env.items() if name not in OURS}
+    return {name: value for name, value in env.items() if not name.startswith(OURS)}
 
 
 def _die(error: BaseException) -> None:

@@ -37,8 +37,8 @@ def words(line: str) -> list[str]:
 
 
 def test_commands_are_completed() -> None:
-    assert words("roost s") == ["serve"]
-    assert words("roost d") == ["doctor"]
+    assert words("roost se") == ["serve", "search", "session"]
+    assert words("roost d") == ["disconnect", "discover", "doctor"]
 
 
 def test_flags_are_completed() -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from roost.config.settings import FIELDS, Secret, Settings, env_files, flag_of, home_of, resolve, variable_of
+from roost.config.settings import FIELDS, Settings, env_files, flag_of, home_of, resolve, variable_of
+from roost.config.values import Secret
 from roost.core.errors import BadValue
 
 HOME = {"HOME": "/home/ada"}

@@ -20,16 +20,16 @@ pytestmark = pytest.mark.anyio
 def test_the_document_is_valid_and_has_every_route() -> None:
     app = make_app(Nothing(), closing=anyio.Event())
     assert isinstance(app, Doors)
-    found = document(app.router.routes, "1")
+    found = document(app.main.router.routes, "1")
     OpenAPIV31SpecValidator(found).validate()
     assert found["openapi"] == "3.1.0"
     shown = {(method.upper(), path) for path, methods in found["paths"].items() for method in methods}
-    wanted = {(r.method, re.sub(r":(\w+)", r"{\1}", r.path)) for r in app.router.routes if r.shown}
+    wanted = {(r.method, re.sub(r":(\w+)", r"{\1}", r.path)) for r in app.main.router.routes if r.shown}
     assert shown == wanted
     assert len(shown) == 40
     ids = [operation["operationId"] for methods in found["paths"].values() for operation in methods.values()]
     assert len(set(ids)) == len(ids)
-    for route in app.router.routes:
+    for route in app.main.router.routes:
         assert len(set(names(route.path))) == len(names(route.path))
 
 

@@ -22,6 +22,7 @@ def test_only_our_own_faults_are_500() -> None:
         errors.AgentBroken,
         errors.ToolsetFailed,
         errors.StoreRefused,
+        errors.LaunchFailed,
     }
 
 

@@ -17,6 +17,8 @@ from roost.doors.listen import Fd, Tcp, Unix, bind, bound, exposed, parse, shown
         ("127.0.0.1:8080", Tcp("127.0.0.1", 8080)),
         ("localhost:0", Tcp("localhost", 0)),
         (":8080", Tcp("0.0.0.0", 8080)),
+        ("[::1]:8080", Tcp("::1", 8080)),
+        ("[::]:0", Tcp("::", 0)),
         ("unix:///run/roost.sock", Unix(Path("/run/roost.sock"))),
         ("fd://3", Fd(3)),
     ],
@@ -32,7 +34,8 @@ def test_an_address_is_read(text: str, address: object) -> None:
         ("host:", "no address"),
         ("host:http", "no address"),
         ("host:70000", "no address"),
-        ("[::1]:8080", "only IPv4"),
+        ("::1:8080", "stands in brackets"),
+        ("[::1:8080", "stands in brackets"),
         ("unix://", "no address"),
         ("fd://x", "no address"),
         ("npipe://roost", "Windows only"),
@@ -52,6 +55,8 @@ def test_what_is_no_address_is_refused_with_a_reason(text: str, says: str) -> No
         ("localhost:1", False),
         ("0.0.0.0:1", True),
         (":1", True),
+        ("[::1]:1", False),
+        ("[::]:1", True),
         ("unix://x", False),
     ],
 )
@@ -64,6 +69,22 @@ def test_port_0_finds_a_free_port() -> None:
         host, port = shown(sock).split(":")
         assert host == "127.0.0.1"
         assert int(port) > 0
+
+
+def test_d23_ipv6_addresses_can_be_listened_on() -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6: `sysctl -w net.ipv6.conf.lo.disable_ipv6=0` brings it")
+    with bound([parse("[::1]:0")]) as [sock]:
+        assert shown(sock) == str(parse(shown(sock)))
+        assert shown(sock).startswith("[::1]:")
+
+
+def test_d23_a_name_that_leads_nowhere_is_refused_with_the_reason() -> None:
+    with pytest.raises(BadValue, match=r"can't listen on 'nowhere\.invalid': "):
+        bind(parse("nowhere.invalid:0"))
 
 
 def test_a_taken_port_is_refused_by_name() -> None:

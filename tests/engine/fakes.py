@@ -26,6 +26,7 @@ from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import Supervisor
 from roost.ports import EventStore, Finished, ModelInfo, ModelRequest, Piece, Place, TextPiece, Use
+from roost.service.accounts import Accounts
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
@@ -270,7 +271,9 @@ class World:
         policy = Policy(floor.path)
         self.bulkhead = desk
         self.service: Service = make_service(
-            Desk(makers, hub, self.supervisor, policy, desk), grace=how.get("grace", 10.0)
+            Desk(makers, hub, self.supervisor, policy, desk),
+            Accounts(makers.store.accounts, makers.clock),
+            grace=how.get("grace", 10.0),
         )
         self.recovery = Recovery(makers, hub, self.supervisor, how.get("policy", "resume"))
         self.models: FakeModels = makers.models

@@ -7,7 +7,7 @@ import pytest
 
 from engine.fakes import ME, FakeTool, Floor, answers, open_world
 from roost.core import events as e
-from roost.core.errors import BadValue, Denied, MessageNotFound, SessionBusy, SessionNotFound
+from roost.core.errors import BadValue, MessageNotFound, SessionBusy, SessionNotFound
 from roost.core.events import Permissions, Template
 from roost.core.messages import Message
 from roost.core.principals import Principal
@@ -82,10 +82,10 @@ async def test_messages_are_added_and_edited_between_turns_only(floor: Floor) ->
 
 async def test_a_session_is_its_owners_alone(floor: Floor) -> None:
     async with open_world(floor) as world:
-        session, eve = await world.session(), Principal("eve", "laptop")
-        with pytest.raises(Denied):
+        session, eve = await world.session(), Principal("eve", "laptop", kind="account")
+        with pytest.raises(SessionNotFound):
             await world.service.sessions.show(eve, session)
-        with pytest.raises(Denied):
+        with pytest.raises(SessionNotFound):
             await world.service.sessions.delete(eve, session)
         assert (await world.service.sessions.show(Principal(), session)).head.id == session
 
@@ -184,9 +184,9 @@ def test_a_directory_is_checked_and_made_absolute(tmp_path: Path) -> None:
     (tmp_path / "in" / "deep").mkdir(parents=True)
     (tmp_path / "file").write_text("")
     policy = Policy(tmp_path)
-    assert policy.working_dir(" ") == ""
-    assert policy.working_dir("in/deep") == str(tmp_path / "in" / "deep")
-    assert policy.working_dir(str(tmp_path)) == str(tmp_path)
+    assert policy.working_dir(ME, " ") == ""
+    assert policy.working_dir(ME, "in/deep") == str(tmp_path / "in" / "deep")
+    assert policy.working_dir(ME, str(tmp_path)) == str(tmp_path)
     for path, why in (
         ("in/../in", 'must not contain ".."'),
         ("gone", "does not exist"),
@@ -195,7 +195,7 @@ def test_a_directory_is_checked_and_made_absolute(tmp_path: Path) -> None:
         ("x" * 5000, "does not exist"),
     ):
         with pytest.raises(BadValue, match=why):
-            policy.working_dir(path)
+            policy.working_dir(ME, path)
 
 
 def test_a_root_is_not_left_through_a_link(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_root_is_not_left_through_a_link(tmp_path: Path) -> None:
     (inside / "link").symlink_to(tmp_path / "out")
     policy = Policy(tmp_path, tmp_path / "root")
     assert policy.default_dir == str(tmp_path / "root")
-    assert policy.working_dir(str(inside)) == str(inside)
+    assert policy.working_dir(ME, str(inside)) == str(inside)
     for path in (str(tmp_path / "out"), str(inside / "link"), str(tmp_path)):
         with pytest.raises(BadValue, match="outside the permitted root"):
-            policy.working_dir(path)
+            policy.working_dir(ME, path)

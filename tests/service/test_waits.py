@@ -4,7 +4,7 @@ import pytest
 
 from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, open_world
 from roost.core import events as e
-from roost.core.errors import AlreadyAnswered, BadValue, Denied, NothingWaits, WaitNotFound
+from roost.core.errors import AlreadyAnswered, BadValue, NothingWaits, WaitNotFound
 from roost.core.events import Permissions
 from roost.core.ids import CallId, TurnId, WaitId
 from roost.core.messages import Message, ToolCall
@@ -103,8 +103,8 @@ async def test_what_was_voided_takes_no_answer(floor: Floor) -> None:
 async def test_somebody_elses_session_takes_no_answer(floor: Floor) -> None:
     await floor.lay(waiting(question("q")))
     async with open_world(floor) as world:
-        with pytest.raises(Denied):
-            await world.service.waits.answer(Principal("eve", "x"), "q", action="accept")
+        with pytest.raises(WaitNotFound):
+            await world.service.waits.answer(Principal("eve", "x", kind="account"), "q", action="accept")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +21,7 @@ from roost.cli.terminal import Terminal
 from roost.cli.turn import Refused, Request, Turn
 from roost.compose import open_server
 from roost.config.settings import Settings, home_of
+from roost.config.values import Secret
 from roost.core.errors import BadValue
 from roost.doors.server import until_told
 
@@ -50,23 +52,21 @@ def run(settings: Settings, prompt: str, *, model: str, approved: bool, raw: boo
 
 
 async def _run(settings: Settings, request: Request, raw: bool) -> int:
+    key = settings.auth_token.reveal() or secrets.token_hex(32)  # a database with accounts asks even us who we are
+    settings = replace(settings, auth_token=Secret(key))
     with until_told() as stop:
         async with (
             open_server(settings, environment(settings)) as running,
             httpx2.AsyncClient(
                 transport=InProcess(running.app),
                 base_url="http://127.0.0.1",
-                headers=_headers(settings),
+                headers={"authorization": f"Bearer {key}"},
                 timeout=None,  # a turn may wait for a person
             ) as client,
         ):
             agent = await source(client, settings.agents[0])
             turn = Turn(client, Terminal(), out=sys.stdout, err=sys.stderr, raw=raw)
             return await _until(stop, turn, replace(request, agent=agent))
-
-
-def _headers(settings: Settings) -> dict[str, str]:
-    return {"authorization": f"Bearer {settings.auth_token.reveal()}"} if settings.auth_token else {}
 
 
 async def _until(stop: asyncio.Event, turn: Turn, request: Request) -> int:

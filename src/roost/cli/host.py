@@ -74,7 +74,7 @@ async def _run(settings: Settings, then: Then | None) -> None:
                 click.echo(note, err=True)
             if count := await running.settle():
                 click.echo(f"Settled {count} turn{'s' * (count > 1)} that an earlier server left unfinished", err=True)
-            async with _profiling(sockets[1:], stop):
+            async with profiling(sockets[1:], stop):
                 await _serve(running, sockets[0], stop, then)
 
 
@@ -84,7 +84,7 @@ async def _serve(running: Running, sock: socket.socket, stop: asyncio.Event, the
     def listening() -> None:
         click.echo(f"Listening on {shown(sock)}")
         gc.freeze()  # what is there now stays: no use in looking through it for garbage
-        beside.append(asyncio.create_task(_resume(running), name="resume"))
+        beside.append(asyncio.create_task(resume(running), name="resume"))
         told = _greet(running, shown(sock)) if then is None else _then(then, shown(sock), stop)
         beside.append(asyncio.create_task(told, name="then"))
 
@@ -96,7 +96,8 @@ async def _serve(running: Running, sock: socket.socket, stop: asyncio.Event, the
         await asyncio.gather(*beside, return_exceptions=True)
 
 
-async def _resume(running: Running) -> None:
+async def resume(running: Running) -> None:
+    """Let the turns go on that a crash cut off; where that fails, the server stays."""
     try:
         await running.resume()
     except Exception:
@@ -120,7 +121,7 @@ async def _then(then: Then, address: str, stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _profiling(sockets: list[socket.socket], stop: asyncio.Event) -> AsyncIterator[None]:
+async def profiling(sockets: list[socket.socket], stop: asyncio.Event) -> AsyncIterator[None]:
     """The profiling server beside the real one, where one is asked for."""
     if not sockets:
         yield

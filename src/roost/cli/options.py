@@ -38,6 +38,9 @@ network = _all(
     click.option(
         "--allow-unauthenticated", is_flag=True, default=None, help="Listen beyond this machine without a token."
     ),
+)
+
+limits = _all(
     click.option(
         "--max-request-size",
         type=click.IntRange(min=1),
@@ -46,6 +49,26 @@ network = _all(
     ),
     click.option("--mcp-oauth-redirect-uri", metavar="URI", help="Where logins of remote tool servers come back to."),
     click.option("--pprof-addr", metavar="ADDR", hidden=True, help="Serve /debug/pprof/ there."),
+)
+
+front = _all(
+    click.option("--host", metavar="HOST", help="A name or an address to listen on.  [default: 0.0.0.0]"),
+    click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", help="[default: 2100]"),
+    click.option("--listen", metavar="ADDR", hidden=True, help="unix://PATH or fd://N in place of host and port."),
+    click.option("--token", metavar="TOKEN", help="The token that clients need.  [default: the one in serve.toml]"),
+    click.option("--generate-token", is_flag=True, default=None, help="Make a new token, save it, print it."),
+    click.option("--tls-cert", type=_path(), metavar="PATH", help="The certificate (PEM).  [default: self-signed]"),
+    click.option("--tls-key", type=_path(), metavar="PATH", help="Its key (PEM)."),
+    click.option("--force-sandbox", is_flag=True, default=None, help="Run every session in a sandbox."),
+    click.option("--insecure-http", is_flag=True, default=None, help="No TLS; on this machine only."),
+    click.option("--insecure-http-anywhere", is_flag=True, default=None, help="With --insecure-http: anywhere."),
+    click.option(
+        "--agents", multiple=True, metavar="AGENTS", help="Serve an agent file or folder too; may be repeated."
+    ),
+    click.option("--stop-sessions", is_flag=True, default=None, help="End what runs when the server stops."),
+    click.option("--max-sessions", type=click.IntRange(min=0), metavar="N", help="At once; 0: any.  [default: 100]"),
+    click.option("--cors-origins", metavar="ORIGINS", help="Whose pages may use /api/v1.  [default: *]"),
+    click.option("--enable-mock", is_flag=True, default=None, hidden=True, help="Offer the provider `mock`."),
 )
 
 storage = _all(

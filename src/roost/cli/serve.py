@@ -1,6 +1,7 @@
-"""`roost serve`: flags in, running server out."""
+"""`roost serve` and `roost serve api`: flags in, running server out."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,47 @@ from roost.core.errors import BadValue, NotBuilt
 from roost.doors.listen import exposed, parse
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="Serve agents over HTTPS, on 0.0.0.0:2100.")
+@options.front
+@options.database("~/.roost/roost.db")
+@options.limits
+@options.storage
+@options.models
+@options.behaviour
+@options.common
 @click.pass_context
-def serve(ctx: click.Context) -> None:
-    """Serve agents over HTTP."""
-    if ctx.invoked_subcommand is None:
-        raise NotBuilt("`roost serve` (TLS, accounts, /api/v1) is not built yet; `roost serve api AGENTS` is")
+def serve(ctx: click.Context, /, **flags: Any) -> None:
+    """Serve agents and agent CLIs at /api/v1 and /api, over TLS and with a token.
+
+    \b
+    roost serve
+    roost serve --agents ./agents --port 8443
+    roost serve --tls-cert cert.pem --tls-key key.pem
+    """
+    flags = options.given(flags)
+    if ctx.invoked_subcommand is not None:
+        if flags:
+            raise click.UsageError("these flags are for `roost serve` alone; those of `roost serve api` come after it")
+        return
+    generate = flags.pop("generate_token", False)
+    refuse(flags.get("agents", ()), flags)
+    # What follows loads the whole server: help and completion do without.
+    from roost.cli import front as desk
+    from roost.config import front, settings
+
+    mine = {name: value for name, value in flags.items() if name in front.FIELDS or name == "home"}
+    rest = {name: value for name, value in flags.items() if name not in front.FIELDS}
+    told = front.load(mine, os.environ, generate=generate)
+    desk.refuse_plain(told, options.command("serve", {k: v for k, v in flags.items() if k not in ("host", "token")}))
+    if "agents" in rest:
+        rest["agents"] = tuple(options.agents(name) for name in rest["agents"])
+    desk.run(told, settings.load(rest, os.environ), generate=generate)
 
 
 @serve.command(short_help="Serve agents at /api, on 127.0.0.1:8080.")
 @click.argument("agents")
 @options.network
+@options.limits
 @options.database("session.db")
 @options.storage
 @options.models
@@ -38,7 +69,7 @@ def api(agents: str, **flags: Any) -> None:
     roost serve api ./agents --listen unix:///run/user/1000/roost.sock
     """
     flags = options.given(flags)
-    refuse(agents, flags)
+    refuse([agents], flags)
     # What follows loads the whole server: help and completion do without.
     from roost.cli import host
     from roost.config.settings import load
@@ -50,7 +81,7 @@ def api(agents: str, **flags: Any) -> None:
     host.run(settings)
 
 
-def refuse(agents: str, flags: dict[str, Any]) -> None:
+def refuse(agents: Iterable[str], flags: dict[str, Any]) -> None:
     """Turn down flags that make no sense together, before anything is opened.
 
     Raises:
@@ -58,7 +89,7 @@ def refuse(agents: str, flags: dict[str, Any]) -> None:
     """
     if "record" in flags and "fake" in flags:
         raise BadValue("--record and --fake can't be used together: one writes a cassette, the other plays one")
-    if flags.get("pull_interval") and Path(agents).is_file():
+    if flags.get("pull_interval") and any(Path(name).is_file() for name in agents):
         raise BadValue("--pull-interval flag can only be used with OCI references, not local files")
     if flags.get("code_mode_tools"):
         raise NotBuilt("--code-mode-tools is not built yet")

@@ -1,7 +1,6 @@
 """The server's own settings: flag, environment, file, default."""
 
 import difflib
-import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -10,39 +9,11 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
+from roost.config import values
+from roost.config.values import Secret, Wrong
 from roost.core.errors import BadValue
 
 Resume = Literal["resume", "ask", "fail"]
-
-
-class Secret:
-    """A text that prints as stars."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "***" if self._text else ""
-
-    __str__ = __repr__
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a secret is not written down")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -75,149 +46,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_file: Path | None = None
 
 
-class _Wrong(Exception):
-    """A value that can't be used; the text says what would do."""
-
-
-# -- values -------------------------------------------------------------------------------------
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _Wrong("must be text")
-    return value.strip()
-
-
-def _secret(value: Any) -> Secret:
-    return Secret(_text(value))
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    word = str(value).strip().lower()
-    if word in ("1", "true", "yes", "on"):
-        return True
-    if word in ("0", "false", "no", "off", ""):
-        return False
-    raise _Wrong("must be true or false")
-
-
-def _size(value: Any) -> int:
-    number = _number(value)
-    if number < 1 or not number.is_integer():
-        raise _Wrong("must be a whole number of bytes, at least 1")
-    return int(number)
-
-
-def _minutes(value: Any) -> float:
-    number = _number(value)
-    if number < 0:
-        raise _Wrong("must not be negative")
-    return number
-
-
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise _Wrong("must be a number")
-    try:
-        number = float(value)
-    except ValueError:
-        raise _Wrong("must be a number") from None
-    if not math.isfinite(number):
-        raise _Wrong("must be a number")
-    return number
-
-
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PIECE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-
-
-def _seconds(value: Any) -> float:
-    """Seconds, as a number or as `1m30s`."""
-    if isinstance(value, str) and re.fullmatch(rf"({_PIECE.pattern})+", value.strip()):
-        return sum(float(number) * _UNITS[unit] for number, unit in _PIECE.findall(value))
-    try:
-        return _minutes(value)
-    except _Wrong:
-        raise _Wrong("must be seconds, or a duration such as '1m30s'") from None
-
-
-def _path(value: Any) -> Path:
-    text = _text(value)
-    if not text or "\0" in text:
-        raise _Wrong("must be a path")
-    return Path(text).expanduser()
-
-
-def _folder(value: Any) -> Path:
-    path = _path(value)
-    if not path.is_dir():
-        raise _Wrong("is no folder")
-    return path
-
-
-def _file(value: Any) -> Path:
-    path = _path(value)
-    if not path.is_file():
-        raise _Wrong("is no file")
-    return path
-
-
-def _files(value: Any) -> tuple[Path, ...]:
-    items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, list | tuple):
-        raise _Wrong("must be a list of paths")
-    return tuple(_file(item) for item in items if item != "")
-
-
-def _cassette(value: Any) -> Path:
-    path = _path(value)
-    return path if path.suffix == ".yaml" else path.with_name(path.name + ".yaml")
-
-
-def _agents(value: Any) -> tuple[str, ...]:
-    items = (value,) if isinstance(value, str) else value
-    if not isinstance(items, list | tuple):
-        raise _Wrong("must be an agent file, a folder or a name")
-    return tuple(_text(item) for item in items)
-
-
-def _address(value: Any) -> str:
-    """`host:port`, `[v6]:port`, `unix://PATH` or `fd://N`."""
-    text = _text(value)
-    if (text.startswith("unix://") and len(text) > len("unix://")) or re.fullmatch(r"fd://\d+", text):
-        return text
-    if text.startswith("npipe://"):
-        raise _Wrong("named pipes exist on Windows alone")
-    host, colon, port = text.rpartition(":")
-    plain = re.fullmatch(r"\[[0-9A-Fa-f:.%\w]+\]|[^:\s/]*", host)
-    if not colon or plain is None or not port.isascii() or not port.isdecimal() or int(port) > 65535:
-        raise _Wrong("must be host:port, unix://PATH or fd://N")
-    return text
-
-
-def _url(value: Any) -> str:
-    text = _text(value)
-    if text and not re.fullmatch(r"https?://[^\s/]+\S*", text):
-        raise _Wrong("must be an http(s) address")
-    return text
-
-
-def _model(value: Any) -> str:
-    text = _text(value)
-    if text and not re.fullmatch(r"[^\s/]+(/\S+)?", text):
-        raise _Wrong("must be provider/model")
-    return text
-
-
-def _resume(value: Any) -> str:
-    word = _text(value).lower()
-    if word not in ("resume", "ask", "fail"):
-        raise _Wrong("must be resume, ask or fail")
-    return word
-
-
 # -- where they come from -----------------------------------------------------------------------
 
 
@@ -229,32 +57,35 @@ class _Field(Struct, frozen=True):
     secret: bool = False
 
 
+SERVER = "server"
+"""The table of `serve.toml` that is about `roost serve` alone; `front.py` reads it."""
+
 FIELDS: Final[Mapping[str, _Field]] = {
-    "home": _Field(_path),
-    "agents": _Field(_agents),
-    "listen": _Field(_address),
-    "auth_token": _Field(_secret, secret=True),
-    "allow_unauthenticated": _Field(_flag),
-    "session_db": _Field(_path),
-    "working_dir": _Field(_folder),
-    "session_workingdir_root": _Field(_folder),
-    "max_request_size": _Field(_size),
-    "disconnect_grace": _Field(_seconds),
-    "resume": _Field(_resume),
-    "pull_interval": _Field(_minutes),
-    "record": _Field(_cassette),
-    "fake": _Field(_cassette),
-    "mcp_oauth_redirect_uri": _Field(_url),
-    "models_gateway": _Field(_url, ("DOCKER_AGENT_MODELS_GATEWAY", "CAGENT_MODELS_GATEWAY")),
-    "default_model": _Field(_model, ("DOCKER_AGENT_DEFAULT_MODEL", "CAGENT_DEFAULT_MODEL")),
-    "env_from_file": _Field(_files),
-    "code_mode_tools": _Field(_flag),
-    "pprof_addr": _Field(_address, ("DOCKER_AGENT_PPROF_ADDR", "CAGENT_PPROF_ADDR")),
-    "data_dir": _Field(_path),
-    "cache_dir": _Field(_path),
-    "config_dir": _Field(_path),
-    "debug": _Field(_flag),
-    "log_file": _Field(_path),
+    "home": _Field(values.as_path),
+    "agents": _Field(values.as_agents),
+    "listen": _Field(values.as_address),
+    "auth_token": _Field(values.as_secret, secret=True),
+    "allow_unauthenticated": _Field(values.as_flag),
+    "session_db": _Field(values.as_path),
+    "working_dir": _Field(values.as_folder),
+    "session_workingdir_root": _Field(values.as_folder),
+    "max_request_size": _Field(values.as_size),
+    "disconnect_grace": _Field(values.as_seconds),
+    "resume": _Field(values.as_resume),
+    "pull_interval": _Field(values.as_minutes),
+    "record": _Field(values.as_cassette),
+    "fake": _Field(values.as_cassette),
+    "mcp_oauth_redirect_uri": _Field(values.as_url),
+    "models_gateway": _Field(values.as_url, ("DOCKER_AGENT_MODELS_GATEWAY", "CAGENT_MODELS_GATEWAY")),
+    "default_model": _Field(values.as_model, ("DOCKER_AGENT_DEFAULT_MODEL", "CAGENT_DEFAULT_MODEL")),
+    "env_from_file": _Field(values.as_files),
+    "code_mode_tools": _Field(values.as_flag),
+    "pprof_addr": _Field(values.as_address, ("DOCKER_AGENT_PPROF_ADDR", "CAGENT_PPROF_ADDR")),
+    "data_dir": _Field(values.as_path),
+    "cache_dir": _Field(values.as_path),
+    "config_dir": _Field(values.as_path),
+    "debug": _Field(values.as_flag),
+    "log_file": _Field(values.as_path),
 }
 
 
@@ -286,7 +117,7 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str], file: bytes | None
         if place:
             try:
                 found[name] = field.read(value)
-            except _Wrong as wrong:
+            except Wrong as wrong:
                 shown = "" if field.secret else f", is {value!r}"
                 errors.append(f"{place}: {wrong}{shown}")
     if found.get("record") and found.get("fake"):
@@ -336,7 +167,7 @@ def _table(file: bytes | None, errors: list[str]) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         errors.append(f"serve.toml: {error}")
         return {}
-    table = {key.replace("-", "_"): value for key, value in raw.items()}
+    table = {key.replace("-", "_"): value for key, value in raw.items() if key != SERVER}
     for key in table.keys() - FIELDS.keys():
         near = difflib.get_close_matches(key, FIELDS, n=1)
         errors.append(f"serve.toml: {key}: unknown key" + (f"; did you mean {near[0]!r}?" if near else ""))

@@ -182,6 +182,54 @@ class Denied(RoostError):
     code = "denied"
 
 
+class AccountNotFound(RoostError):
+    """No account has this name."""
+
+    code = "account_not_found"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no account is called {name!r}")
+        self.name = name
+
+
+class AccountExists(RoostError):
+    """An account has this name already.  Nothing was written."""
+
+    code = "account_exists"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is an account called {name!r} already")
+        self.name = name
+
+
+class NoAccounts(RoostError):
+    """Nobody can log in: this server has no accounts."""
+
+    code = "no_accounts"
+
+    def __init__(self) -> None:
+        super().__init__("accounts are not enabled on this server")
+
+
+class LoginRefused(RoostError):
+    """Wrong name, wrong password, or an account that is disabled: which of them is not told."""
+
+    code = "login_refused"
+
+    def __init__(self) -> None:
+        super().__init__("wrong user name or password")
+
+
+class TooManyLogins(RoostError):
+    """Too many logins have failed; `retry_after` is in how many seconds another one may be tried."""
+
+    code = "too_many_logins"
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("too many failed logins; try again later")
+        self.retry_after = retry_after
+
+
 class ModelFailed(RoostError):
     """A model request came to nothing.
 
@@ -223,6 +271,26 @@ class TooManySessions(RoostError):
         super().__init__(f"{limit} sessions run already, and no more may; try again when one has ended")
 
 
+class ProcessNotFound(RoostError):
+    """No process has this id."""
+
+    code = "unknown_process"
+
+    def __init__(self, process: str) -> None:
+        super().__init__("process not found")
+        self.process = process
+
+
+class NotKept(RoostError):
+    """Nothing of this kind is kept under this name."""
+
+    code = "not_kept"
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"there is no {kind} {name!r}")
+        self.name = name
+
+
 class DependencyFailed(RoostError):
     """A session that this one waits for has not ended well."""
 
@@ -252,3 +320,9 @@ class ShuttingDown(RoostError):
 
     def __init__(self) -> None:
         super().__init__("the server is shutting down")
+
+
+class ServerFailed(RoostError):
+    """Another server that was asked did not answer as it should."""
+
+    code = "server_failed"

@@ -1,11 +1,27 @@
 """Who is calling, as the door found out."""
 
+from typing import Literal
+
 from msgspec import Struct
+
+Kind = Literal["anyone", "account", "super"]
 
 
 class Principal(Struct, frozen=True):
-    """A caller.  `client` tells one program from another: token, address and `User-Agent`, digested."""
+    """A caller.  `client` tells one program from another: token, address and `User-Agent`, digested.
+
+    `anyone` came in where no account exists: all callers are one person.  An `account` sees its own
+    sessions and works in its `home`.  `super` has the server's own token, and no bounds.
+    """
 
     name: str = ""
     client: str = ""
     headers: dict[str, str] = {}  # of the request, lower case: placeholders of remote toolsets read them
+    kind: Kind = "anyone"
+    home: str = ""  # of an account, absolute
+    must_sandbox: bool = False  # nothing runs for this caller outside of a sandbox
+
+    @property
+    def confined(self) -> bool:
+        """Whether it is an account, with its own sessions and its own folder."""
+        return self.kind == "account"

@@ -5,9 +5,11 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Any, Protocol
 
+import anyio
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.datastructures import Headers
 
 from roost.core.principals import Principal
@@ -15,21 +17,68 @@ from roost.doors.errors import Refused
 
 Scope = Mapping[str, Any]
 
+SUPER = Principal(kind="super")
+"""Whoever knows the server's own token."""
+
+ANYONE = Principal()
+"""Whoever comes in where no token is asked for."""
+
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _PORTS = {"http": "80", "https": "443"}
 _DIGITS = re.compile(r"[0-9]{1,15}")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:\[\]@/]+)(:[0-9]*)?")
 
 
-class Gate(Struct, frozen=True):
-    """What a server asks of everybody who comes in.
+class Lookup(Protocol):
+    """Whom a token belongs to.  It is asked at every request, so that an account that is gone is gone at once."""
 
-    `bound` is the host that it listens on; a loopback one makes it look at the `Host` header too.
+    @property
+    def required(self) -> bool:
+        """Whether callers have to say who they are, as things stand."""
+        ...
+
+    async def principal(self, token: str) -> Principal | None:
+        """The caller, as far as the token tells; None for one that opens nothing."""
+        ...
+
+    async def revoked(self, token: str) -> None:
+        """Return as soon as a token that was good opens nothing more."""
+        ...
+
+
+class Key:
+    """The server's own token, and no other."""
+
+    required = True
+
+    def __init__(self, token: str) -> None:
+        self._digest = _digest(token)
+
+    async def principal(self, token: str) -> Principal | None:
+        """Whoever knows it may do everything."""
+        return SUPER if hmac.compare_digest(_digest(token), self._digest) else None
+
+    async def revoked(self, token: str) -> None:
+        """It never is."""
+        await anyio.sleep_forever()
+
+
+class Gate(Struct, frozen=True):
+    """What a door asks of everybody who comes in.
+
+    Where no `lookup` requires a token it is open to all, or, if `shut`, to nobody.  `bound` is the host that
+    the server listens on; a loopback one makes it look at the `Host` header too.
     """
 
-    token: str = ""
+    lookup: Lookup | None = None
     max_body: int = 1_048_576
     bound: str = ""
+    shut: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks for a token."""
+        return self.shut or (self.lookup is not None and self.lookup.required)
 
     def check_origin(self, scope: Scope, headers: Headers) -> None:
         """Keep out pages of other origins, also those that have bent a name of theirs to our address.
@@ -54,21 +103,16 @@ class Gate(Struct, frozen=True):
             if not _DIGITS.fullmatch(declared) or int(declared) > self.max_body:
                 raise too_large()
 
-    def check_token(self, headers: Headers) -> None:
-        """Let in who knows the token.
+    async def identify(self, token: str, otherwise: str) -> Principal:
+        """The caller with this token.
 
         Raises:
-            Refused: 401.
+            Refused: 401, worded as `otherwise`.
         """
-        if not self.token:
-            return
-        given = headers.get("authorization")
-        if given is None:
-            raise Refused(401, "missing Authorization header")
-        if not given.startswith("Bearer "):
-            raise Refused(401, "invalid Authorization header format")
-        if not hmac.compare_digest(given.removeprefix("Bearer ").encode("latin-1"), self.token.encode()):
-            raise Refused(401, "invalid token")
+        found = await self.lookup.principal(token) if self.lookup is not None else None
+        if found is None:
+            raise Refused(401, otherwise)
+        return found
 
     def _is_local(self, scope: Scope) -> bool:
         """Whether we listen where only browsers of this machine can come in; a bound name may mean loopback too."""
@@ -82,17 +126,26 @@ class Gate(Struct, frozen=True):
         return _LOCAL_NAMES | {bound, f"[{bound}]"}
 
 
+def spelled(token: str) -> str:
+    """A token out of a header, as it was typed: what is not ASCII is UTF-8 there."""
+    return token.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
 def too_large() -> Refused:
     """What a body over the limit gets; what still comes of it is dropped."""
     return Refused(413, "Request Entity Too Large")
 
 
-def principal(scope: Scope, headers: Headers) -> Principal:
-    """The caller, as the request shows him."""
+def principal(scope: Scope, headers: Headers, known: Principal = ANYONE) -> Principal:
+    """The caller whom the token tells, as the request shows him."""
     address = (scope.get("client") or ("", 0))[0]
     marks = (headers.get("authorization", ""), address, headers.get("user-agent", ""))
     client = hashlib.sha256("\0".join(marks).encode()).hexdigest()[:16]
-    return Principal(client=client, headers=dict(headers))
+    return replace(known, client=client, headers=dict(headers))
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "replace")).digest()
 
 
 def is_loopback(host: str) -> bool:

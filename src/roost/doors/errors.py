@@ -9,7 +9,14 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.SessionNotFound: 404,
     errors.MessageNotFound: 404,
     errors.WaitNotFound: 404,
+    errors.ProcessNotFound: 404,
+    errors.NotKept: 404,
     errors.AgentNotFound: 404,
+    errors.AccountNotFound: 404,
+    errors.NoAccounts: 404,
+    errors.LoginRefused: 401,
+    errors.AccountExists: 409,
+    errors.TooManyLogins: 429,
     errors.BadValue: 400,
     errors.BadModel: 422,
     errors.SessionBusy: 409,
@@ -32,6 +39,7 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.NotBuilt: 501,
     errors.ModelFailed: 502,
     errors.AgentUnreachable: 502,
+    errors.ServerFailed: 502,
     errors.ShuttingDown: 503,
     errors.StoreFull: 507,
 }
@@ -45,6 +53,11 @@ WHOLE = (
     errors.QueueFull,
     errors.WaitNotFound,
     errors.ShuttingDown,
+    errors.AccountNotFound,
+    errors.AccountExists,
+    errors.NoAccounts,
+    errors.LoginRefused,
+    errors.TooManyLogins,
 )
 """Errors whose message stands alone; before that of any other goes what could not be done."""
 
@@ -68,6 +81,16 @@ def status(error: RoostError) -> int:
 def worded(error: RoostError, failed: str) -> str:
     """What a caller is told, with `failed` before it where that says more."""
     return error.message if isinstance(error, WHOLE) else failed + error.message
+
+
+def retry(error: RoostError) -> dict[str, str]:
+    """When to ask again, as a header, where that is known."""
+    match error:
+        case errors.QueueFull():
+            return {"retry-after": "1"}
+        case errors.TooManyLogins(retry_after=seconds):
+            return {"retry-after": f"{seconds:.0f}"}
+    return {}
 
 
 def told(message: str, code: str = "") -> dict[str, str]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import assert_never
+from typing import Any, assert_never
 
 from msgspec import Struct
 
@@ -17,13 +17,13 @@ from roost.core.errors import BadValue
 
 
 class Tcp(Struct, frozen=True):
-    """`host:port`, IPv4.  Port 0 asks for a free one."""
+    """`host:port`, the host a name or an address, IPv6 in brackets.  Port 0 asks for a free one."""
 
     host: str
     port: int
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Unix(Struct, frozen=True):
@@ -72,8 +72,10 @@ def _tcp(text: str) -> Tcp:
     host, separator, port = text.rpartition(":")
     if not separator or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
         raise BadValue(f"{text!r} is no address: use host:port, unix://PATH or fd://N")
-    if ":" in host:
-        raise BadValue(f"{text!r}: only IPv4 addresses can be listened on")
+    if host.startswith("[") and host.endswith("]") and ":" in host:
+        host = host[1:-1]
+    elif ":" in host or "[" in host:
+        raise BadValue(f"{text!r} is no address: an IPv6 address stands in brackets, as in [::1]:8080")
     return Tcp(host or "0.0.0.0", int(port))  # noqa: S104 - what `:8080` means everywhere
 
 
@@ -83,10 +85,10 @@ def exposed(address: Address) -> bool:
         case Unix():
             return False
         case Tcp(host=host):
-            return not all(ipaddress.ip_address(found).is_loopback for found in _resolve(host))
+            return not all(_is_loopback(found) for found in _resolve(host))
         case Fd():
             with _inherited(address) as sock:
-                return sock.family != socket.AF_UNIX and not ipaddress.ip_address(sock.getsockname()[0]).is_loopback
+                return sock.family != socket.AF_UNIX and not _is_loopback(sock.getsockname()[0])
         case unknown:
             assert_never(unknown)
 
@@ -105,12 +107,26 @@ def host(address: Address) -> str:
             assert_never(unknown)
 
 
-def _resolve(host: str) -> set[str]:
+def _is_loopback(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+
+
+def _resolve(host: str) -> list[str]:
+    """The addresses of a host, IPv4 first.
+
+    Raises:
+        BadValue: it has none.
+    """
+    return [str(place[0]) for _, place in _places(host, None)]
+
+
+def _places(host: str, port: int | None) -> list[tuple[int, Any]]:
+    """Where a host can be listened on: family and address of each."""
     try:
-        found = socket.getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise BadValue(f"can't listen on {host!r}: {error.strerror or error}") from error
-    return {str(info[4][0]) for info in found}
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise BadValue(f"can't listen on {host!r}: {getattr(error, 'strerror', None) or error}") from error
+    return sorted(((family, place) for family, _, _, _, place in found), key=lambda pair: pair[0] != socket.AF_INET)
 
 
 @contextmanager
@@ -151,13 +167,27 @@ def bind(address: Address) -> socket.socket:
 
 
 def _bind_tcp(address: Tcp) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # or asyncio lets small writes wait
+    """On the first address of its host that will do."""
+    failed: OSError | None = None
+    for family, place in _places(address.host, address.port):
+        try:
+            return _bound_to(family, place, both=address.host == "::")
+        except OSError as error:
+            failed = failed or error
+    assert failed is not None
+    raise _failed(address, failed) from failed
+
+
+def _bound_to(family: int, place: Any, *, both: bool) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # or asyncio lets small writes wait
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((address.host, address.port))
-    except OSError as error:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not both))
+        sock.bind(place)
+    except OSError:
         sock.close()
-        raise _failed(address, error) from error
+        raise
     return sock
 
 
@@ -238,4 +268,4 @@ def shown(sock: socket.socket) -> str:
     name = sock.getsockname()
     if sock.family == socket.AF_UNIX:
         return f"unix://{name}"
-    return f"{name[0]}:{name[1]}"
+    return str(Tcp(name[0], name[1]))

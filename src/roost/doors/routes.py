@@ -1,11 +1,10 @@
 """A typed route: path, query and body in; status and body out; and the router over them."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import anyio
-import msgspec
 from msgspec import Struct
 from starlette.datastructures import Headers
 
@@ -13,7 +12,7 @@ from roost.core.errors import RoostError, ShuttingDown
 from roost.core.principals import Principal
 from roost.doors.auth import too_large
 from roost.doors.errors import Refused
-from roost.wire import body, durations, json
+from roost.wire import durations, json
 
 B = TypeVar("B")
 R = TypeVar("R")
@@ -23,6 +22,7 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+LARGEST = (1 << 64) - 1
 SLOW = 60.0  # seconds without a byte of a body that was announced
 SLOWEST = 1000.0  # bytes a second that come of it, at least
 LONGEST_WAIT = 300.0
@@ -30,6 +30,18 @@ LONGEST_WAIT = 300.0
 
 class Gone(Exception):
     """The client has left before it got its answer."""
+
+
+class Read(Protocol):
+    """How a door takes a body."""
+
+    def __call__(self, raw: bytes, content_type: str, kind: type[B], *, optional: bool) -> B:
+        """The body as a `kind`; with `optional`, no body at all is an empty object.
+
+        Raises:
+            Refused: it can't be.
+        """
+        ...
 
 
 class Reply:
@@ -50,15 +62,16 @@ class Reply:
         self.headers = headers or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send it; in place of the upgrade, where one was asked for."""
+        start = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
         head = {"content-length": str(len(self.raw)), **self.headers}
         if self.raw:
             head["content-type"] = self.kind
         if self.status == 204:
             del head["content-length"]
         pairs = [(name.encode(), value.encode("latin-1", "replace")) for name, value in head.items()]
-        await send({"type": "http.response.start", "status": self.status, "headers": pairs})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else self.raw})
+        await send({"type": f"{start}.start", "status": self.status, "headers": pairs})
+        await send({"type": f"{start}.body", "body": b"" if scope.get("method") == "HEAD" else self.raw})
 
 
 class Call:
@@ -68,21 +81,23 @@ class Call:
         self,
         scope: Scope,
         receive: Receive,
-        headers: Headers,
         principal: Principal,
         names: tuple[str, ...],
         raw: tuple[str, ...],
         *,
+        read: Read,
         max_body: int,
         closing: anyio.Event,
     ) -> None:
-        self.headers = headers
+        self.headers = Headers(scope=dict(scope))
+        self.address = str((scope.get("client") or ("", 0))[0])  # of the caller; "" behind a Unix socket
         self.principal = principal
         self.raw = dict(zip(names, raw, strict=True))
         self.path = {name: decoded(value) for name, value in self.raw.items()}
         pairs = parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         self.query = {_text(name): _text(value) for name, value in reversed(pairs)}
         self._receive = receive
+        self._read = read
         self._max_body = max_body
         self._closing = closing
 
@@ -110,22 +125,13 @@ class Call:
             if not message.get("more_body"):
                 return b"".join(chunks)
 
-    async def json(self, kind: type[B]) -> B:
-        """The body as a `kind`; no body at all is an empty object.
+    async def json(self, kind: type[B], *, optional: bool = False) -> B:
+        """The body as a `kind`; with `optional`, also where there is none.
 
         Raises:
-            Refused: 400.
+            Refused: it can't be read; the status says why.
         """
-        raw = await self.body()
-        if not raw:
-            return msgspec.convert({}, kind)
-        content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type != "application/json":
-            raise Refused(400, "invalid request body: code=415, message=Unsupported Media Type")
-        try:
-            return body.read(raw, kind)
-        except body.BadBody as error:
-            raise Refused(400, f"invalid request body: code=400, message={error}") from None
+        return self._read(await self.body(), self.headers.get("content-type", ""), kind, optional=optional)
 
     def duration(self, name: str, default: float | None) -> float | None:
         """A duration of the query, in seconds; `default` where it is absent.
@@ -152,6 +158,30 @@ class Call:
             raise Refused(400, f'invalid {name}: "{text}" is no number')
         return int(text) if text else None
 
+    def natural(self, name: str) -> int | None:
+        """A number of the query that may be as large as 64 bits hold; None where it is absent.
+
+        Raises:
+            Refused: 400.
+        """
+        if (text := self.query.get(name)) is None:
+            return None
+        if not (text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) <= LARGEST):
+            raise Refused(400, f'invalid {name}: "{text}" is no number')
+        return int(text)
+
+    def flag(self, name: str) -> bool | None:
+        """A `true` or `false` of the query; None where it is absent.
+
+        Raises:
+            Refused: 400.
+        """
+        if (text := self.query.get(name)) is None:
+            return None
+        if text not in ("true", "false"):
+            raise Refused(400, f'invalid {name}: "{text}" is neither true nor false')
+        return text == "true"
+
     async def patiently(self, work: Callable[[], Awaitable[R]]) -> R:
         """Do what may take long, unless the client leaves or the server stops meanwhile.
 
@@ -169,7 +199,7 @@ class Call:
             tasks.cancel_scope.cancel()
 
         async def until_gone() -> None:
-            while (await self._receive())["type"] != "http.disconnect":
+            while not (await self._receive())["type"].endswith(".disconnect"):
                 pass
             tasks.cancel_scope.cancel()
 
@@ -193,7 +223,8 @@ Handler = Callable[[Call], Awaitable[Answer]]
 class Route(Struct, frozen=True, kw_only=True):
     """One thing that can be asked.
 
-    `failed` stands before the message of an error; `statuses` are exceptions to the error table.
+    `failed` stands before the message of an error; `statuses` are exceptions to the error table.  A
+    `socket` is asked for by a WebSocket handshake: its handler answers with something that accepts it.
     """
 
     method: str
@@ -208,6 +239,7 @@ class Route(Struct, frozen=True, kw_only=True):
     statuses: Mapping[type[RoostError], int] = {}
     refusals: tuple[int, ...] = ()
     open: bool = False
+    socket: bool = False
     shown: bool = True  # in the OpenAPI document
 
 
@@ -217,14 +249,26 @@ def asks(method: str, path: str, handler: Handler, summary: str, **rest: Any) ->
 
 
 def tells(
-    method: str, path: str, kind: type[B], handler: Callable[[Call, B], Awaitable[Answer]], summary: str, **rest: Any
+    method: str,
+    path: str,
+    kind: type[B],
+    handler: Callable[[Call, B], Awaitable[Answer]],
+    summary: str,
+    *,
+    optional: bool = False,
+    **rest: Any,
 ) -> Route:
-    """A route whose handler is given the body as a `kind`."""
+    """A route whose handler is given the body as a `kind`; with `optional`, also where there is none."""
 
     async def handle(call: Call) -> Answer:
-        return await handler(call, await call.json(kind))
+        return await handler(call, await call.json(kind, optional=optional))
 
     return Route(method=method, path=path, handler=handle, summary=summary, body=kind, **rest)
+
+
+def streams(path: str, handler: Handler, summary: str, **rest: Any) -> Route:
+    """A route that is a WebSocket."""
+    return Route(method="GET", path=path, handler=handler, summary=summary, socket=True, **rest)
 
 
 class Place:
@@ -235,10 +279,14 @@ class Place:
         self.any: Place | None = None
         self.routes: dict[str, Route] = {}
 
+    def methods(self, *, heads: bool = False) -> list[str]:
+        """What may be done there; with `heads`, HEAD wherever there is GET."""
+        return sorted({"OPTIONS", *self.routes} | ({"HEAD"} if heads and "GET" in self.routes else set()))
+
     @property
-    def allow(self) -> str:
-        """The value of an `Allow` header."""
-        return ", ".join(sorted({"OPTIONS", *self.routes}))
+    def socket(self) -> Route | None:
+        """The WebSocket that is opened here."""
+        return next((route for route in self.routes.values() if route.socket), None)
 
     @property
     def open(self) -> bool:

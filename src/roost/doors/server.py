@@ -1,10 +1,13 @@
 """An HTTP server in this process: uvicorn as a library, with a start and an end of our own."""
 
 import asyncio
+import base64
+import binascii
 import signal
 import socket
+import ssl
 from asyncio import AbstractEventLoop, TimerHandle, Transport
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from inspect import isawaitable
@@ -13,6 +16,7 @@ from typing import Any
 import uvicorn
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 
 App = Callable[..., Awaitable[None]]
@@ -23,6 +27,10 @@ HEADER_BYTES = 1 << 20
 GRACE_SECONDS = 3  # for answers under way, once the app knows that it stops
 IDLE_SECONDS = 75  # between two requests of one connection
 STUCK_SECONDS = 60.0  # in which a client reads nothing of an answer
+PING_SECONDS = 20.0  # between two pings of a WebSocket
+PONG_SECONDS = 40.0  # in which it must answer one: the time of two
+CLOSE_SECONDS = 10.0  # for the end of a WebSocket, or of TLS
+FAREWELL_SECONDS = 0.5  # for the end of TLS, where the server stops and nothing is left to send
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -103,6 +111,24 @@ class Protocol(HttpToolsProtocol):
         super().resume_writing()
         self._unwatch()
 
+    def _should_upgrade_to_ws(self) -> bool:
+        """Whether this is a WebSocket handshake: whatever looks like one and is none is a request like all others."""
+        return (
+            super()._should_upgrade_to_ws()
+            and self.scope["method"] == "GET"
+            and self.scope["http_version"] == "1.1"
+            and _is_handshake(self.headers)
+        )
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """The door says what is wrong."""
+
+    def shutdown(self) -> None:
+        """The server stops: an idle client that will not say good-bye does not hold it up."""
+        super().shutdown()
+        if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+            self.loop.call_later(FAREWELL_SECONDS, self.transport.abort)
+
     def timeout_keep_alive_handler(self) -> None:
         """Nothing more has come: close, also where the last answer was never read."""
         super().timeout_keep_alive_handler()
@@ -147,13 +173,121 @@ class Protocol(HttpToolsProtocol):
             self._unread = None
 
 
-class _Server(uvicorn.Server):
-    """Leaves signals alone, and tells the app before it closes connections."""
+def _is_handshake(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    found = dict(headers)
+    try:
+        key = base64.b64decode(found.get(b"sec-websocket-key", b"").strip(), validate=True)
+    except binascii.Error:
+        return False
+    return len(key) == 16 and found.get(b"sec-websocket-version", b"").strip() == b"13"
 
-    def __init__(self, config: Config, on_start: Call | None, on_stop: Call | None) -> None:
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """Lets no client hold a connection that it does not read from, and says 1001 when the server stops."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: AbstractEventLoop | None = None,
+        *,
+        stuck_seconds: float = STUCK_SECONDS,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.close_timeout = min(CLOSE_SECONDS, stuck_seconds)
+        self._stuck_seconds = stuck_seconds
+        self._unread: TimerHandle | None = None
+        self._cut: TimerHandle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clocks."""
+        self._unwatch()
+        if self._cut is not None:
+            self._cut.cancel()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not keep up with what we send."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """Now it does."""
+        super().resume_writing()
+        self._unwatch()
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        if not self.handshake_complete or self.close_sent:
+            super().shutdown()
+            return
+        self._drop(1001, "the server stops")
+
+    def keepalive_timeout(self) -> None:
+        """Nobody is there any more."""
+        super().keepalive_timeout()
+        self._cut_soon()
+
+    async def send(self, message: Any) -> None:
+        """Send; a close frame is the last thing that may take its time."""
+        await super().send(message)
+        if message["type"] == "websocket.close":
+            self._cut_soon()
+
+    def _watch(self, before: int | None = None) -> None:
+        """Drop the client as soon as nothing has been read for too long."""
+        self._unwatch()
+        waiting = self.transport.get_write_buffer_size()
+        if before is not None and waiting >= before:
+            self._drop(1013, "too slow")
+        else:
+            self._unread = self.loop.call_later(self._stuck_seconds, self._watch, waiting)
+
+    def _unwatch(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _drop(self, code: int, reason: str) -> None:
+        """Close, whether the app is done or not; it is told that the client is gone."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = self.disconnected = True
+        self.writable.set()  # whoever waits to send learns that it is too late
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(self.close_timeout, self.transport.close)
+        self._cut_soon()
+
+    def _cut_soon(self) -> None:
+        """What has not been read by then never will be."""
+        if self._cut is None:
+            self._cut = self.loop.call_later(self.close_timeout + 1.0, self.transport.abort)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals alone, bounds TLS handshakes, and tells the app before it closes connections."""
+
+    def __init__(
+        self,
+        config: Config,
+        on_start: Call | None,
+        on_stop: Call | None,
+        tls: ssl.SSLContext | None,
+        handshake_seconds: float,
+    ) -> None:
         super().__init__(config)
         self._on_start = on_start
         self._on_stop = on_stop
+        self._tls: dict[str, Any] = {}
+        if tls is not None:
+            self._tls = {"ssl": tls, "ssl_handshake_timeout": handshake_seconds, "ssl_shutdown_timeout": CLOSE_SECONDS}
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -162,7 +296,13 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say so."""
-        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        self.servers = []
+        for sock in sockets or ():
+            self.servers.append(
+                await loop.create_server(self._protocol, sock=sock, backlog=self.config.backlog, **self._tls)
+            )
+        self.started = True
         if self._on_start is not None:
             self._on_start()
 
@@ -176,28 +316,40 @@ class _Server(uvicorn.Server):
                 await ended
         await super().shutdown(sockets)
 
+    def _protocol(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state={})
+        return made
+
 
 async def serve(
     app: App,
     sockets: Sequence[socket.socket],
     *,
     stop: asyncio.Event,
+    tls: ssl.SSLContext | None = None,
     on_start: Call | None = None,
     on_stop: Call | None = None,
     grace: int = GRACE_SECONDS,
     header_seconds: float = HEADER_SECONDS,
     stuck_seconds: float = STUCK_SECONDS,
+    ping_seconds: float = PING_SECONDS,
+    pong_seconds: float = PONG_SECONDS,
 ) -> None:
     """Serve `app` on all `sockets` until `stop` is set and every answer has ended, or `grace` seconds after.
 
-    `on_start` is called once connections are taken; `on_stop` (plain or async) once none are taken any more and
-    before those that are open are closed: the place for the app to end its streams.  The sockets are
-    closed at the end.  The app sees no lifespan: whoever calls has opened all it needs.
+    All of them speak TLS where `tls` is given.  `on_start` is called once connections are taken; `on_stop`
+    (plain or async) once none are taken any more and before those that are open are closed: the place for
+    the app to end its streams.  The sockets are closed at the end.  The app sees no lifespan: whoever calls
+    has opened all it needs.
     """
     config = Config(
         app,
         http=partial(Protocol, header_seconds=header_seconds, stuck_seconds=stuck_seconds),  # type: ignore[arg-type]
-        ws="websockets-sansio",
+        ws=partial(SocketProtocol, stuck_seconds=stuck_seconds),  # type: ignore[arg-type]
+        ws_per_message_deflate=False,
+        ws_ping_interval=ping_seconds,
+        ws_ping_timeout=pong_seconds,
         interface="asgi3",  # never guess
         lifespan="off",
         log_config=None,
@@ -207,7 +359,7 @@ async def serve(
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=grace,
     )
-    server = _Server(config, on_start, on_stop)
+    server = _Server(config, on_start, on_stop, tls, header_seconds)
     serving = asyncio.ensure_future(server.serve(sockets=list(sockets)))
     stopping = asyncio.ensure_future(stop.wait())
     try:

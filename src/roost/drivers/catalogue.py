@@ -11,6 +11,8 @@ from roost.core.capabilities import Capability
 from roost.core.errors import BadValue
 from roost.drivers import models
 from roost.drivers.acp import ROWS, Acp, Row
+from roost.drivers.claude import Claude
+from roost.drivers.codex import Codex
 from roost.drivers.copilot import Copilot
 from roost.drivers.gemini import Gemini
 from roost.drivers.mock import Mock
@@ -20,7 +22,13 @@ from roost.ports import Driver
 
 Maker = Callable[..., Driver]
 
-BUILT_IN: Mapping[str, Maker] = {"gemini": Gemini, "copilot": Copilot, "ollama": Ollama}
+BUILT_IN: Mapping[str, Maker] = {
+    "claude": Claude,
+    "codex": Codex,
+    "gemini": Gemini,
+    "copilot": Copilot,
+    "ollama": Ollama,
+}
 
 
 class Setting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename=None):

@@ -42,7 +42,7 @@ def _claude(text: str, now: Micros) -> Limit | None:
     if match := _CLAUDE.search(text):
         scope: Scope = "weekly" if (match[1] or "").lower() == "weekly" else "session"
         scope = "global" if (match[1] or "").lower() == "global" else scope
-        return Limit(scope, _epoch(match[2]) if match[2] else None)
+        return Limit(scope, epoch(match[2]) if match[2] else None)
     if match := _CLAUDE_NEW.search(text):
         named = (match[1] or "session").lower()
         return Limit(named, _within(text, now))  # type: ignore[arg-type]  # the pattern names scopes alone
@@ -101,7 +101,7 @@ _MOCK = re.compile(r"mock usage limit reached(?:\|(\d{9,13}))?", _I)
 
 def _mock(text: str, now: Micros) -> Limit | None:
     if match := _MOCK.search(text):
-        return Limit(reset_at=_epoch(match[1]) if match[1] else _within(text, now))
+        return Limit(reset_at=epoch(match[1]) if match[1] else _within(text, now))
     return _claude(text, now)
 
 
@@ -127,7 +127,7 @@ _FORMATS = (
 )
 
 
-def _epoch(digits: str) -> Micros:
+def epoch(digits: str) -> Micros:
     """Seconds since 1970, or milliseconds where they are that long."""
     return Micros(int(digits) * (1000 if len(digits) > 11 else _SECOND))
 

@@ -27,7 +27,8 @@ class Call(Struct):
 
     key: str
     call: ToolCall
-    listed: bool = False  # in a message; until then it is but a draft
+    listed: bool = False  # in a message, or asked about; until then it is but a draft
+    stranger: bool = False  # a sub-agent's, in no message of ours
     started: bool = False
     returned: bool = False
 
@@ -126,8 +127,7 @@ class Record:
         for call in asked:
             call.listed = True
         facts = self._rest(content, reasoning)
-        said = "".join(self._text) if content is None else content
-        thought = "".join(self._reasoning) if reasoning is None else reasoning
+        said, thought = _longer(content, self._text), _longer(reasoning, self._reasoning)
         if not (said or thought or asked):
             return facts + self._dropped("nothing came of it")
         opened, answer = self._opened()
@@ -145,11 +145,11 @@ class Record:
         return [*facts, *opened, e.MessageAdded(message, answer=answer, agent=self.agent)]
 
     def _rest(self, content: str | None, reasoning: str | None) -> list[e.Fact]:
-        """The end of a message that its deltas have left out; only where deltas came at all."""
+        """What of a message its deltas have left out, or all of it: clients show an answer by its deltas."""
         facts: list[e.Fact] = []
         for whole, pieces, add in ((reasoning, self._reasoning, self.reasoning), (content, self._text, self.text)):
             shown = "".join(pieces)
-            if whole is not None and shown and whole.startswith(shown):
+            if whole and len(whole) > len(shown) and whole.startswith(shown):
                 facts += add(whole[len(shown) :])
         return facts
 
@@ -199,10 +199,12 @@ class Record:
             call.call = ToolCall(known.id, name or known.name, arguments or known.arguments)
         return call
 
-    def stranger(self, key: str, name: str, arguments: str) -> ToolCall:
-        """A call that is in no message (a sub-agent's), so that nobody waits for its return."""
-        self._made += 1
-        return ToolCall(CallId(f"{self._run}-c{self._made}"), name or "tool", arguments)
+    def stranger(self, key: str, name: str, arguments: str) -> Call:
+        """A call that is in no message (a sub-agent's): it starts and returns, but leaves no message."""
+        call = self._known(key, name, arguments)
+        if not call.listed:
+            call.listed = call.stranger = True
+        return call
 
     def started(self, key: str) -> list[e.Fact]:
         """It runs; said once."""
@@ -230,11 +232,8 @@ class Record:
         call.returned = True
         if len(result.output) > LONGEST_RESULT:
             result = Result(fields.shorter(result.output, LONGEST_RESULT), result.is_error, result.meta)
-        return [
-            *facts,
-            e.ToolReturned(call.call, result, self.agent),
-            e.MessageAdded(call=call.call.id, agent=self.agent),
-        ]
+        facts.append(e.ToolReturned(call.call, result, self.agent))
+        return facts if call.stranger else [*facts, e.MessageAdded(call=call.call.id, agent=self.agent)]
 
     # -- questions --------------------------------------------------------------------------
 
@@ -276,38 +275,48 @@ class Record:
         message: str = "",
         usage: Usage | None = None,
         cost: float = 0.0,
+        context: int = 0,
+        window: int = 0,
         duration_ms: int | None = None,
         turns: int | None = None,
     ) -> list[e.Fact]:
         """The CLI is through with a message; what it still held open is closed first."""
         facts = self.close(INTERRUPTED)
         if usage is not None or cost:
-            facts.append(self.used(usage or Usage(), cost, reason))
+            facts.append(self.used(usage or Usage(), cost, finish=reason, context=context, window=window))
         facts.append(e.RoundEnded(self.rounds, reason, usage))
         facts.append(e.RoundResult(success, message, duration_ms, turns))
         self.rounds += 1
         self.limited, self._limit_said = bool(self._limit_said), ""
         return facts
 
-    def used(self, usage: Usage, cost: float = 0.0, finish: str = "") -> e.UsageAdded:
-        """What it cost; the totals are the engine's to fill in."""
+    def used(
+        self, usage: Usage, cost: float = 0.0, *, finish: str = "", context: int = 0, window: int = 0
+    ) -> e.UsageAdded:
+        """What it cost; the session's total is the engine's to fill in.
+
+        `context` is what the newest request read, and `window` what could be, where that is known.
+        """
         return e.UsageAdded(
             usage=usage,
             model=self.model,
             agent=self.agent,
             cost=cost,
             total_cost=cost,
-            input_tokens=usage.context,
+            input_tokens=context or usage.context,
             output_tokens=usage.output,
+            context_limit=window,
             finish=finish,
         )
 
     def limit(self, text: str) -> list[e.Fact]:
         """The usage limit that a message of the CLI speaks of, once a round; nothing where it speaks of none."""
-        if self._limit_said or not text:
-            return []
         limit = limits.found(self.agent, text, self.now, self._patterns)
-        if limit is None:
+        return [] if limit is None else self.hit(text, limit)
+
+    def hit(self, text: str, limit: limits.Limit) -> list[e.Fact]:
+        """A usage limit, once a round."""
+        if self._limit_said or not text:
             return []
         self._hits += 1
         self._limit_said = text
@@ -371,6 +380,12 @@ class Record:
         if exit.code is None:
             return _joined(f"{self.agent} ended, and nobody knows how", heard)
         return _joined(f"{self.agent} exited with code {exit.code}", heard) if exit.code else ""
+
+
+def _longer(whole: str | None, pieces: Sequence[str]) -> str:
+    """A text as it was given, or as it was streamed where that goes on beyond it."""
+    shown = "".join(pieces)
+    return shown if whole is None or shown.startswith(whole) else whole
 
 
 def _joined(first: str, rest: str) -> str:

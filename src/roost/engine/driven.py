@@ -81,6 +81,7 @@ class Driven:
             return
         if not stage.turn.started:
             await self._begin()
+        stage.built.set()
         while True:
             if stage.turn.run is not None:
                 run = await self._adopt()
@@ -257,7 +258,9 @@ class Driven:
                 try:
                     run = self._run or await self._adopt()
                     facts = self._last_words(run, await run.stop()).facts
-                except LaunchFailed:
+                except Exception as error:
+                    if not isinstance(error, LaunchFailed):
+                        log.exception("the run %s can't be ended", was.id, extra={"action": "run_lost"})
                     facts = [e.RunEnded(was.id)]
             await self._end(outcome, facts, met)
             await self._clear()

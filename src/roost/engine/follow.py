@@ -1,9 +1,13 @@
-"""A cursor on a log: everything past n, then everything new."""
+"""A cursor on a log, or on all of them: everything past n, then everything new."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
+import anyio
+
+from roost.core.errors import SessionNotFound
 from roost.core.events import Event, SessionExited
 from roost.core.ids import LogId
+from roost.core.session import Head
 from roost.engine.hub import Hub
 from roost.ports import EventStore
 
@@ -43,3 +47,46 @@ async def follow(
 async def _next(store: EventStore, hub: Hub, log: LogId, after: int) -> Sequence[Event]:
     tail = hub.tail(log, after)
     return await store.page(log, after=after, limit=PAGE) if tail is None else tail
+
+
+async def follow_all(
+    store: EventStore, hub: Hub, wanted: Callable[[Head], bool]
+) -> AsyncGenerator[Sequence[Event], None]:
+    """Every new event of the sessions that are `wanted`, those born later included, in batches of one log each.
+
+    The order holds within a log.  `wanted` is asked anew with each batch.  It ends when the server stops.
+    """
+    grown: dict[LogId, None] = {}  # in the order in which they grew
+    bell = anyio.Event()
+
+    def overhear(log: LogId) -> None:
+        grown[log] = None
+        bell.set()
+
+    with hub.overhear(overhear):
+        cursors = {LogId(head.id): head.last_seq for head in await store.heads()}
+        while not hub.closed:
+            await bell.wait()
+            bell = anyio.Event()
+            while grown and not hub.closed:
+                log = next(iter(grown))
+                del grown[log]
+                async for batch in _new(store, log, cursors, wanted):
+                    yield batch
+
+
+async def _new(
+    store: EventStore, log: LogId, cursors: dict[LogId, int], wanted: Callable[[Head], bool]
+) -> AsyncGenerator[Sequence[Event], None]:
+    """What a log has past its cursor, if it is wanted; the cursor is moved either way."""
+    try:
+        head = await store.head(log)
+    except SessionNotFound:
+        cursors.pop(log, None)
+        return
+    if not wanted(head):
+        cursors[log] = head.last_seq
+        return
+    while batch := await store.page(log, after=cursors.get(log, 0), limit=PAGE):
+        cursors[log] = batch[-1].seq
+        yield batch

@@ -17,6 +17,7 @@ CROWD = 40  # from so many followers on, a bell is held back a little, so that t
 PATIENCE = 25e-6  # seconds for each of them
 
 Listener = Callable[[Sequence[Event]], None]
+Overhearer = Callable[[LogId], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +45,7 @@ class Hub:
         self._monotonic = monotonic
         self._bells: WeakValueDictionary[LogId, asyncio.Event] = WeakValueDictionary()  # gone with those who wait
         self._logs: dict[LogId, _Watched] = {}
+        self._overhearers: list[Overhearer] = []
 
     def bell(self, log: LogId) -> asyncio.Event:
         """The bell that the next growth of `log` will ring."""
@@ -53,6 +55,8 @@ class Hub:
 
     def grown(self, log: LogId, events: Sequence[Event]) -> None:
         """What the store calls after a commit (`ports.Grown`)."""
+        for overhearer in self._overhearers:
+            overhearer(log)
         watched = self._logs.get(log)
         if watched is None:
             self._ring(log)
@@ -92,6 +96,15 @@ class Hub:
             finally:
                 listeners.remove(listener)
 
+    @contextmanager
+    def overhear(self, overhearer: Overhearer) -> Iterator[None]:
+        """While the block lasts, `overhearer` is told of every log that grows; it must be quick."""
+        self._overhearers.append(overhearer)
+        try:
+            yield
+        finally:
+            self._overhearers.remove(overhearer)
+
     def tail(self, log: LogId, after: int) -> Sequence[Event] | None:
         """The events past `after`, as far as memory has them; None where only the store knows."""
         watched = self._logs.get(log)
@@ -127,6 +140,8 @@ class Hub:
     def close(self) -> None:
         """Let every follower go once it has read what is there: the server stops."""
         self.closed = True
+        for overhearer in self._overhearers:
+            overhearer(LogId(""))  # of no log: it is to look whether the hub is closed
         for log in tuple(self._bells):
             self._ring(log)
 

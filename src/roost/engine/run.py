@@ -39,6 +39,7 @@ class Run:
         self._sent: set[str] = set()
         self._asked: dict[WaitId, e.WaitOpened] = {}
         self._closing = False  # no message is given to it any more
+        self._hit: e.LimitHit | None = None  # a usage limit that it stands at
 
     # -- the past -------------------------------------------------------------------------------
 
@@ -72,6 +73,7 @@ class Run:
 
     def _again(self, step: Step) -> Sequence[Input]:
         self._asked |= {fact.wait: fact for fact in step.facts if isinstance(fact, e.WaitOpened)}
+        self._held(step.facts)
         return step.inputs
 
     # -- the present ----------------------------------------------------------------------------
@@ -97,8 +99,9 @@ class Run:
             return await self._read()
 
     def last_words(self, ended: Exit) -> list[e.Fact]:
-        """What is left to write once it has ended."""
-        return self._completed(self._dialog.end(ended).facts)
+        """What is left to write once it has ended: a usage limit that it stood at is among it."""
+        facts = self._held(self._dialog.end(ended).facts)
+        return self._completed([*facts, *([self._hit] if self._hit else [])])
 
     async def _read(self) -> Exit:
         while True:
@@ -114,7 +117,7 @@ class Run:
         steps += [self._dialog.complain(line) for line in output.errors]
         if output.cut:
             steps.append(Step((e.LineSkipped("a line was longer than 16 MiB; its rest is left out"),)))
-        facts, decided = self._weighed([fact for step in steps for fact in step.facts])
+        facts, decided = self._weighed(self._held([fact for step in steps for fact in step.facts]))
         if facts:
             read = e.RunRead(self.errand.run, output.out, output.err)
             await self._stage.journal.write(*self._completed(facts), read)
@@ -159,12 +162,12 @@ class Run:
     async def _rest(self) -> None:
         """Where the CLI would take one, give it the next message; with none left, let it end."""
         stage = self._stage
-        for queued in tuple(stage.journal.head.queue):
+        for queued in tuple(stage.journal.head.queue) if self._hit is None else ():
             if self._closing or (queued.queue == "followup" and not self._dialog.ready):
                 return
             if not await self._say(queued):
                 return
-        if self._dialog.ready and not self._closing and not stage.turn.interactive:
+        if self._dialog.ready and not self._closing and (self._hit or not stage.turn.interactive):
             self._closing = True
             await self._send(self._dialog.close().inputs)
 
@@ -203,6 +206,18 @@ class Run:
                 self._dialog.sent(given)
 
     # -- what the present adds ------------------------------------------------------------------
+
+    def _held(self, facts: Sequence[e.Fact]) -> list[e.Fact]:
+        """The facts without a usage limit, which is written when the run ends, unless the CLI gets past it."""
+        kept: list[e.Fact] = []
+        for fact in facts:
+            if isinstance(fact, e.LimitHit):
+                self._hit = fact
+                continue
+            if isinstance(fact, e.RoundResult) and fact.success:
+                self._hit = None
+            kept.append(fact)
+        return kept
 
     def _weighed(self, facts: Sequence[e.Fact]) -> tuple[list[e.Fact], list[tuple[WaitId, e.Answer]]]:
         """The facts without the questions that the session's own rules answer, and those answers."""

@@ -39,10 +39,10 @@ class AgentFiles:
         agent = team.agent(name) if name else team.default
         if agent is None:
             raise AgentNotFound(name, tuple(a.name for a in team.agents))
-        return len(await self._tools(agent))
+        return len(await self._tools(principal, agent))
 
-    async def _tools(self, agent: Agent) -> set[str]:
-        place = Place(SessionId(""), agent.name, self._desk.policy.default_dir, lambda _: None)
+    async def _tools(self, principal: Principal, agent: Agent) -> set[str]:
+        place = Place(SessionId(""), agent.name, self._desk.policy.home(principal), lambda _: None)
         names: set[str] = set()
         async with AsyncExitStack() as stack:
             for spec in agent.toolsets:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from roost.core.events import Event
-from roost.core.ids import LogId
+from roost.core.events import Event, Fact
+from roost.core.ids import LogId, WaitId
 from roost.core.messages import Definition
+from roost.ports import WaitRecord
 from roost.service.desk import Desk
 
 
@@ -21,6 +22,14 @@ class Archive:
     async def messages(self, log: LogId, *, until: int) -> Sequence[Event]:
         """The events up to `until` that bear messages."""
         return [event for event in await self._store.messages(log) if event.seq <= until]
+
+    async def newest(self, log: LogId, kind: type[Fact], *, before: int) -> Event | None:
+        """The newest event of a kind that stands before a seq."""
+        return await self._store.newest(log, kind, before=before)
+
+    async def wait(self, wait: WaitId) -> WaitRecord | None:
+        """One wait, open or not."""
+        return await self._store.wait(wait)
 
     async def definition(self, log: LogId, digest: str) -> Definition | None:
         """The tool definition that this log knows under `digest`."""

@@ -43,6 +43,7 @@ class Sessions:
 
         Raises:
             BadValue: a working directory or a safety policy that can't be.
+            Denied: the working directory is outside of the account's home.
             BadModel: a model that only agent files may name.
         """
         for ref in template.model_overrides.values():
@@ -50,16 +51,16 @@ class Sessions:
         template = replace(
             template,
             title=template.title.strip(),
-            working_dir=self._desk.policy.working_dir(template.working_dir),
+            working_dir=self._desk.policy.working_dir(principal, template.working_dir),
             safety=approvals.safety(template.safety),
-            owner=principal.name,
+            owner=self._desk.policy.owner(principal),
         )
         committed = await self._store.put(LogId(fresh()), [e.SessionCreated(template)])
         return committed.head
 
     async def listing(self, principal: Principal) -> Sequence[Listing]:
-        """All root sessions, newest first."""
-        return await self._store.listing()
+        """All root sessions that the caller may see, newest first."""
+        return self._desk.policy.seen(principal, await self._store.listing())
 
     async def head(self, principal: Principal, session: str) -> Head:
         """A session without its messages.
@@ -158,7 +159,7 @@ class Sessions:
             SessionBusy: a turn runs.
         """
         await self._desk.head(principal, session)
-        self._desk.policy.files([message])
+        (message,) = self._desk.policy.files(principal, [message])
         message = message if message.at else replace(message, at=self._desk.makers.clock.now())
         committed = await self._store.put(LogId(session), [e.MessageWritten(message)], only_if=_idle)
         return committed.events[0].seq
@@ -171,7 +172,7 @@ class Sessions:
             MessageNotFound: no message has this id.
         """
         snapshot = await self.show(principal, session)
-        self._desk.policy.files([message])
+        (message,) = self._desk.policy.files(principal, [message])
         if (old := dict(snapshot.history.messages()).get(message_id)) is None:
             raise MessageNotFound(message_id)
         if [call.name for call in message.calls] == [call.name for call in old.calls]:
@@ -190,7 +191,7 @@ class Sessions:
             BadValue: there is no such message, or it lies inside a sub-session.
         """
         snapshot = await self.show(principal, session)
-        titles = {listing.title for listing in await self._store.listing()}
+        titles = {listing.title for listing in await self.listing(principal)}
         new = SessionId(fresh())
         facts = fork_facts(new, snapshot.head, snapshot.history, ordinal, titles, snapshot.definitions)
         committed = await self._store.put(LogId(new), facts)

@@ -44,6 +44,16 @@ class Run(Struct, frozen=True):
     after: int
 
 
+class Work(Struct, frozen=True):
+    """How a turn is to be played, where that is not as usual."""
+
+    command: str = ""  # what clients of `/api/v1` are told of it
+    interactive: bool = False  # goes on until it is cancelled
+
+
+USUAL = Work()
+
+
 class Observed:
     """The events of a turn to its end.  Whoever stops before that calls `aclose`, which says that he left.
 
@@ -112,10 +122,14 @@ class Turns:
         agent: str = "",
         model: str = "",
         detach: bool = False,
+        work: Work = USUAL,
     ) -> Run:
-        """Open a turn.  Nothing is stored when it can't be.
+        """Open a turn: of an agent file, or of the agent CLI whose provider `source` is.
+
+        Nothing is stored when it can't be.
 
         Raises:
+            TooManySessions: as many turns run as may.
             SessionNotFound, AgentNotFound, AgentBroken, AgentUnreachable: what is named is not there.
             SessionBusy: a turn runs.
             BadModel: `model` leads nowhere.
@@ -123,10 +137,16 @@ class Turns:
         """
         head = await self._desk.head(principal, session)
         log = LogId(session)
-        facts = await self._opening(principal, head, source, messages, agent=agent, model=model, detach=detach)
+        if source in self._desk.makers.drivers:
+            facts = await self._driven(principal, head, source, messages, model=model, detach=detach, work=work)
+        else:
+            facts = await self._opening(
+                principal, head, source, messages, agent=agent, model=model, detach=detach, work=work
+            )
         if head.turn is not None and self._abandoned(head, head.turn):
             await self._supersede(log, head.turn.id)
-        owned = await self._desk.supervisor.open(log, facts)
+        async with self._desk.capacity.room(head):
+            owned = await self._desk.supervisor.open(log, facts)
         opened = next(event for event in owned.events if isinstance(event.fact, e.TurnOpened))
         assert isinstance(opened.fact, e.TurnOpened)
         return Run(log, opened.fact.turn, opened.seq - 1)
@@ -141,11 +161,12 @@ class Turns:
         agent: str,
         model: str,
         detach: bool,
+        work: Work,
     ) -> list[e.Fact]:
-        """The facts that open a turn, once all that the caller named has been found."""
-        self._desk.policy.files(messages)
-        working_dir = head.working_dir or self._desk.policy.default_dir
-        self._desk.policy.check(working_dir)
+        """The facts that open a turn of an agent file, once all that the caller named has been found."""
+        messages = self._desk.policy.files(principal, messages)
+        working_dir = head.working_dir or self._desk.policy.home(principal)
+        self._desk.policy.check(principal, working_dir)
         makers = self._desk.makers
         team = await makers.agents.team(source)
         chosen, said = self._agent(team, agent or source, bool(agent), messages)
@@ -154,10 +175,7 @@ class Turns:
             makers.models.provider(team, model)
         else:
             choose(makers.models, team, head, chosen, [])
-        new = await self._unseen(head, said)
-        if not new and not head.messages:
-            raise BadValue("there is nothing to answer: post at least one message")
-        now = makers.clock.now()
+        new = await self._new(head, said, work)
         opened = e.TurnOpened(
             turn=TurnId(fresh()),
             source=team.source,
@@ -168,10 +186,59 @@ class Turns:
             principal=principal.name,
             detached=detach,
             max_iterations=head.max_iterations or chosen.max_iterations,
+            command=work.command,
+            interactive=work.interactive,
+            confined=self._desk.policy.must_sandbox(principal, asked=head.confined),
         )
         facts: list[e.Fact] = [e.ModelChosen(chosen.name, model)] if model else []
-        written = [e.MessageWritten(replace(m, role="user", at=m.at or now)) for m in new]
-        return [*facts, opened, *written]
+        return [*facts, opened, *self._written(new)]
+
+    async def _driven(
+        self,
+        principal: Principal,
+        head: Head,
+        provider: str,
+        messages: Sequence[Message],
+        *,
+        model: str,
+        detach: bool,
+        work: Work,
+    ) -> list[e.Fact]:
+        """The facts that open a turn of an agent CLI."""
+        if model:
+            raise BadValue(f"{provider} takes its model when the session is spawned")
+        messages = self._desk.policy.files(principal, messages)
+        working_dir = head.working_dir or self._desk.policy.home(principal)
+        self._desk.policy.check(principal, working_dir)
+        new = await self._new(head, messages, work)
+        opened = e.TurnOpened(
+            turn=TurnId(fresh()),
+            source=provider,
+            agent=provider,
+            working_dir=working_dir,
+            principal=principal.name,
+            detached=detach,
+            driver=provider,
+            command=work.command,
+            interactive=work.interactive,
+            confined=self._desk.policy.must_sandbox(principal, asked=head.confined),
+        )
+        return [opened, *self._written(new)]
+
+    def _written(self, messages: Sequence[Message]) -> list[e.Fact]:
+        now = self._desk.makers.clock.now()
+        return [e.MessageWritten(replace(m, role="user", at=m.at or now)) for m in messages]
+
+    async def _new(self, head: Head, messages: Sequence[Message], work: Work) -> Sequence[Message]:
+        """What of the posted messages is new.
+
+        Raises:
+            BadValue: there is nothing to answer.
+        """
+        new = await self._unseen(head, messages)
+        if not new and not head.messages and not work.interactive:
+            raise BadValue("there is nothing to answer: post at least one message")
+        return new
 
     def _agent(
         self, team: Team, name: str, named: bool, messages: Sequence[Message]
@@ -304,7 +371,7 @@ class Turns:
         """
         if framing not in FRAMINGS:
             raise BadValue(f'invalid framing "{framing}": must be one of plain, instruction, replacement')
-        fact = e.MessageQueued("steer", self._users(messages), framing=framing)
+        fact = e.MessageQueued("steer", self._users(principal, messages), framing=framing)
         await self._queue(principal, session, fact, STEERS, "failed to steer session: ", "steer")
 
     async def followup(self, principal: Principal, session: str, messages: Sequence[Message], key: str = "") -> str:
@@ -315,7 +382,7 @@ class Turns:
         """
         if len(key) > LONGEST_KEY:
             raise BadValue(f"the Idempotency-Key is longer than {LONGEST_KEY} characters")
-        fact = e.MessageQueued("followup", self._users(messages), key)
+        fact = e.MessageQueued("followup", self._users(principal, messages), key)
         try:
             head = await self._queue(principal, session, fact, FOLLOWUPS, "failed to enqueue follow-up: ", "follow-up")
         except Duplicate:
@@ -338,10 +405,10 @@ class Turns:
             raise SessionNotRunning(prefix + NEVER_RAN) from None
         return committed.head
 
-    def _users(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+    def _users(self, principal: Principal, messages: Sequence[Message]) -> tuple[Message, ...]:
         if not messages:
             raise BadValue("at least one message is required")
-        self._desk.policy.files(messages)
+        messages = self._desk.policy.files(principal, messages)
         now = self._desk.makers.clock.now()
         return tuple(replace(message, role="user", at=message.at or now) for message in messages)
 
@@ -395,7 +462,12 @@ class Turns:
     async def follow(
         self, principal: Principal, session: str, *, after: int = 0
     ) -> AsyncGenerator[Sequence[e.Event], None]:
-        """Every event of a session past `after`, then every new one, until it exits or the server stops."""
+        """Every event of a session past `after`, then every new one, until it exits or the server stops.
+
+        Raises:
+            SessionNotFound: there is none that this caller may see.
+        """
+        await self._desk.head(principal, session)
         async with aclosing(self._follow(LogId(session), after, principal)) as batches:
             async for batch in batches:
                 yield batch

@@ -26,8 +26,8 @@ class Waits:
         self._store = desk.store
 
     async def open(self, principal: Principal) -> Sequence[WaitRecord]:
-        """All that waits, the oldest first."""
-        return await self._store.waits()
+        """All that waits in sessions that the caller may see, the oldest first."""
+        return self._desk.policy.seen(principal, await self._store.waits())
 
     async def answer(
         self,
@@ -43,16 +43,14 @@ class Waits:
         """Answer by id: `confirmation` for approvals and limits, `action` for questions.
 
         Raises:
-            WaitNotFound: no wait has this id.
+            WaitNotFound: no wait that this caller may see has this id.
             AlreadyAnswered: somebody answered otherwise.
             NothingWaits: it was voided.
             BadValue: the answer is of the wrong kind, or unknown.
         """
         record = await self._store.wait(WaitId(wait))
-        if record is None:
+        if record is None or not self._desk.policy.sees(principal, record.owner):
             raise WaitNotFound(wait)
-        head = await self._store.head(record.log)
-        self._desk.policy.may(principal, head)
         if record.fact.kind == "question":
             answer = question_answer(action, content)
         else:

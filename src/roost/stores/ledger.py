@@ -287,6 +287,7 @@ def columns(head: Head) -> dict[str, Any]:
         "working_dir": head.working_dir,
         "starred": head.starred,
         "attributes": _encode(head.attributes).decode() if head.attributes else "",
+        "account": head.owner,
         "in_turn": head.turn is not None,
         "deleted": head.deleted,
         "exited": head.exited,

@@ -16,6 +16,7 @@ from roost.core.messages import Definition
 from roost.core.session import Head, apply, fold
 from roost.ports import Committed, Condition, Grown, Listing, Owned, RunRecord, WaitRecord
 from roost.stores import rules
+from roost.stores.accounts import Book, MemoryAccounts
 from roost.stores.rules import Write
 
 _UNTAKEN = Epoch(0)
@@ -58,6 +59,7 @@ class Shelf:
     waits: dict[WaitId, tuple[WaitRecord, int]] = field(default_factory=dict)
     runs: dict[RunId, tuple[RunRecord, int]] = field(default_factory=dict)  # with the seq of its start
     living: "dict[ServerId, Memory]" = field(default_factory=dict)
+    book: Book = field(default_factory=Book)
 
 
 class Memory:
@@ -71,6 +73,7 @@ class Memory:
         self._grown = grown
         self._shelf = Shelf() if shelf is None else shelf
         self._shelf.living[server] = self
+        self.accounts = MemoryAccounts(self._shelf.book)
 
     @property
     def server(self) -> ServerId:
@@ -202,6 +205,12 @@ class Memory:
             event for event in self._find(log).events if event.seq > since and isinstance(event.fact, BEARS_MESSAGES)
         )
 
+    async def newest(self, log: LogId, kind: type[e.Fact], *, before: int) -> e.Event | None:
+        """See `EventStore.newest`."""
+        await anyio.lowlevel.checkpoint()
+        older = self._find(log).events[: max(before - 1, 0)]
+        return next((event for event in reversed(older) if isinstance(event.fact, kind)), None)
+
     async def definition(self, log: LogId, digest: str) -> Definition | None:
         """See `EventStore.definition`."""
         await anyio.lowlevel.checkpoint()
@@ -277,7 +286,10 @@ class Memory:
         match event.fact:
             case e.WaitOpened() as fact:
                 session = fact.sub or SessionId(event.log)
-                waits[fact.wait] = (WaitRecord(fact.wait, event.log, session, event.at, fact, open=True), event.seq)
+                waits[fact.wait] = (
+                    WaitRecord(fact.wait, event.log, session, event.at, fact, open=True, owner=after.owner),
+                    event.seq,
+                )
             case e.MessageQueued(key=key) if key:
                 log.keys = [*log.keys, key][-rules.KEYS_KEPT :]
             case e.ToolsShown(definitions=definitions) | e.SessionCreated(definitions=definitions):
@@ -352,4 +364,5 @@ def _listing(head: Head) -> Listing:
         working_dir=head.working_dir,
         starred=head.starred,
         attributes=head.attributes,
+        owner=head.owner,
     )

@@ -13,7 +13,6 @@ from typing import Any, Generic, TypeVar
 import apsw
 import msgspec
 from apsw import Connection
-from msgspec import Struct
 
 from roost.core import events as e
 from roost.core.errors import SessionNotFound, StoreRefused
@@ -26,13 +25,7 @@ from roost.stores import queries
 Q = queries.load("read")
 T = TypeVar("T")
 
-
-class _Owner(Struct):
-    owner: str = ""
-
-
 _decode_head = msgspec.json.Decoder(Head).decode
-_decode_owner = msgspec.json.Decoder(_Owner).decode
 _decode_answer = msgspec.json.Decoder(e.Answer).decode
 
 
@@ -105,8 +98,8 @@ class Roll(Generic[T]):
 
 def listing(columns: Sequence[Any]) -> Listing:
     """A line of the list of sessions, from the columns of its query."""
-    *plain, starred, attributes = columns  # in the order of Listing's fields
-    values = (*plain, bool(starred), json.loads(attributes) if attributes else {})
+    *plain, starred, attributes, owner = columns  # in the order of Listing's fields
+    values = (*plain, bool(starred), json.loads(attributes) if attributes else {}, owner)
     return Listing(*values)
 
 
@@ -123,6 +116,13 @@ def page(db: Connection, log: LogId, after: int, limit: int) -> tuple[e.Event, .
 def messages(db: Connection, log: LogId, since: int) -> tuple[e.Event, ...]:
     """The events past `since` that bear messages."""
     return _found(db, log, queries.rows(db, Q["messages"], (log, since)))
+
+
+def newest(db: Connection, log: LogId, kind: str, before: int) -> e.Event | None:
+    """The newest event of a kind before a seq."""
+    for event in _found(db, log, queries.rows(db, Q["newest"], (log, before, kind))):
+        return event
+    return None
 
 
 def head(db: Connection, log: LogId) -> Head:
@@ -187,7 +187,7 @@ def _head(raw: bytes, last_seq: int) -> Head:
 
 
 def _wait(row: tuple[Any, ...]) -> WaitRecord:
-    name, log, opened_at, is_open, answer, body = row
+    name, log, opened_at, is_open, answer, body, owner = row
     fact = e.decode(body)
     assert isinstance(fact, e.WaitOpened)
     return WaitRecord(
@@ -198,11 +198,12 @@ def _wait(row: tuple[Any, ...]) -> WaitRecord:
         fact=fact,
         open=bool(is_open),
         answer=None if answer is None else _decode_answer(answer),
+        owner=owner,
     )
 
 
 def _run(row: tuple[Any, ...]) -> RunRecord:
-    name, log, parent, head, started_at, ended_at, started, ended = row
+    name, log, parent, owner, started_at, ended_at, started, ended = row
     fact, last = e.decode(started), None if ended is None else e.decode(ended)
     assert isinstance(fact, e.RunStarted)
     assert last is None or isinstance(last, e.RunEnded)
@@ -210,7 +211,7 @@ def _run(row: tuple[Any, ...]) -> RunRecord:
         id=RunId(name),
         log=LogId(log),
         session=fact.sub or SessionId(log),
-        owner=_decode_owner(head).owner,
+        owner=owner,
         parent=SessionId(parent),
         started_at=Micros(started_at),
         fact=fact,

@@ -24,6 +24,7 @@ from roost.core.messages import Definition
 from roost.core.session import Head
 from roost.ports import Committed, Condition, Grown, Listing, Owned, RunRecord, WaitRecord
 from roost.stores import migrations, readers, rebuild
+from roost.stores.accounts import SqliteAccounts
 from roost.stores.ledger import Ledger, Written
 from roost.stores.readers import Readers, Roll
 from roost.stores.rules import Write
@@ -75,6 +76,7 @@ class Sqlite:
         self._settled = asyncio.Event()
         self._posted: dict[LogId, _Posted] = {}  # in this round of the event loop
         self._writer = writer(self._let_go)
+        self.accounts = SqliteAccounts(reads.run, self._change)
 
     @property
     def server(self) -> ServerId:
@@ -171,6 +173,10 @@ class Sqlite:
         """See `EventStore.messages`."""
         return await self._reads.run(lambda db: readers.messages(db, log, since))
 
+    async def newest(self, log: LogId, kind: type[e.Fact], *, before: int) -> e.Event | None:
+        """See `EventStore.newest`."""
+        return await self._reads.run(lambda db: readers.newest(db, log, kind.__name__, before))
+
     async def definition(self, log: LogId, digest: str) -> Definition | None:
         """See `EventStore.definition`."""
         return await self._reads.run(lambda db: readers.definition(db, log, digest))
@@ -222,6 +228,9 @@ class Sqlite:
         self._hand_all_over()
         self._writer.hand(Job(run, alone=alone, done=done))
         return await done
+
+    async def _change(self, do: Callable[[Connection], T]) -> T:
+        return await self._do(lambda ledger: do(ledger.db))
 
     def _hand_all_over(self) -> None:
         for log in tuple(self._posted):

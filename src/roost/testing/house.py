@@ -21,6 +21,7 @@ from roost.engine.hub import Hub
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
 from roost.ports import Clock
+from roost.service.accounts import Accounts
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
@@ -202,9 +203,12 @@ async def open_house(
         bulkhead = await stack.enter_async_context(open_bulkhead())
         bulkhead.start(Housekeeping(makers, supervisor).keep, name="housekeeping")
         desk = Desk(makers, hub, supervisor, Policy(working_dir), bulkhead)
-        service = make_service(desk, grace=grace)
+        accounts = Accounts(store.accounts, clock, token=token)
+        service = make_service(desk, accounts, grace=grace)
+        await accounts.refresh()
+        bulkhead.start(accounts.watch, name="accounts")
         app = make_app(
-            service, closing=closing, version="1.2.3", token=token, max_body=max_body, bound=bound, quiet=quiet
+            service, closing=closing, version="1.2.3", lookup=accounts, max_body=max_body, bound=bound, quiet=quiet
         )
         url = await stack.enter_async_context(_listening(app, supervisor.retire, closing))
         house = House(service, store, hub, url, closing)

@@ -35,8 +35,10 @@ def read(raw: bytes, kind: type[T], *, depth: int = DEPTH) -> T:
     return shape(parse(raw, depth=depth), kind)
 
 
-def parse(raw: bytes, *, depth: int = DEPTH) -> Any:
+def parse(raw: bytes, *, depth: int = DEPTH, whole: bool = False) -> Any:
     """The first JSON value of `raw`; objects are lists of their pairs, in order (`Pairs`).
+
+    With `whole`, nothing but blanks may come after it.
 
     Raises:
         BadBody: there is none, or it has what no store could keep: half a surrogate pair, a NUL, an
@@ -54,6 +56,8 @@ def parse(raw: bytes, *, depth: int = DEPTH) -> Any:
         value, end = _decoder.raw_decode(text, start)
     except (ValueError, RecursionError) as error:
         raise BadBody(f"invalid JSON: {error}") from None
+    if whole and text[end:].strip(_BLANKS):
+        raise BadBody("invalid JSON: more text after the value")
     if _UNFIT_ESCAPE.search(text, start, end):
         _check_strings(value)
     return value

@@ -1,11 +1,20 @@
 """Is the server there, and can it work."""
 
+from collections.abc import Callable
+
 from roost.doors.docker_agent.shapes import Wire
 from roost.doors.errors import Refused
 from roost.doors.routes import Answer, Call, Reply
 from roost.service.service import Service
 
 READY_WAIT = 30.0
+
+Private = Callable[[], bool]
+
+
+def nothing() -> bool:
+    """No: all callers may be told all."""
+    return False
 
 
 class Status(Wire, frozen=True, kw_only=True):
@@ -35,7 +44,7 @@ class Ready(Wire, frozen=True, kw_only=True):
 class Health:
     """Handlers that look, and change nothing."""
 
-    def __init__(self, service: Service, version: str, *, private: bool = False) -> None:
+    def __init__(self, service: Service, version: str, private: Private) -> None:
         self._service = service
         self._version = version
         self._private = private
@@ -48,7 +57,7 @@ class Health:
         """GET /ready."""
         found = await self._service.health.ready()
         # Whoever has no token learns which files do not load, not what is written in them.
-        broken = tuple(name.partition(": ")[0] for name in found.broken) if self._private else found.broken
+        broken = tuple(name.partition(": ")[0] for name in found.broken) if self._private() else found.broken
         shown = Ready(
             ready=found.ready,
             active_sessions=found.active_sessions,

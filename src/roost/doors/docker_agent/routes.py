@@ -22,14 +22,16 @@ S = "/api/sessions/:id"
 SSE = "text/event-stream"
 
 
-def routes(service: Service, *, closing: anyio.Event, version: str, quiet: float, private: bool = False) -> list[Route]:
-    """The routes, over a service; `private` says that some callers have no token, and are told less."""
+def routes(
+    service: Service, *, closing: anyio.Event, version: str, quiet: float, private: h.Private = h.nothing
+) -> list[Route]:
+    """The routes, over a service; `private` says whether some callers have no token, and are told less."""
     return [*_server(service, version, private), *_sessions(service), *_turns(service, closing, quiet)]
 
 
-def _server(service: Service, version: str, private: bool) -> list[Route]:
+def _server(service: Service, version: str, private: h.Private) -> list[Route]:
     """The server, and the agent files that it serves."""
-    health, agents = h.Health(service, version, private=private), Agents(service)
+    health, agents = h.Health(service, version, private), Agents(service)
     # fmt: off
     return [
         asks("GET", "/health", health.alive, "The process is up", answer=h.Alive, open=True),

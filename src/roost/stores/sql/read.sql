@@ -10,6 +10,11 @@ SELECT seq, at, body FROM events INDEXED BY events_messages
 WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq > ? AND bears = 1
 ORDER BY seq
 
+-- name: newest
+SELECT seq, at, body FROM events
+WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq < ? AND kind = ?
+ORDER BY seq DESC LIMIT 1
+
 -- name: exists
 SELECT 1 FROM sessions WHERE id = ? AND swept = 0
 
@@ -24,7 +29,7 @@ JOIN events e ON e.log = d.log AND e.seq = d.seq
 WHERE s.id = ? AND s.swept = 0 AND d.digest = ?
 
 -- name: open_waits
-SELECT w.id, s.id, w.opened_at, w.open, w.answer, e.body
+SELECT w.id, s.id, w.opened_at, w.open, w.answer, e.body, s.account
 FROM waits w
 JOIN sessions s ON s.n = w.log
 JOIN events e ON e.log = w.log AND e.seq = w.seq
@@ -32,7 +37,7 @@ WHERE w.open = 1 AND s.deleted = 0
 ORDER BY w.opened_at, w.log, w.seq
 
 -- name: wait
-SELECT w.id, s.id, w.opened_at, w.open, w.answer, e.body
+SELECT w.id, s.id, w.opened_at, w.open, w.answer, e.body, s.account
 FROM waits w
 JOIN sessions s ON s.n = w.log
 JOIN events e ON e.log = w.log AND e.seq = w.seq
@@ -51,7 +56,7 @@ SELECT count(*) FROM sessions WHERE in_turn = 1
 SELECT n, touched, deleted, created_at, head, last_seq FROM sessions WHERE touched > ?
 
 -- name: all_runs
-SELECT r.id, s.id, s.parent, s.head, r.started_at, r.ended_at, b.body, x.body
+SELECT r.id, s.id, s.parent, s.account, r.started_at, r.ended_at, b.body, x.body
 FROM runs r
 JOIN sessions s ON s.n = r.log
 JOIN events b ON b.log = r.log AND b.seq = r.seq
@@ -60,7 +65,7 @@ WHERE r.forgotten = 0 AND s.deleted = 0
 ORDER BY r.started_at DESC, r.log DESC, r.seq DESC
 
 -- name: runs
-SELECT r.id, s.id, s.parent, s.head, r.started_at, r.ended_at, b.body, x.body
+SELECT r.id, s.id, s.parent, s.account, r.started_at, r.ended_at, b.body, x.body
 FROM sessions s
 JOIN runs r ON r.log = s.n
 JOIN events b ON b.log = r.log AND b.seq = r.seq
@@ -69,7 +74,7 @@ WHERE s.id = ? AND s.swept = 0 AND r.forgotten = 0
 ORDER BY r.seq DESC
 
 -- name: run
-SELECT r.id, s.id, s.parent, s.head, r.started_at, r.ended_at, b.body, x.body
+SELECT r.id, s.id, s.parent, s.account, r.started_at, r.ended_at, b.body, x.body
 FROM runs r
 JOIN sessions s ON s.n = r.log
 JOIN events b ON b.log = r.log AND b.seq = r.seq
@@ -79,5 +84,6 @@ WHERE r.id = ? AND s.swept = 0 AND r.forgotten = 0
 -- name: listing
 -- What has changed since a commit; those that are deleted too, so that a reader can forget them.
 SELECT n, touched, deleted OR parent != '', created_at,
-       id, created_at, title, messages, input_tokens, output_tokens, cost, working_dir, starred, attributes
+       id, created_at, title, messages, input_tokens, output_tokens, cost, working_dir, starred, attributes,
+       account
 FROM sessions WHERE touched > ?

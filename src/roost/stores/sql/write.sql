@@ -24,7 +24,7 @@ SET last_seq = last_seq + :count, last_at = :last_at, touched = max(touched, :to
     head_seq = :head_seq, head = :head,
     created_at = :created_at, parent = :parent, title = :title, messages = :messages,
     input_tokens = :input_tokens, output_tokens = :output_tokens, cost = :cost,
-    working_dir = :working_dir, starred = :starred, attributes = :attributes,
+    working_dir = :working_dir, starred = :starred, attributes = :attributes, account = :account,
     in_turn = :in_turn, deleted = :deleted, exited = :exited
 WHERE n = :n AND epoch = :old_epoch
 RETURNING last_seq
@@ -87,7 +87,7 @@ UPDATE sessions SET swept = 1 WHERE n = ?
 -- name: swept
 -- The id stays, so that it is never used again.
 UPDATE sessions
-SET swept = 2, head = NULL, owner = NULL, title = '', working_dir = '', attributes = ''
+SET swept = 2, head = NULL, owner = NULL, title = '', working_dir = '', attributes = '', account = ''
 WHERE n = ?
 
 -- name: sweep_waits

@@ -1,0 +1,144 @@
+"""`roost approvals`, `approve`, `reject` and `answer`: what waits for a person."""
+
+from typing import Any
+
+import click
+import msgspec
+
+from roost.cli import asking, feed, reach, show
+from roost.client import requests
+from roost.client.client import Client
+from roost.client.requests import Request
+from roost.client.shapes import Told, Waiting
+from roost.core.errors import BadValue, WaitNotFound
+
+_COLUMNS = (
+    show.Column("id", 8),
+    show.Column("kind"),
+    show.Column("session", 8),
+    show.Column("agent"),
+    show.Column("since"),
+    show.Column("what"),
+)
+
+
+@click.command(short_help="List what waits for a person.")
+@click.option("--session", metavar="ID", help="Only of this session.")
+@asking.as_json
+@click.pass_context
+def approvals(ctx: click.Context, /, *, session: str | None, as_json: bool) -> None:
+    """List what waits for a person: approvals, questions and limits, the oldest first."""
+    client = reach.client(ctx)
+    raw = client.raw(request := requests.waits())
+    found = client.read(request, raw)
+    if session:
+        found = [one for one in found if one.session_id.startswith(session)]
+    if as_json:
+        show.document(found if session else raw)
+    elif not found:
+        show.nothing("one waits for you")
+    else:
+        rows = [
+            (one.id, one.kind, one.session_id, one.agent_name, show.moment(one.opened_at), what(one)) for one in found
+        ]
+        show.table(_COLUMNS, rows)
+
+
+@click.command(short_help="Allow what waits.")
+@click.argument("wait", required=False)
+@click.option("--always", is_flag=True, help="And everything else in this session from now on.")
+@click.option("--tool", is_flag=True, help="And this tool in this session from now on.")
+@asking.as_json
+@click.pass_context
+def approve(ctx: click.Context, /, *, wait: str | None, always: bool, tool: bool, as_json: bool) -> None:
+    """Allow what waits; without WAIT, the one thing that does."""
+    if always and tool:
+        raise click.UsageError("--always means every tool: leave --tool out")
+    client = reach.client(ctx)
+    found = one_of(client, wait)
+    word = "approve-session" if always else "approve-tool" if tool else "approve"
+    _send(client, requests.answer(found.id, **_allowing(found, word)), f"allowed: {what(found)}", as_json)
+
+
+@click.command(short_help="Refuse what waits.")
+@click.argument("wait", required=False)
+@click.option("--reason", metavar="TEXT", help="Why; the agent is told.")
+@asking.as_json
+@click.pass_context
+def reject(ctx: click.Context, /, *, wait: str | None, reason: str | None, as_json: bool) -> None:
+    """Refuse what waits; without WAIT, the one thing that does."""
+    client = reach.client(ctx)
+    found = one_of(client, wait)
+    given: dict[str, Any] = (
+        {"action": "decline"} if found.kind == "question" else {"confirmation": "reject", "reason": reason}
+    )
+    _send(client, requests.answer(found.id, **given), f"refused: {what(found)}", as_json)
+
+
+@click.command(short_help="Answer a question that waits.")
+@click.argument("wait")
+@click.argument("content", metavar="JSON")
+@asking.as_json
+@click.pass_context
+def answer(ctx: click.Context, /, *, wait: str, content: str, as_json: bool) -> None:
+    """Answer a question that waits, with an object of its fields.
+
+    \b
+    roost answer 1f3a '{"branch": "main"}'
+    """
+    try:
+        given = msgspec.json.decode(content, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise click.BadParameter(f"the answer is no JSON object: {error}") from None
+    client = reach.client(ctx)
+    found = one_of(client, wait)
+    if found.kind != "question":
+        raise BadValue(f"{found.id} is no question: `roost approve` and `roost reject` answer it")
+    _send(client, requests.answer(found.id, action="accept", content=given), f"answered: {what(found)}", as_json)
+
+
+def one_of(client: Client, wait: str | None) -> Waiting:
+    """The one thing that is meant, by its id or the first characters of it.
+
+    Raises:
+        WaitNotFound: there is none like that.
+        BadValue: there are several.
+    """
+    waiting = client.ask(requests.waits())
+    if wait is None and len(waiting) != 1:
+        raise BadValue(
+            f"{len(waiting)} things wait: say which (`roost approvals` lists them)" if waiting else "nothing waits"
+        )
+    found = [one for one in waiting if one.id == wait] or [one for one in waiting if one.id.startswith(wait or "")]
+    if not found:
+        raise WaitNotFound(wait or "")
+    if len(found) > 1:
+        raise BadValue(f"several begin like this: {', '.join(one.id for one in found)}")
+    return found[0]
+
+
+def what(one: Waiting) -> str:
+    """What waits, in a line."""
+    if one.tool_call:
+        function = one.tool_call.get("function", one.tool_call)
+        return feed.call(function.get("name"), function.get("arguments"))
+    if one.kind == "limit":
+        return f"{one.max_iterations} iterations are done"
+    return show.short(one.message, 100)
+
+
+def _allowing(found: Waiting, word: str) -> dict[str, Any]:
+    """What allows it: a question is one for `roost answer`, unless it has no fields."""
+    if found.kind != "question":
+        return {"confirmation": word}
+    if (found.schema or {}).get("properties"):
+        raise BadValue(f"{found.id} is a question with fields: `roost answer {found.id} JSON` answers it")
+    return {"action": "accept", "content": {}}
+
+
+def _send(client: Client, request: Request[Told], done: str, as_json: bool) -> None:
+    raw = client.raw(request)
+    if as_json:
+        show.document(raw)
+    else:
+        show.line(done)

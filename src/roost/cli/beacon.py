@@ -1,0 +1,70 @@
+"""`serve.json`: where commands on this machine find the server that runs."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from roost import private
+
+FILE = "serve.json"
+
+_START = 19  # the field of a process's start time in /proc, behind its name
+
+
+class Beacon(Struct, frozen=True, omit_defaults=True):
+    """A server that listens.  A process of the same number that started at another time is none."""
+
+    pid: int
+    address: str  # with its scheme
+    scheme: str  # https, http or unix
+    start_time: int | None = None  # in ticks since the machine started, where the system tells
+    fingerprint: str = ""  # the SHA-256 of its certificate
+
+
+@contextmanager
+def lit(home: Path, address: str, fingerprint: str) -> Iterator[None]:
+    """Keep the file while the block lasts; one that another server has written since is left alone."""
+    scheme = address.partition("://")[0]
+    pid = os.getpid()
+    beacon = Beacon(pid, address, scheme, started(pid), fingerprint)
+    path = home / FILE
+    private.write(path, msgspec.json.format(msgspec.json.encode(beacon), indent=2) + b"\n")
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if read(path) == beacon:
+                path.unlink()
+
+
+def read(path: Path) -> Beacon | None:
+    """What the file says, if a server that runs wrote it."""
+    try:
+        beacon = msgspec.json.decode(path.read_bytes(), type=Beacon)
+    except (OSError, msgspec.DecodeError):
+        return None
+    if not _runs(beacon.pid) or (beacon.start_time is not None and started(beacon.pid) != beacon.start_time):
+        return None
+    return beacon
+
+
+def started(pid: int) -> int | None:
+    """When a process started; None where the system does not tell."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[_START])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,228 @@
+"""What commands print: for a person at a terminal, for a pipe, or as JSON."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import click
+import msgspec
+
+STATUS = {
+    "running": "cyan",
+    "idle": "yellow",
+    "completed": "green",
+    "sent": "green",
+    "exited": "green",
+    "failed": "red",
+    "error": "red",
+    "dead": "red",
+    "killed": "red",
+    "unknown": "bright_black",
+}
+
+
+class Column(NamedTuple):
+    """A column of a table; a short one is cut to its first characters on a terminal."""
+
+    name: str
+    short: int = 0
+    right: bool = False
+
+
+def terminal() -> bool:
+    """Whether somebody reads along, rather than a program."""
+    return sys.stdout.isatty()
+
+
+def colored() -> bool:
+    """Whether stdout shows colours."""
+    return terminal() and not os.environ.get("NO_COLOR")
+
+
+def line(text: str, *, style: str | None = None, bold: bool = False) -> None:
+    """A line on stdout."""
+    click.echo(click.style(text, fg=style, bold=bold or None) if colored() and (style or bold) else text)
+
+
+def note(text: str) -> None:
+    """A line on stderr, unless `--quiet` was said."""
+    if not _said("quiet"):
+        click.echo(text, err=True)
+
+
+def verbose() -> bool:
+    """Whether `--verbose` or `--debug` was said."""
+    return _said("verbose") or _said("debug")
+
+
+def _said(flag: str) -> bool:
+    ctx = click.get_current_context(silent=True)
+    return bool(ctx and ctx.find_root().params.get(flag))
+
+
+def clean(text: str) -> str:
+    """Text without what a terminal would obey; elsewhere it stays as it is."""
+    if not terminal():
+        return text
+    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
+
+
+def short(text: Any, width: int = 60) -> str:
+    """One line of it."""
+    whole = clean(" ".join(str(text).split()))
+    return whole if len(whole) <= width else whole[: width - 1] + "…"
+
+
+def text(answer: str) -> None:
+    """A text as it is, its last line ended."""
+    click.echo(clean(answer), nl=not answer.endswith("\n"))
+
+
+# -- JSON ---------------------------------------------------------------------------------------
+
+
+def document(raw: bytes | Any) -> None:
+    """One JSON value, over several lines."""
+    body = raw if isinstance(raw, bytes) else msgspec.json.encode(raw)
+    click.echo(msgspec.json.format(body, indent=2).decode())
+
+
+def lines(raw: bytes) -> None:
+    """The items of a JSON list, a line each."""
+    for item in msgspec.json.decode(raw, type=list[msgspec.Raw]):
+        click.echo(msgspec.json.format(bytes(item), indent=0).decode())
+
+
+# -- tables -------------------------------------------------------------------------------------
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> None:
+    """Rows under their names: with colours on a terminal, elsewhere in plain columns."""
+    cells = [[_cell(column, value) for column, value in zip(columns, row, strict=True)] for row in rows]
+    if terminal():
+        _rich(columns, cells)
+    else:
+        _plain(columns, cells)
+
+
+def fields(pairs: Sequence[tuple[str, Any]]) -> None:
+    """Names and what they are, a line each; what is empty is left out."""
+    shown = [(name, value) for name, value in pairs if value not in (None, "", (), [])]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        words = clean(_word(value))
+        style = STATUS.get(words) if name in ("status", "live status") else None
+        head = click.style(f"{name:{width}}", dim=True) if colored() else f"{name:{width}}"
+        click.echo(f"{head}  {click.style(words, fg=style) if style and colored() else words}")
+
+
+def nothing(what: str) -> None:
+    """Say on stderr that a list is empty."""
+    note(f"no {what}")
+
+
+def _cell(column: Column, value: Any) -> str:
+    words = clean(" ".join(_word(value).split()))
+    if column.short and terminal() and len(words) > column.short:
+        return words[: column.short] if column.name == "id" else words[: column.short - 1] + "…"
+    return words
+
+
+def _word(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(map(str, value))
+        case _:
+            return str(value)
+
+
+def _plain(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+    head = [column.name.upper() for column in columns]
+    grid = [head, *([cell or "-" for cell in row] for row in cells)]
+    widths = [max(len(row[at]) for row in grid) for at in range(len(columns))]
+    for row in grid:
+        padded = (
+            f"{cell:>{width}}" if column.right else f"{cell:{width}}"
+            for column, cell, width in zip(columns, row, widths, strict=True)
+        )
+        click.echo("  ".join(padded).rstrip())
+
+
+def _rich(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+    # Only a terminal pays for it.
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(
+            column.name,
+            justify="right" if column.right else "left",
+            no_wrap=bool(column.short),
+            overflow="fold" if column.name == "id" else "ellipsis",
+        )
+    for row in cells:
+        grid.add_row(
+            *(
+                Text(cell, style=STATUS.get(cell, "") if column.name == "status" else "")
+                for column, cell in zip(columns, row, strict=True)
+            )
+        )
+    Console(highlight=False).print(grid)
+
+
+# -- time ---------------------------------------------------------------------------------------
+
+
+def moment(at: str | None) -> str:
+    """A moment: how long ago on a terminal, else as it came."""
+    if not at or not terminal():
+        return at or ""
+    try:
+        then = datetime.fromisoformat(at)
+    except ValueError:
+        return at
+    return f"{span((datetime.now(UTC) - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds())} ago"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    whole = max(0, round(seconds))
+    for size, unit, less, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
+        if whole >= size:
+            rest = whole % size // less
+            return f"{whole // size}{unit}{rest}{smaller}" if rest else f"{whole // size}{unit}"
+    return f"{whole}s"
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Something that moves on stderr while the block takes its time; only on a terminal."""
+    if not sys.stderr.isatty() or _said("quiet"):
+        yield
+        return
+    # Only a terminal pays for it.
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=console, transient=True
+    ) as progress:
+        progress.add_task(what, total=None)
+        yield
+
+
+def elapsed(since: float) -> str:
+    """How long it took since this reading of the clock."""
+    return span(time.monotonic() - since)

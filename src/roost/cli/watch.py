@@ -1,0 +1,116 @@
+"""`roost watch`: run a command whenever something happens."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+
+import click
+import msgspec
+
+from roost.cli import asking, reach, rest, show
+from roost.client import streams
+from roost.client.client import Client
+from roost.client.frames import Frame
+from roost.client.shapes import Event
+
+
+@click.command(cls=rest.Rest, rest="COMMAND...", short_help="Run a command whenever something happens.")
+@click.argument("session", required=False)
+@asking.tag
+@click.option("--latest", is_flag=True, help="The newest session.")
+@click.option("--on", metavar="TYPE", required=True, help="The type of event to wait for.")
+@click.option("--filter", "filters", metavar="K=V", multiple=True, help="Only where this field is so; may be repeated.")
+@click.option("--once", is_flag=True, help="End after the first; the command's exit code is ours.")
+@click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON.")
+@click.pass_context
+def watch(
+    ctx: click.Context,
+    /,
+    *,
+    session: str | None,
+    tag: str | None,
+    latest: bool,
+    on: str,
+    filters: tuple[str, ...],
+    once: bool,
+    as_json: bool,
+) -> None:
+    """Run COMMAND whenever something happens in SESSION, or in any session.
+
+    In its words {session_id}, {provider}, {event_type}, {seq} and {ts} are filled in; the
+    whole event is in its variable ROOST_EVENT (and ZAG_EVENT). No shell is involved. Without
+    COMMAND each event is printed.
+
+    \b
+    roost watch --on session_ended --filter success=false \\
+      -- notify-send "{session_id} failed"
+    """
+    wanted, command = conditions(filters), rest.words(ctx)
+    client = reach.client(ctx)
+    if latest:
+        session = asking.pick(client, session, latest=True)
+    for found in _frames(client, session, tag, on):
+        if not matches(found, on, wanted):
+            continue
+        if as_json or not command:
+            click.echo(found.text)
+        code = run(command, found) if command else 0
+        if once:
+            ctx.exit(code)
+
+
+def conditions(given: Sequence[str]) -> Mapping[str, str]:
+    """Which fields are to be what.
+
+    Raises:
+        BadParameter: one is not of this form.
+    """
+    found = {}
+    for part in (part for item in given for part in item.split(",") if part.strip()):
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(f"{part!r}: write --filter KEY=VALUE")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def matches(frame: Frame, on: str, wanted: Mapping[str, str]) -> bool:
+    """Whether this is an event that somebody waits for."""
+    if frame.event.type != on:
+        return False
+    fields = msgspec.json.decode(frame.text, type=dict[str, msgspec.Raw])
+    return all(name in fields and _plain(fields[name]) == value for name, value in wanted.items())
+
+
+def expanded(word: str, event: Event) -> str:
+    """A word of the command with the event filled in."""
+    for name, value in (
+        ("session_id", event.session),
+        ("provider", event.provider or ""),
+        ("event_type", event.type),
+        ("seq", str(event.seq)),
+        ("ts", event.ts),
+    ):
+        word = word.replace(f"{{{name}}}", value)
+    return word
+
+
+def run(command: Sequence[str], frame: Frame) -> int:
+    """Run it to its end; its exit code, 127 where there is no such program."""
+    env = {**os.environ, "ROOST_EVENT": frame.text, "ZAG_EVENT": frame.text}
+    try:
+        return subprocess.run([expanded(word, frame.event) for word in command], env=env, check=False).returncode
+    except OSError as error:
+        show.note(f"{command[0]}: {error.strerror}")
+        return 127
+
+
+def _frames(client: Client, session: str | None, tag: str | None, on: str) -> Iterator[Frame]:
+    if session:
+        return streams.follow(client, session, types=(on,), told=show.note)
+    return streams.subscribe(client, tag=tag, types=(on,), told=show.note)
+
+
+def _plain(raw: msgspec.Raw) -> str:
+    value = msgspec.json.decode(raw)
+    return value if isinstance(value, str) else bytes(raw).decode()

@@ -1,0 +1,1 @@
+"""The `/api/v1` door: what clients of `zag serve` know."""

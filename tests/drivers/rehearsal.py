@@ -190,8 +190,8 @@ def lines(cli: str, case: str, kind: str = "stdout.jsonl") -> list[bytes]:
 
 def exits(cli: str) -> dict[str, int]:
     """How the captured runs of a CLI ended; below zero is a signal."""
-    found: dict[str, int] = json.loads((CAPTURES / cli / "exits.json").read_text())
-    return found
+    found = {path.name.split(".")[0]: json.loads(path.read_text()) for path in (CAPTURES / cli).glob("*.meta.json")}
+    return {case: meta["rc"] for case, meta in found.items()}
 
 
 def ended(code: int, *, killed: bool = False) -> Exit:

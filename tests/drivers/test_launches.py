@@ -235,7 +235,11 @@ def test_all_that_ollama_prints_is_its_answer() -> None:
 
 @pytest.mark.parametrize(
     ("code", "words"),
-    [(1, "ollama exited with code 1: Error: could not connect"), (-9, "ollama was killed"), (0, "ollama said nothing")],
+    [
+        (1, "ollama exited with code 1: Error: could not connect"),
+        (-9, "ollama was killed"),
+        (0, "ollama ended without a result"),
+    ],
 )
 def test_an_ollama_that_says_nothing_is_an_error(code: int, words: str) -> None:
     on = Rehearsal(DRIVERS["ollama"], errand("hi"))

@@ -200,10 +200,10 @@ def test_a_refusal_at_any_step_is_said_in_words(step: int, code: int, message: s
 
 
 def test_an_agent_that_ends_by_itself_is_an_error_unless_it_was_told_to() -> None:
-    assert Agent().end() == "custom ended before it was ready"
+    assert Agent().end() == "custom ended without a result, before it was ready"
     agent = Agent().begin()
     agent.chunk("hal")
-    assert agent.end() == "custom ended in the middle of a message"
+    assert agent.end() == "custom ended without a result, in the middle of a message"
     assert [fact.partial for fact in agent.on.of(e.MessageAdded)] == [True]
     agent = Agent().begin()
     agent.on.complain([b"\x1b[31mout of memory\x1b[0m"])

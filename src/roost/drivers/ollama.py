@@ -84,11 +84,8 @@ class Plain(Once):
 
     def end(self, exit: Exit) -> Step:
         """The answer is whole where it ended well."""
-        if exit.code != 0 or exit.killed or exit.flooded:
+        if exit.code != 0 or exit.killed or exit.flooded or not self._record.answering:
             return super().end(exit)
-        if not self._record.answering:
-            facts = self._record.round(success=False, reason="empty", message="ollama said nothing")
-            return Step((*facts, self._record.failed("ollama said nothing")))
         facts = self._record.message()
         return Step((*facts, *self._record.round(success=True, reason="end_turn")))
 

@@ -382,10 +382,12 @@ class Talk:
 
     def end(self, exit: Exit) -> Step:
         """Close what is open, and say what went wrong."""
-        cut, facts = self._busy or not self._opened, self._record.close()
+        cut = self._busy or (not self._opened and bool(self._errand.prompt))
+        facts = self._record.close()
         trouble = self._failure or ("" if self._closed and not cut else self._record.trouble(exit))
         if not trouble and cut and not exit.killed:
-            trouble = f"{self._agent} ended {'in the middle of a message' if self._opened else 'before it was ready'}"
+            when = "in the middle of a message" if self._opened else "before it was ready"
+            trouble = f"{self._agent} ended without a result, {when}"
         if trouble:
             facts += [*self._record.limit(trouble), self._record.failed(trouble)]
         return Step(tuple(facts))

@@ -301,6 +301,15 @@ class DependencyFailed(RoostError):
         self.session = session
 
 
+class TimedOut(RoostError):
+    """A turn has taken longer than it was given."""
+
+    code = "timeout"
+
+    def __init__(self, given: str) -> None:
+        super().__init__(f"Agent timed out after {given}")
+
+
 class Unfinished(RoostError):
     """What was asked needs a session that has ended, or has come to a result."""
 

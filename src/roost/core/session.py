@@ -579,10 +579,12 @@ def _opened(head: Head, event: e.Event, fact: e.TurnOpened) -> Head:
 
 
 def _ended(head: Head, event: e.Event, fact: e.TurnEnded) -> Head:
-    """A cancel drops what was to steer the turn, and keeps what was to follow it."""
+    """A cancel drops what was to steer the turn, and keeps what was to follow it; a spawned session keeps neither."""
     if head.turn is not None and head.turn.id != fact.turn:
         return head
-    kept = tuple(q for q in head.queue if q.queue != "steer") if fact.outcome == "canceled" else head.queue
+    kept = head.queue
+    if fact.outcome == "canceled":
+        kept = () if head.provider else tuple(q for q in kept if q.queue != "steer")
     return replace(
         head,
         turn=None,

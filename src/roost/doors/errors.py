@@ -41,6 +41,7 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.AgentUnreachable: 502,
     errors.ServerFailed: 502,
     errors.ShuttingDown: 503,
+    errors.TimedOut: 504,
     errors.StoreFull: 507,
 }
 

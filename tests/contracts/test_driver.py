@@ -238,8 +238,9 @@ def test_nothing_that_is_printed_raises(cli: str, auto: bool, seed: int, garbage
         played.made.append(played.dialog.complain(line).facts)
         played.acts.append(b"")
         for wait in list(played.dialog.pending):
-            step = played.dialog.answer(wait, e.Answer(rng.choice(["approve", "reject"])))
-            played.made.append(step.facts)
+            answer = e.Answer(rng.choice(["approve", "reject"]))
+            step = played.dialog.answer(wait, answer)
+            played.made.append((e.WaitAnswered(wait, answer), *step.facts))
             for given_input in step.inputs:
                 played.dialog.sent(given_input)
         if number == 20 and played.dialog.say("k", "more") is not None:

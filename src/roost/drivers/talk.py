@@ -227,12 +227,11 @@ class Talk:
         if self._prompted:
             return Step()
         self._prompted = True
-        return Step(inputs=(self._prompt("prompt", self._errand.prompt),))
+        return Step(inputs=(self._request("prompt", "session/prompt", self._prompt(self._errand.prompt)),))
 
-    def _prompt(self, id: str, text: str) -> Input:
+    def _prompt(self, text: str) -> dict[str, Any]:
         said = text if self._greeted else opening(self._errand, text)
-        params = {"sessionId": self._session, "prompt": [{"type": "text", "text": said}]}
-        return self._request(id, "session/prompt", params)
+        return {"sessionId": self._session, "prompt": [{"type": "text", "text": said}]}
 
     # -- rounds -----------------------------------------------------------------------------
 
@@ -357,7 +356,10 @@ class Talk:
 
     def say(self, key: str, text: str) -> Step | None:
         """Another prompt; not while one is under way."""
-        return Step(inputs=(self._prompt(f"say-{key}", text),)) if self.ready else None
+        if not self.ready:
+            return None
+        request = Request(self._made + 1, "session/prompt", self._prompt(text))
+        return Step(inputs=(_said(f"say-{key}", request),))
 
     def interrupt(self, key: str) -> Step | None:
         """Cancel the prompt; its open questions are called off, as the protocol wants."""

@@ -35,6 +35,7 @@ from roost.keepers.keepers import Keepers
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
 from roost.service.accounts import OPERATOR, Accounts, Roll
+from roost.service.capacity import Capacity
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
@@ -80,6 +81,7 @@ class Running:
     async def resume(self) -> None:
         """Let them go on; after listening."""
         await self.recovery.resume()
+        await self.service.fifos.restore()
 
     async def end_sessions(self) -> None:
         """Cancel the turns that run here, and wait until each has ended, or `ENDING` seconds have gone."""
@@ -165,6 +167,7 @@ async def open_server(
         )
         models = await stack.enter_async_context(_models(settings, env))
         toolsets, around = Builtin(_outward(env)), LocalSurroundings(Path.home())
+        capacity = Capacity(store, sessions=front.max_sessions if front else 0)
         front = front or Front(home=settings.home, zag=settings.home)
         keepers = Keepers(settings.home)
         stack.callback(keepers.close)
@@ -185,7 +188,7 @@ async def open_server(
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root, force_sandbox=front.force_sandbox)
         accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
-        desk = Desk(makers, hub, supervisor, policy, bulkhead)
+        desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
         service = make_service(desk, accounts, grace=settings.disconnect_grace)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")

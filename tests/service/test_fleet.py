@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service.fleets import BOSS, HANG, FleetWorld, open_fleet, told
 
 from roost.core import events as e
 from roost.core.errors import BadValue, SessionBusy, SessionNotFound
@@ -13,6 +12,7 @@ from roost.core.ids import Micros, RunId, TurnId
 from roost.core.messages import Message
 from roost.core.orders import Order
 from roost.service.fleet import MOST_TAGS, Label
+from service.fleets import BOSS, HANG, FleetWorld, open_fleet, told
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import anyio
 import pytest
-from service.fleets import BOSS, HANG, FleetWorld, open_fleet, play, told
 
 from roost.core import events as e
 from roost.core.errors import BadValue, SessionNotFound, ShuttingDown, Unfinished
@@ -16,6 +15,7 @@ from roost.core.orders import Order
 from roost.core.usage import Usage
 from roost.service.results import Ended
 from roost.testing.clock import HandClock
+from service.fleets import BOSS, HANG, FleetWorld, open_fleet, play, told
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import pytest
 from msgspec.structs import replace
-from service.fleets import BOSS, HANG, FleetWorld, open_fleet, play, told
 
 from roost.core import events as e
 from roost.core.errors import BadValue, Denied, RoostError, SessionNotFound, TooManySessions, Unfinished
@@ -16,6 +15,7 @@ from roost.core.ids import TurnId
 from roost.core.orders import Order
 from roost.service.orders import Request
 from roost.testing.fakes import answers
+from service.fleets import BOSS, HANG, FleetWorld, open_fleet, play, told
 
 pytestmark = pytest.mark.anyio
 

@@ -80,7 +80,7 @@ async def test_d16_a_session_that_rests_is_resumed_with_what_it_was_spawned_for(
         sent = await world.service.inputs.send(BOSS, first.id, "two")
         assert not sent.queued and sent.output is not None
         assert (sent.output.result, sent.output.is_error) == ("two", False)
-        assert [event.__struct_config__.tag for event in sent.output.events][0] == "user_message"
+        assert sent.output.events[0].__struct_config__.tag == "user_message"
         runs = await world.facts(first.id, e.RunStarted)
         assert [run.working_dir for run in runs] == [str(world.work / "sub")] * 2
         assert [run.model for run in runs] == ["small"] * 2

@@ -13,7 +13,7 @@ from roost.cli.lazy import Entry, LazyGroup
 from roost.core.errors import RoostError
 
 COMMANDS = {
-    "serve": Entry("roost.cli.serve:serve", "Serve agents over HTTP."),
+    "serve": Entry("roost.cli.serve:serve", "Serve agents over HTTPS, on 0.0.0.0:2100."),
     "exec": Entry("roost.cli.exec:exec_", "Ask an agent one thing and print its answer."),
     # sessions of a server
     "spawn": Entry("roost.cli.spawn:spawn", "Start a session in the background."),
@@ -76,10 +76,10 @@ def roost(**_: bool) -> None:
     """One server for all of your agents."""
 
 
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
     """Run the command line, and turn what went wrong into a line on stderr and an exit code."""
     try:
-        roost(prog_name="roost")
+        roost(words, prog_name="roost")
     except RoostError as error:
         _fail(error)
     except BaseExceptionGroup as group:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from roost.service.accounts import Accounts
 from roost.service.agents import AgentFiles
 from roost.service.archive import Archive
+from roost.service.catalogue import Catalogue
 from roost.service.desk import Desk
 from roost.service.feeds import Feeds
 from roost.service.fifos import Fifos
@@ -51,6 +52,7 @@ class Service:
     shelf: Shelf
     skills: Skills
     toolservers: ToolServers
+    catalogue: Catalogue
     desk: Desk
 
 
@@ -83,5 +85,6 @@ def make_service(desk: Desk, accounts: Accounts, *, grace: float) -> Service:
         shelf=shelf,
         skills=Skills(desk),
         toolservers=ToolServers(desk),
+        catalogue=Catalogue(desk),
         desk=desk,
     )

@@ -34,6 +34,7 @@ from roost.engine.supervisor import open_supervisor
 from roost.keepers.keepers import Keepers
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
+from roost.sandbox.bubblewrap import Bubblewrap
 from roost.service.accounts import OPERATOR, Accounts, Roll
 from roost.service.desk import Desk
 from roost.service.policy import Policy
@@ -178,6 +179,7 @@ async def open_server(
             env,
             drivers=drivers(mock=front.enable_mock),
             runs=keepers,
+            sandbox=Bubblewrap(home=env.get("HOME", str(Path.home())), state=str(settings.home)),
             home=settings.home,
         )
         makers = wrap(makers)

@@ -601,7 +601,11 @@ class Launch(Struct, frozen=True, kw_only=True):
 
 
 class Exit(Struct, frozen=True, omit_defaults=True):
-    """How a program ended.  `code` is None where its keeper went without a word."""
+    """How a program ended.
+
+    `code` is None where its keeper went without a word, and after a signal 128 and its number, as
+    shells have it.
+    """
 
     code: int | None = None
     signal: int = 0
@@ -870,7 +874,15 @@ class Sandbox(Protocol):
         ...
 
     def confine(self, launch: Launch, confinement: Confinement) -> Launch:
-        """The same program, inside."""
+        """The same program, inside.
+
+        Raises:
+            NoSandbox: it can't be: a folder that it needs must not be seen from inside.
+        """
+        ...
+
+    async def furnish(self, home: str, keeps: Sequence[str]) -> None:
+        """Make a private HOME, with what `keeps` names of the server's own: credentials, settings, history."""
         ...
 
     async def remove(self, name: str) -> None:

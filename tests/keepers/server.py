@@ -40,8 +40,15 @@ def committed(journal: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in whole.split(b"\n") if line]
 
 
+def mend(journal: Path) -> None:
+    """Drop a commit that was cut off: it was none."""
+    if journal.exists():
+        os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)
+
+
 async def serve(home: Path, journal: Path) -> None:
     """Start the run or go on with it, until its end."""
+    mend(journal)
     facts = committed(journal)
     async with open_keepers(home) as keepers:
         if not facts:

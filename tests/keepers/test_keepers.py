@@ -1,5 +1,6 @@
 """A program under a keeper: what goes in, what comes out, and what is said of its end."""
 
+import errno
 import json
 import os
 import stat
@@ -11,6 +12,8 @@ import pytest
 from keepers.runs import ENV, descriptors, line, python, said, sh, until
 from roost.core.errors import LaunchFailed
 from roost.core.ids import RunId, SessionId
+from roost.keepers import keeper
+from roost.keepers import keepers as module
 from roost.keepers.keepers import Keepers, open_keepers
 from roost.ports import Exit, Input, Launch, Runs
 
@@ -171,12 +174,47 @@ async def test_a_script_without_its_interpreter_says_so(keepers: Keepers, tmp_pa
             await keepers.start(RUN, SESSION, Launch(argv=(str(script),), cwd="/", env=ENV))
 
 
+@pytest.mark.parametrize(
+    ("number", "why"), [(errno.ENOSPC, "no room left on the disk"), (errno.EMFILE, "too many open files")]
+)
+async def test_where_there_is_no_room_it_says_so(
+    keepers: Keepers, home: Path, monkeypatch: pytest.MonkeyPatch, number: int, why: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(os, "mkfifo", refuse)
+    with pytest.raises(LaunchFailed, match=why):
+        await keepers.start(RUN, SESSION, sh("true"))
+    assert not list((home / "runs").iterdir())
+
+
+async def test_a_start_that_is_cancelled_is_known_all_the_same(keepers: Keepers) -> None:
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        process = await keepers.start(RUN, SESSION, sh("exec sleep 1000"))
+    await process.stop(grace=5)
+    assert (await said(process)).exit.killed
+
+
 async def test_a_run_starts_once(keepers: Keepers) -> None:
     process = await keepers.start(RUN, SESSION, sh("cat"))
     with pytest.raises(LaunchFailed, match="already"):
         await keepers.start(RUN, SESSION, sh("cat"))
     await process.send(Input("1", "still there"), END)
     assert (await said(process)).out == [b"still there"]
+
+
+async def test_a_keeper_that_is_compiled_elsewhere_starts_from_its_source(
+    keepers: Keepers, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, text in [("absent.pyc", None), ("torn.pyc", b"\0"), ("foreign.pyc", b"\0" * 64)]:
+        if text is not None:
+            (tmp_path / name).write_bytes(text)
+        monkeypatch.setattr(module, "cache_from_source", lambda _, name=name: str(tmp_path / name))
+        process = await keepers.start(RunId(name), SESSION, sh("exec sleep 1000"))
+        assert keeper.__file__ in Path(f"/proc/{process.pid}/cmdline").read_text().split("\0")
+        await process.clear()
 
 
 @pytest.mark.parametrize("id", ["", "..", "a/b", ".hidden"])

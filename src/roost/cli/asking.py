@@ -1,6 +1,5 @@
 """Flags of the commands that ask a server: which sessions are meant, and what is to be started."""
 
-import re
 import sys
 from collections.abc import Sequence
 from functools import reduce
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 from click.shell_completion import CompletionItem
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from roost.client import requests
 from roost.client.client import Client
 from roost.client.requests import Order, Target
 from roost.client.shapes import Session
+from roost.core import durations
 from roost.core.errors import BadValue, SessionNotFound
 
 ENDED = ("completed", "failed", "dead")
@@ -70,6 +71,7 @@ isolation = combined(
         "-w", "--worktree", is_flag=False, flag_value="", metavar="[NAME]", help="Work in a git worktree of its own."
     ),
     click.option("--sandbox", is_flag=False, flag_value="", metavar="[NAME]", help="Work in a sandbox."),
+    click.option("--json-schema", metavar="JSON", help="The form of the answer: a JSON schema, or a file of it."),
 )
 
 chosen = combined(
@@ -143,7 +145,10 @@ def order(reached: reach.Reach, prompt: str | None, flags: dict[str, Any]) -> Or
     }
     for name in ("worktree", "sandbox"):
         fields[name] = True if flags.get(name) == "" else flags.get(name)
-    made = Order(**fields, prompt=attached(prompt, flags.get("files", ()), flags.get("plan")))
+    fields["mcp_config"] = data(flags.get("mcp_config"), "--mcp-config")
+    fields["json_schema"] = data(flags.get("json_schema"), "--json-schema")
+    text = attached(prompt, flags.get("files", ()), flags.get("plan"))
+    made = Order(**fields, prompt=text, parent_session_id=reach.session() or None)
     if not reached.here:
         return made
     here = Path.cwd()
@@ -183,14 +188,26 @@ def duration(text: str | None) -> str | None:
     """A length of time as the server takes it, looked at before anything is asked.
 
     Raises:
-        BadParameter: it is none.
+        BadValue: it is none.
+    """
+    if text is not None:
+        durations.seconds(text)
+    return text
+
+
+def data(text: str | None, flag: str) -> Any:
+    """JSON, as it is typed or from the file that is named.
+
+    Raises:
+        BadValue: it is none.
     """
     if text is None:
         return None
-    whole = text.strip()
-    if not re.fullmatch(r"([0-9]+[smhd])*([0-9]+)?", whole) or not any(char in "123456789" for char in whole):
-        raise click.BadParameter(f"{text!r} is no length of time: write 90, 90s, 5m or 1h30m")
-    return whole
+    whole = text if text.lstrip().startswith(("{", "[")) else _text(Path(text).expanduser())
+    try:
+        return msgspec.json.decode(whole)
+    except msgspec.DecodeError as error:
+        raise BadValue(f"{flag} is neither JSON nor a file of it: {error}") from None
 
 
 def _text(path: Path) -> str:

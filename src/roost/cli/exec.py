@@ -140,6 +140,7 @@ _NEEDS_SERVER = (
     "tags",
     "worktree",
     "sandbox",
+    "json_schema",
     "form",
     "context",
 )

@@ -70,6 +70,9 @@ def _permitted(event: Event) -> Line:
 
 
 def _status(event: Event) -> Line:
+    if wait := event.data.get("wait_id") if isinstance(event.data, dict) and "kind" in event.data else None:
+        how = "answer" if event.data["kind"] == "question" else "approve"
+        return Line(f"? {show.clean(event.message or '')}: roost {how} {wait[:8]}", "yellow")
     return Line(f"- {show.short(event.message or '', 100)}", "bright_black")
 
 

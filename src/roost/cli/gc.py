@@ -1,16 +1,14 @@
 """`roost gc`: clear away what is old."""
 
-import re
-
 import click
 
 from roost.cli import asking, reach, show
 from roost.client import requests
+from roost.core import durations
 
 
 def _age(_: click.Context, __: click.Parameter, given: str) -> str:
-    if not re.fullmatch(r"[0-9]+[dh]", given):
-        raise click.BadParameter(f"{given!r}: write 7d or 12h")
+    durations.age(given)
     return given
 
 

@@ -76,10 +76,10 @@ def roost(**_: bool) -> None:
     """One server for all of your agents."""
 
 
-def main() -> None:
+def main(words: list[str] | None = None) -> None:
     """Run the command line, and turn what went wrong into a line on stderr and an exit code."""
     try:
-        roost(prog_name="roost")
+        roost(words, prog_name="roost")
     except RoostError as error:
         _fail(error)
     except BaseExceptionGroup as group:

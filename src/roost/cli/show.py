@@ -79,7 +79,7 @@ def short(text: Any, width: int = 60) -> str:
 
 def text(answer: str) -> None:
     """A text as it is, its last line ended."""
-    click.echo(clean(answer), nl=not answer.endswith("\n"))
+    click.echo(clean(answer), nl=not answer.endswith("\n"), color=True)
 
 
 # -- JSON ---------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ def status(
             ("pid", found.pid),
             ("error", found.error),
             ("waits for", found.waiting_on),
+            ("waits for you", f"{found.waits}: see `roost approvals`" if found.waits else None),
             ("last heartbeat", show.moment(found.last_heartbeat_at)),
         ]
     )

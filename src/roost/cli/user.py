@@ -22,17 +22,26 @@ def user() -> None:
 @click.argument("name", required=False)
 @click.option("-u", "--username", metavar="NAME", help="The same as NAME.")
 @click.option("--home-dir", metavar="DIR", required=True, help="Where its agents may work.")
+@click.option("--force-sandbox", is_flag=True, help="Run its agents in a sandbox always.")
 @_password
 @asking.as_json
 @click.pass_context
 def add(
-    ctx: click.Context, /, *, name: str | None, username: str | None, home_dir: str, password: str | None, as_json: bool
+    ctx: click.Context,
+    /,
+    *,
+    name: str | None,
+    username: str | None,
+    home_dir: str,
+    password: str | None,
+    force_sandbox: bool,
+    as_json: bool,
 ) -> None:
     """Add one."""
     named = _named(name, username)
     reached = reach.find(ctx)
     folder = str(Path.cwd() / Path(home_dir).expanduser()) if reached.here else home_dir
-    request = requests.add_user(named, secret(password), folder)
+    request = requests.add_user(named, secret(password), folder, force_sandbox=force_sandbox or None)
     _told(reached.client.raw(request), f"{named} added", as_json)
 
 

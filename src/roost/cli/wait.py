@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 import click
 
-from roost.cli import asking, reach, show
+from roost.cli import asking, bell, reach, show
 from roost.client import requests
 from roost.client.client import Client
 from roost.client.errors import Cut, Unreachable
 from roost.client.requests import Target
 from roost.client.shapes import WaitResult
 from roost.client.streams import PATIENCE, Again
+from roost.core import durations
 
 LATE = 124
 
@@ -43,7 +44,7 @@ def wait(
     client = reach.client(ctx)
     target = asking.target(client, sessions, tag, latest=latest)
     what = f"waiting for {len(target.ids)} sessions" if len(target.ids) > 1 else "waiting"
-    with show.waiting(what):
+    with show.waiting(what), bell.ringing(client.server, target.ids):
         raw = until(client, target, timeout=timeout, any=any_)
     results = client.read(requests.wait(target), raw)
     if as_json:
@@ -63,7 +64,7 @@ def until(client: Client, target: Target, *, timeout: str | None = None, any: bo
     while True:
         left = timeout
         if timeout and cut:
-            left = f"{max(1, round(seconds(timeout) - (time.monotonic() - started)))}s"
+            left = f"{max(1, round(durations.seconds(timeout) - (time.monotonic() - started)))}s"
         asked = time.monotonic()
         try:
             return client.raw(requests.wait(target, timeout=left, any=any))
@@ -77,17 +78,6 @@ def until(client: Client, target: Target, *, timeout: str | None = None, any: bo
                 raise
             show.note(f"{error}; trying again")
             time.sleep(delay)
-
-
-def seconds(duration: str) -> int:
-    """How long that is."""
-    total, digits = 0, ""
-    for char in duration:
-        if char.isdigit():
-            digits += char
-        else:
-            total, digits = total + int(digits) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[char], ""
-    return total + int(digits or 0)
 
 
 def code(results: Sequence[WaitResult]) -> int:

@@ -53,7 +53,7 @@ class Client:
         if self._watch:
             self._watch(request.method, request.path, status, time.monotonic() - started)
         if not 200 <= status < 300:
-            raise Refused(status, told(status, body))
+            raise Refused(status, refusal(body))
         return body
 
     def read(self, request: Request[T], body: bytes) -> T:
@@ -156,7 +156,7 @@ def decode(request: Request[T], body: bytes) -> T:
         raise Garbled(f"the server's answer to {request.method} {request.path} is not understood: {error}") from None
 
 
-def told(status: int, body: bytes) -> str:
+def refusal(body: bytes) -> str:
     """What a server says when it refuses: in either door's words, or a proxy's."""
     text = body.decode("utf-8", "replace").strip()
     try:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from roost import private
 from roost.client import requests
 from roost.client.client import Client
-from roost.client.connection import put
 from roost.client.errors import Unreachable
 
 FILE = "health.json"
@@ -50,4 +50,4 @@ def _read(path: Path) -> dict[str, float]:
 
 def _write(path: Path, known: dict[str, float]) -> None:
     with suppress(OSError):  # a home that can't be written costs a question each time, no more
-        put(path, msgspec.json.encode(known))
+        private.write(path, msgspec.json.encode(known))

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from roost.client.server import Server
+from roost.client.server import Server, plain
 
 FILE = "serve.json"
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104 - read here, not bound
@@ -37,11 +37,11 @@ def find(home: Path) -> Server | None:
     found = sorted(filter(None, (*record.addresses, record.address)), key=_nearness)
     if not found:
         return None
-    url = _near(found[0], tls=record.fingerprint is not None)
+    url = _near(found[0], tls=bool(record.fingerprint))
     return Server(
         url,
         token=record.token or token(home),
-        fingerprint=(record.fingerprint or certificate(home)) if url.startswith("https:") else None,
+        fingerprint=_pin(record.fingerprint, home) if url.startswith("https:") else None,
     )
 
 
@@ -55,7 +55,7 @@ def of_session(home: Path, env: Mapping[str, str]) -> Server | None:
     return Server(
         url,
         token=env.get("ROOST_TOKEN") or (known.token if known and known.url == url else token(home)),
-        fingerprint=(env.get("ROOST_FINGERPRINT") or certificate(home)) if url.startswith("https:") else None,
+        fingerprint=_pin(env.get("ROOST_FINGERPRINT"), home) if url.startswith("https:") else None,
     )
 
 
@@ -108,6 +108,10 @@ def certificate(home: Path) -> str | None:
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(first[0])).hexdigest() if first else None
     except (OSError, ValueError):
         return None
+
+
+def _pin(said: str | None, home: Path) -> str | None:
+    return plain(said) if said else certificate(home)
 
 
 def _nearness(address: str) -> int:

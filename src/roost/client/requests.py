@@ -58,11 +58,11 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     inject_context: bool = False
     interactive: bool = False
     env_vars: Sequence[str] | None = None  # "K=V"
-    mcp_config: str | None = None
+    mcp_config: Any = None
     worktree: str | bool | None = None  # a name, or True for one that is made up
     sandbox: str | bool | None = None
-    session_id: str | None = None
     json_schema: Any = None
+    parent_session_id: str | None = None
 
 
 class Target(Struct, frozen=True):
@@ -100,9 +100,10 @@ def users() -> Request[list[shapes.User]]:
     return _get(list[shapes.User], "users")
 
 
-def add_user(username: str, password: str, home_dir: str) -> Request[shapes.Told]:
+def add_user(username: str, password: str, home_dir: str, *, force_sandbox: bool | None = None) -> Request[shapes.Told]:
     """A new account."""
-    return _post(shapes.Told, "users", "add", username=username, password=password, home_dir=home_dir)
+    body: Table = {"username": username, "password": password, "home_dir": home_dir, "force_sandbox": force_sandbox}
+    return _post(shapes.Told, "users", "add", **body)
 
 
 def remove_user(username: str) -> Request[shapes.Told]:

@@ -38,6 +38,7 @@ class User(Shape, frozen=True):
     home_dir: str = ""
     enabled: bool = True
     created_at: str = ""
+    force_sandbox: bool = False
 
 
 class Session(Shape, frozen=True):
@@ -64,7 +65,8 @@ class Session(Shape, frozen=True):
     owner: str | None = None
     status: str | None = None
     ended_at: str | None = None
-    waiting_on: Any = None
+    parent_session_id: str | None = None
+    waiting_on: tuple[str, ...] = ()
 
 
 class Spawned(Shape, frozen=True):
@@ -87,7 +89,8 @@ class Status(Shape, frozen=True):
     pid: int | None = None
     error: str | None = None
     last_heartbeat_at: str | None = None
-    waiting_on: Any = None
+    waiting_on: tuple[str, ...] = ()
+    waits: int = 0  # how many things a person is to decide
 
 
 class Event(Shape, frozen=True):

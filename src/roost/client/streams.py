@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from roost.client import requests
-from roost.client.client import Client, headers, told
+from roost.client.client import Client, headers, refusal
 from roost.client.dial import dial
 from roost.client.errors import Refused, Unreachable
 from roost.client.frames import Cursor, Frame, frame, frames
@@ -145,42 +145,40 @@ def opened(server: Server, stream: Stream, after: int) -> Iterator["ClientConnec
         Unreachable: it did not answer.
     """
     # A command that follows nothing does without: this is a tenth of a second.
-    from websockets.exceptions import InvalidHandshake, InvalidStatus
+    from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
     from websockets.sync.client import connect
 
+    carried = headers(server)
+    with ExitStack() as stack:
+        wire = stack.enter_context(dial(server))  # encrypted already, where it is to be: hence ws, not wss
+        try:
+            line = stack.enter_context(
+                connect(
+                    _address(server, stream, after),
+                    sock=wire,
+                    additional_headers={name: carried[name] for name in ("Authorization",) if name in carried},
+                    user_agent_header=carried["User-Agent"],
+                    max_size=LARGEST,
+                    proxy=None,
+                    compression=None,
+                )
+            )
+        except InvalidStatus as error:
+            status, body = error.response.status_code, bytes(error.response.body or b"")
+            if status in _BUSY:
+                raise Unreachable(server.url, refusal(body) or f"status {status}") from None
+            raise Refused(status, refusal(body)) from None
+        except InvalidHandshake as error:
+            raise Unreachable(server.url, f"no WebSocket there ({error})") from None
+        except (ConnectionClosed, OSError, EOFError):
+            raise Unreachable(server.url, "it closed the connection") from None
+        yield line
+
+
+def _address(server: Server, stream: Stream, after: int) -> str:
     query = (*stream.query, *((("after_seq", str(after)),) if after else ()))
     place = server.place
-    address = f"ws://{place.authority}{place.prefix}{stream.path}" + (f"?{urlencode(query)}" if query else "")
-    line = dial(server)  # encrypted already, where it is to be: hence ws, not wss
-    carried = {name: value for name, value in headers(server).items() if name == "Authorization"}
-    agent = headers(server)["User-Agent"]
-    try:
-        socket = connect(
-            address,
-            sock=line,
-            additional_headers=carried,
-            user_agent_header=agent,
-            max_size=LARGEST,
-            proxy=None,
-            compression=None,
-        )
-    except InvalidStatus as error:
-        line.close()
-        status, body = error.response.status_code, bytes(error.response.body or b"")
-        if status in _BUSY:
-            raise Unreachable(server.url, told(status, body) or f"status {status}") from None
-        raise Refused(status, told(status, body)) from None
-    except InvalidHandshake as error:
-        line.close()
-        raise Unreachable(server.url, f"no WebSocket there ({error})") from None
-    except (OSError, EOFError) as error:
-        line.close()
-        raise Unreachable(server.url, str(error) or "it closed the connection") from None
-    try:
-        yield socket
-    finally:
-        with suppress(Exception):
-            socket.close()
+    return f"ws://{place.authority}{place.prefix}{stream.path}" + (f"?{urlencode(query)}" if query else "")
 
 
 def received(line: "ClientConnection", server: Server, again: Again) -> Iterator[Frame]:

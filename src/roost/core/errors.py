@@ -271,6 +271,26 @@ class TooManySessions(RoostError):
         super().__init__(f"{limit} sessions run already, and no more may; try again when one has ended")
 
 
+class ProcessNotFound(RoostError):
+    """No process has this id."""
+
+    code = "unknown_process"
+
+    def __init__(self, process: str) -> None:
+        super().__init__("process not found")
+        self.process = process
+
+
+class NotKept(RoostError):
+    """Nothing of this kind is kept under this name."""
+
+    code = "not_kept"
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"there is no {kind} {name!r}")
+        self.name = name
+
+
 class DependencyFailed(RoostError):
     """A session that this one waits for has not ended well."""
 
@@ -279,6 +299,15 @@ class DependencyFailed(RoostError):
     def __init__(self, session: str) -> None:
         super().__init__(f"dependency {session} failed")
         self.session = session
+
+
+class TimedOut(RoostError):
+    """A turn has taken longer than it was given."""
+
+    code = "timeout"
+
+    def __init__(self, given: str) -> None:
+        super().__init__(f"Agent timed out after {given}")
 
 
 class Unfinished(RoostError):

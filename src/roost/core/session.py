@@ -170,6 +170,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     used: Usage = Usage()  # all in all
     worktree: str = ""
     worktree_path: str = ""
+    sandbox: str = ""  # kind and name of its newest run's
     outcome: str = ""  # of the newest turn that has ended
     error: str = ""  # of that turn, cut to 2000 characters
     ended_at: Micros = Micros(0)
@@ -357,6 +358,8 @@ def _step(head: Head, event: e.Event) -> Head:
         return _spawned(head, event, fact)
     if isinstance(fact, _InTurn):
         grown = _said(head, event, fact) if isinstance(fact, e.MessageAdded) else head
+        if isinstance(fact, e.RunStarted):
+            grown = replace(head, sandbox=fact.sandbox)
         return grown if grown.turn is None else replace(grown, turn=_turn(grown.turn, event, fact))
     match fact:
         case e.MessageWritten(message=message):
@@ -579,10 +582,12 @@ def _opened(head: Head, event: e.Event, fact: e.TurnOpened) -> Head:
 
 
 def _ended(head: Head, event: e.Event, fact: e.TurnEnded) -> Head:
-    """A cancel drops what was to steer the turn, and keeps what was to follow it."""
+    """A cancel drops what was to steer the turn, and keeps what was to follow it; a spawned session keeps neither."""
     if head.turn is not None and head.turn.id != fact.turn:
         return head
-    kept = tuple(q for q in head.queue if q.queue != "steer") if fact.outcome == "canceled" else head.queue
+    kept = head.queue
+    if fact.outcome == "canceled":
+        kept = () if head.provider else tuple(q for q in kept if q.queue != "steer")
     return replace(
         head,
         turn=None,

@@ -9,6 +9,8 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.SessionNotFound: 404,
     errors.MessageNotFound: 404,
     errors.WaitNotFound: 404,
+    errors.ProcessNotFound: 404,
+    errors.NotKept: 404,
     errors.AgentNotFound: 404,
     errors.AccountNotFound: 404,
     errors.NoAccounts: 404,
@@ -39,6 +41,7 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.AgentUnreachable: 502,
     errors.ServerFailed: 502,
     errors.ShuttingDown: 503,
+    errors.TimedOut: 504,
     errors.StoreFull: 507,
 }
 

@@ -130,10 +130,11 @@ async def _confined(makers: Makers, driver: Driver, errand: Errand, launch: Laun
         raise NoSandbox("this run has to be confined, and no sandbox works here: `roost doctor` says what is missing")
     if trouble := await makers.sandbox.trouble():
         raise NoSandbox(f"this run has to be confined, and {makers.sandbox.kind} can't do it: {trouble}")
-    home = makers.home / "homes" / errand.session
+    home = str(makers.home / "homes" / errand.session)
+    await makers.sandbox.furnish(home, driver.keeps)
     confinement = Confinement(
         name=f"roost-{errand.session}-{fresh()[:8]}",
-        home=str(home),
+        home=home,
         writable=(errand.working_dir, *errand.add_dirs, errand.folder),
         readable=(errand.program,) if errand.program else (),
         endpoints=tuple(driver.endpoints(launch.env)),

@@ -13,7 +13,8 @@ from roost.core import events as e
 from roost.core.errors import MessagesWait, ModelFailed, NotOwner, RoostError, StoreFull
 from roost.core.ids import WaitId, fresh
 from roost.core.messages import Message
-from roost.engine import mailbox, prompt
+from roost.core.orders import Order
+from roost.engine import commission, mailbox, prompt
 from roost.engine.calls import Calls
 from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
@@ -37,7 +38,9 @@ async def run_turn(stage: Stage) -> None:
     with anyio.CancelScope() as canceled:
         async with stage.ear.open(canceled):
             try:
-                await _play(stage)
+                order = await commission.ordered(stage)
+                async with commission.in_time(stage, order):
+                    await _play(stage, order)
             except (Park, NotOwner, StoreFull):
                 raise
             except Exception as error:
@@ -46,16 +49,18 @@ async def run_turn(stage: Stage) -> None:
         await _cancel(stage)
 
 
-async def _play(stage: Stage) -> None:
+async def _play(stage: Stage, order: Order | None) -> None:
     await stage.catch_up()
     if not await _may_go_on(stage):
         return
+    await commission.wait(stage, order)
     if not await stage.makers.surroundings.exists(stage.turn.working_dir):
         raise RoostError(f"the working directory {stage.turn.working_dir!r} no longer exists")
     stage.runtime = await stage.prepare(stage)
     stage.built.set()
     if not stage.turn.started:
         await _begin(stage)
+    await commission.tell(stage, order)
     while True:
         await stage.catch_up()
         newest = stage.newest()
@@ -66,6 +71,8 @@ async def _play(stage: Stage) -> None:
         elif newest is not None and newest[1].role == "assistant":
             if not await _goes_on(stage):
                 return
+        elif newest is None and stage.turn.interactive:
+            await _goes_on(stage)  # nobody has said anything yet
         elif _spent(stage):
             if not await _more(stage):
                 return
@@ -147,10 +154,14 @@ async def _ask(stage: Stage) -> bool:
 
 
 async def _goes_on(stage: Stage) -> bool:
-    """At a natural stop: take what people have sent meanwhile, else end the turn."""
+    """At a natural stop: take what people have sent meanwhile, else end the turn (or, interactive, wait for more)."""
     while True:
+        changed = stage.ear.changed
         if await mailbox.take(stage, "steer") or await mailbox.take(stage, "followup"):
             return True
+        if stage.turn.interactive:
+            await changed.wait()
+            continue
         try:
             end = e.TurnEnded(stage.turn.id, "normal", stage.turn.agent)
             await stage.journal.write(end, only_if=mailbox.empty)

@@ -10,6 +10,8 @@ that says when there is more), `run.json` who is who, `stop` how patiently to en
 that, `exit.json` how it ended: it comes last, by a rename.
 """
 
+from __future__ import annotations
+
 import ctypes
 import errno
 import json
@@ -21,7 +23,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+
+TYPE_CHECKING = False  # typing itself would take a quarter of the start
+if TYPE_CHECKING:
+    from typing import Any
 
 MARK = "ROOST_RUN"
 """The environment variable by which a run's processes are known: its folder, with a suffix for those around it."""
@@ -47,13 +52,16 @@ class Refused(Exception):
 # -- the tree -----------------------------------------------------------------------------------
 
 
-class Stat(NamedTuple):
+class Stat:
     """What the system says of a process."""
 
-    pid: int
-    parent: int
-    started: int  # clock ticks since boot
-    gone: bool  # it has ended, and nobody has asked how
+    __slots__ = ("gone", "parent", "pid", "started")
+
+    def __init__(self, pid: int, parent: int, started: int, *, gone: bool) -> None:
+        self.pid = pid
+        self.parent = parent
+        self.started = started  # clock ticks since boot
+        self.gone = gone  # it has ended, and nobody has asked how
 
 
 def stat_of(pid: int) -> Stat | None:

@@ -6,9 +6,11 @@ import os
 import select
 import shutil
 import signal
+import struct
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -29,7 +31,7 @@ PROMPTLY = 20.0  # seconds in which a keeper has said whether its program runs
 
 
 class Keepers:
-    """The runs of one home (`ports.Runs`)."""
+    """The runs of one home (`ports.Runs`).  Made by `open_keepers`."""
 
     def __init__(self, home: Path) -> None:
         self._home = home.resolve()  # its runs are known by their path
@@ -78,8 +80,8 @@ class Keepers:
             return known
         try:
             return self._know(run, _session(self._place(run)), pid, started, boot_id)
-        except OSError as error:
-            raise LaunchFailed(f"nothing is left of this run: {error.strerror}") from None
+        except (OSError, ValueError, KeyError) as error:
+            raise LaunchFailed(f"nothing is left of this run: {error}") from None
 
     async def sweep(self, living: Sequence[RunId]) -> int:
         """End and remove what is left of runs that no session knows any more; how many there were.
@@ -98,6 +100,7 @@ class Keepers:
         for kept in self._kept.values():
             kept.close()
         self._kept.clear()
+        self._growth.close()
 
     def _place(self, run: RunId) -> Path:
         return self._home / "runs" / _name(run)
@@ -173,7 +176,7 @@ class Keepers:
 
     async def _end(self, place: Path) -> None:
         who = await to_thread.run_sync(_who, place)
-        with suppress(OSError):
+        with suppress(OSError, ValueError, KeyError):
             kept = self._know(RunId(place.name), _session(place), who.keeper, who.started, who.boot_id)
             await kept.stop(grace=1.0)
             await kept.clear()
@@ -209,7 +212,7 @@ def _spawn(place: Path, order: Mapping[str, Any]) -> tuple[int, int]:
     try:
         os.write(stdin, json.dumps(order).encode())
         os.lseek(stdin, 0, os.SEEK_SET)
-        argv = [sys.executable, "-I", "-S", "-X", "utf8", keeper.__file__, str(place)]
+        argv = [sys.executable, "-I", "-S", "-X", "utf8", _program(), str(place)]
         actions = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, answering, 1)]
         env = {keeper.MARK: f"{place}{keeper.KEEPER}"}
         pid = os.posix_spawn(
@@ -224,6 +227,19 @@ def _spawn(place: Path, order: Mapping[str, Any]) -> tuple[int, int]:
         for fd in (reading, answering, stdin):
             if fd >= 0:
                 os.close(fd)
+
+
+def _program() -> str:
+    """The keeper's file: compiled, which halves a start, if that is of this very source."""
+    source, compiled = Path(keeper.__file__), Path(cache_from_source(keeper.__file__))
+    try:
+        with compiled.open("rb") as file:
+            magic, flags, changed, size = struct.unpack("<4sIII", file.read(16))
+    except (OSError, struct.error):
+        return str(source)
+    now = source.stat()
+    of_this = (MAGIC_NUMBER, 0, int(now.st_mtime) & 0xFFFFFFFF, now.st_size & 0xFFFFFFFF)
+    return str(compiled if (magic, flags, changed, size) == of_this else source)
 
 
 def _await_answer(reading: int, pid: int) -> None:

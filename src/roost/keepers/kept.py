@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
@@ -43,7 +43,7 @@ class Kept:
         self._folder = folder
         self._mark = str(folder)
         self._log = log
-        self._growth = growth
+        self._bells: set[anyio.Event] = set()
         self._pid, self._started, self._boot_id = pid, started, boot_id
         self._here = boot_id == boot()
         self._out = Spool(folder / "out")
@@ -53,7 +53,8 @@ class Kept:
             self._out.close()
             raise
         self._inputs = Inputs(folder)
-        self._keeper = Watch(pid if self._here else 0, started)
+        self._unwatch = [growth.watch(folder / name, self._ring) for name in ("out", "err")]
+        self._keeper = Watch(pid if self._here else 0, started, self._ring)
         self._program: Watch | None = None  # watched where the keeper is lost
         self._exit: Exit | None = None
         self._writing = anyio.Lock()
@@ -83,27 +84,36 @@ class Kept:
 
     async def read(self, out: int, err: int) -> Output:
         """What stands behind these offsets, at most about a MiB; waits until there is something or it has ended."""
-        while True:
-            ended = await self._ending()  # asked first: whatever is written later belongs to the next look
-            sizes = self._out.size, self._err.size
-            lines = await self._take(self._out, out, ended is not None)
-            errors = await self._take(self._err, err, ended is not None)
-            through = ended is not None and lines.through and errors.through
-            if lines.lines or errors.lines or through:
-                told = ended if through else None
-                cut = lines.cut or errors.cut
-                return Output(lines.lines, errors.lines, lines.offset, errors.offset, told, cut)
-            if ended is None:
-                await self._growth.wait(self._news(sizes))
+        bell = anyio.Event()
+        self._bells.add(bell)
+        try:
+            while (output := await self._look(out, err)) is None:
+                await bell.wait()
+                self._bells.discard(bell)
+                self._bells.add(bell := anyio.Event())  # before the look, so that nothing slips in between
+            return output
+        finally:
+            self._bells.discard(bell)
+
+    async def _look(self, out: int, err: int) -> Output | None:
+        """What is there now, or None."""
+        ended = await self._ending()  # asked first: whatever is written later belongs to the next look
+        lines = await self._take(self._out, out, ended is not None)
+        errors = await self._take(self._err, err, ended is not None)
+        through = ended is not None and lines.through and errors.through
+        if not (lines.lines or errors.lines or through):
+            return None
+        told = ended if through else None
+        return Output(lines.lines, errors.lines, lines.offset, errors.offset, told, lines.cut or errors.cut)
+
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.set()
 
     async def _take(self, spool: Spool, offset: int, final: bool) -> Taken:
         if spool.size - offset <= SMALL:
             return spool.take(offset, final=final)
         return await to_thread.run_sync(lambda: spool.take(offset, final=final))
-
-    def _news(self, sizes: tuple[int, int]) -> Callable[[], bool]:
-        waited = self._program or self._keeper
-        return lambda: waited.gone or (self._out.size, self._err.size) != sizes
 
     async def _ending(self) -> Exit | None:
         """How it ended, once all that wrote the spool is gone."""
@@ -116,7 +126,9 @@ class Kept:
         if self._here:
             if self._program is None:
                 who = self._who()
-                self._program = Watch(who.program if who.boot_id == self._boot_id else 0, who.program_started)
+                self._program = Watch(
+                    who.program if who.boot_id == self._boot_id else 0, who.program_started, self._ring
+                )
             if not self._program.gone:
                 return None
             await to_thread.run_sync(self._end, 0)
@@ -171,7 +183,8 @@ class Kept:
             new.rename(wish)
             self._keeper.send(signal.SIGTERM)
         with anyio.move_on_after(HEARD):
-            await self._growth.wait(lambda: self._keeper.gone or not wish.exists())
+            while wish.exists() and not self._keeper.gone:  # noqa: ASYNC110  it has no other way to say so
+                await anyio.sleep(0.01)
         return not wish.exists()
 
     def _over(self) -> bool:
@@ -220,6 +233,8 @@ class Kept:
 
     def close(self) -> None:
         """Let go of it: it runs on."""
+        for unwatch in self._unwatch:
+            unwatch()
         for part in (self._out, self._err, self._keeper, self._program):
             if part is not None:
                 part.close()

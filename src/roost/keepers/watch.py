@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,10 +20,11 @@ def boot() -> str:
 class Watch:
     """A process that is known by its number and its start; it is never mistaken for a stranger.
 
-    Where the process is a child of ours it is buried when it has ended.
+    When it ends, `heard` is called.  Where it is a child of ours it is buried then.
     """
 
-    def __init__(self, pid: int, started: int) -> None:
+    def __init__(self, pid: int, started: int, heard: Callable[[], object] = lambda: None) -> None:
+        self._heard = heard
         self._ended = anyio.Event()
         self._fd = -1
         self._loop = asyncio.get_running_loop()
@@ -64,6 +66,7 @@ class Watch:
             os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOHANG)
         self.close()
         self._ended.set()
+        self._heard()
 
     def _let_go(self, fd: int) -> None:
         if fd >= 0:

@@ -1,6 +1,6 @@
 """What every part of the service works with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from roost.core.errors import SessionNotFound
 from roost.core.ids import LogId
@@ -11,18 +11,20 @@ from roost.engine.hub import Hub
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import Supervisor
 from roost.ports import EventStore
+from roost.service.capacity import Capacity
 from roost.service.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The makers, the engine, the policy, and tasks for what outlives a request."""
+    """The makers, the engine, the policy, how much may go on at once, and tasks for what outlives a request."""
 
     makers: Makers
     hub: Hub
     supervisor: Supervisor
     policy: Policy
     bulkhead: Bulkhead
+    capacity: Capacity = field(default_factory=Capacity)
 
     @property
     def store(self) -> EventStore:

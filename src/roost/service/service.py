@@ -5,10 +5,25 @@ from dataclasses import dataclass
 from roost.service.accounts import Accounts
 from roost.service.agents import AgentFiles
 from roost.service.archive import Archive
+from roost.service.catalogue import Catalogue
 from roost.service.desk import Desk
+from roost.service.feeds import Feeds
+from roost.service.fifos import Fifos
+from roost.service.fleet import Fleet
 from roost.service.health import Health
+from roost.service.imports import Imports
+from roost.service.inputs import Inputs
+from roost.service.processes import Processes
+from roost.service.results import Results
+from roost.service.reviews import Reviews
+from roost.service.search import Search
 from roost.service.sessions import Sessions
+from roost.service.shelf import Shelf
+from roost.service.skills import Skills
+from roost.service.spawns import Spawns
+from roost.service.toolservers import ToolServers
 from roost.service.turns import Turns
+from roost.service.upkeep import Upkeep
 from roost.service.waits import Waits
 
 
@@ -23,18 +38,53 @@ class Service:
     health: Health
     archive: Archive
     accounts: Accounts
+    fleet: Fleet
+    spawns: Spawns
+    results: Results
+    inputs: Inputs
+    fifos: Fifos
+    feeds: Feeds
+    processes: Processes
+    search: Search
+    reviews: Reviews
+    imports: Imports
+    upkeep: Upkeep
+    shelf: Shelf
+    skills: Skills
+    toolservers: ToolServers
+    catalogue: Catalogue
     desk: Desk
 
 
 def make_service(desk: Desk, accounts: Accounts, *, grace: float) -> Service:
     """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
+    turns, fleet, shelf = Turns(desk, grace=grace), Fleet(desk), Shelf(desk)
+    results = Results(desk, fleet)
+    inputs = Inputs(desk, fleet, turns, results)
+    fifos = Fifos(desk, inputs)
+    spawns = Spawns(desk, fleet, turns, results, fifos, shelf.defaults)
     return Service(
-        Sessions(desk),
-        Turns(desk, grace=grace),
-        Waits(desk),
-        AgentFiles(desk),
-        Health(desk),
-        Archive(desk),
-        accounts,
-        desk,
+        sessions=Sessions(desk),
+        turns=turns,
+        waits=Waits(desk),
+        agents=AgentFiles(desk),
+        health=Health(desk),
+        archive=Archive(desk),
+        accounts=accounts,
+        fleet=fleet,
+        spawns=spawns,
+        results=results,
+        inputs=inputs,
+        fifos=fifos,
+        feeds=Feeds(desk, fleet),
+        processes=Processes(desk),
+        search=Search(desk, fleet),
+        reviews=Reviews(desk, spawns),
+        imports=Imports(desk),
+        upkeep=Upkeep(desk, fleet),
+        shelf=shelf,
+        skills=Skills(desk),
+        toolservers=ToolServers(desk),
+        catalogue=Catalogue(desk),
+        desk=desk,
     )

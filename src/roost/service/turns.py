@@ -44,6 +44,16 @@ class Run(Struct, frozen=True):
     after: int
 
 
+class Work(Struct, frozen=True):
+    """How a turn is to be played, where that is not as usual."""
+
+    command: str = ""  # what clients of `/api/v1` are told of it
+    interactive: bool = False  # goes on until it is cancelled
+
+
+USUAL = Work()
+
+
 class Observed:
     """The events of a turn to its end.  Whoever stops before that calls `aclose`, which says that he left.
 
@@ -112,10 +122,14 @@ class Turns:
         agent: str = "",
         model: str = "",
         detach: bool = False,
+        work: Work = USUAL,
     ) -> Run:
-        """Open a turn.  Nothing is stored when it can't be.
+        """Open a turn: of an agent file, or of the agent CLI whose provider `source` is.
+
+        Nothing is stored when it can't be.
 
         Raises:
+            TooManySessions: as many turns run as may.
             SessionNotFound, AgentNotFound, AgentBroken, AgentUnreachable: what is named is not there.
             SessionBusy: a turn runs.
             BadModel: `model` leads nowhere.
@@ -123,10 +137,16 @@ class Turns:
         """
         head = await self._desk.head(principal, session)
         log = LogId(session)
-        facts = await self._opening(principal, head, source, messages, agent=agent, model=model, detach=detach)
+        if source in self._desk.makers.drivers:
+            facts = await self._driven(principal, head, source, messages, model=model, detach=detach, work=work)
+        else:
+            facts = await self._opening(
+                principal, head, source, messages, agent=agent, model=model, detach=detach, work=work
+            )
         if head.turn is not None and self._abandoned(head, head.turn):
             await self._supersede(log, head.turn.id)
-        owned = await self._desk.supervisor.open(log, facts)
+        async with self._desk.capacity.room(head):
+            owned = await self._desk.supervisor.open(log, facts)
         opened = next(event for event in owned.events if isinstance(event.fact, e.TurnOpened))
         assert isinstance(opened.fact, e.TurnOpened)
         return Run(log, opened.fact.turn, opened.seq - 1)
@@ -141,8 +161,9 @@ class Turns:
         agent: str,
         model: str,
         detach: bool,
+        work: Work,
     ) -> list[e.Fact]:
-        """The facts that open a turn, once all that the caller named has been found."""
+        """The facts that open a turn of an agent file, once all that the caller named has been found."""
         messages = self._desk.policy.files(principal, messages)
         working_dir = head.working_dir or self._desk.policy.home(principal)
         self._desk.policy.check(principal, working_dir)
@@ -154,10 +175,7 @@ class Turns:
             makers.models.provider(team, model)
         else:
             choose(makers.models, team, head, chosen, [])
-        new = await self._unseen(head, said)
-        if not new and not head.messages:
-            raise BadValue("there is nothing to answer: post at least one message")
-        now = makers.clock.now()
+        new = await self._new(head, said, work)
         opened = e.TurnOpened(
             turn=TurnId(fresh()),
             source=team.source,
@@ -168,10 +186,59 @@ class Turns:
             principal=principal.name,
             detached=detach,
             max_iterations=head.max_iterations or chosen.max_iterations,
+            command=work.command,
+            interactive=work.interactive,
+            confined=self._desk.policy.must_sandbox(principal, asked=head.confined),
         )
         facts: list[e.Fact] = [e.ModelChosen(chosen.name, model)] if model else []
-        written = [e.MessageWritten(replace(m, role="user", at=m.at or now)) for m in new]
-        return [*facts, opened, *written]
+        return [*facts, opened, *self._written(new)]
+
+    async def _driven(
+        self,
+        principal: Principal,
+        head: Head,
+        provider: str,
+        messages: Sequence[Message],
+        *,
+        model: str,
+        detach: bool,
+        work: Work,
+    ) -> list[e.Fact]:
+        """The facts that open a turn of an agent CLI."""
+        if model:
+            raise BadValue(f"{provider} takes its model when the session is spawned")
+        messages = self._desk.policy.files(principal, messages)
+        working_dir = head.working_dir or self._desk.policy.home(principal)
+        self._desk.policy.check(principal, working_dir)
+        new = await self._new(head, messages, work)
+        opened = e.TurnOpened(
+            turn=TurnId(fresh()),
+            source=provider,
+            agent=provider,
+            working_dir=working_dir,
+            principal=principal.name,
+            detached=detach,
+            driver=provider,
+            command=work.command,
+            interactive=work.interactive,
+            confined=self._desk.policy.must_sandbox(principal, asked=head.confined),
+        )
+        return [opened, *self._written(new)]
+
+    def _written(self, messages: Sequence[Message]) -> list[e.Fact]:
+        now = self._desk.makers.clock.now()
+        return [e.MessageWritten(replace(m, role="user", at=m.at or now)) for m in messages]
+
+    async def _new(self, head: Head, messages: Sequence[Message], work: Work) -> Sequence[Message]:
+        """What of the posted messages is new.
+
+        Raises:
+            BadValue: there is nothing to answer.
+        """
+        new = await self._unseen(head, messages)
+        if not new and not head.messages and not work.interactive:
+            raise BadValue("there is nothing to answer: post at least one message")
+        return new
 
     def _agent(
         self, team: Team, name: str, named: bool, messages: Sequence[Message]

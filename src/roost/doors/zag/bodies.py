@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from roost.doors.errors import Refused
@@ -264,3 +265,15 @@ def chosen(value: str | bool | None) -> str | None:
 def _unfit(name: str) -> Refused:
     expected = 'an object, a list of "NAME=value" texts, or a list of pairs'
     return Refused(422, f"Failed to deserialize the JSON body into the target type: {name}: expected {expected}")
+
+
+def parsed(text: str, name: str) -> Any:
+    """JSON in a text.
+
+    Raises:
+        Refused: 400; it holds none.  A name of a file is none: it would be one on the client's machine.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        raise Refused(400, f"{name} must hold JSON, not the name of a file") from None

@@ -44,7 +44,7 @@ class SessionEntry(Struct):
 
 def session_entry(head: Head, *, status: str, log: Path, waiting_on: tuple[str, ...] = ()) -> SessionEntry:
     """A session as list, show and update give it."""
-    sandbox = head.turn.run.sandbox.partition(":")[2] if head.turn and head.turn.run else ""
+    sandbox = head.sandbox.partition(":")[2]
     return SessionEntry(
         session_id=head.id,
         provider=head.provider or head.source,
@@ -93,10 +93,9 @@ class ProcessEntry(Struct):
     live_status: str
 
 
-def process_entry(record: RunRecord, *, alive: bool) -> ProcessEntry:
-    """A run as `processes` gives it.  One whose end nobody has written yet is `dead` when it is not `alive`."""
+def process_entry(record: RunRecord, *, status: str, live: str) -> ProcessEntry:
+    """A run as `processes` gives it."""
     started, ended = record.fact, record.ended
-    status = "running" if ended is None else "killed" if ended.killed else "exited"
     return ProcessEntry(
         id=record.id,
         pid=started.pid,
@@ -112,7 +111,7 @@ def process_entry(record: RunRecord, *, alive: bool) -> ProcessEntry:
         root=started.working_dir or None,
         parent_process_id=None,
         parent_session_id=record.parent or None,
-        live_status=status if status != "running" or alive else "dead",
+        live_status=live,
     )
 
 

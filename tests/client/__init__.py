@@ -1,0 +1,1 @@
+"""The client against a server that writes down what it is asked."""

@@ -1,0 +1,1 @@
+"""Tests of sandboxes, with the real ones."""

@@ -19,7 +19,7 @@ from roost.config.front import Front
 from roost.config.settings import Settings, env_files
 from roost.config.sources import open_agents
 from roost.config.users import UsersFile
-from roost.core.errors import SessionNotFound, SessionNotRunning
+from roost.core.errors import NoSandbox, SessionNotFound, SessionNotRunning
 from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
 from roost.doors.app import make_app
@@ -34,7 +34,7 @@ from roost.engine.supervisor import open_supervisor
 from roost.keepers.keepers import Keepers
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
-from roost.sandbox.bubblewrap import Bubblewrap
+from roost.sandbox.choice import choice
 from roost.service.accounts import OPERATOR, Accounts, Roll
 from roost.service.desk import Desk
 from roost.service.policy import Policy
@@ -165,8 +165,13 @@ async def open_server(
             open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
         )
         models = await stack.enter_async_context(_models(settings, env))
-        toolsets, around = Builtin(_outward(env)), LocalSurroundings(Path.home())
+        sandbox = choice(
+            settings.sandbox, env, state=settings.home, database=settings.session_db, image=settings.sandbox_image
+        )
+        toolsets, around = Builtin(_outward(env), sandbox, settings.home), LocalSurroundings(Path.home())
         front = front or Front(home=settings.home, zag=settings.home)
+        if front.force_sandbox and (trouble := await sandbox.trouble()):
+            raise NoSandbox(f"--force-sandbox: no sandbox works on this machine: {trouble}")
         keepers = Keepers(settings.home)
         stack.callback(keepers.close)
         makers = Makers(
@@ -179,7 +184,7 @@ async def open_server(
             env,
             drivers=drivers(mock=front.enable_mock),
             runs=keepers,
-            sandbox=Bubblewrap(home=env.get("HOME", str(Path.home())), state=str(settings.home)),
+            sandbox=sandbox,
             home=settings.home,
         )
         makers = wrap(makers)

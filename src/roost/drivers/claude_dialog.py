@@ -21,6 +21,7 @@ INITIALIZE = fields.encoded(
 NOBODY = "Nobody is there to answer; choose what seems best to you, and go on."
 _LOGIN = "log in with `claude` (/login) on the server's machine, or set ANTHROPIC_API_KEY"
 _LONGEST_SHOWN = 4000
+_FINISHES = {"end_turn": "stop", "stop_sequence": "stop", "tool_use": "tool_calls", "max_tokens": "length"}
 
 
 def said(errand: Errand, id: str, words: str) -> Input:
@@ -69,6 +70,7 @@ class ClaudeDialog:
         self._questions: dict[str, Mapping[str, Any]] = {}
         self._spent = errand.spent if errand.resume else 0.0
         self._spoke = ""  # the newest text of this round
+        self._said = ""  # and of all
         self._context = 0
         self._failed = ""
         self._code = ""
@@ -289,8 +291,9 @@ class ClaudeDialog:
         if draft is not None and (draft.texts or draft.thoughts or draft.calls):
             content, thoughts = "\n\n".join(draft.texts), "\n\n".join(draft.thoughts)
             self._context = draft.usage.context if draft.usage else self._context
-            self._spoke = content.strip() or self._spoke
-            facts = self._record.message(content, thoughts, draft.calls, usage=draft.usage, finish=draft.stop)
+            self._spoke = self._said = content.strip() or self._spoke
+            finish = _FINISHES.get(draft.stop, draft.stop)
+            facts = self._record.message(content, thoughts, draft.calls, usage=draft.usage, finish=finish)
             if content.startswith("Claude AI ") and len(content) < 200:
                 facts += self._record.limit(content)
             if self._errand.auto_approve:
@@ -439,7 +442,7 @@ class ClaudeDialog:
         """What a result says that no message has said: structured output, or a command's answer."""
         structured = event.get("structured_output")
         final = text(event.get("result")) or ("" if structured is None else fields.encoded(structured))
-        if not final.strip() or final.strip() == self._spoke or (self._spoke and structured is None):
+        if not final.strip() or final.strip() == self._said or (self._spoke and structured is None):
             return []
         return self._record.message(final)
 

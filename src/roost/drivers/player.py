@@ -213,7 +213,7 @@ class Player:
         import subprocess  # it takes as long as all the rest
 
         hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "mock", "version": "1"}}
-        words = [
+        words: list[dict[str, Any]] = [
             {"id": 1, "method": "initialize", "params": hello},
             {"method": "notifications/initialized"},
             {"id": 2, "method": "tools/call", "params": {"name": tool, "arguments": arguments}},

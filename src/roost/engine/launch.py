@@ -9,7 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from roost.core.errors import LaunchFailed, NoSandbox
-from roost.core.ids import RunId, SessionId, fresh
+from roost.core.ids import RunId, SessionId, fresh, sandbox_name
 from roost.core.orders import Order
 from roost.core.session import Head, Turn
 from roost.engine.runtime import Makers
@@ -156,11 +156,11 @@ async def _confined(
     if makers.sandbox is None:
         raise NoSandbox("this run has to be confined, and no sandbox works here: `roost doctor` says what is missing")
     if trouble := await makers.sandbox.trouble():
-        raise NoSandbox(f"this run has to be confined, and {makers.sandbox.kind} can't do it: {trouble}")
+        raise NoSandbox(f"this run has to be confined, and there is no sandbox: {trouble}")
     home = str(makers.home / "homes" / errand.session)
     await makers.sandbox.furnish(home, driver.keeps)
     confinement = Confinement(
-        name=f"roost-{errand.session}-{fresh()[:8]}",
+        name=sandbox_name(errand.session),
         home=home,
         writable=(errand.working_dir, *errand.add_dirs, errand.folder),
         readable=(errand.program,) if errand.program else (),

@@ -5,11 +5,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import anyio
 
@@ -22,7 +22,7 @@ from roost.config.users import UsersFile
 from roost.core.errors import NoSandbox, SessionNotFound, SessionNotRunning
 from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
-from roost.doors.app import make_app
+from roost.doors.app import Doors, make_app
 from roost.doors.listen import host, parse
 from roost.drivers.catalogue import drivers
 from roost.engine.bulkhead import open_bulkhead
@@ -46,13 +46,13 @@ from roost.tools.surroundings import LocalSurroundings
 
 log = logging.getLogger(__name__)
 
-App = Callable[[Any, Any, Any], Awaitable[None]]
 Wrap = Callable[[Makers], Makers]
 
 OURS = ("ROOST_AUTH_", "ROOST_SERVE_", "ROOST_CONNECT_", "ROOST_TOKEN", "ZAG_SERVE_", "ZAG_CONNECT_")
 """How the variables begin that tell how to command a server."""
 
 ENDING = 15.0  # seconds that turns have to end in when sessions are ended with the server
+LOOK = 5.0  # seconds between two looks whether anything is going on
 SWITCH = 0.0005  # seconds: at the default of 5 ms the writer's thread waits long for its turn beside a busy loop
 GARBAGE = 10_000  # objects between two looks for cycles: at the default of 700 they took a twentieth of a busy server
 
@@ -61,7 +61,7 @@ GARBAGE = 10_000  # objects between two looks for cycles: at the default of 700 
 class Running:
     """A server whose parts are open.  Whoever listens calls `settle` first, `resume` after, `stop` last."""
 
-    app: App
+    app: Doors
     service: Service
     recovery: Recovery
     closing: anyio.Event
@@ -83,6 +83,14 @@ class Running:
         """Let them go on; after listening."""
         await self.recovery.resume()
         await self.service.fifos.restore()
+
+    async def idle(self, seconds: float) -> None:
+        """Return once nobody has asked anything for so long, nobody follows, and no session runs."""
+        while True:
+            left = self.app.used + seconds - time.monotonic()
+            if left <= 0 and not self.app.open and not await self.service.desk.store.running():
+                return
+            await anyio.sleep(max(left, min(seconds, LOOK)))
 
     async def end_sessions(self) -> None:
         """Cancel the turns that run here, and wait until each has ended, or `ENDING` seconds have gone."""

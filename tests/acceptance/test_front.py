@@ -324,3 +324,9 @@ def test_what_serve_api_offers_stays_as_it_was_beside_the_table_of_the_other(yar
         assert process.stdout.readline().startswith(b"Listening on 127.0.0.1:")
         process.terminate()
         assert process.wait(20) == 0
+
+
+def test_a_server_that_nobody_uses_ends_by_itself(yard: Yard) -> None:
+    front = yard.serve("--token", "t", "--idle-exit", "300ms")
+    assert front.until_dead() == 0
+    assert any("the server ends" in line for line in front.lines)

@@ -3,6 +3,7 @@
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
@@ -64,6 +65,8 @@ def environment(makers: Makers, driver: Driver, head: Head, order: Order, run: R
         "SESSION_NAME": head.name,
     }
     own = {f"{prefix}_{name}": value for prefix in ("ROOST", "ZAG") for name, value in known.items() if value}
+    if makers.home != Path():
+        own["ROOST_HOME"] = str(makers.home)  # so that a `roost` inside finds the server that started it
     return {**passed(makers.env, driver.needs), **order.env, **own}
 
 

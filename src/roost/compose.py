@@ -43,6 +43,7 @@ from roost.service.service import Service, make_service
 from roost.stores.sqlite import open_sqlite
 from roost.tools.builtin import Builtin
 from roost.tools.surroundings import LocalSurroundings
+from roost.worktrees import GitWorktrees
 
 log = logging.getLogger(__name__)
 
@@ -195,6 +196,7 @@ async def open_server(
             drivers=drivers(mock=front.enable_mock),
             runs=keepers,
             sandbox=sandbox,
+            worktrees=GitWorktrees(settings.home / "worktrees"),
             home=settings.home,
         )
         makers = wrap(makers)

@@ -3,13 +3,13 @@
 import json
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from drivers.playback import DRIVERS, Case, Playback, Saying, cases, errand, perform, play, replay
+from drivers.playback import DRIVERS, Case, Playback, Saying, cases, errand, perform, play, replay, spoken
 from roost.core import events as e
 from roost.core.errors import BadModel
 from roost.core.ids import LogId, Micros, SessionId, TurnId
@@ -50,6 +50,25 @@ FAILS = {
     "codex/tool-sigint-group": "code 1",
     "codex/tool-sigkill-group": "SIGKILL",
     "codex/tool-sigterm-group": "SIGTERM",
+    "copilot/401": "HTTP 401",
+    "copilot/nokey": "No authentication information",
+    "copilot/resume-bad": "No session, task, or name matched",
+    "copilot/sigint-tool": "SIGINT",
+    "copilot/tool-sigint-group": "SIGINT",
+    "copilot/tool-sigkill-group": "SIGKILL",
+    "copilot/tool-sigterm-group": "SIGTERM",
+    "gemini/401": "fake 401 (UNAUTHENTICATED)",
+    "gemini/500": "SIGKILL",
+    "gemini/bwrap": "SIGKILL",
+    "gemini/nokey": "is not logged in",
+    "gemini/resume-bad": "Invalid session identifier",
+    "gemini/sigint": "without a result",
+    "gemini/sigint-tool": "without a result",
+    "gemini/sigterm": "without a result",
+    "gemini/tool-sigint-group": "without a result",
+    "gemini/tool-sigkill-group": "SIGKILL",
+    "gemini/tool-sigterm-group": "without a result",
+    "gemini/untrusted": "does not trust this folder",
     "mock/bad-resume": "No conversation found",
     "mock/fail": "it broke",
     "mock/exit": "code 7",
@@ -173,7 +192,11 @@ def check_head(facts: list[e.Fact]) -> None:
 
 # -- what no CLI should print -------------------------------------------------------------------
 
-LINES = {cli: [line for case in cases(cli) for line in case.lines] for cli in DRIVERS}
+PLAIN = {"ollama"}  # what they print is text, and none of it is wrong
+WAIT = {"codex", "copilot", "gemini", "opencode", "qwen"}  # for their session, before they are told a prompt
+READ = {"codex", "copilot", "gemini", "ollama"}  # all of stdin as one prompt
+
+LINES = {cli: [line for case in cases(cli) for line in case.lines] + spoken(cli) or [b"text"] for cli in DRIVERS}
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
@@ -215,8 +238,9 @@ def test_nothing_that_is_printed_raises(cli: str, auto: bool, seed: int, garbage
         played.made.append(played.dialog.complain(line).facts)
         played.acts.append(b"")
         for wait in list(played.dialog.pending):
-            step = played.dialog.answer(wait, e.Answer(rng.choice(["approve", "reject"])))
-            played.made.append(step.facts)
+            answer = e.Answer(rng.choice(["approve", "reject"]))
+            step = played.dialog.answer(wait, answer)
+            played.made.append((e.WaitAnswered(wait, answer), *step.facts))
             for given_input in step.inputs:
                 played.dialog.sent(given_input)
         if number == 20 and played.dialog.say("k", "more") is not None:
@@ -234,13 +258,15 @@ def test_nothing_that_is_printed_raises(cli: str, auto: bool, seed: int, garbage
 def test_a_line_that_is_no_event_is_passed_over(driver: Driver, line: bytes) -> None:
     played = Playback(driver, errand())
     played.do(line, Exit(code=0))
-    assert all(isinstance(fact, e.LineSkipped | e.ErrorMet) for fact in played.facts)
+    assert driver.capability.provider in PLAIN or all(
+        isinstance(fact, e.LineSkipped | e.ErrorMet) for fact in played.facts
+    )
 
 
 def test_a_line_of_many_megabytes_is_taken(driver: Driver) -> None:
     played = Playback(driver, errand())
     played.do(b"x" * 8_000_000, b'{"type": "' + b"y" * 8_000_000, Exit(code=0))
-    assert sum(len(e.encode(fact)) for fact in played.facts) < 20_000
+    assert driver.capability.provider in PLAIN or sum(len(e.encode(fact)) for fact in played.facts) < 20_000
 
 
 def test_complaints_are_shown_up_to_a_bound(driver: Driver) -> None:
@@ -285,7 +311,7 @@ def test_no_prompt_and_no_secret_stands_on_the_command_line(driver: Driver) -> N
             assert "SECRET" not in " ".join(launch.argv)
             assert "SECRET" not in json.dumps(launch.env)
             told = "".join(given.line for given in launch.inputs) + json.dumps(launch.files)
-            assert "SECRET-PROMPT" in told or driver.capability.provider == "codex"  # which waits for its thread
+            assert "SECRET-PROMPT" in told or driver.capability.provider in WAIT
 
 
 def test_a_launch_writes_nothing_into_the_project(driver: Driver) -> None:
@@ -299,11 +325,13 @@ def test_shell_characters_stay_what_they_are(driver: Driver) -> None:
     launch = driver.launch(odd)
     assert launch.cwd == "/tmp/demo"
     assert not any("touch" in word for word in launch.argv)
-    assert all("\n" not in given.line for given in launch.inputs) or driver.capability.provider == "codex"
+    assert all("\n" not in given.line for given in launch.inputs) or driver.capability.provider in READ
 
 
 def test_models_are_known_by_name_size_and_nothing_else(driver: Driver) -> None:
     sizes = driver.capability.size_mappings
+    if driver.capability.provider in PLAIN:
+        return  # its sizes are of one model, and its models anybody's
     assert driver.model("") == driver.capability.default_model
     assert driver.model("S") == driver.model("small") == driver.model("", "s") == sizes["small"]
     assert driver.model("default") == driver.model("Medium") == sizes["medium"]
@@ -311,13 +339,16 @@ def test_models_are_known_by_name_size_and_nothing_else(driver: Driver) -> None:
     for name in driver.capability.available_models:
         if name != "default":
             assert driver.model(name.upper()) == name
-    with pytest.raises(BadModel, match="or small, medium, large"):
-        driver.model("no-such-model")
+    if not driver.capability.open_models:
+        with pytest.raises(BadModel, match="or small, medium, large"):
+            driver.model("no-such-model")
 
 
 @pytest.mark.parametrize("cli", sorted(DRIVERS))
 def test_unknown_models_may_be_let_through(cli: str) -> None:
-    open_driver = type(DRIVERS[cli]())(open_models=True)  # type: ignore[call-arg]
+    open_driver = DRIVERS[cli]()
+    if not open_driver.capability.open_models:
+        open_driver = type(open_driver)(open_models=True)  # type: ignore[call-arg]
     assert open_driver.capability.open_models
     assert open_driver.model("tomorrow-1") == "tomorrow-1"
     with pytest.raises(BadModel):
@@ -334,8 +365,16 @@ def test_a_capability_says_all_that_clients_ask(driver: Driver) -> None:
 
 
 def test_a_resumed_run_names_the_session_it_goes_on_with(driver: Driver) -> None:
-    for auto in (True, False):
-        launch = driver.launch(errand(resume="abc-1", auto_approve=auto))
-        assert "abc-1" in " ".join(launch.argv) + "".join(given.line for given in launch.inputs)
-        again = driver.launch(replace(errand(auto_approve=auto), resume=""))
-        assert "abc-1" not in " ".join(again.argv) + "".join(given.line for given in again.inputs)
+    if driver.capability.features["resume"].supported:
+        for auto in (True, False):
+            assert "abc-1" in first_words(driver, resume="abc-1", auto_approve=auto)
+            assert "abc-1" not in first_words(driver, auto_approve=auto)
+
+
+def first_words(driver: Driver, **more: Any) -> str:
+    """All that a run is told before it has said who it is, and right after."""
+    asked = errand(**more)
+    launch, dialog = driver.launch(asked), driver.open(asked)
+    capable = {"protocolVersion": 1, "agentCapabilities": {"loadSession": True}}
+    step = dialog.feed(json.dumps({"id": 1, "result": capable}).encode())
+    return " ".join([*launch.argv, *(given.line for given in (*launch.inputs, *step.inputs))])

@@ -8,13 +8,26 @@ from typing import Any
 
 from roost.core import events as e
 from roost.core.ids import Micros, RunId, SessionId, WaitId
+from roost.drivers.acp import OPENCODE, QWEN, Acp
 from roost.drivers.claude import Claude
 from roost.drivers.codex import Codex
+from roost.drivers.copilot import Copilot
+from roost.drivers.gemini import Gemini
 from roost.drivers.mock import Mock
+from roost.drivers.ollama import Ollama
 from roost.ports import Dialog, Driver, Errand, Exit, Input
 
 CAPTURES = Path(__file__).parent / "captures"
-DRIVERS: dict[str, Callable[[], Driver]] = {"claude": lambda: Claude(root=False), "codex": Codex, "mock": Mock}
+DRIVERS: dict[str, Callable[[], Driver]] = {
+    "claude": lambda: Claude(root=False),
+    "codex": Codex,
+    "copilot": Copilot,
+    "gemini": Gemini,
+    "mock": Mock,
+    "ollama": Ollama,
+    "opencode": lambda: Acp(OPENCODE),
+    "qwen": lambda: Acp(QWEN),
+}
 
 
 def errand(**more: Any) -> Errand:
@@ -83,6 +96,12 @@ def dialog(cli: str, name: str) -> list[tuple[str, bytes]]:
     """A captured dialog: `>` what the host said, `<` what the CLI did."""
     lines = (CAPTURES / cli / f"{name}.dialog.jsonl").read_bytes().splitlines()
     return [(line[:1].decode(), line[2:]) for line in lines]
+
+
+def spoken(cli: str) -> list[bytes]:
+    """All lines that a CLI has printed in captured dialogs."""
+    names = [path.name.removesuffix(".dialog.jsonl") for path in sorted((CAPTURES / cli).glob("*.dialog.jsonl"))]
+    return [line for name in names for direction, line in dialog(cli, name) if direction == "<"]
 
 
 @dataclass(frozen=True)

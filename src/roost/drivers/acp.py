@@ -56,7 +56,7 @@ OPENCODE = Row(
         "opencode.ai:443", "models.dev:443", "api.anthropic.com:443", "api.openai.com:443",
         "generativelanguage.googleapis.com:443", "openrouter.ai:443",
     ),
-    manners=Manners(name_in_title=True, totals=False),
+    manners=Manners(name_in_title=True, totals=False, asks_late=True),
 )  # fmt: skip
 
 QWEN = Row(

@@ -15,7 +15,7 @@ SIZES = ("0.8b", "2b", "4b", "9b", "27b", "35b", "122b")
 
 _HERE = "127.0.0.1:11434"
 _NAME = re.compile(r"[\w.][\w./-]*(?::[\w.-]+)?")
-_SIZE = re.compile(r"[\w.-]+")
+_SIZE = re.compile(r"\w[\w.-]*")
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f]")
 
 
@@ -84,11 +84,8 @@ class Plain(Once):
 
     def end(self, exit: Exit) -> Step:
         """The answer is whole where it ended well."""
-        if exit.code != 0 or exit.killed or exit.flooded:
+        if exit.code != 0 or exit.killed or exit.flooded or not self._record.answering:
             return super().end(exit)
-        if not self._record.answering:
-            facts = self._record.round(success=False, reason="empty", message="ollama said nothing")
-            return Step((*facts, self._record.failed("ollama said nothing")))
         facts = self._record.message()
         return Step((*facts, *self._record.round(success=True, reason="end_turn")))
 

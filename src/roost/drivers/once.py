@@ -15,6 +15,9 @@ from roost.ports import Errand, Exit, Input, Step
 PRINTED = 8 * 1024 * 1024  # bytes of a prompt by stdin that such CLIs read
 
 
+_INTERRUPTED = "{} ended without a result: it was interrupted"
+
+
 def needs_talk(errand: Errand) -> bool:
     """Whether a run needs more than a prompt: somebody may be asked, or there is more to it than can be printed."""
     return not errand.auto_approve or errand.interactive or bool(errand.mcp or errand.max_turns or not errand.prompt)
@@ -84,7 +87,7 @@ class Once:
         facts = self._record.close()
         trouble = self._failure
         if not trouble and not self._result and not exit.killed:
-            trouble = self._died(exit) or f"{self._record.agent} ended without a result: it was interrupted"
+            trouble = self._died(exit) or (_INTERRUPTED.format(self._record.agent) if self._errand.prompt else "")
         if trouble:
             facts += [*self._record.limit(self._raw or trouble), self._record.failed(trouble)]
         return Step(tuple(facts))

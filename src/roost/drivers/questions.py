@@ -45,7 +45,7 @@ class Questions:
         told = fields.mapping(params.get("toolCall"))
         question, options = fields.encoded(request.id), fields.objects(params.get("options"))
         key = fields.text(told.get("toolCallId")) or f"question {question}"
-        facts = [*self._updates.meet(key, told), *self._updates.listed(key)]
+        facts = self._updates.asked(key, told)
         self._open[question] = Question(key, _by_id(options, "kind"))
         call = self._record.call(key)
         if self._auto or call is None:

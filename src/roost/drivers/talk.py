@@ -30,7 +30,7 @@ _STOPS = {
     "max_turn_requests": "the agent stopped: it has asked its model as often as it may in one turn",
     "refusal": "the model refused to go on",
 }
-_NEWS = re.compile(r"Info: (?:Operation cancelled by user|Request failed due to )")
+_NEWS = re.compile(r"(?:Info|Warning): (?=\S)")
 _QUIET = 2  # barriers without history between them
 
 
@@ -63,7 +63,7 @@ class Talk:
         self._choose = choose  # a model that is yet to be chosen
         self._patterns = patterns
         self._record = Record(errand, agent, patterns=patterns)
-        self._updates = Updates(self._record, manners)
+        self._updates = Updates(self._record, manners, asks=not errand.auto_approve)
         self._questions = Questions(self._record, self._updates, auto=errand.auto_approve, lasting=manners.lasting)
         self._agent = agent
         self._made = 1  # the newest id of our requests
@@ -137,8 +137,8 @@ class Talk:
             return self._remembered(update)
         if self._manners.notices and self._updates.between and kind == "agent_message_chunk":
             text = fields.text(fields.mapping(update.get("content")).get("text"))
-            if _NEWS.match(text):
-                return Step((e.StatusShown(text.removeprefix("Info: ")),))
+            if news := _NEWS.match(text):
+                return Step((e.StatusShown(text[news.end() :]),))
         begins = kind in ("agent_message_chunk", "agent_thought_chunk", "tool_call") and self._updates.between
         facts = tuple(self._updates.take(update))
         most = self._errand.max_turns
@@ -188,7 +188,7 @@ class Talk:
         if not self._session:
             return self._give_up(f"{self._agent} gave its session no id")
         models = fields.mapping(result.get("models"))
-        model = self._choose or self._errand.model or fields.text(models.get("currentModelId"))
+        model = self._choose or self._errand.model or fields.text(models.get("currentModelId")) or _current(result)
         data: dict[str, object] = {"agent": dict(self._info)} if self._info else {}
         facts = self._record.introduced(self._session, model=model, working_dir=self._errand.working_dir, data=data)
         chosen = self._choice(result, models) if self._choose else None
@@ -227,12 +227,11 @@ class Talk:
         if self._prompted:
             return Step()
         self._prompted = True
-        return Step(inputs=(self._prompt("prompt", self._errand.prompt),))
+        return Step(inputs=(self._request("prompt", "session/prompt", self._prompt(self._errand.prompt)),))
 
-    def _prompt(self, id: str, text: str) -> Input:
+    def _prompt(self, text: str) -> dict[str, Any]:
         said = text if self._greeted else opening(self._errand, text)
-        params = {"sessionId": self._session, "prompt": [{"type": "text", "text": said}]}
-        return self._request(id, "session/prompt", params)
+        return {"sessionId": self._session, "prompt": [{"type": "text", "text": said}]}
 
     # -- rounds -----------------------------------------------------------------------------
 
@@ -272,10 +271,9 @@ class Talk:
         if not isinstance(result.get("usage"), dict):
             return counted
         total, before = tokens(result["usage"]), self._before
-        if not self._manners.totals:
-            return total
         self._before = total
-        return minus(total, before)
+        spent = minus(total, before) if self._manners.totals else total
+        return None if spent == Usage() else spent
 
     def _costs(self) -> float:
         new = self._updates.cost - self._spent
@@ -358,7 +356,10 @@ class Talk:
 
     def say(self, key: str, text: str) -> Step | None:
         """Another prompt; not while one is under way."""
-        return Step(inputs=(self._prompt(f"say-{key}", text),)) if self.ready else None
+        if not self.ready:
+            return None
+        request = Request(self._made + 1, "session/prompt", self._prompt(text))
+        return Step(inputs=(_said(f"say-{key}", request),))
 
     def interrupt(self, key: str) -> Step | None:
         """Cancel the prompt; its open questions are called off, as the protocol wants."""
@@ -383,13 +384,20 @@ class Talk:
 
     def end(self, exit: Exit) -> Step:
         """Close what is open, and say what went wrong."""
-        cut, facts = self._busy or not self._opened, self._record.close()
+        cut = self._busy or (not self._opened and bool(self._errand.prompt))
+        facts = self._record.close()
         trouble = self._failure or ("" if self._closed and not cut else self._record.trouble(exit))
         if not trouble and cut and not exit.killed:
-            trouble = f"{self._agent} ended {'in the middle of a message' if self._opened else 'before it was ready'}"
+            when = "in the middle of a message" if self._opened else "before it was ready"
+            trouble = f"{self._agent} ended without a result, {when}"
         if trouble:
             facts += [*self._record.limit(trouble), self._record.failed(trouble)]
         return Step(tuple(facts))
+
+
+def _current(result: Mapping[str, Any]) -> str:
+    options = fields.objects(result.get("configOptions"))
+    return next((fields.text(o.get("currentValue")) for o in options if o.get("category") == "model"), "")
 
 
 def _pick(wanted: str, offered: Sequence[tuple[str, str]]) -> str:

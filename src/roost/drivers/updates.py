@@ -18,6 +18,7 @@ CANCELED = "The tool call was canceled."
 
 _NAMES = {"execute": "shell", "delete": "delete", "move": "move", "switch_mode": "switch_mode"}
 _PLAIN = re.compile(r"[A-Za-z_][\w.:-]{0,63}")
+_UNTITLED = "****\n"  # a thought whose bold title is empty
 _DONE = ("completed", "failed")
 
 
@@ -29,6 +30,7 @@ class Manners(Struct, frozen=True, kw_only=True):
     totals: bool = True  # usage is counted from the start of the process, not from the last prompt
     late_history: bool = False  # after `session/load` it goes on telling the old conversation
     lasting: bool = False  # its "always" is written into files, and outlives the session
+    asks_late: bool = False  # it calls a call under way, and asks then
     notices: bool = False  # it reports its own errors and news as if the model had said them
     mode: str = ""  # the mode that asks
 
@@ -41,6 +43,7 @@ class Shown(Struct):
     kind: str = ""
     arguments: str = ""
     output: str = ""
+    running: int = 0  # how often it was said to be under way
 
 
 class Updates:
@@ -50,13 +53,14 @@ class Updates:
     something follows it that is not of it: a call that starts, a question, another message's text.
     """
 
-    def __init__(self, record: Record, manners: Manners) -> None:
+    def __init__(self, record: Record, manners: Manners, *, asks: bool = True) -> None:
         self.usage: Usage | None = None  # what messages of this round report by themselves
         self.cost = 0.0  # US dollars, all in all
         self.messages = 0  # of the model, in this run
         self.last = ""  # the text of the newest
         self._record = record
         self._manners = manners
+        self._late = int(asks and manners.asks_late)
         self._calls: dict[str, Shown] = {}
         self._drafted: list[str] = []  # calls that are told of, and in no message yet
         self._rejected: set[str] = set()
@@ -80,7 +84,7 @@ class Updates:
             case "agent_message_chunk":
                 return self._text(update)
             case "agent_thought_chunk":
-                thought = _content(update.get("content"))
+                thought = _content(update.get("content")).removeprefix(_UNTITLED)
                 return [*self._onward(), *self._record.reasoning(thought)] if thought else []
             case "tool_call" | "tool_call_update":
                 return self._told(update)
@@ -160,7 +164,9 @@ class Updates:
         if status in _DONE or status == "in_progress":
             facts += self.listed(key)
         if status == "in_progress":
-            return [*facts, *self._record.started(key), *self._output(key, update)]
+            self._calls[key].running += 1
+            began = self._record.started(key) if self._calls[key].running > self._late else []
+            return [*facts, *began, *self._output(key, update)]
         return [*facts, *self._returned(key, update)] if status in _DONE else facts
 
     def meet(self, key: str, told: Mapping[str, Any]) -> list[e.Fact]:
@@ -176,6 +182,16 @@ class Updates:
         shown.name = self._called(key, told) or shown.name
         shown.arguments = _arguments(told, shown) or shown.arguments
         return facts
+
+    def asked(self, key: str, told: Mapping[str, Any]) -> list[e.Fact]:
+        """Learn what a question tells of a call: it adds to what is known, and the call is in a message then."""
+        known = self._calls[key].arguments if key in self._calls and not self._past(key) else ""
+        facts = self.meet(key, told)
+        shown = self._calls[key]
+        before, now = fields.parse(known.encode()), fields.parse(shown.arguments.encode())
+        if before and now:
+            shown.arguments = fields.encoded({**now, **before})
+        return [*facts, *self.listed(key)]
 
     def _past(self, key: str) -> bool:
         """Whether the call was told of and has returned."""
@@ -205,8 +221,9 @@ class Updates:
         return title if first and _PLAIN.fullmatch(title) else ""
 
     def _output(self, key: str, update: Mapping[str, Any]) -> list[e.Fact]:
+        """What a running call shows that it has not shown before; at its start it is but described."""
         shown, text = self._calls[key], _contents(update.get("content"))
-        if not text.startswith(shown.output):
+        if update.get("sessionUpdate") != "tool_call_update" or not text.startswith(shown.output):
             return []
         new, shown.output = text[len(shown.output) :], text
         return self._record.output(key, new)

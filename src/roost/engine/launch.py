@@ -105,6 +105,8 @@ def errand(makers: Makers, driver: Driver, head: Head, turn: Turn, order: Order,
         agent=order.agent,
         confined=turn.confined,
         started_at=makers.clock.now(),
+        used=head.used,
+        spent=head.cost,
     )
 
 

@@ -193,8 +193,14 @@ class Driven:
     # -- the end --------------------------------------------------------------------------------
 
     async def _closed(self, run: Run, ended: Exit) -> bool:
-        """Write what a run's end means; whether the turn is over with it."""
+        """Write what a run's end means; whether the turn is over with it.
+
+        However it ended: with the result that somebody has given it, it did what it was for.
+        """
         left = self._last_words(run, ended)
+        head = await self._stage.journal.refresh()
+        if not run.expired and head.result > self._stage.turn.opened:
+            left = replace(left, met=None, asleep=False)
         if left.asleep:
             await self._stage.journal.write(*left.facts)
             over = False

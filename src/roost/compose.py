@@ -36,6 +36,7 @@ from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
 from roost.sandbox.choice import choice
 from roost.service.accounts import OPERATOR, Accounts, Roll
+from roost.service.capacity import Capacity
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
@@ -169,7 +170,7 @@ async def open_server(
             settings.sandbox, env, state=settings.home, database=settings.session_db, image=settings.sandbox_image
         )
         toolsets, around = Builtin(_outward(env), sandbox, settings.home), LocalSurroundings(Path.home())
-        front = front or Front(home=settings.home, zag=settings.home)
+        front = front or Front(home=settings.home, zag=settings.home, max_sessions=0, max_sessions_per_account=0)
         if front.force_sandbox and (trouble := await sandbox.trouble()):
             raise NoSandbox(f"--force-sandbox: no sandbox works on this machine: {trouble}")
         keepers = Keepers(settings.home)
@@ -192,7 +193,8 @@ async def open_server(
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root, force_sandbox=front.force_sandbox)
         accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
-        desk = Desk(makers, hub, supervisor, policy, bulkhead)
+        capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
+        desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
         service = make_service(desk, accounts, grace=settings.disconnect_grace)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")

@@ -39,6 +39,7 @@ class Front(Struct, frozen=True, kw_only=True):
     stop_sessions: bool = False
     enable_mock: bool = False
     max_sessions: int = 100
+    max_sessions_per_account: int = 0
     cors_origins: tuple[str, ...] = ("*",)
 
     @property
@@ -133,6 +134,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "stop_sessions": _Field(as_flag),
     "enable_mock": _Field(as_flag),
     "max_sessions": _Field(as_count),
+    "max_sessions_per_account": _Field(as_count),
     "cors_origins": _Field(as_origins),
 }
 PAIR = ("tls_cert", "tls_key")

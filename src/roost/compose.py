@@ -31,7 +31,7 @@ from roost.engine.hub import Hub
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
-from roost.keepers.keepers import Keepers
+from roost.keepers.keepers import open_keepers
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
 from roost.sandbox.choice import choice
@@ -82,6 +82,7 @@ class Running:
     async def resume(self) -> None:
         """Let them go on; after listening."""
         await self.recovery.resume()
+        await self.service.fifos.restore()
 
     async def end_sessions(self) -> None:
         """Cancel the turns that run here, and wait until each has ended, or `ENDING` seconds have gone."""
@@ -173,8 +174,7 @@ async def open_server(
         front = front or Front(home=settings.home, zag=settings.home, max_sessions=0, max_sessions_per_account=0)
         if front.force_sandbox and (trouble := await sandbox.trouble()):
             raise NoSandbox(f"--force-sandbox: no sandbox works on this machine: {trouble}")
-        keepers = Keepers(settings.home)
-        stack.callback(keepers.close)
+        keepers = await stack.enter_async_context(open_keepers(settings.home))
         makers = Makers(
             store,
             agents,

@@ -730,6 +730,8 @@ class Errand(Struct, frozen=True, kw_only=True):
     size: str = ""
     mcp: dict[str, Any] = {}  # tool servers in the shape of `mcpServers`
     json_schema: dict[str, Any] | None = None
+    effort: str = ""  # how hard to think, in the CLI's own words
+    agent: str = ""  # one of the CLI's own
     confined: bool = False  # it runs in a sandbox
     review: dict[str, str] | None = None  # uncommitted, base, commit, title: where the CLI reviews by itself
     started_at: Micros = Micros(0)

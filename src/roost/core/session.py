@@ -167,6 +167,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     interactive: bool = False
     confined: bool = False
     provider_session: str = ""  # the CLI's own id
+    played_by: str = ""  # the CLI whose id that is
     used: Usage = Usage()  # all in all
     worktree: str = ""
     worktree_path: str = ""
@@ -424,7 +425,8 @@ def _spawned(head: Head, event: e.Event, fact: _Spawned) -> Head:
         case e.WorktreeLeft(removed=removed):
             return replace(head, worktree_path="") if removed else head
         case e.Introduced(provider_session=known):
-            return replace(head, provider_session=known or head.provider_session)
+            driver = head.turn.driver if head.turn else head.provider
+            return replace(head, provider_session=known, played_by=driver) if known else head
         case unknown:
             assert_never(unknown)
 

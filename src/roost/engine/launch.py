@@ -98,6 +98,8 @@ def errand(makers: Makers, driver: Driver, head: Head, turn: Turn, order: Order,
         size=order.size,
         mcp=order.mcp,
         json_schema=order.json_schema,
+        effort=order.effort,
+        agent=order.agent,
         confined=turn.confined,
         started_at=makers.clock.now(),
     )

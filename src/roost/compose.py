@@ -180,8 +180,7 @@ async def open_server(
             settings.sandbox, env, state=settings.home, database=settings.session_db, image=settings.sandbox_image
         )
         toolsets, around = Builtin(_outward(env), sandbox, settings.home), LocalSurroundings(Path.home())
-        capacity = Capacity(store, sessions=front.max_sessions if front else 0)
-        front = front or Front(home=settings.home, zag=settings.home)
+        front = front or Front(home=settings.home, zag=settings.home, max_sessions=0, max_sessions_per_account=0)
         if front.force_sandbox and (trouble := await sandbox.trouble()):
             raise NoSandbox(f"--force-sandbox: no sandbox works on this machine: {trouble}")
         keepers = await stack.enter_async_context(open_keepers(settings.home))
@@ -204,6 +203,7 @@ async def open_server(
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root, force_sandbox=front.force_sandbox)
         accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
+        capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
         service = make_service(desk, accounts, grace=settings.disconnect_grace)
         await accounts.refresh()

@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -97,6 +98,7 @@ def test_d15_the_token_of_the_environment_is_used_and_an_empty_one_is_none(yard:
     assert "--token: must not be empty" in yard.fails("--token", "")
 
 
+@pytest.mark.skipif(not shutil.which("bwrap"), reason="no sandbox: `apt-get install bubblewrap` brings one")
 def test_force_sandbox_is_said_where_tools_look_for_it(yard: Yard) -> None:
     yard.toml('[server]\ntoken = "t"\nforce_sandbox = true\n')
     front = yard.serve()

@@ -68,6 +68,9 @@ front = _all(
     click.option("--stop-sessions", is_flag=True, default=None, help="End what runs when the server stops."),
     click.option("--idle-exit", metavar="TIME", help="Stop by itself after so long without any use."),
     click.option("--max-sessions", type=click.IntRange(min=0), metavar="N", help="At once; 0: any.  [default: 100]"),
+    click.option(
+        "--max-sessions-per-account", type=click.IntRange(min=0), metavar="N", help="Of each account.  [default: any]"
+    ),
     click.option("--cors-origins", metavar="ORIGINS", help="Whose pages may use /api/v1.  [default: *]"),
     click.option("--enable-mock", is_flag=True, default=None, hidden=True, help="Offer the provider `mock`."),
 )

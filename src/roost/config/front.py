@@ -40,6 +40,7 @@ class Front(Struct, frozen=True, kw_only=True):
     idle_exit: float = 0.0  # seconds; 0 is never
     enable_mock: bool = False
     max_sessions: int = 100
+    max_sessions_per_account: int = 0
     cors_origins: tuple[str, ...] = ("*",)
 
     @property
@@ -135,6 +136,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "idle_exit": _Field(as_seconds),
     "enable_mock": _Field(as_flag),
     "max_sessions": _Field(as_count),
+    "max_sessions_per_account": _Field(as_count),
     "cors_origins": _Field(as_origins),
 }
 PAIR = ("tls_cert", "tls_key")

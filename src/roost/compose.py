@@ -19,7 +19,7 @@ from roost.config.front import Front
 from roost.config.settings import Settings, env_files
 from roost.config.sources import open_agents
 from roost.config.users import UsersFile
-from roost.core.errors import SessionNotFound, SessionNotRunning
+from roost.core.errors import NoSandbox, SessionNotFound, SessionNotRunning
 from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
 from roost.doors.app import make_app
@@ -31,11 +31,12 @@ from roost.engine.hub import Hub
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
-from roost.keepers.keepers import Keepers
+from roost.keepers.keepers import open_keepers
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
-from roost.sandbox.bubblewrap import Bubblewrap
+from roost.sandbox.choice import choice
 from roost.service.accounts import OPERATOR, Accounts, Roll
+from roost.service.capacity import Capacity
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
@@ -81,6 +82,7 @@ class Running:
     async def resume(self) -> None:
         """Let them go on; after listening."""
         await self.recovery.resume()
+        await self.service.fifos.restore()
 
     async def end_sessions(self) -> None:
         """Cancel the turns that run here, and wait until each has ended, or `ENDING` seconds have gone."""
@@ -165,10 +167,15 @@ async def open_server(
             open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
         )
         models = await stack.enter_async_context(_models(settings, env))
-        toolsets, around = Builtin(_outward(env)), LocalSurroundings(Path.home())
+        sandbox = choice(
+            settings.sandbox, env, state=settings.home, database=settings.session_db, image=settings.sandbox_image
+        )
+        toolsets, around = Builtin(_outward(env), sandbox, settings.home), LocalSurroundings(Path.home())
+        capacity = Capacity(store, sessions=front.max_sessions if front else 0)
         front = front or Front(home=settings.home, zag=settings.home)
-        keepers = Keepers(settings.home)
-        stack.callback(keepers.close)
+        if front.force_sandbox and (trouble := await sandbox.trouble()):
+            raise NoSandbox(f"--force-sandbox: no sandbox works on this machine: {trouble}")
+        keepers = await stack.enter_async_context(open_keepers(settings.home))
         makers = Makers(
             store,
             agents,
@@ -179,7 +186,7 @@ async def open_server(
             env,
             drivers=drivers(mock=front.enable_mock),
             runs=keepers,
-            sandbox=Bubblewrap(home=env.get("HOME", str(Path.home())), state=str(settings.home)),
+            sandbox=sandbox,
             home=settings.home,
         )
         makers = wrap(makers)
@@ -187,7 +194,7 @@ async def open_server(
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root, force_sandbox=front.force_sandbox)
         accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
-        desk = Desk(makers, hub, supervisor, policy, bulkhead)
+        desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
         service = make_service(desk, accounts, grace=settings.disconnect_grace)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
@@ -200,6 +207,8 @@ async def open_server(
             closing=closing,
             version=__version__,
             lookup=accounts,
+            trusted=trusted,
+            origins=front.cors_origins,
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )

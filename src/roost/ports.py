@@ -730,6 +730,8 @@ class Errand(Struct, frozen=True, kw_only=True):
     size: str = ""
     mcp: dict[str, Any] = {}  # tool servers in the shape of `mcpServers`
     json_schema: dict[str, Any] | None = None
+    effort: str = ""  # how hard to think, in the CLI's own words
+    agent: str = ""  # one of the CLI's own
     confined: bool = False  # it runs in a sandbox
     review: dict[str, str] | None = None  # uncommitted, base, commit, title: where the CLI reviews by itself
     started_at: Micros = Micros(0)
@@ -854,11 +856,11 @@ class Confinement(Struct, frozen=True, kw_only=True):
     """What a program in a sandbox may see and reach."""
 
     name: str  # unique, not to be guessed, with the session's id in it
-    home: str  # a folder of ours that is HOME inside
-    writable: tuple[str, ...]  # the working directory, added ones, the run's folder
-    readable: tuple[str, ...] = ()  # the folder of the program
-    endpoints: tuple[str, ...] = ()  # host:port; none is no network at all
-    folder: str = ""  # for the proxy's socket
+    home: str  # a folder of ours that is HOME inside; `Sandbox.furnish` makes it
+    writable: tuple[str, ...]  # the working directory, added ones
+    readable: tuple[str, ...] = ()  # more to read; what the program itself needs is found
+    endpoints: tuple[str, ...] = ()  # host:port, or unix:/path; none is no network at all
+    folder: str = ""  # the run's, where `Launch.files` come to lie: read-only inside
 
 
 class Sandbox(Protocol):
@@ -874,19 +876,26 @@ class Sandbox(Protocol):
         ...
 
     def confine(self, launch: Launch, confinement: Confinement) -> Launch:
-        """The same program, inside.
+        """The same program, inside; `trouble` is asked before.
 
         Raises:
-            NoSandbox: it can't be: a folder that it needs must not be seen from inside.
+            NoSandbox: it can't be: a folder that it needs must not be seen from inside, or it is not there.
         """
         ...
 
     async def furnish(self, home: str, keeps: Sequence[str]) -> None:
-        """Make a private HOME, with what `keeps` names of the server's own: credentials, settings, history."""
+        """Make the folder that is HOME inside, and copy into it what of ours `keeps` names and is newer.
+
+        A session's is kept between its runs, so that a CLI finds its history again.
+        """
+        ...
+
+    async def names(self) -> Sequence[str]:
+        """The sandboxes of ours that are there, running or not, where they have names."""
         ...
 
     async def remove(self, name: str) -> None:
-        """Make sure that nothing is left of it."""
+        """Make sure that nothing is left of it.  One that is not there is no error."""
         ...
 
 

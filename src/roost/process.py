@@ -111,7 +111,7 @@ async def run(
     try:
         try:
             with anyio.CancelScope(shield=True):
-                process = await _start(argv, cwd, {**env, MARK: mark, OWNER: _owner()}, writing, feed)
+                process = await _start(argv, cwd, {**env, MARK: mark, OWNER: owner()}, writing, feed)
         finally:
             os.close(writing)
         with anyio.move_on_after(timeout) as patience:
@@ -267,23 +267,24 @@ def sweep_lost(call: str) -> int:
 
     def lost(pid: int) -> bool:
         environ = _environ(pid)
-        owner = _variable(environ, OWNER)
-        if not owner or not _variable(environ, MARK).endswith("/" + call):
+        by = _variable(environ, OWNER)
+        if not by or not _variable(environ, MARK).endswith("/" + call):
             return False
-        if owner not in alive:
-            alive[owner] = _lives(owner)
-        return not alive[owner]
+        if by not in alive:
+            alive[by] = lives(by)
+        return not alive[by]
 
     return _end(0, lost)
 
 
-def _owner() -> str:
+def owner() -> str:
     """This process, told apart from a later one with the same number."""
     stat = _stat(os.getpid())
     return f"{os.getpid()}-{stat.start if stat else 0}"
 
 
-def _lives(owner: str) -> bool:
+def lives(owner: str) -> bool:
+    """Whether that process is still there."""
     pid, _, start = owner.partition("-")
     stat = _stat(int(pid)) if pid.isdigit() else None
     return stat is not None and str(stat.start) == start and not stat.gone

@@ -1,6 +1,7 @@
 """Real `roost serve` processes: started, watched, and asked over real TLS."""
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -49,8 +50,9 @@ class Front:
 
     @property
     def opening(self) -> list[str]:
-        """What it says up to the line that tools look for."""
-        return self.lines[: self.lines.index(STARTING + self.address) + 1]
+        """What it says up to the line that tools look for, without the log."""
+        lines = self.lines[: self.lines.index(STARTING + self.address) + 1]
+        return [line for line in lines if not line.startswith("{")]
 
     @property
     def port(self) -> int:
@@ -142,16 +144,19 @@ class Yard:
         method: str = "GET",
         host: str = "localhost",
         tls: ssl.SSLContext | None = None,
+        body: Any = None,
     ) -> Reply:
-        """One request."""
+        """One request, with a body of JSON where one is given."""
         connection: http.client.HTTPConnection
         if front.address.startswith("https://"):
             connection = http.client.HTTPSConnection(host, front.port, timeout=20, context=tls or self.trust())
         else:
             connection = http.client.HTTPConnection(host, front.port, timeout=20)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            connection.request(method, path, headers=headers)
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             return Reply(answer.status, dict(answer.getheaders()), answer.read())
         finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import http.client
 import json
 import os
 import signal
@@ -13,13 +14,15 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from acceptance.front import STARTING, Yard, has_ipv6, opened
-from acceptance.house import ROOT, until
+from acceptance.front import STARTING, Front, Yard, has_ipv6, opened
+from acceptance.house import ROOT, agent_yaml, until
+from fakes.llm import FakeLLM
 from roost.cli import beacon
 from roost.config import certificates
 
@@ -117,6 +120,7 @@ def test_a_certificate_of_ones_own_needs_no_warning(yard: Yard) -> None:
     assert yard.ask(front, "/api/v1/health", tls=ssl.create_default_context(cafile=pair.cert)).status == 200
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_only_modern_tls_is_spoken(yard: Yard) -> None:
     front = yard.serve("--token", "t")
     with (
@@ -258,6 +262,36 @@ def test_d34_it_ends_politely_with_clients_connected(yard: Yard, number: signal.
         os.kill(front.process.pid, number)
         assert front.until_dead() == 0
         assert not any("Traceback" in line for line in front.lines), front.lines
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_d34_sessions_are_left_for_the_next_start_unless_they_are_to_end(
+    yard: Yard, fake_llm: FakeLLM, end: bool
+) -> None:
+    agent = yard.folder / "my-agent.yaml"
+    agent.write_text(agent_yaml(fake_llm.url))
+    flags = ("--token", "t", "--agents", str(agent))
+    front = yard.serve(*flags, *(["--stop-sessions"] if end else []))
+    session = yard.ask(front, "/api/sessions", token="t", method="POST", body={}).json["id"]
+
+    def snapshot(of: Front) -> Any:
+        return yard.ask(of, f"/api/sessions/{session}/snapshot", token="t").json
+
+    run = http.client.HTTPSConnection("localhost", front.port, timeout=20, context=yard.trust())
+    said = json.dumps({"messages": [{"role": "user", "content": "[[say hello]] [[hang]]"}]})
+    headers = {"Authorization": "Bearer t", "Content-Type": "application/json"}
+    run.request("POST", f"/api/sessions/{session}/agent/my-agent?detach=true", said, headers)
+    stream = run.getresponse()
+    while b"agent_choice" not in stream.readline():
+        pass
+    os.kill(front.process.pid, signal.SIGTERM)
+    rest = stream.read()
+    run.close()
+    assert front.until_dead() == 0
+    assert (b"canceled" in rest) is end
+    again = yard.serve(*flags)
+    until(lambda: snapshot(again)["streaming"] is not end)  # it goes on, or it has ended
+    assert any("Settled 1 turn" in line for line in again.lines) is not end
 
 
 def test_a_websocket_is_refused_over_tls_before_the_upgrade(yard: Yard) -> None:

@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
     ("flags", "code", "says"),
     [
         (["--listen", "nowhere"], 1, "--listen: must be host:port"),
-        (["--listen", "[::1]:8080"], 1, "only IPv4"),
+        (["--listen", "::1:8080"], 1, "--listen: must be host:port"),
         (["--listen", "npipe://x"], 1, "named pipes"),
         (["--record", "a", "--fake", "b"], 1, "--record and --fake"),
         (["--code-mode-tools"], 1, "--code-mode-tools is not built yet"),
@@ -83,10 +83,28 @@ def test_an_open_address_alone_is_refused() -> None:
         serve.refuse_open("0.0.0.0:0", "agent.yaml", {}, token="", allowed=False)
 
 
-def test_serve_alone_says_what_is_built(folder: Path) -> None:
-    done = run(folder, "serve")
-    assert done.returncode == 1
-    assert "not built yet" in done.stderr
+@pytest.mark.parametrize(
+    ("flags", "code", "says"),
+    [
+        (["--token", "a", "--generate-token"], 1, "--token and --generate-token can't be used together"),
+        (["--token", ""], 1, "--token: must not be empty"),
+        (["--tls-cert", "a"], 1, "--tls-key: is missing"),
+        (["--host", "a b"], 1, "--host: must be a host name or an IP address"),
+        (["--port", "65536"], 2, "--port"),
+        (["--insecure-http"], 1, "roost serve --insecure-http --insecure-http-anywhere"),
+        (["--listen", "127.0.0.1:0"], 1, "a port is named by --host and --port"),
+        (["--record", "a", "--fake", "b"], 1, "--record and --fake"),
+        (["--code-mode-tools"], 1, "--code-mode-tools is not built yet"),
+        (["--token", "secret", "--insecure-http"], 1, "can be reached from other machines"),
+    ],
+)
+def test_a_bad_flag_of_serve_is_refused_with_a_reason(folder: Path, flags: list[str], code: int, says: str) -> None:
+    done = run(folder, "serve", *flags)
+    assert says in done.stderr
+    assert done.returncode == code
+    assert "secret" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["agent.yaml"]
 
 
 def test_flags_that_were_not_given_are_left_to_the_environment() -> None:

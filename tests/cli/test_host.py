@@ -193,7 +193,7 @@ def test_variables_of_files_go_over_those_of_the_process(
 def test_a_group_of_errors_shows_the_one_that_is_ours(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(**_: Any) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise ExceptionGroup("g", [ExceptionGroup("h", [StoreRefused("another program's file")])])
 
     monkeypatch.setattr(main, "roost", fail)

@@ -76,3 +76,11 @@ def test_a_program_that_is_not_there_is_said(there: There) -> None:
     there.api.frames = lambda _: [ENDED, 1000]
     done = there.run("watch", "--on", "session_ended", "--once", "--", "/nowhere/at-all", code=127)
     assert "No such file" in done.stderr
+
+
+def test_an_event_that_is_too_large_for_a_variable_is_left_out(there: There, tmp_path: Path) -> None:
+    there.api.frames = lambda _: [event(1, "stderr", message="x" * 200_000), 1000]
+    command = ["sh", "-c", 'echo "${ROOST_EVENT-none}" > "$0"', str(tmp_path / "out")]
+    done = there.run("watch", SID, "--on", "stderr", "--", *command)
+    assert (tmp_path / "out").read_text() == "none\n"
+    assert "event 1 is too large" in done.stderr

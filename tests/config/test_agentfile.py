@@ -204,7 +204,7 @@ def big() -> dict[str, Any]:
     agent["fallback"]["models"] = ["openai/gpt-5"]
     agent["commands"] = {"go": {"description": "d", "instruction": "i", "agent": "other", "url": "https://x"}}
     del agent["instruction_file"]
-    data["agents"]["other"] = {"instruction_file": ["a.md"]}
+    data["agents"]["other"] = {"instruction_file": ["a.md"], "harness": agent.pop("harness")}
     data["commands"] = {"name": [{"stop": "Stop"}]}
     model = data["models"]["name"]
     del model["first_available"], model["type"]

@@ -62,6 +62,7 @@ def test_the_home_moves_what_lies_in_it() -> None:
         ("fake", "tape.yaml", Path("tape.yaml")),
         ("default_model", "openai/gpt-5", "openai/gpt-5"),
         ("auth_token", "t", Secret("t")),
+        ("sandbox", "Bubblewrap", "bubblewrap"),
     ],
 )
 def test_values(name: str, given: Any, value: Any) -> None:
@@ -81,6 +82,7 @@ def test_values(name: str, given: Any, value: Any) -> None:
         ("disconnect_grace", "-1"),
         ("disconnect_grace", "nan"),
         ("resume", "maybe"),
+        ("sandbox", "maybe"),
         ("max_request_size", "0"),
         ("max_request_size", "1.5"),
         ("debug", "maybe"),

@@ -16,7 +16,17 @@ from roost.testing.house import open_house
 
 pytestmark = pytest.mark.anyio
 
-OPEN = {"/health", "/ready", "/", "/docs", "/docs/docs.js", "/docs/docs.css", "/openapi.json", "/api/v1/health"}
+OPEN = {
+    "/health",
+    "/ready",
+    "/",
+    "/docs",
+    "/docs/docs.js",
+    "/docs/docs.css",
+    "/openapi.json",
+    "/api/v1/health",
+    "/api/v1/login",
+}
 
 
 class Nothing:

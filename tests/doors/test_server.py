@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from roost.config.certificates import Pair, context, own
 from roost.doors.listen import Unix, bound, parse, shown
 from roost.doors.server import serve
 
@@ -191,6 +194,67 @@ async def test_a_head_too_large_is_refused() -> None:
         assert b"200 OK" not in await closed(reader)
         writer.close()
         assert b"hello" in await get(where)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    return own(tmp_path / "tls", "localhost")
+
+
+def trust(pair: Pair) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=pair.cert)
+
+
+async def dial_tls(where: str, pair: Pair) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = where.split(":")
+    return await asyncio.open_connection(host, int(port), ssl=trust(pair))
+
+
+async def test_it_answers_over_tls(pair: Pair) -> None:
+    async with running(Streams(), tls=context(pair)) as (where, _):
+        reader, writer = await dial_tls(where, pair)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert b"hello" in await closed(reader)
+        writer.close()
+
+
+async def test_a_handshake_that_does_not_come_is_cut(pair: Pair) -> None:
+    async with running(Streams(), tls=context(pair), header_seconds=0.3) as (where, _):
+        reader, writer = await dial(where)
+        writer.write(b"\x16\x03\x01")  # the beginning of one
+        assert await closed(reader) == b""
+        writer.close()
+
+
+async def test_a_head_that_does_not_come_over_tls_is_cut(pair: Pair) -> None:
+    async with running(Streams(), tls=context(pair), header_seconds=0.3) as (where, _):
+        reader, writer = await dial_tls(where, pair)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n")
+        assert b"200" not in await closed(reader)
+        writer.close()
+
+
+async def test_plain_http_on_a_tls_port_is_put_out(pair: Pair) -> None:
+    async with running(Streams(), tls=context(pair)) as (where, _):
+        assert b"200" not in await get_raw(where)
+
+
+async def get_raw(where: str) -> bytes:
+    reader, writer = await dial(where)
+    writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+    answer = await closed(reader)
+    writer.close()
+    return answer
+
+
+async def test_idle_clients_do_not_hold_up_the_end_of_a_tls_server(pair: Pair) -> None:
+    async with running(Streams(), tls=context(pair), grace=30) as (where, stop):
+        sock = socket.create_connection(tuple(where.split(":")), 10)
+        silent = await asyncio.to_thread(trust(pair).wrap_socket, sock, server_hostname="localhost")
+        await asyncio.to_thread(silent.sendall, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert await asyncio.to_thread(silent.recv, 15) == b"HTTP/1.1 200 OK"
+        stop.set()  # the block ends within ten seconds, though this client never closes
+    silent.close()
 
 
 SCRIPT = """

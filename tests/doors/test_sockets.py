@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -11,6 +13,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from roost.config.certificates import Pair, context, own
 from roost.core import events as e
 from roost.core.errors import BadValue, SessionNotFound, ShuttingDown, StoreRefused
 from roost.core.ids import LogId, Micros
@@ -374,6 +377,50 @@ async def test_a_client_that_reads_nothing_is_dropped_with_1013() -> None:
             with anyio.fail_after(20):
                 await stage.closed.wait()
             found, code, _ = await told(client)
+    assert code == 1013
+    assert found
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    return own(tmp_path / "tls", "localhost")
+
+
+def dial_tls(where: str, pair: Pair, **more: Any) -> Any:
+    tls = ssl.create_default_context(cafile=pair.cert)
+    return connect(f"wss://{where}/api/v1/s/x", additional_headers=TOKEN, ssl=tls, proxy=None, **more)
+
+
+async def test_over_tls_it_is_the_same(pair: Pair) -> None:
+    stage = Stage()
+    stage.batches = lambda: some(events(1, 4, text="x" * 1_000_000))
+    async with staged(stage, tls=context(pair)) as (where, _), dial_tls(where, pair) as client:
+        found, code, _ = await told(client)
+    assert ([len(text) for text in found], code) == ([3, 1_000_000, 3, 1_000_000], 1000)
+
+
+async def test_d34_over_tls_too_clients_are_told_1001(pair: Pair) -> None:
+    stage = Stage()
+    async with staged(stage, tls=context(pair)) as (where, stop), dial_tls(where, pair) as client:
+        stop.set()
+        assert await told(client) == ([], 1001, "the server stops")
+
+
+async def test_over_tls_too_a_client_that_reads_nothing_is_dropped(pair: Pair) -> None:
+    stage = Stage()
+
+    async def flood() -> AsyncIterator[Sequence[e.Event]]:
+        for number in range(1, 100_000):
+            yield events(number, number, text="x" * 100_000)
+
+    stage.batches = flood
+    async with (
+        staged(stage, tls=context(pair), stuck_seconds=1.0) as (where, _),
+        dial_tls(where, pair, max_queue=1) as client,
+    ):
+        with anyio.fail_after(20):
+            await stage.closed.wait()
+        found, code, _ = await told(client)
     assert code == 1013
     assert found
 

@@ -99,10 +99,11 @@ class OnStage(Playback):
         """Take in what it prints until this holds."""
         deadline = monotonic() + patience
         while not there(self):
+            assert monotonic() < deadline, f"it did not happen; what did: {self.facts}"
             try:
-                name, line = self._lines.get(timeout=max(0.01, deadline - monotonic()))
+                name, line = self._lines.get(timeout=0.05)  # what is waited for may be a file
             except queue.Empty:
-                raise AssertionError(f"it did not happen; what did: {self.facts}") from None
+                continue
             if line == b"\x00":
                 continue
             if name == "stdout":

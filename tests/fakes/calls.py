@@ -47,6 +47,7 @@ class Session:
         self.folder = folder
         self.id = SessionId(f"session_{os.getpid()}_{next(_numbers)}")
         self.metas: dict[str, Mapping[str, Any]] = {}
+        self.confined = False
         self.builtin = builtin or Builtin({**os.environ, "HOME": str(folder)})
 
     def open(
@@ -60,7 +61,8 @@ class Session:
         **more: Any,
     ) -> AbstractAsyncContextManager[Toolset]:
         common = {name: more.pop(name) for name in ("tools", "instruction") if name in more}
-        place = Place(SessionId(session or self.id), agent, str(folder or self.folder), self.metas.get, SessionId(root))
+        own, where = SessionId(session or self.id), str(folder or self.folder)
+        place = Place(own, agent, where, self.metas.get, SessionId(root), confined=self.confined)
         return self.builtin.open(ToolsetSpec(type, options=more, **common), place)
 
     async def call(self, toolset: Toolset, name: str, /, using: Using | None = None, **arguments: Any) -> Result:

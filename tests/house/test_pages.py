@@ -61,7 +61,7 @@ def test_examples_of_the_api_are_all_of_one_kind() -> None:
 def test_commands_and_flags_that_pages_name_exist(page: Path) -> None:
     lines = [line for example in examples(page) for line in example.splitlines()]
     for line in lines:
-        words = line.partition("#")[0].split()
+        words = re.split("#| -- | [|] ", line)[0].split()
         if words[:1] == ["roost"]:
             command, rest = find(words[1:])
             known = {name for option in command.params for name in option.opts}
@@ -70,7 +70,7 @@ def test_commands_and_flags_that_pages_name_exist(page: Path) -> None:
 
 def find(words: list[str]) -> tuple[click.Command, list[str]]:
     command: click.Command = roost
-    while isinstance(command, click.Group) and words:
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         inner = command.get_command(click.Context(command), words[0])
         assert inner is not None, words[0]
         command, words = inner, words[1:]

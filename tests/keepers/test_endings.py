@@ -153,9 +153,16 @@ async def test_a_program_that_lost_its_keeper_can_be_stopped(keepers: Keepers, h
     os.kill(process.pid, signal.SIGKILL)
     await until(lambda: not lives(process.pid))
     assert len(marked(home)) >= 2
-    await process.stop(grace=0.2)
-    assert not marked(home)
-    assert (await said(process)).exit == Exit(killed=True)
+    ends: list[Exit] = []
+
+    async def follow() -> None:
+        ends.append((await said(process)).exit)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow)
+        await process.stop(grace=0.2)
+        assert not marked(home)
+    assert [*ends, (await said(process)).exit] == [Exit(killed=True)] * 2
 
 
 async def test_a_keeper_that_hangs_is_ended_last(keepers: Keepers, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

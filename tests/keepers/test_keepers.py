@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import resource
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -203,6 +205,18 @@ async def test_a_run_starts_once(keepers: Keepers) -> None:
         await keepers.start(RUN, SESSION, sh("cat"))
     await process.send(Input("1", "still there"), END)
     assert (await said(process)).out == [b"still there"]
+
+
+async def test_a_server_with_many_open_files_starts_programs(keepers: Keepers) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 4096), hard), hard))
+    with ExitStack() as stack:
+        for _ in range(1100):
+            stack.enter_context(Path("/dev/null").open())
+        process = await keepers.start(RUN, SESSION, sh("ls /proc/self/fd | wc -l"))
+        assert (await said(process)).out == [b"4"]
+        await process.clear()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_a_keeper_that_is_compiled_elsewhere_starts_from_its_source(

@@ -11,7 +11,7 @@ from roost.sandbox import homes
 @pytest.fixture
 def owner(tmp_path: Path) -> Path:
     (home := tmp_path / "owner").mkdir()
-    for name in (".tool/credential.json", ".tool/history/one.jsonl", ".ssh/id", ".settings"):
+    for name in (".tool/credential.json", ".tool/agents/one.md", ".ssh/id", ".settings"):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(f"owner's {name}")
     return home
@@ -30,7 +30,16 @@ def test_what_is_named_is_copied_and_nothing_else(tmp_path: Path, owner: Path) -
 
 def test_a_folder_is_copied_whole(tmp_path: Path, owner: Path) -> None:
     homes.furnish(tmp_path / "private", (".tool",), owner)
-    assert seen(tmp_path / "private") == {".tool/credential.json", ".tool/history/one.jsonl"}
+    assert seen(tmp_path / "private") == {".tool/credential.json", ".tool/agents/one.md"}
+
+
+def test_the_history_of_other_sessions_is_left_out_unless_it_is_named(tmp_path: Path, owner: Path) -> None:
+    (owner / ".tool/projects/one").mkdir(parents=True)
+    (owner / ".tool/projects/one/said.jsonl").write_text("")
+    homes.furnish(tmp_path / "private", (".tool",), owner)
+    assert "projects" not in str(seen(tmp_path / "private"))
+    homes.furnish(tmp_path / "private", (".tool/projects",), owner)
+    assert ".tool/projects/one/said.jsonl" in seen(tmp_path / "private")
 
 
 def test_what_the_program_has_rewritten_stays_until_the_owner_s_is_newer(tmp_path: Path, owner: Path) -> None:
@@ -66,7 +75,7 @@ def test_links_out_of_the_owner_s_home_are_not_copied(tmp_path: Path, owner: Pat
     (owner / ".link").symlink_to(tmp_path)
     os.mkfifo(owner / ".tool/pipe")
     homes.furnish(tmp_path / "private", (".tool", ".link", ".link/elsewhere"), owner)
-    assert seen(tmp_path / "private") == {".tool/credential.json", ".tool/history/one.jsonl"}
+    assert seen(tmp_path / "private") == {".tool/credential.json", ".tool/agents/one.md"}
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../x", ".tool/../../x", "", "."])

@@ -81,6 +81,8 @@ def test_no_home_no_state_no_other_file_is_seen(cell: Cell) -> None:
         "/run/docker.sock",
     ]
     hidden += [str(Path.home() / ".ssh"), str(Path.home() / ".roost"), str(Path.home() / ".bashrc"), "/etc/sudoers"]
+    if cell.sandbox.kind == "docker":
+        hidden.remove("/sys")  # every container has one, read-only
     seen = told(cell, LOOK % hidden)
     assert isinstance(seen, dict)
     open_ones = {

@@ -21,7 +21,7 @@ from roost.core import durations
 from roost.core.errors import BadValue, SessionNotFound
 
 ENDED = ("completed", "failed", "dead")
-PROVIDERS = ("claude", "codex", "gemini", "copilot", "ollama", "mock", "auto")
+PROVIDERS = ("claude", "codex", "gemini", "copilot", "ollama", "opencode", "qwen", "mock", "auto")
 
 
 def _providers(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -39,11 +39,12 @@ def start(home: Path, command: Sequence[str] | None = None) -> Server:
         log = home / "logs" / "serve.log"
         log.parent.mkdir(mode=0o700, exist_ok=True)
         show.note(f"starting a server for this machine (its log: {log})")
-        return _ready(home, _launch(command or _command(home), log), log)
+        before = log.stat().st_size if log.exists() else 0
+        return _ready(home, _launch(command or _command(home), log), log, before)
 
 
 def _command(home: Path) -> list[str]:
-    return [sys.executable, "-m", "roost", "serve", "--listen", f"unix://{home / 'run' / 'serve.sock'}"]
+    return [sys.executable, "-P", "-m", "roost", "serve", "--listen", f"unix://{home / 'run' / 'serve.sock'}"]
 
 
 def _launch(command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
@@ -63,14 +64,14 @@ def _launch(command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
         os.close(number)
 
 
-def _ready(home: Path, child: "subprocess.Popen[bytes]", log: Path) -> Server:
+def _ready(home: Path, child: "subprocess.Popen[bytes]", log: Path, before: int) -> Server:
     """Wait until it says where it listens, and answers there."""
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up:
         if (found := local.find(home)) and _answers(found):
             return found
         if child.poll() is not None:
-            raise NotStarted(f"the server for this machine ended at once:\n{_last(log)}")
+            raise NotStarted(f"the server for this machine ended at once:\n{_last(log, before)}")
         time.sleep(_LOOK)
     child.terminate()
     raise NotStarted(f"the server for this machine did not listen within {START_SECONDS:g} s; its log is {log}")
@@ -87,8 +88,9 @@ def _answers(found: Server) -> bool:
     return True
 
 
-def _last(log: Path) -> str:
-    return "\n".join(f"    {line}" for line in log.read_text(errors="replace").splitlines()[-_LAST_LINES:])
+def _last(log: Path, before: int) -> str:
+    said = log.read_bytes()[before:].decode("utf-8", "replace")
+    return "\n".join(f"    {line}" for line in said.splitlines()[-_LAST_LINES:])
 
 
 @contextmanager

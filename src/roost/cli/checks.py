@@ -93,7 +93,7 @@ def _agent_files(where: str) -> Iterator[tuple[str, bytes]]:
 
 def _missing(team: Team, env: Mapping[str, str]) -> Iterator[str]:
     for agent in team.agents:
-        for ref in agent.model.split(","):
+        for ref in agent.model.split(",") if agent.harness is None else ():
             key = _key(team, agent, ref.strip(), env)
             if key and not env.get(key):
                 yield key

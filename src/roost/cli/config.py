@@ -43,4 +43,4 @@ def _show(found: dict[str, Any]) -> None:
         case {"path": path} if len(found) == 1:
             show.text(str(path))
         case _:
-            show.fields(list(found.items()))
+            show.fields([(key, "-" if value is None else value) for key, value in found.items()])

@@ -122,7 +122,7 @@ def _whole(client: Client, order: Order, started: Spawned, ended: WaitResult, *,
         "error_message": ended.error,
         "total_cost_usd": figures and figures.total_cost_usd,
         "usage": figures and {"input_tokens": figures.input_tokens or 0, "output_tokens": figures.output_tokens or 0},
-        "model": figures and figures.model,
+        "model": (figures and figures.model) or None,
         "log_path": started.log_path,
     }
     body = msgspec.json.encode({name: value for name, value in whole.items() if value is not None or name == "result"})

@@ -118,6 +118,12 @@ behaviour = _all(
         type=click.Choice(["resume", "ask", "fail"]),
         help="What becomes of turns that a crash cut off.  [default: resume]",
     ),
+    click.option(
+        "--sandbox",
+        type=click.Choice(["auto", "docker", "bubblewrap", "none"]),
+        help="What sandboxes are made with.  [default: auto]",
+    ),
+    click.option("--sandbox-image", metavar="IMAGE", help="A Docker image that is the system inside."),
 )
 
 common = _all(

@@ -13,6 +13,8 @@ from roost.client.client import Client
 from roost.client.frames import Frame
 from roost.client.shapes import Event
 
+LARGEST = 120_000  # bytes of a variable that every system takes
+
 
 @click.command(cls=rest.Rest, rest="COMMAND...", short_help="Run a command whenever something happens.")
 @click.argument("session", required=False)
@@ -97,7 +99,11 @@ def expanded(word: str, event: Event) -> str:
 
 def run(command: Sequence[str], frame: Frame) -> int:
     """Run it to its end; its exit code, 127 where there is no such program."""
-    env = {**os.environ, "ROOST_EVENT": frame.text, "ZAG_EVENT": frame.text}
+    env = dict(os.environ)
+    if len(frame.text.encode()) < LARGEST:
+        env |= {"ROOST_EVENT": frame.text, "ZAG_EVENT": frame.text}
+    else:
+        show.note(f"event {frame.event.seq} is too large for a variable: the command goes without it")
     try:
         return subprocess.run([expanded(word, frame.event) for word in command], env=env, check=False).returncode
     except OSError as error:

@@ -67,16 +67,24 @@ def alive(pid: int, start_time: int | None = None) -> bool:
         return False
     except (PermissionError, OverflowError):
         pass
+    fields = _stat(pid)
+    if fields[:1] == ["Z"]:  # it has ended, and nobody has asked how
+        return False
     return start_time is None or started(pid) in (None, start_time)
 
 
 def started(pid: int) -> int | None:
     """When a process started, in ticks since the machine did; None where the system does not say."""
+    fields = _stat(pid)
+    return int(fields[_TICKS_AT]) if len(fields) > _TICKS_AT else None
+
+
+def _stat(pid: int) -> list[str]:
+    """What the kernel says of a process, behind its name; nothing where it does not."""
     try:
-        _, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-        return int(rest.split()[_TICKS_AT])
-    except (OSError, ValueError, IndexError):
-        return None
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
 def token(home: Path) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from roost.config import models
+from roost.config import harnesses, models
 from roost.config.checks import check, section
 from roost.config.complaints import Complaint, did_you_mean, quoted, render
 from roost.config.migrations import migrate
@@ -79,7 +79,7 @@ def _agent(name: str, entry: Data) -> Agent:
         description=entry.get("description", ""),
         instruction=entry.get("instruction", ""),
         welcome=entry.get("welcome_message", ""),
-        toolsets=_toolsets(entry),
+        toolsets=() if entry.get("harness") else _toolsets(entry),
         commands=tuple(_command(command, fields) for command, fields in entry.get("commands", {}).items()),
         add_date=entry.get("add_date", False),
         add_environment_info=entry.get("add_environment_info", False),
@@ -88,6 +88,7 @@ def _agent(name: str, entry: Data) -> Agent:
         max_iterations=entry.get("max_iterations", 0),
         num_history_items=entry.get("num_history_items", 0),
         safety=entry.get("safety", ""),
+        harness=harnesses.harness(entry),
     )
 
 

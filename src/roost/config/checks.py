@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from roost.config import harnesses
 from roost.config.complaints import did_you_mean, quoted
 from roost.config.shapes import BAD, NEWER, Notes, where
 from roost.config.yaml import Path
@@ -180,6 +181,7 @@ def _agents(data: Data, notes: Notes) -> None:
             )
         _team(name, agent, agents, notes)
         _skills(agent, path, notes)
+        harnesses.check(name, agent, notes)
     _rings(agents, notes)
 
 

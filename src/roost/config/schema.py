@@ -152,14 +152,16 @@ _cache = Record(
 )
 _harness = Record(
     {
-        "type": Key(Text(words=("claude-code", "codex", "pi", "opencode"))),
+        "type": Key(Text(pattern=r"[A-Za-z0-9][A-Za-z0-9_-]*", what="the name of an agent CLI")),
         "model": Key(_text),
         "effort": Key(Text(words=("low", "medium", "high", "xhigh", "max"))),
         "agent": Key(_text),
-        "thinking": Key(_flag),
-        "args": Key(Items(Text(loose=True)), since=UNRELEASED),
+        "thinking": Key(_flag, mark="warn"),
+        "args": Key(Items(Text(loose=True)), since=UNRELEASED, mark="warn"),
         "env": Key(Entries(Text(loose=True)), since=UNRELEASED),
-        "config": Key(_any, since=UNRELEASED),
+        "config": Key(_any, since=UNRELEASED, mark="warn"),
+        "add_dirs": Key(Items(Text(filled=True)), since=UNRELEASED),
+        "roost_tools": Key(_flag, since=UNRELEASED),
     },
     required=("type",),
 )
@@ -188,7 +190,7 @@ AGENT = Record(
         "structured_output": Key(_structured, since=2, mark="warn"),
         "skills": Key(_skills, since=3, mark="warn"),
         "hooks": Key(HOOKS, since=3),
-        "harness": Key(_harness, since=HARNESS, mark="warn"),
+        "harness": Key(_harness, since=HARNESS),
         "instruction_file": Key(Either(text=_text, items=_names), since=NEWER, mark="warn"),
         "use_toolsets": Key(_names, since=NEWER),
         "use_commands": Key(_names, since=NEWER),

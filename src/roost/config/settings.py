@@ -30,6 +30,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_request_size: int = 1_048_576
     disconnect_grace: float = 10.0
     resume: Resume = "resume"
+    sandbox: str = "auto"
+    sandbox_image: str = ""
     pull_interval: float = 0.0
     record: Path | None = None
     fake: Path | None = None
@@ -72,6 +74,8 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "max_request_size": _Field(values.as_size),
     "disconnect_grace": _Field(values.as_seconds),
     "resume": _Field(values.as_resume),
+    "sandbox": _Field(values.as_sandbox),
+    "sandbox_image": _Field(values.as_text),
     "pull_interval": _Field(values.as_minutes),
     "record": _Field(values.as_cassette),
     "fake": _Field(values.as_cassette),

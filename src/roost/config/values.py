@@ -183,6 +183,14 @@ def as_model(value: Any) -> str:
     return text
 
 
+def as_sandbox(value: Any) -> str:
+    """What sandboxes are made with."""
+    word = as_text(value).lower()
+    if word not in ("auto", "docker", "bubblewrap", "none"):
+        raise Wrong("must be auto, docker, bubblewrap or none")
+    return word
+
+
 def as_resume(value: Any) -> str:
     """What becomes of turns that a crash cut off."""
     word = as_text(value).lower()

@@ -52,6 +52,18 @@ class ToolsetSpec(Struct, frozen=True, omit_defaults=True):
     options: dict[str, Any] = {}  # the fields that only this type has
 
 
+class Harness(Struct, frozen=True, omit_defaults=True):
+    """The agent CLI that plays an agent, in place of a model and tools."""
+
+    driver: str  # its name as a provider: `claude` for the file's `claude-code`
+    model: str = ""
+    effort: str = ""
+    agent: str = ""  # one of the CLI's own
+    env: dict[str, str] = {}  # with placeholders
+    add_dirs: tuple[str, ...] = ()
+    roost_tools: bool = False  # it may start agents of its own
+
+
 class Agent(Struct, frozen=True, omit_defaults=True):
     """One agent of a file."""
 
@@ -69,6 +81,7 @@ class Agent(Struct, frozen=True, omit_defaults=True):
     max_iterations: int = 0
     num_history_items: int = 0
     safety: str = ""
+    harness: Harness | None = None
 
 
 class Team(Struct, frozen=True, omit_defaults=True):

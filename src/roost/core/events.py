@@ -248,6 +248,9 @@ class TurnOpened(Base, frozen=True):
     command: str = ""  # what a client of /api/v1 is told: exec, interactive, input, review ...
     interactive: bool = False  # goes on at a natural stop, and waits for the next message
     confined: bool = False  # whatever it starts must run in a sandbox
+    order: Order | None = None  # what an agent file asks of the CLI that plays its agent
+    permissions: Permissions | None = None  # of that file
+    safety: str = ""  # likewise
 
 
 class TurnDetached(Base, frozen=True):

@@ -1,5 +1,7 @@
 """Names: each kind of id is its own type."""
 
+import re
+import secrets
 import uuid
 from typing import NewType
 
@@ -19,3 +21,8 @@ Micros = NewType("Micros", int)  # a moment: microseconds since 1970, UTC
 def fresh() -> str:
     """A new UUID v4, as text."""
     return str(uuid.uuid4())
+
+
+def sandbox_name(session: SessionId) -> str:
+    """A name for a sandbox of this session: not to be guessed, and good for a container."""
+    return f"roost-{re.sub('[^A-Za-z0-9_.-]', '-', session)[:64]}-{secrets.token_hex(8)}"

@@ -35,3 +35,6 @@ class Order(Struct, frozen=True, omit_defaults=True):
     confined: bool = False  # whoever asked may not run anything outside of a sandbox
     retried_from: str = ""
     command: str = "exec"  # or review, pipe ...
+    effort: str = ""  # how hard to think, in the CLI's own words
+    agent: str = ""  # one of the CLI's own
+    roost_tools: bool = False  # it may start agents of its own

@@ -167,9 +167,11 @@ class Head(Struct, frozen=True, omit_defaults=True):
     interactive: bool = False
     confined: bool = False
     provider_session: str = ""  # the CLI's own id
+    played_by: str = ""  # the CLI whose id that is
     used: Usage = Usage()  # all in all
     worktree: str = ""
     worktree_path: str = ""
+    sandbox: str = ""  # kind and name of its newest run's
     outcome: str = ""  # of the newest turn that has ended
     error: str = ""  # of that turn, cut to 2000 characters
     ended_at: Micros = Micros(0)
@@ -357,6 +359,8 @@ def _step(head: Head, event: e.Event) -> Head:
         return _spawned(head, event, fact)
     if isinstance(fact, _InTurn):
         grown = _said(head, event, fact) if isinstance(fact, e.MessageAdded) else head
+        if isinstance(fact, e.RunStarted):
+            grown = replace(head, sandbox=fact.sandbox)
         return grown if grown.turn is None else replace(grown, turn=_turn(grown.turn, event, fact))
     match fact:
         case e.MessageWritten(message=message):
@@ -421,7 +425,8 @@ def _spawned(head: Head, event: e.Event, fact: _Spawned) -> Head:
         case e.WorktreeLeft(removed=removed):
             return replace(head, worktree_path="") if removed else head
         case e.Introduced(provider_session=known):
-            return replace(head, provider_session=known or head.provider_session)
+            driver = head.turn.driver if head.turn else head.provider
+            return replace(head, provider_session=known, played_by=driver) if known else head
         case unknown:
             assert_never(unknown)
 

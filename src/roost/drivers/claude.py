@@ -115,6 +115,14 @@ class Claude:
             yield "--dangerously-skip-permissions"  # elsewhere the dialog itself says yes to all
         if errand.model:
             yield from ("--model", errand.model)
+        if errand.effort:
+            yield from ("--effort", errand.effort)
+        if errand.agent:
+            yield from ("--agent", errand.agent)
+        if errand.effort:
+            yield f"--effort={errand.effort}"
+        if errand.agent:
+            yield f"--agent={errand.agent}"
         if errand.resume:
             yield f"--resume={errand.resume}"
         elif errand.fresh_session:

@@ -79,6 +79,10 @@ class Codex:
             yield from ("--sandbox", "read-only" if errand.review else "workspace-write")
         if errand.model:
             yield from ("--model", errand.model)
+        if errand.effort:
+            yield from ("--config", f'model_reasoning_effort="{errand.effort}"')
+        if errand.effort:
+            yield from ("--config", f"model_reasoning_effort={fields.encoded(errand.effort)}")
         for folder in errand.add_dirs:
             yield from ("--add-dir", folder)
         if errand.json_schema is not None:
@@ -134,6 +138,8 @@ def _thread(errand: Errand) -> dict[str, Any]:
     if errand.system_prompt:
         params["developerInstructions"] = errand.system_prompt
     config: dict[str, Any] = {}
+    if errand.effort:
+        config["model_reasoning_effort"] = errand.effort
     if errand.add_dirs:
         config["sandbox_workspace_write.writable_roots"] = list(errand.add_dirs)
     if errand.mcp:

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 import anyio
 
 from roost.core.errors import DependencyFailed, SessionNotFound
+from roost.core.history import History
 from roost.core.ids import LogId
 from roost.core.orders import Order
 from roost.core.session import Head
 from roost.engine.hub import Hub
 from roost.engine.results import result
 from roost.ports import EventStore
+
+LONGEST_ACCOUNT = 200_000  # characters of a conversation that is told anew
 
 
 async def await_others(store: EventStore, hub: Hub, sessions: Sequence[str]) -> None:
@@ -56,3 +59,23 @@ async def _file(path: str) -> str:
     except OSError as error:
         return f"File {path} could not be read: {error.strerror}"
     return f'<file path="{path}">\n{text}\n</file>'
+
+
+def recounted(history: History, before: int, prompt: str) -> str:
+    """The prompt, with the conversation up to the seq `before` it, for a CLI that was no part of that."""
+    told: list[str] = []
+    left = LONGEST_ACCOUNT
+    for item in reversed(history.items):
+        message = item.message
+        if item.seq >= before or message is None or message.role not in ("user", "assistant"):
+            continue
+        if not (text := message.content.strip()):
+            continue
+        left -= len(text)
+        if left < 0:
+            break
+        told.append(f"<{message.role}>\n{text}\n</{message.role}>")
+    if not told:
+        return prompt
+    lines = "\n".join(reversed(told))
+    return f"The conversation so far:\n\n<conversation>\n{lines}\n</conversation>\n\n{prompt}"

@@ -15,8 +15,9 @@ from roost.core import events as e
 from roost.core.errors import LaunchFailed, MessagesWait, NotOwner, RoostError, StoreFull
 from roost.core.limits import SECOND, resumes_at
 from roost.core.orders import Order
-from roost.engine import launch, mailbox
-from roost.engine.briefing import await_others, brief
+from roost.engine import harness, launch, mailbox
+from roost.engine.briefing import await_others, brief, recounted
+from roost.engine.curtain import curtain
 from roost.engine.endings import ended
 from roost.engine.run import Run, taken
 from roost.engine.stage import Stage
@@ -69,6 +70,7 @@ class Driven:
         self._stage = stage
         self._makers = stage.makers
         self._order = Order(stage.turn.driver)
+        self._opened: e.TurnOpened | None = None
         self._run: Run | None = None
 
     async def play(self) -> None:
@@ -94,21 +96,25 @@ class Driven:
                 return
 
     async def _ordered(self) -> Order:
-        """What the session was spawned for; one made elsewhere asks for nothing but its provider."""
-        (first,) = await self._makers.store.page(self._stage.log, after=0, limit=1)
-        order = first.fact.order if isinstance(first.fact, e.SessionCreated) else None
-        return order if order is not None and order.provider == self._stage.turn.driver else self._order
+        """What the agent file and the spawn want; a session made elsewhere asks for nothing but its provider."""
+        store, stage, turn = self._makers.store, self._stage, self._stage.turn
+        (first,) = await store.page(stage.log, after=0, limit=1)
+        (opened,) = await store.page(stage.log, after=turn.opened - 1, limit=1)
+        self._opened = opened.fact if isinstance(opened.fact, e.TurnOpened) else None
+        asked = first.fact.order if isinstance(first.fact, e.SessionCreated) else None
+        if self._opened is not None and (own := self._opened.order) is not None:
+            here = asked is not None and harness.same_file(asked.provider, turn.source)
+            return harness.merged(self._makers, own, asked if asked is not None and here else self._order)
+        return asked if asked is not None and asked.provider == turn.driver else self._order
 
     async def _begin(self) -> None:
         """Show what clients want to know first; then the turn is under way."""
-        stage, order = self._stage, self._order
-        model = f"{order.provider}/{order.model}" if order.model else order.provider
-        mate = e.Teammate(order.provider, provider=order.provider, model=order.model)
-        facts: list[e.Fact] = [e.AgentShown(order.provider, model), e.TeamShown((mate,), order.provider)]
-        if posted := stage.newest():
+        stage, posted = self._stage, self._stage.newest()
+        facts = await curtain(stage, self._order, posted[1].content if posted else "")
+        if posted is not None:
             position, message = posted
             facts.append(e.UserSaid(message.content, position, message.parts))
-        await stage.journal.write(*facts, e.TurnStarted(order.provider))
+        await stage.journal.write(*facts, e.TurnStarted(stage.turn.agent))
 
     # -- runs -----------------------------------------------------------------------------------
 
@@ -123,6 +129,8 @@ class Driven:
         if not turn.runs:
             posted = stage.newest()
             prompt = posted[1].content if posted else ""
+            if not self._resumable():
+                prompt = recounted(stage.history, turn.opened, prompt)
             if head.turns > 1:
                 return Next(prompt)
             await await_others(self._makers.store, stage.hub, head.depends_on)
@@ -133,10 +141,15 @@ class Driven:
             return Next(said.content, (taken(queued, said, head),))
         return None
 
+    def _resumable(self) -> str:
+        """The CLI's own conversation that it goes on with; that of another CLI means nothing to it."""
+        head = self._stage.journal.head
+        return head.provider_session if head.played_by in ("", self._stage.turn.driver) else ""
+
     async def _start(self, following: Next) -> Run:
         stage, head, order = self._stage, self._stage.journal.head, self._order
         driver = launch.driver_of(self._makers, stage.turn.driver)
-        resume = head.provider_session
+        resume = self._resumable()
         errand = launch.errand(self._makers, driver, head, stage.turn, order, prompt=following.prompt, resume=resume)
         dialog = driver.open(errand)
         with anyio.CancelScope(shield=True):  # a process that was started is in the log
@@ -155,7 +168,7 @@ class Driven:
                 sandbox=sandbox,
             )
             await stage.journal.write(*following.facts, started)
-        self._run = Run(stage, order, errand, process, dialog)
+        self._run = Run(stage, order, errand, process, dialog, self._opened)
         self._run.born()
         return self._run
 
@@ -172,7 +185,7 @@ class Driven:
         process = await runs.adopt(was.id, pid=was.pid, started=was.started, boot_id=was.boot_id)
         env = launch.environment(self._makers, driver, stage.journal.head, self._order, was.id)
         errand = launch.recalled(process.note, env)
-        self._run = Run(stage, self._order, errand, process, driver.open(errand))
+        self._run = Run(stage, self._order, errand, process, driver.open(errand), self._opened)
         await self._run.relive(was.out, was.err)
         return self._run
 
@@ -202,7 +215,7 @@ class Driven:
 
     def _scheduled(self, hit: e.LimitHit) -> e.LimitHit:
         """The limit with the moment at which the turn goes on, where it does."""
-        if not self._stage.journal.head.provider_session:
+        if not self._resumable():
             return hit
         now = self._makers.clock.now()
         when = resumes_at(hit, self._makers.limits, now=now, before=self._stage.turn.limits)

@@ -14,6 +14,7 @@ from roost.engine.supervisor import Supervisor
 log = logging.getLogger(__name__)
 
 IDLE = 600.0  # seconds after which a session without a turn loses its runtime
+SWEEPS = 60.0  # seconds between two looks for runs that nobody knows
 ROUND = 2.0  # seconds between two rounds
 
 
@@ -24,12 +25,13 @@ class House:
         self._makers = makers
         self._store = makers.store
         self._supervisor = supervisor
+        self._swept = 0.0
 
     async def keep(self) -> None:
         """Round after round."""
         while True:
             await self._makers.clock.sleep(ROUND)
-            for chore in (self.drop_idle, self.settle_owed, self._store.sweep):
+            for chore in (self.drop_idle, self.settle_owed, self._store.sweep, self.sweep_runs):
                 try:
                     await chore()
                 except Exception:
@@ -41,6 +43,15 @@ class House:
         for live in self._supervisor.lives():
             if live.stage is None and now - live.idle_since > IDLE and not (live.runtime and live.runtime.busy):
                 await self._supervisor.drop(live)
+
+    async def sweep_runs(self) -> None:
+        """Now and then, end the agent CLIs that no turn knows of: they were started, and never written down."""
+        now, runs = self._makers.clock.monotonic(), self._makers.runs
+        if runs is None or now - self._swept < SWEEPS:
+            return
+        self._swept = now
+        heads = await self._store.heads()
+        await runs.sweep([head.turn.run.id for head in heads if head.turn is not None and head.turn.run is not None])
 
     async def settle_owed(self) -> None:
         """Write the ends that could not be written while the store was full."""

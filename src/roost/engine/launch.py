@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from roost.core.errors import LaunchFailed, NoSandbox
-from roost.core.ids import RunId, SessionId, fresh
+from roost.core.ids import RunId, SessionId, fresh, sandbox_name
 from roost.core.orders import Order
 from roost.core.session import Head, Turn
 from roost.engine.runtime import Makers
@@ -98,8 +98,12 @@ def errand(makers: Makers, driver: Driver, head: Head, turn: Turn, order: Order,
         size=order.size,
         mcp=order.mcp,
         json_schema=order.json_schema,
+        effort=order.effort,
+        agent=order.agent,
         confined=turn.confined,
         started_at=makers.clock.now(),
+        used=head.used,
+        spent=head.cost,
     )
 
 
@@ -129,11 +133,11 @@ async def _confined(makers: Makers, driver: Driver, errand: Errand, launch: Laun
     if makers.sandbox is None:
         raise NoSandbox("this run has to be confined, and no sandbox works here: `roost doctor` says what is missing")
     if trouble := await makers.sandbox.trouble():
-        raise NoSandbox(f"this run has to be confined, and {makers.sandbox.kind} can't do it: {trouble}")
+        raise NoSandbox(f"this run has to be confined, and there is no sandbox: {trouble}")
     home = str(makers.home / "homes" / errand.session)
     await makers.sandbox.furnish(home, driver.keeps)
     confinement = Confinement(
-        name=f"roost-{errand.session}-{fresh()[:8]}",
+        name=sandbox_name(errand.session),
         home=home,
         writable=(errand.working_dir, *errand.add_dirs, errand.folder),
         readable=(errand.program,) if errand.program else (),

@@ -5,6 +5,7 @@ nor doubles a line.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import anyio
 from msgspec.structs import replace
@@ -27,13 +28,22 @@ STOPS_IN = 5.0  # seconds between two signals to a CLI that is to end
 class Run:
     """A process, and the dialog that understands it."""
 
-    def __init__(self, stage: Stage, order: Order, errand: Errand, process: Process, dialog: Dialog) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        order: Order,
+        errand: Errand,
+        process: Process,
+        dialog: Dialog,
+        opened: e.TurnOpened | None = None,
+    ) -> None:
         self.errand = errand
         self.process = process
         self.expired = False
         self._stage = stage
         self._order = order
         self._dialog = dialog
+        self._file = opened  # with the rules of an agent file, where one is played
         self._pen = anyio.Lock()  # one at a time feeds the dialog and writes what came of it
         self._out = self._err = 0
         self._sent: set[str] = set()
@@ -178,7 +188,7 @@ class Run:
         if step is None:
             return False
         await self._send(step.inputs)
-        facts = step.facts
+        facts = self._completed(step.facts)
         await self._stage.journal.compose(lambda head: [taken(queued, message, head), *facts])
         return True
 
@@ -236,13 +246,13 @@ class Run:
         """What the session's rules say to a question; None where a person decides."""
         if asked.kind != "approval" or asked.call is None:
             return None
-        head = self._stage.journal.head
+        head, file = self._stage.journal.head, self._file
         verdict = approvals.decide(
             asked.call,
             Definition(asked.call.name),
             session=head.permissions,
-            team=e.Permissions(),
-            safety=head.safety,
+            team=(file.permissions if file else None) or e.Permissions(),
+            safety=head.safety or (file.safety if file else ""),
             chosen=bool(head.safety),
         )
         if isinstance(verdict, approvals.Allow):
@@ -253,7 +263,7 @@ class Run:
         """The facts with what only the present knows: the time, and the session's totals."""
         now, cost = self._stage.makers.clock.now(), self._stage.journal.head.cost
         whole: list[e.Fact] = []
-        for fact in facts:
+        for fact in self._cast(facts):
             if isinstance(fact, e.MessageAdded) and fact.message is not None and not fact.message.at:
                 whole.append(replace(fact, message=replace(fact.message, at=now)))
             elif isinstance(fact, e.UsageAdded):
@@ -263,6 +273,20 @@ class Run:
             else:
                 whole.append(fact)
         return whole
+
+    def _cast(self, facts: Iterable[e.Fact]) -> Iterable[e.Fact]:
+        """The facts of a CLI that plays an agent of a file, under that agent's name."""
+        turn = self._stage.turn
+        if turn.source == turn.driver:
+            yield from facts
+            return
+        for fact in facts:
+            renamed: Any = replace(fact, agent=turn.agent) if getattr(fact, "agent", "") == turn.driver else fact
+            if isinstance(renamed, e.MessageAdded) and (said := renamed.message) and said.agent == turn.driver:
+                renamed = replace(renamed, message=replace(said, agent=turn.agent))
+            yield renamed
+            if isinstance(fact, e.Introduced) and fact.tools:
+                yield e.ToolsShown(turn.agent, len(fact.tools))
 
 
 def taken(queued: Queued, message: Message, head: Head) -> e.MessageTaken:

@@ -103,9 +103,7 @@ class Runtime:
 
     def team_shown(self, providers: Mapping[str, Provider]) -> TeamShown:
         """The team as clients see it."""
-        return TeamShown(
-            tuple(_teammate(a, self.team, providers.get(a.name)) for a in self.team.agents), self.agent.name
-        )
+        return team_shown(self.team, self.agent.name, providers)
 
 
 class Described:
@@ -127,12 +125,21 @@ def providers(models: Models, team: Team, head: Head) -> dict[str, Provider]:
     """The agents of a team whose models can be used, with what they would run on in this session."""
     found = {}
     for agent in team.agents:
+        if agent.harness is not None:
+            continue
         with suppress(RoostError):  # it is shown as the file has it, and an error only when it is to run
             found[agent.name] = choose(models, team, head, agent, [])
     return found
 
 
+def team_shown(team: Team, current: str, providers: Mapping[str, Provider]) -> TeamShown:
+    """A team as clients see it."""
+    return TeamShown(tuple(_teammate(agent, team, providers.get(agent.name)) for agent in team.agents), current)
+
+
 def _teammate(agent: Agent, team: Team, provider: Provider | None) -> Teammate:
+    if (cli := agent.harness) is not None:
+        return Teammate(agent.name, agent.description, cli.driver, cli.model, agent.commands)
     spec = provider.spec if provider else team.models.get(agent.model)
     name, model = (spec.provider, spec.model) if spec else agent.model.partition("/")[::2]
     return Teammate(agent.name, agent.description, name, model, agent.commands)
@@ -177,7 +184,7 @@ async def open_runtime(
                 toolsets.append(await stack.enter_async_context(makers.toolsets.open(spec, place)))
             except ToolsetFailed as error:
                 warnings.append(f"toolset {spec.type!r} is not available: {error}")
-        guidance = await _guidance(makers, agent, turn.working_dir, toolsets)
+        guidance = await guided(makers, agent, turn.working_dir, toolsets)
         runtime = Runtime(key(head, turn, team), team, agent, provider, toolsets, warnings, guidance)
         await runtime.refresh()
         if toolsets and not provider.takes_tools:
@@ -201,7 +208,8 @@ def choose(models: Models, team: Team, head: Head, agent: Agent, warnings: list[
         return models.provider(team, agent.model)
 
 
-async def _guidance(makers: Makers, agent: Agent, working_dir: str, toolsets: Iterable[Toolset]) -> Guidance:
+async def guided(makers: Makers, agent: Agent, working_dir: str, toolsets: Iterable[Toolset] = ()) -> Guidance:
+    """What an agent is told besides its instruction."""
     around = makers.surroundings
     return Guidance(
         toolsets=tuple(toolset.instructions for toolset in toolsets if toolset.instructions),

@@ -249,7 +249,9 @@ def _await_answer(reading: int, pid: int) -> None:
         LaunchFailed: it does not; nor does the keeper any more.
     """
     text = b""
-    while select.select([reading], [], [], PROMPTLY)[0]:
+    poll = select.poll()  # unlike select() it takes any descriptor
+    poll.register(reading, select.POLLIN)
+    while poll.poll(PROMPTLY * 1000):
         part = os.read(reading, 64 * 1024)
         text += part
         if not part or text.endswith(b"\n"):

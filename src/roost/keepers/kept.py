@@ -57,6 +57,7 @@ class Kept:
         self._keeper = Watch(pid if self._here else 0, started, self._ring)
         self._program: Watch | None = None  # watched where the keeper is lost
         self._exit: Exit | None = None
+        self._unwanted = False  # it was told to stop
         self._writing = anyio.Lock()
         self.cleared = False
 
@@ -132,7 +133,7 @@ class Kept:
             if not self._program.gone:
                 return None
             await to_thread.run_sync(self._end, 0)
-        return Exit()
+        return Exit(killed=self._unwanted)
 
     def _who(self) -> Who:
         try:
@@ -165,6 +166,7 @@ class Kept:
         """
         if self._over() or not self._here:
             return
+        self._unwanted = True
         with anyio.move_on_after(2 * grace + ROOM):
             if await self._ask(grace):
                 await self._keeper.wait()

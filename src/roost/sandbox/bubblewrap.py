@@ -42,14 +42,14 @@ TMP = 2 << 30  # bytes
 class Bubblewrap:
     """Makes sandboxes with `bwrap`.
 
-    Private homes are furnished from `home`.  No folder is let in that holds it or `state`, the server's
-    own folder, and none as writable that lies in `state`.
+    No folder is let in that holds something of what is `kept`, and none as writable that lies in the
+    server's own folder.  Private homes are furnished from the home of the server's user.
     """
 
     kind = "bubblewrap"
 
-    def __init__(self, *, home: str, state: str, program: str = "bwrap") -> None:
-        self._kept = Kept(home, state)
+    def __init__(self, kept: Kept, *, program: str = "bwrap") -> None:
+        self._kept = kept
         self._program = program
 
     async def trouble(self) -> str:
@@ -98,6 +98,10 @@ class Bubblewrap:
         """Make the private HOME, with what `keeps` names of the server's own."""
         await to_thread.run_sync(homes.furnish, Path(home), tuple(keeps), Path(self._kept.home))
 
+    async def names(self) -> Sequence[str]:
+        """None: they have no names that anybody knows but us."""
+        return ()
+
     async def remove(self, name: str) -> None:
         """Nothing has this name but the processes, and they end with their keeper."""
 
@@ -113,7 +117,7 @@ def _arguments(view: View, user: tuple[int, int], confinement: Confinement) -> l
         args += ["--tmpfs", hollow]
     for mount in view.mounts:
         args += ["--bind" if mount.writable else "--ro-bind", mount.source, mount.target]
-    return [*args, "--remount-ro", "/", "--chdir", view.cwd, "--clearenv", "--setenv", "PATH", CLEAN["PATH"]]
+    return [*args, "--remount-ro", "/", "--chdir", view.cwd]
 
 
 def _covered() -> list[str]:

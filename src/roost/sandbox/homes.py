@@ -13,16 +13,24 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 LARGEST = 8 << 20  # bytes of one file
-MOST = 64 << 20  # bytes of all that one path names
+MOST = 16 << 20  # bytes of all that one path names
 DEEPEST = 8  # folders within folders
+
+PAST = (
+    "archived_sessions", "backups", "bin", "brain", "cache", "caches", "chats", "debug", "downloads", "file-history",
+    "history", "history-session-state", "history.jsonl", "ide", "log", "logs", "models", "node_modules", "paste-cache",
+    "projects", "session-env", "session-state", "sessions", "shell-snapshots", "shell_snapshots", "snapshot",
+    "snapshots", "stats-cache.json", "statsig", "storage", "tasks", "telemetry", "tmp", "todos", "versions",
+)  # fmt: skip
+"""Where CLIs keep what they did and what they fetched: left out of a folder, unless it is named itself."""
 
 
 def furnish(home: Path, keeps: Sequence[str], source: Path) -> None:
     """Make `home`, and copy into it what `keeps` names below `source` and is newer there.
 
     A file that the confined program has rewritten since stays as it is.  Sockets, devices, links that
-    lead out of `source`, and files over 8 MiB are left out.  What lies in `home` already is not trusted:
-    no link in it is followed.
+    lead out of `source`, files over 8 MiB and the history of other sessions are left out.  What lies in
+    `home` already is not trusted: no link in it is followed.
 
     Raises:
         ValueError: a name of `keeps` leads out of the home.
@@ -59,7 +67,8 @@ def _files(root: Path, name: Path, depth: int = 0) -> Iterator[tuple[Path, os.st
                 yield path, found
         elif stat.S_ISDIR(found.st_mode) and depth < DEEPEST and not (depth and path.is_symlink()):
             for entry in sorted(path.iterdir(), key=lambda entry: -entry.lstat().st_mtime_ns):
-                yield from _files(root, name / entry.name, depth + 1)
+                if entry.name.lower() not in PAST:
+                    yield from _files(root, name / entry.name, depth + 1)
     except OSError:
         return
 

@@ -42,10 +42,11 @@ _LEFT_OUT = ("DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "GNUPGHOME", "LD_LIBRARY_PAT
 
 
 class Kept(Struct, frozen=True):
-    """What is kept from programs in a sandbox: the home of the server's user, and the server's own folder."""
+    """What is kept from programs in a sandbox: the server's user's home, its own folder, its database."""
 
     home: str
-    state: str = ""
+    state: str
+    database: str = ""
 
 
 class View(Struct, frozen=True):
@@ -81,14 +82,14 @@ def behold(
     folder = _folder(confinement)
     if not Path(confinement.home).is_dir():
         raise NoSandbox(f"the private home {confinement.home} is not there")
-    writable = [resolved(path, kept) for path in confinement.writable if not _within(path, (folder,))]
+    writable = [resolved(path, kept) for path in confinement.writable if not _within(os.path.realpath(path), (folder,))]
     program = closure.of(launch.argv[0], launch.env.get("PATH", os.defpath))
     asked = (Mount(os.path.realpath(path), path) for path in confinement.readable)
     readable = [*asked, *program.mounts, *_library(host=host)]
     for mount in readable:
         if not _within(mount.source, _system_paths()):
             _narrow(mount.source, kept)
-    links, system = _system() if host else ((), ())
+    system = _system() if host else ()
     own = (
         Mount(confinement.home, confinement.home, writable=True),
         Mount(folder, folder),
@@ -97,7 +98,7 @@ def behold(
     )
     files, sockets = _files(launch, confinement, user, forward=forward), _sockets(confinement.endpoints)
     return View(
-        links=links,
+        links=links() if host else (),
         mounts=(
             *system,
             *_needed(readable, (*_system_paths(), *writable)),
@@ -129,7 +130,7 @@ def resolved(path: str, kept: Kept) -> str:
     if not Path(real).is_dir():
         raise NoSandbox(f"{path} is no folder, so that nothing can run in it in a sandbox")
     _narrow(real, kept)
-    if kept.state and _within(real, (os.path.realpath(kept.state),)):
+    if _within(real, (os.path.realpath(kept.state),)):
         raise NoSandbox(f"a sandbox can't be given {path}: it belongs to the server itself")
     if os.geteuid() == 0 and not _ours(Path(real).stat()):
         raise NoSandbox(
@@ -140,7 +141,7 @@ def resolved(path: str, kept: Kept) -> str:
 
 
 def _narrow(path: str, kept: Kept) -> None:
-    for guarded in (*_WIDE, *(os.path.realpath(each) for each in (kept.home, kept.state) if each)):
+    for guarded in (*_WIDE, *(os.path.realpath(each) for each in (kept.home, kept.state, kept.database) if each)):
         if _within(guarded, (path,)):
             raise NoSandbox(f"a sandbox can't be given {path}: it holds {guarded}; a folder below it would do")
 
@@ -163,10 +164,14 @@ def _cwd(cwd: str, folders: Sequence[str]) -> str:
 # -- the host's system --------------------------------------------------------------------------
 
 
-def _system() -> tuple[tuple[tuple[str, str], ...], tuple[Mount, ...]]:
-    links = tuple((str(Path(f"/{name}").readlink()), f"/{name}") for name in _TOP if Path(f"/{name}").is_symlink())
+def links() -> tuple[tuple[str, str], ...]:
+    """The links at the top of this host, as target and path."""
+    return tuple((str(Path(f"/{name}").readlink()), f"/{name}") for name in _TOP if Path(f"/{name}").is_symlink())
+
+
+def _system() -> tuple[Mount, ...]:
     paths = [*_system_paths(), *(f"/etc/{name}" for name in _ETC)]
-    return links, tuple(Mount(os.path.realpath(path), path) for path in paths if Path(path).exists())
+    return tuple(Mount(os.path.realpath(path), path) for path in paths if Path(path).exists())
 
 
 def _system_paths() -> list[str]:
@@ -176,9 +181,8 @@ def _system_paths() -> list[str]:
 
 def _named(folder: str) -> tuple[Mount, ...]:
     """The files of /etc that are made for the run."""
-    return tuple(
-        Mount(f"{folder}/sandbox-{name}", f"/etc/{name}") for name in ("passwd", "group", "hosts", "nsswitch.conf")
-    )
+    names = ("passwd", "group", "hosts", "nsswitch.conf", "resolv.conf")
+    return tuple(Mount(f"{folder}/sandbox-{name}", f"/etc/{name}") for name in names)
 
 
 def _relay(*, host: bool) -> tuple[str, ...]:
@@ -226,6 +230,7 @@ def _files(launch: Launch, confinement: Confinement, user: tuple[int, int], *, f
         "sandbox-group": group,
         "sandbox-hosts": "127.0.0.1 localhost\n::1 localhost\n",
         "sandbox-nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+        "sandbox-resolv.conf": "# there are no names to look up in here: the proxy does that\n",
         ORDERS: json.dumps(_orders(launch.env, confinement, name, forward=forward)),
     }
 

@@ -22,6 +22,7 @@ LARGEST_ENV = 256 * 1024  # characters in all
 MOST_TURNS = 1_000_000
 DEFAULT = "claude"
 MOCK = "mock"
+TOOLLESS = frozenset({"ollama"})  # CLIs that take no tool servers
 
 _SIZE = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?[bBmM]?")
 _ISOLATED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -61,6 +62,7 @@ class Request(Struct, frozen=True, kw_only=True):
     parent: str = ""  # the session in whose environment the caller runs
     retried_from: str = ""
     command: str = "exec"
+    roost_tools: bool = False  # it may start agents of its own
 
 
 class Defaults(Struct, frozen=True):
@@ -95,8 +97,9 @@ class Orders:
         driver = self._desk.makers.drivers.get(provider)
         size = asked.size or (defaults.size if provider == "ollama" else "")
         model = await self._model(provider, driver, asked.model, size, defaults)
-        if asked.interactive and driver is not None and not driver.capability.features["interactive"].supported:
-            raise BadValue(f"{provider} has no interactive sessions")
+        player = driver or await self._player(provider)
+        if player is not None:
+            _able(player, asked)
         limit = defaults.max_turns if asked.max_turns is None else asked.max_turns
         approve = defaults.auto_approve if asked.auto_approve is None else asked.auto_approve
         system = defaults.system_prompt if asked.system_prompt is None else asked.system_prompt
@@ -129,7 +132,14 @@ class Orders:
             confined=confined,
             retried_from=asked.retried_from,
             command=asked.command,
+            roost_tools=asked.roost_tools,
         )
+
+    async def _player(self, source: str) -> Driver | None:
+        """The agent CLI that plays the first agent of a file, where one does."""
+        team = await self._desk.makers.agents.team(source)
+        cli = (team.agent(source) or team.default).harness
+        return self._desk.makers.drivers.get(cli.driver) if cli is not None else None
 
     async def known(self, provider: str) -> bool:
         """Whether somebody plays sessions of this provider."""
@@ -171,9 +181,12 @@ class Orders:
             sources = [source.id for source in await makers.agents.sources()]
             known = ", ".join([*sorted(makers.drivers), *sources]) or "none"
             raise BadValue(f"unknown provider {provider[:80]!r} (known: {known})") from None
-        if named:
-            self._desk.policy.model(named, {*team.models, *(agent.model for agent in team.agents)})
+        agent = team.agent(provider) or team.default
+        if named and agent.harness is None:
+            self._desk.policy.model(named, {*team.models, *(one.model for one in team.agents)})
             makers.models.provider(team, named)
+        elif named and agent.harness is not None and (player := makers.drivers.get(agent.harness.driver)) is not None:
+            player.model(named.removeprefix(f"{agent.harness.driver}/"))
         return named
 
     # -- paths and sessions ---------------------------------------------------------------------
@@ -234,6 +247,19 @@ def _unknown(driver: Driver, model: str, size: str) -> bool:
     except BadModel:
         return True
     return False
+
+
+def _able(player: Driver, asked: Request) -> None:
+    """Look at what not every CLI can do.
+
+    Raises:
+        BadValue: this one can't.
+    """
+    capability = player.capability
+    if asked.interactive and not capability.features["interactive"].supported:
+        raise BadValue(f"{capability.provider} has no interactive sessions")
+    if asked.roost_tools and capability.provider in TOOLLESS:
+        raise BadValue(f"{capability.provider} takes no tool servers, so it can't be given Roost's own tools")
 
 
 def _bounds(asked: Request) -> None:

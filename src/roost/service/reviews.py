@@ -1,7 +1,8 @@
 """A review of changes in a repository, by a session of its own."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 
 import anyio
 from msgspec import Struct
@@ -71,7 +72,7 @@ class Reviews:
         if policy.must_sandbox(principal, asked=asked.sandbox is not None):
             shown = _told(wanted)  # git may run what the repository names: only in the sandbox
         else:
-            shown = _fenced(await diff(root, wanted))
+            shown = _fenced(await diff(root, wanted, self._desk.makers.env))
         pieces = [ROLE, f"Title: {wanted.title}" if wanted.title else "", shown, wanted.prompt]
         prompt = "\n\n".join(piece for piece in pieces if piece.strip())
         spawned = await self._spawns.spawn(principal, replace(asked, root=root, prompt=prompt, command="review"))
@@ -106,21 +107,21 @@ def _fenced(text: str) -> str:
     return f"{fence}diff\n{text}\n{fence}"
 
 
-async def diff(root: str, wanted: Wanted) -> str:
+async def diff(root: str, wanted: Wanted, env: Mapping[str, str]) -> str:
     """The changes as git shows them.
 
     Raises:
         BadValue: git can't, or there are none.
     """
-    pieces: list[str] = []
+    git, pieces = partial(_git, root, env), list[str]()
     with anyio.move_on_after(PATIENCE) as scope:
         if wanted.uncommitted:
-            pieces.append(await _git(root, "diff", *PLAIN, "HEAD"))
-            pieces += await _untracked(root)
+            pieces.append(await git("diff", *PLAIN, "HEAD"))
+            pieces += await _untracked(git)
         if wanted.base:
-            pieces.append(await _git(root, "diff", *PLAIN, f"{wanted.base}...HEAD"))
+            pieces.append(await git("diff", *PLAIN, f"{wanted.base}...HEAD"))
         if wanted.commit:
-            pieces.append(await _git(root, "show", *PLAIN, "--format=", wanted.commit))
+            pieces.append(await git("show", *PLAIN, "--format=", wanted.commit))
     if scope.cancelled_caught:
         raise BadValue("git takes too long to show the changes")
     text = "\n".join(piece.rstrip("\n") for piece in pieces if piece.strip())
@@ -131,18 +132,20 @@ async def diff(root: str, wanted: Wanted) -> str:
     return text
 
 
-async def _untracked(root: str) -> Sequence[str]:
+async def _untracked(git: Callable[..., Awaitable[str]]) -> Sequence[str]:
     """New files, each as a diff against nothing."""
-    listed = await _git(root, "ls-files", "--others", "--exclude-standard", "-z")
+    listed = await git("ls-files", "--others", "--exclude-standard", "-z")
     names = [name for name in listed.split("\0") if name][:MOST_NEW]
-    return [await _git(root, "diff", *PLAIN, "--no-index", "--", "/dev/null", name, fine=(0, 1)) for name in names]
+    return [await git("diff", *PLAIN, "--no-index", "--", "/dev/null", name, fine=(0, 1)) for name in names]
 
 
-async def _git(root: str, command: str, *words: str, fine: Sequence[int] = (0,)) -> str:
-    env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
-    env |= {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "GIT_CONFIG_NOSYSTEM": "1", "HOME": "/nonexistent"}
+async def _git(root: str, env: Mapping[str, str], command: str, *words: str, fine: Sequence[int] = (0,)) -> str:
+    own = {name: env[name] for name in ("PATH", "HOME") if name in env}
+    quiet = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}
+    alone = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none"}
     try:
-        done = await anyio.run_process(["git", *SAFE, "-C", root, command, *words], env=env, check=False)
+        line = ["git", *SAFE, "-C", root, command, *words]
+        done = await anyio.run_process(line, env={**own, **quiet, **alone}, check=False)
     except OSError as error:
         raise BadValue(f"git can't be run: {error.strerror}") from None
     if done.returncode not in fine:

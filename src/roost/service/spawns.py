@@ -191,6 +191,7 @@ class Spawns:
             sandbox=order.sandbox,
             retried_from=head.id,
             command=order.command,
+            roost_tools=order.roost_tools,
         )
         renewed = await self._orders.order(principal, asked, Defaults())
         renewed = replace(renewed, confined=renewed.confined or order.confined)

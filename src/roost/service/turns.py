@@ -3,13 +3,15 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
+from pathlib import Path
 
 import anyio
 from msgspec import Struct
 from msgspec.structs import replace
 
 from roost.core import events as e
-from roost.core.agents import Agent, Team
+from roost.core.agents import Agent, Harness, Team
+from roost.core.capabilities import Capability
 from roost.core.errors import (
     AgentNotFound,
     BadValue,
@@ -22,8 +24,10 @@ from roost.core.errors import (
 from roost.core.history import History
 from roost.core.ids import LogId, TurnId, fresh
 from roost.core.messages import Message
+from roost.core.orders import Order
 from roost.core.principals import Principal
 from roost.core.session import Head, Turn
+from roost.engine import harness
 from roost.engine.follow import follow
 from roost.engine.runtime import choose
 from roost.engine.slash import resolved
@@ -171,7 +175,11 @@ class Turns:
         team = await makers.agents.team(source)
         chosen, said = self._agent(team, agent or source, bool(agent), messages)
         self._desk.policy.model(model, {*team.models, *(a.model for a in team.agents)})
-        if model:
+        limit = head.max_iterations or chosen.max_iterations
+        order: Order | None = None
+        if chosen.harness is not None:
+            order = await self._cast(principal, head, team, chosen, chosen.harness, model, working_dir, limit)
+        elif model:
             makers.models.provider(team, model)
         else:
             choose(makers.models, team, head, chosen, [])
@@ -185,13 +193,42 @@ class Turns:
             model=model or head.model_overrides.get(chosen.name, ""),
             principal=principal.name,
             detached=detach,
-            max_iterations=head.max_iterations or chosen.max_iterations,
+            max_iterations=limit,
+            driver=order.provider if order else "",
             command=work.command,
             interactive=work.interactive,
             confined=self._desk.policy.must_sandbox(principal, asked=head.confined),
+            order=order,
+            permissions=team.permissions if order else None,
+            safety=(chosen.safety or team.safety) if order else "",
         )
         facts: list[e.Fact] = [e.ModelChosen(chosen.name, model)] if model else []
         return [*facts, opened, *self._written(new)]
+
+    async def _cast(
+        self,
+        principal: Principal,
+        head: Head,
+        team: Team,
+        agent: Agent,
+        cli: Harness,
+        model: str,
+        working_dir: str,
+        turns: int,
+    ) -> Order:
+        """What an agent file asks of the CLI that plays its agent.
+
+        Raises:
+            AgentBroken: no such CLI is known here.
+            BadModel: it knows no such model.
+            Denied, BadValue: a folder lies where this caller may not work.
+        """
+        makers, policy = self._desk.makers, self._desk.policy
+        driver = harness.player(makers, team, agent, cli)
+        folders = tuple(policy.confine(principal, str(Path(working_dir, folder))) for folder in cli.add_dirs)
+        chosen = harness.model_of(driver, head, agent, cli, model)
+        cli = replace(cli, add_dirs=folders)
+        return await harness.wanted(makers, agent, cli, model=chosen, working_dir=working_dir, turns=turns)
 
     async def _driven(
         self,
@@ -456,6 +493,10 @@ class Turns:
         team = await self._desk.makers.agents.team(head.source)
         agent = team.agent(head.agent) or team.default
         override = head.model_overrides.get(agent.name, "")
+        if (cli := agent.harness) is not None:
+            offered = harness.player(self._desk.makers, team, agent, cli).capability
+            default = f"{cli.driver}/{cli.model or offered.default_model}"
+            return Choice(agent.name, default, override, head.custom_models, _models(offered))
         models = self._desk.makers.models
         return Choice(agent.name, agent.model, override, head.custom_models, models.listing(team))
 
@@ -474,6 +515,12 @@ class Turns:
 
     def _follow(self, log: LogId, after: int, principal: Principal) -> AsyncGenerator[Sequence[e.Event], None]:
         return follow(self._store, self._desk.hub, log, after=after, client=_name(principal))
+
+
+def _models(offered: Capability) -> list[ModelInfo]:
+    """The models of an agent CLI."""
+    provider = offered.provider
+    return [ModelInfo(name, f"{provider}/{name}", provider, name) for name in offered.available_models]
 
 
 def _name(principal: Principal) -> str:

@@ -11,8 +11,9 @@ from roost import process
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
 from roost.core.ids import CallId
-from roost.ports import Place, Toolset
+from roost.ports import Place, Sandbox, Toolset
 from roost.tools.ask import open_user_prompt
+from roost.tools.cell import Cells
 from roost.tools.filesystem import open_filesystem
 from roost.tools.house import House
 from roost.tools.shell import open_shell
@@ -36,10 +37,14 @@ TYPES: Mapping[str, Open] = {
 
 
 class Builtin:
-    """Makes the toolsets that need no other server; `env` is what their programs find in their environment."""
+    """Makes the toolsets that need no other server.
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._house = House(dict(env))
+    `env` is what their programs find in their environment.  Those of a confined session run in
+    `sandbox`; what is needed for that lies in `state`, the server's own folder.
+    """
+
+    def __init__(self, env: Mapping[str, str], sandbox: Sandbox | None = None, state: Path | None = None) -> None:
+        self._house = House(dict(env), Cells(sandbox, state or Path("~/.roost").expanduser()))
 
     @property
     def types(self) -> frozenset[str]:
@@ -60,6 +65,7 @@ class Builtin:
     async def end(self, call: CallId) -> None:
         """End the processes that a lost call left behind: those whose server is dead."""
         await to_thread.run_sync(process.sweep_lost, call)
+        await self._house.cells.end(call)
 
 
 def _narrowed(kit: Kit, spec: ToolsetSpec) -> Kit:

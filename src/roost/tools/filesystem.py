@@ -13,6 +13,7 @@ from roost import process
 from roost.core.agents import ToolsetSpec
 from roost.core.messages import Annotations
 from roost.ports import Place, Use
+from roost.tools.cell import outward
 from roost.tools.files import MOST, Files
 from roost.tools.house import House
 from roost.tools.paths import Paths, Spot
@@ -60,7 +61,7 @@ async def open_filesystem(spec: ToolsetSpec, place: Place, house: House) -> Asyn
     allow, deny = (
         tuple(house.expand(root, name) for root in options.get(name, ())) for name in ("allow_list", "deny_list")
     )
-    paths = Paths(place.working_dir, house.env, allow=allow, deny=deny)
+    paths = Paths(place.working_dir, house.env, allow=allow, deny=deny, confined=place.confined)
     after = _PostEdit(options.get("post_edit", ()), paths, place, house)
     files = Files(paths, house.locks, after.run)
     tools = _files(files, edited=bool(options.get("post_edit")))
@@ -173,7 +174,8 @@ class _PostEdit:
         self._rules = [(GitIgnoreSpec.from_lines([re.sub(r"^([#!])", r"\\\1", e["path"])]), e["cmd"]) for e in entries]
         self._paths = paths
         self._place = place
-        self._env = house.env
+        self._cells = house.cells
+        self._env = outward(house.env, place)
         self._marks: set[str] = set()
 
     async def run(self, spot: Spot, use: Use) -> str:
@@ -185,14 +187,16 @@ class _PostEdit:
             mark = process.mark(self._place.session, use.call)
             self._marks.add(mark)
             output = process.Output()
-            ended = await process.run(
-                ["/bin/sh", "-c", command],
-                cwd=self._paths.base,
-                env={**self._env, "path": spot.real, "file": spot.real},
-                mark=mark,
-                output=output,
-                timeout=_POST_EDIT_PATIENCE,
-            )
+            argv, env = ("/bin/sh", "-c", command), {**self._env, "path": spot.real, "file": spot.real}
+            async with self._cells.open(self._place, use.call, argv, cwd=self._paths.base, env=env) as launch:
+                ended = await process.run(
+                    launch.argv,
+                    cwd=launch.cwd,
+                    env=launch.env,
+                    mark=mark,
+                    output=output,
+                    timeout=_POST_EDIT_PATIENCE,
+                )
             if ended.code:
                 notes.append(f"exit status {ended.code}\nOutput: {output.text(4000).strip()}")
             elif ended.timed_out:

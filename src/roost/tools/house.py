@@ -12,6 +12,7 @@ import anyio
 
 from roost.core.errors import ToolsetFailed
 from roost.ports import Place
+from roost.tools.cell import Cells
 
 
 class Board:
@@ -34,8 +35,9 @@ class Board:
 class House:
     """One server's share of its toolsets."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
+    def __init__(self, env: Mapping[str, str], cells: Cells) -> None:
         self.env = env
+        self.cells = cells
         self.locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._boards: dict[tuple[str, str], tuple[Board, int]] = {}
 

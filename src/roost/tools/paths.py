@@ -36,17 +36,25 @@ class Entry(NamedTuple):
 class Paths:
     """Paths as tools of one working directory may use them.
 
-    A path is resolved and checked first.  Then it is opened from the root down, each step relative to
+    With `confined` that is the working directory alone, whatever is allowed besides.  A path is resolved
+    and checked first.  Then it is opened from the root down, each step relative to
     the directory before it and following no link: whoever swaps a directory for a link between the two
     gets an error, not a file.
     """
 
     def __init__(
-        self, working_dir: str, env: Mapping[str, str], *, allow: Sequence[str] = (), deny: Sequence[str] = ()
+        self,
+        working_dir: str,
+        env: Mapping[str, str],
+        *,
+        allow: Sequence[str] = (),
+        deny: Sequence[str] = (),
+        confined: bool = False,
     ) -> None:
         self.base = os.path.abspath(working_dir)
         self._home = env.get("HOME", "")
         self._limited = bool(allow)
+        self._within = os.path.realpath(self.base) if confined else ""
         self._allow = [os.path.realpath(self._absolute(root)) for root in allow]
         self._deny = [os.path.realpath(self._absolute(root)) for root in deny]
 
@@ -68,6 +76,8 @@ class Paths:
         What the kernel shows of processes is none: there lie the keys and the memory of this server.
         """
         if _OF_PROCESSES.match(real):
+            return False
+        if self._within and not _inside(real, self._within):
             return False
         if any(_inside(real, root) for root in self._deny):
             return False

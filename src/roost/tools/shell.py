@@ -1,7 +1,7 @@
 """Run commands: the toolsets `shell` and `background_jobs`."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from roost import process
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
 from roost.core.messages import Annotations, Result
-from roost.ports import Place, Use
+from roost.ports import Launch, Place, Use
 from roost.process import Ended, Output
+from roost.tools.cell import outward
 from roost.tools.house import House, shell_of
 from roost.tools.jobs import SHOWN, Jobs
 from roost.tools.paths import Paths
@@ -133,35 +134,41 @@ class _Shell:
 
     def __init__(self, spec: ToolsetSpec, place: Place, house: House) -> None:
         own = {name: house.expand(str(value), f"env.{name}") for name, value in spec.options.get("env", {}).items()}
-        self._env = {**house.env, **own}
-        self._program = shell_of(house.env)
-        self._paths = Paths(place.working_dir, house.env)
-        self._session = place.session
+        self._env = {**outward(house.env, place), **own}
+        self._program = shell_of({} if place.confined else house.env)
+        self._paths = Paths(place.working_dir, house.env, confined=place.confined)
+        self._place = place
+        self._cells = house.cells
         self._jobs = Jobs()
         self._marks: set[str] = set()
 
     async def run(self, arguments: dict[str, Any], use: Use) -> Result:
         timeout = arguments.get("timeout", PATIENCE)
         output = Output()
-        folder = self._folder(arguments)
-        ended = await process.run(
-            [self._program, "-c", _command(arguments)],
-            cwd=folder,
-            env=self._env,
-            mark=self._mark(use),
-            output=output,
-            timeout=timeout,
-            show=use.output,
-        )
+        async with self._cell(_command(arguments), self._folder(arguments), use) as launch:
+            ended = await process.run(
+                launch.argv,
+                cwd=launch.cwd,
+                env=launch.env,
+                mark=self._mark(use),
+                output=output,
+                timeout=timeout,
+                show=use.output,
+            )
         return _told(ended, output, timeout)
+
+    def _cell(self, command: str, folder: str, use: Use) -> AbstractAsyncContextManager[Launch]:
+        return self._cells.open(self._place, use.call, (self._program, "-c", command), cwd=folder, env=self._env)
 
     async def start(self, arguments: dict[str, Any], use: Use) -> Result:
         command, folder, mark = _command(arguments), self._folder(arguments), self._mark(use)
 
         async def start(output: Output) -> Ended:
-            return await process.run(
-                [self._program, "-c", command], cwd=folder, env=self._env, mark=mark, output=output
-            )
+            try:
+                async with self._cell(command, folder, use) as launch:
+                    return await process.run(launch.argv, cwd=launch.cwd, env=launch.env, mark=mark, output=output)
+            except Refused as refused:
+                raise OSError(refused) from None
 
         job = self._jobs.start(command, folder, start)
         return Result(
@@ -203,7 +210,7 @@ class _Shell:
         return folder
 
     def _mark(self, use: Use) -> str:
-        mark = process.mark(self._session, use.call)
+        mark = process.mark(self._place.session, use.call)
         self._marks.add(mark)
         return mark
 

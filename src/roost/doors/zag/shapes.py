@@ -44,7 +44,7 @@ class SessionEntry(Struct):
 
 def session_entry(head: Head, *, status: str, log: Path, waiting_on: tuple[str, ...] = ()) -> SessionEntry:
     """A session as list, show and update give it."""
-    sandbox = head.turn.run.sandbox.partition(":")[2] if head.turn and head.turn.run else ""
+    sandbox = head.sandbox.partition(":")[2]
     return SessionEntry(
         session_id=head.id,
         provider=head.provider or head.source,

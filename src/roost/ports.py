@@ -899,6 +899,50 @@ class Sandbox(Protocol):
         ...
 
 
+class Worktree(Struct, frozen=True):
+    """A working copy beside a repository's own."""
+
+    name: str
+    path: str
+    repository: str
+
+
+class Worktrees(Protocol):
+    """Makes working copies for sessions."""
+
+    async def make(self, directory: str, name: str = "") -> Worktree:
+        """A new one of the repository that `directory` lies in; without a name it gets one that can't be guessed.
+
+        Raises:
+            LaunchFailed: there is no repository, no commit, or something of this name already.
+        """
+        ...
+
+    async def leave(self, path: str, directory: str) -> bool:
+        """Remove it, unless there is work in it that is nowhere else; whether it is gone."""
+        ...
+
+
+class Outfit(Struct, frozen=True):
+    """What a run is given so that its CLI can start agents by itself."""
+
+    server: dict[str, Any]  # a tool server, as `mcpServers` describes one
+    files: dict[str, str]  # for the run's private folder
+    endpoint: str  # what that server must reach
+
+
+class Hatch(Protocol):
+    """A private way into this server, for the CLIs that it runs."""
+
+    def outfit(self, run: RunId, folder: str) -> Outfit:
+        """What opens it to one run, for as long as that lasts."""
+        ...
+
+    def whose(self, token: str) -> RunId | None:
+        """The run that a token was made for."""
+        ...
+
+
 # -- time ---------------------------------------------------------------------------------------
 
 

@@ -143,11 +143,16 @@ async def _confined(makers: Makers, driver: Driver, errand: Errand, launch: Laun
         name=sandbox_name(errand.session),
         home=home,
         writable=(errand.working_dir, *errand.add_dirs, errand.folder),
-        readable=(errand.program,) if errand.program else (),
-        endpoints=tuple(driver.endpoints(launch.env)),
+        readable=tuple(path for path in (errand.program, *_certificates(makers.env)) if path),
+        endpoints=tuple(driver.endpoints(passed(makers.env, driver.needs))),  # not what the caller asked for
         folder=errand.folder,
     )
     return makers.sandbox.confine(launch, confinement)
+
+
+def _certificates(env: Mapping[str, str]) -> list[str]:
+    """Where the server's environment says that certificates are, besides the system's own."""
+    return [env[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS") if env.get(name)]
 
 
 def recalled(note: str, env: dict[str, str]) -> Errand:

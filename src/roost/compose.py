@@ -23,6 +23,7 @@ from roost.core.errors import NoSandbox, SessionNotFound, SessionNotRunning
 from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
 from roost.doors.app import Doors, make_app
+from roost.doors.hatch import Hatch as HatchDoor
 from roost.doors.listen import host, parse
 from roost.drivers.catalogue import drivers
 from roost.engine.bulkhead import open_bulkhead
@@ -31,6 +32,7 @@ from roost.engine.hub import Hub
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
+from roost.hatch.hatch import Hatch
 from roost.keepers.keepers import open_keepers
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
@@ -184,6 +186,7 @@ async def open_server(
         if front.force_sandbox and (trouble := await sandbox.trouble()):
             raise NoSandbox(f"--force-sandbox: no sandbox works on this machine: {trouble}")
         keepers = await stack.enter_async_context(open_keepers(settings.home))
+        hatch = Hatch(settings.home, settings.session_db)
         makers = Makers(
             store,
             agents,
@@ -196,6 +199,7 @@ async def open_server(
             runs=keepers,
             sandbox=sandbox,
             worktrees=GitWorktrees(settings.home / "worktrees"),
+            hatch=hatch,
             home=settings.home,
         )
         makers = wrap(makers)
@@ -211,6 +215,7 @@ async def open_server(
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(House(makers, supervisor).keep, name="housekeeping")
+        bulkhead.start(HatchDoor(service, hatch.whose, hatch.path).serve, name="hatch")
         closing = anyio.Event()
         app = make_app(
             service,

@@ -1,5 +1,6 @@
 """How gemini, copilot, ollama, opencode, qwen and rows of the settings are started."""
 
+import json
 from typing import Any
 
 import pytest
@@ -36,9 +37,7 @@ def test_one_prompt_is_read_from_stdin_to_its_end(name: str) -> None:
     assert given.line.startswith("Be kind.") is (name != "copilot")
 
 
-@pytest.mark.parametrize(
-    "more", [{"interactive": True}, {"mcp": {"x": {"command": "y"}}}, {"max_turns": 3}, {"prompt": ""}]
-)
+@pytest.mark.parametrize("more", [{"interactive": True}, {"max_turns": 3}, {"prompt": ""}])
 @pytest.mark.parametrize("name", ["gemini", "copilot"])
 def test_the_protocol_is_spoken_where_a_prompt_is_not_enough(name: str, more: dict[str, Any]) -> None:
     given = errand(**{"prompt": SECRET, "auto_approve": True, **more})
@@ -71,6 +70,14 @@ def test_copilots_system_prompt_is_a_file_of_the_run() -> None:
     own = {"COPILOT_CUSTOM_INSTRUCTIONS_DIRS": "/mine"}
     made = launch("copilot", env=own, system_prompt="Be kind.")
     assert made.env["COPILOT_CUSTOM_INSTRUCTIONS_DIRS"] == "/mine,/tmp/demo/run"
+
+
+def test_tool_servers_are_a_file_for_copilot_and_a_talk_for_gemini() -> None:
+    made = launch("copilot", auto_approve=True, mcp={"x": {"command": "y"}})
+    assert "@/tmp/demo/run/mcp.json" in made.argv
+    assert json.loads(made.files["mcp.json"]) == {"mcpServers": {"x": {"tools": ["*"], "command": "y"}}}
+    assert made.inputs[0].close
+    assert "--acp" in launch("gemini", auto_approve=True, mcp={"x": {"command": "y"}}).argv
 
 
 def test_copilot_is_told_its_session() -> None:

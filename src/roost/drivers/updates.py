@@ -16,7 +16,7 @@ from roost.drivers.record import LONGEST_RESULT, Record
 REJECTED = "The user rejected the tool call."
 CANCELED = "The tool call was canceled."
 
-_NAMES = {"execute": "shell", "delete": "delete", "move": "move", "switch_mode": "switch_mode"}
+_NAMES = {"execute": "shell", "other": "tool"}
 _PLAIN = re.compile(r"[A-Za-z_][\w.:-]{0,63}")
 _UNTITLED = "****\n"  # a thought whose bold title is empty
 _DONE = ("completed", "failed")
@@ -204,7 +204,8 @@ class Updates:
     def name(self, key: str) -> str:
         """The tool's name: as the agent has it, or by the kind of work."""
         shown = self._calls[key]
-        return shown.name or _NAMES.get(shown.kind, shown.kind) or "tool"
+        titled = shown.title if _PLAIN.fullmatch(shown.title) and shown.kind == "other" else ""
+        return shown.name or titled or _NAMES.get(shown.kind, shown.kind) or "tool"
 
     def title(self, key: str) -> str:
         """What the agent calls it, for people."""

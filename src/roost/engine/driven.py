@@ -154,7 +154,7 @@ class Driven:
         errand = launch.errand(self._makers, driver, head, stage.turn, order, prompt=following.prompt, resume=resume)
         dialog = driver.open(errand)
         with anyio.CancelScope(shield=True):  # a process that was started is in the log
-            process, sandbox = await launch.start(self._makers, driver, errand, head)
+            process, sandbox = await launch.start(self._makers, driver, errand, head, tools=order.roost_tools)
             started = e.RunStarted(
                 run=errand.run,
                 pid=process.pid,

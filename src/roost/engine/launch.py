@@ -2,8 +2,9 @@
 
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from roost.core.ids import RunId, SessionId, fresh, sandbox_name
 from roost.core.orders import Order
 from roost.core.session import Head, Turn
 from roost.engine.runtime import Makers
-from roost.ports import Confinement, Driver, Errand, Launch, Process, Runs
+from roost.ports import Confinement, Driver, Errand, Launch, Outfit, Process, Runs
 
 PASSED = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TERM", "COLORTERM", "TZ", "TMPDIR",
@@ -22,6 +23,9 @@ PASSED = (
     "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
 )  # fmt: skip
 """What an agent CLI is given of the server's environment, besides `LC_*` and what its driver needs."""
+
+OURS = "roost"
+"""What our own tool server is called in a CLI."""
 
 _NAMESPACE = uuid.UUID("5e0f5a3c-3f0f-4b52-9a0c-0f9d1c4d7a11")
 
@@ -99,7 +103,7 @@ def errand(makers: Makers, driver: Driver, head: Head, turn: Turn, order: Order,
         interactive=turn.interactive,
         max_turns=order.max_turns,
         size=order.size,
-        mcp=order.mcp,
+        mcp=_servers(makers, order, run),
         json_schema=order.json_schema,
         effort=order.effort,
         agent=order.agent,
@@ -110,6 +114,20 @@ def errand(makers: Makers, driver: Driver, head: Head, turn: Turn, order: Order,
     )
 
 
+def _servers(makers: Makers, order: Order, run: RunId) -> dict[str, Any]:
+    """The tool servers of a run: those of the order, and ours where it wants that.
+
+    Raises:
+        LaunchFailed: ours are wanted, and this server has none.
+    """
+    if not order.roost_tools:
+        return order.mcp
+    if makers.hatch is None:
+        raise LaunchFailed("this server can't give a CLI tools of its own")
+    given = order.mcp.get("mcpServers") or order.mcp
+    return {**given, OURS: makers.hatch.outfit(run, str(runs_of(makers).folder(run))).server}
+
+
 def _program(driver: Driver, path: str) -> str:
     if not driver.program:
         return ""
@@ -118,21 +136,28 @@ def _program(driver: Driver, path: str) -> str:
     return found
 
 
-async def start(makers: Makers, driver: Driver, errand: Errand, head: Head) -> tuple[Process, str]:
+async def start(
+    makers: Makers, driver: Driver, errand: Errand, head: Head, *, tools: bool = False
+) -> tuple[Process, str]:
     """Start a run; the process, and the kind and name of the sandbox that it is in.
 
     Raises:
         LaunchFailed, NoSandbox: it can't be, and nothing is left behind.
     """
     launch = driver.launch(errand)
+    outfit = makers.hatch.outfit(errand.run, errand.folder) if tools and makers.hatch is not None else None
+    if outfit is not None:
+        launch = replace(launch, files={**launch.files, **outfit.files})
     if errand.confined:
-        launch = await _confined(makers, driver, errand, launch)
+        launch = await _confined(makers, driver, errand, launch, outfit)
     launch = replace(launch, note=msgspec.json.encode(replace(errand, env={})).decode())
     process = await runs_of(makers).start(errand.run, SessionId(head.id), launch)
     return process, launch.sandbox
 
 
-async def _confined(makers: Makers, driver: Driver, errand: Errand, launch: Launch) -> Launch:
+async def _confined(
+    makers: Makers, driver: Driver, errand: Errand, launch: Launch, outfit: Outfit | None = None
+) -> Launch:
     if makers.sandbox is None:
         raise NoSandbox("this run has to be confined, and no sandbox works here: `roost doctor` says what is missing")
     if trouble := await makers.sandbox.trouble():
@@ -144,10 +169,15 @@ async def _confined(makers: Makers, driver: Driver, errand: Errand, launch: Laun
         home=home,
         writable=(errand.working_dir, *errand.add_dirs, errand.folder),
         readable=tuple(path for path in (errand.program, *_certificates(makers.env)) if path),
-        endpoints=tuple(driver.endpoints(passed(makers.env, driver.needs))),  # not what the caller asked for
+        endpoints=(*_reached(makers, driver), *([outfit.endpoint] if outfit else [])),
         folder=errand.folder,
     )
     return makers.sandbox.confine(launch, confinement)
+
+
+def _reached(makers: Makers, driver: Driver) -> Sequence[str]:
+    """The model's endpoints as the server has them: what a caller puts into the environment opens nothing."""
+    return driver.endpoints(passed(makers.env, driver.needs))
 
 
 def _certificates(env: Mapping[str, str]) -> list[str]:

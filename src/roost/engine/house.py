@@ -55,6 +55,8 @@ class House:
         heads = await self._store.heads()
         await runs.sweep([head.turn.run.id for head in heads if head.turn is not None and head.turn.run is not None])
         await self.sweep_sandboxes(heads)
+        if self._makers.sandbox is not None:
+            await self._makers.sandbox.tidy(str(self._makers.home / "homes"), {str(head.id) for head in heads})
 
     async def sweep_sandboxes(self, heads: Sequence[Head]) -> None:
         """Remove what a crash has left of the sandboxes of sessions that are in no turn."""

@@ -195,7 +195,7 @@ async def open_server(
             around,
             clock,
             env,
-            drivers=drivers(mock=front.enable_mock),
+            drivers=drivers(mock=front.enable_mock, rows=settings.drivers, open_models=settings.allow_unknown_models),
             runs=keepers,
             sandbox=sandbox,
             worktrees=GitWorktrees(settings.home / "worktrees"),

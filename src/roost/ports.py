@@ -1,6 +1,6 @@
 """What the engine asks of the world: the contracts, and only those."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -890,12 +890,40 @@ class Sandbox(Protocol):
         """
         ...
 
+    async def tidy(self, homes: str, living: Collection[str]) -> None:
+        """Remove the folders in `homes` that are named after no session of `living`."""
+        ...
+
     async def names(self) -> Sequence[str]:
         """The sandboxes of ours that are there, running or not, where they have names."""
         ...
 
     async def remove(self, name: str) -> None:
         """Make sure that nothing is left of it.  One that is not there is no error."""
+        ...
+
+
+class Worktree(Struct, frozen=True):
+    """A working copy beside a repository's own."""
+
+    name: str
+    path: str
+    repository: str
+
+
+class Worktrees(Protocol):
+    """Makes working copies for sessions."""
+
+    async def make(self, directory: str, name: str = "") -> Worktree:
+        """A new one of the repository that `directory` lies in; without a name it gets one that can't be guessed.
+
+        Raises:
+            LaunchFailed: there is no repository, no commit, or something of this name already.
+        """
+        ...
+
+    async def leave(self, path: str, directory: str) -> bool:
+        """Remove it, unless there is work in it that is nowhere else; whether it is gone."""
         ...
 
 

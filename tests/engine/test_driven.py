@@ -41,15 +41,15 @@ class Server:
         self.store, self.hub, self.supervisor, self.recovery = store, hub, supervisor, recovery
         self.work = work
 
-    async def spawn(self, prompt: str, **order: Any) -> LogId:
+    async def spawn(self, prompt: str, *, confined: bool = False, **order: Any) -> LogId:
         wanted = Order("mock", prompt=prompt, working_dir=str(self.work), **order)
         log = LogId(fresh())
         template = e.Template(working_dir=wanted.working_dir)
         await self.store.put(log, [e.SessionCreated(template, order=wanted)])
-        await self.open(log, prompt, interactive=wanted.interactive)
+        await self.open(log, prompt, interactive=wanted.interactive, confined=confined)
         return log
 
-    async def open(self, log: LogId, prompt: str, *, interactive: bool = False) -> None:
+    async def open(self, log: LogId, prompt: str, *, interactive: bool = False, confined: bool = False) -> None:
         opened = e.TurnOpened(
             turn=TurnId(fresh()),
             source="mock",
@@ -58,6 +58,7 @@ class Server:
             driver="mock",
             interactive=interactive,
             detached=True,
+            confined=confined,
         )
         said = [e.MessageWritten(Message("user", prompt))] if prompt else []
         await self.supervisor.open(log, [opened, *said])
@@ -80,7 +81,7 @@ class Server:
 
 @asynccontextmanager
 async def serving(
-    home: Path, shelf: Shelf, *, limits: Limits | None = None, name: str = "one"
+    home: Path, shelf: Shelf, *, limits: Limits | None = None, name: str = "one", **more: Any
 ) -> AsyncIterator[Server]:
     clock = SystemClock()
     hub = Hub(clock.monotonic)
@@ -104,6 +105,7 @@ async def serving(
             runs=keepers,
             limits=limits or Limits(),
             home=home,
+            **more,
         )
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         recovery = Recovery(makers, hub, supervisor, "resume")

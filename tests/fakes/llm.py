@@ -1,8 +1,9 @@
-"""A scripted, deterministic fake of three model APIs on loopback (standard library only).
+"""A scripted, deterministic fake of four model APIs on loopback (standard library only).
 
   Anthropic Messages     POST /v1/messages
   OpenAI Chat            POST /v1/chat/completions
   OpenAI Responses       POST /v1/responses
+  Gemini                 POST /v1beta/models/M:generateContent, :streamGenerateContent, :countTokens
   model list             GET  /v1/models
   for tests              GET  /__requests (what came in), POST /__reset (forget it, and let go of what hangs)
 
@@ -48,10 +49,13 @@ _DIRECTIVE = re.compile(rf"\[\[({_WORDS})\b\s*(.*?)\]\](?!\])", re.S)
 _OVERFLOW = {
     "anthropic": "prompt is too long: 250000 tokens > 200000 maximum",
     "chat": "This model's maximum context length is 128000 tokens. However, your messages resulted in 150000 tokens.",
+    "gemini": "The input token count exceeds the maximum number of tokens allowed.",
     "responses": "Your input exceeds the context window of this model. Please reduce the length of the input.",
 }
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 _TYPES |= {429: "rate_limit_error", 529: "overloaded_error"}
+_STATES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
+_ROUTING = {"complexity_reasoning": "simple", "complexity_score": 1, "reasoning": "fake", "model_choice": "flash"}
 
 Turn = tuple[str, str]  # user, assistant or tool; what it said
 
@@ -230,6 +234,9 @@ class Handler(BaseHTTPRequestHandler):
             "/messages": self.anthropic,
             "/chat/completions": self.chat,
             "/responses": self.items,
+            ":generateContent": self.contents,
+            ":streamGenerateContent": self.contents,
+            ":countTokens": lambda _: self.json({"totalTokens": 10}),
         }
         route = next((route for end, route in routes.items() if path.endswith(end)), None)
         body = json.loads(data or b"{}")
@@ -304,6 +311,8 @@ class Handler(BaseHTTPRequestHandler):
             status = out.status or 400
             message = _OVERFLOW[key] if out.overflow else f"fake {status}"
             error = {"message": message, "type": _TYPES.get(status, "api_error"), "code": None}
+            if key == "gemini":
+                error = {"code": status, "message": message, "status": _STATES.get(status, "INTERNAL")}
             wrapped = {"type": "error", "error": error} if key == "anthropic" else {"error": error}
             self.json(wrapped, status, {"retry-after": out.after} if status in (429, 503, 529) else None)
             return None
@@ -444,6 +453,38 @@ class Handler(BaseHTTPRequestHandler):
                 send({"tool_calls": [{"index": i, "function": {"arguments": piece}}]})
         send({}, stop)
 
+    # -- Gemini
+
+    def contents(self, body: dict[str, Any]) -> None:
+        config = body.get("generationConfig") or {}
+        tools = [f.get("name") for tool in body.get("tools") or [] for f in tool.get("functionDeclarations", [])]
+        if config.get("responseMimeType") == "application/json":  # the CLI asks which model fits
+            out: Plan | None = Plan(json.dumps({**_ROUTING, "next_speaker": "user"}))
+        else:
+            out = self.planned("gemini", _gemini_turns(body.get("contents") or []), tools, title=False)
+        if out is None:
+            return None
+        given, said, cached = out.usage
+        usage = {"promptTokenCount": given, "candidatesTokenCount": said, "totalTokenCount": given + said}
+        usage |= {"cachedContentTokenCount": cached} if cached else {}
+        if ":stream" not in self.path:
+            return self.json(self._candidate(_gemini_parts(out, self.number), usage, out.stop or "STOP"))
+        self.begin()
+        parts = _gemini_parts(out, self.number)
+        for i, part in enumerate(parts):
+            spoken = "text" in part and not part.get("thought")
+            time.sleep(out.drip if spoken else 0)
+            self.sse(self._candidate([part], usage, (out.stop or "STOP") if i == len(parts) - 1 else ""))
+            if spoken:
+                self.interrupt(out, lambda: self.sse({"error": {"code": 500, "message": f"fake {out.trouble}"}}))
+        return self.close()
+
+    def _candidate(self, parts: list[dict[str, Any]], usage: dict[str, Any], finish: str) -> dict[str, Any]:
+        candidate = {"content": {"role": "model", "parts": parts}, "index": 0}
+        candidate |= {"finishReason": finish} if finish else {}
+        name = {"modelVersion": "fake-model", "responseId": f"fake{self.number:04}"}
+        return {"candidates": [candidate], "usageMetadata": usage, **name}
+
     # -- OpenAI Responses
 
     def items(self, body: dict[str, Any]) -> None:
@@ -559,6 +600,27 @@ def _responses_deltas(item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any
 def _results_together(turns: list[Turn]) -> list[Turn]:
     """Neighbouring assistant items are one answer."""
     return [turn for i, turn in enumerate(turns) if not (turn == ("assistant", "") and turns[i - 1][0] == "assistant")]
+
+
+def _gemini_parts(out: Plan, number: int) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = [{"text": out.think, "thought": True}] if out.think else []
+    parts += [{"text": piece} for piece in chunks(out.text)] if out.text else []
+    for i, (name, given) in enumerate(out.calls):
+        call = {"id": f"fc_{number:04}_{i}", "name": name, "args": given}
+        parts.append({"functionCall": call, "thoughtSignature": "ZmFrZQ=="})
+    return parts or [{"text": ""}]
+
+
+def _gemini_turns(contents: list[dict[str, Any]]) -> list[Turn]:
+    turns: list[Turn] = []
+    for message in contents:
+        parts = message.get("parts", [])
+        results = [part["functionResponse"].get("response") for part in parts if "functionResponse" in part]
+        turns += [("tool", json.dumps(result)) for result in results]
+        said = text_of(parts)
+        if said or message.get("role") == "model":
+            turns.append(("assistant" if message.get("role") == "model" else "user", said))
+    return turns
 
 
 def _title(body: dict[str, Any], system: str, tools: list[str]) -> bool:

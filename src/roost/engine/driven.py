@@ -15,7 +15,7 @@ from roost.core import events as e
 from roost.core.errors import LaunchFailed, MessagesWait, NotOwner, RoostError, StoreFull
 from roost.core.limits import SECOND, resumes_at
 from roost.core.orders import Order
-from roost.engine import harness, launch, mailbox
+from roost.engine import harness, launch, mailbox, worktree
 from roost.engine.briefing import await_others, brief, recounted
 from roost.engine.curtain import curtain
 from roost.engine.endings import ended
@@ -147,6 +147,7 @@ class Driven:
         return head.provider_session if head.played_by in ("", self._stage.turn.driver) else ""
 
     async def _start(self, following: Next) -> Run:
+        await worktree.enter(self._stage, self._order)
         stage, head, order = self._stage, self._stage.journal.head, self._order
         driver = launch.driver_of(self._makers, stage.turn.driver)
         resume = self._resumable()
@@ -192,8 +193,14 @@ class Driven:
     # -- the end --------------------------------------------------------------------------------
 
     async def _closed(self, run: Run, ended: Exit) -> bool:
-        """Write what a run's end means; whether the turn is over with it."""
+        """Write what a run's end means; whether the turn is over with it.
+
+        However it ended: with the result that somebody has given it, it did what it was for.
+        """
         left = self._last_words(run, ended)
+        head = await self._stage.journal.refresh()
+        if not run.expired and head.result > self._stage.turn.opened:
+            left = replace(left, met=None, asleep=False)
         if left.asleep:
             await self._stage.journal.write(*left.facts)
             over = False
@@ -225,12 +232,13 @@ class Driven:
         """The turn's last facts; False where messages have come that it goes on with."""
         stage = self._stage
         voided = [e.WaitVoided(wait.id, e.TURN_ENDED, sub=wait.sub) for wait in stage.journal.head.waits]
-        end = [*facts, *voided, *([met] if met else []), ended(stage.turn, outcome, met)]
+        tree = () if stage.journal.head.queue and outcome == "normal" else await worktree.leave(stage)
+        end = [*facts, *voided, *tree, *([met] if met else []), ended(stage.turn, outcome, met)]
         try:
             await stage.journal.write(*end, only_if=mailbox.empty if outcome == "normal" else None)
         except MessagesWait:
             await stage.journal.refresh()
-            await stage.journal.write(*facts, *voided)
+            await stage.journal.write(*facts, *voided, *tree)
             return False
         return True
 

@@ -3,7 +3,8 @@
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -70,6 +71,8 @@ def environment(makers: Makers, driver: Driver, head: Head, order: Order, run: R
         "SESSION_NAME": head.name,
     }
     own = {f"{prefix}_{name}": value for prefix in ("ROOST", "ZAG") for name, value in known.items() if value}
+    if makers.home != Path():
+        own["ROOST_HOME"] = str(makers.home)  # so that a `roost` inside finds the server that started it
     return {**passed(makers.env, driver.needs), **order.env, **own}
 
 
@@ -108,6 +111,8 @@ def errand(makers: Makers, driver: Driver, head: Head, turn: Turn, order: Order,
         agent=order.agent,
         confined=turn.confined,
         started_at=makers.clock.now(),
+        used=head.used,
+        spent=head.cost,
     )
 
 
@@ -167,11 +172,21 @@ async def _confined(
         name=sandbox_name(errand.session),
         home=home,
         writable=(errand.working_dir, *errand.add_dirs, errand.folder),
-        readable=(errand.program,) if errand.program else (),
-        endpoints=(*driver.endpoints(launch.env), *([outfit.endpoint] if outfit else [])),
+        readable=tuple(path for path in (errand.program, *_certificates(makers.env)) if path),
+        endpoints=(*_reached(makers, driver), *([outfit.endpoint] if outfit else [])),
         folder=errand.folder,
     )
     return makers.sandbox.confine(launch, confinement)
+
+
+def _reached(makers: Makers, driver: Driver) -> Sequence[str]:
+    """The model's endpoints as the server has them: what a caller puts into the environment opens nothing."""
+    return driver.endpoints(passed(makers.env, driver.needs))
+
+
+def _certificates(env: Mapping[str, str]) -> list[str]:
+    """Where the server's environment says that certificates are, besides the system's own."""
+    return [env[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS") if env.get(name)]
 
 
 def recalled(note: str, env: dict[str, str]) -> Errand:

@@ -1,5 +1,6 @@
 """The one place where agent CLIs are started: program, environment, sandbox."""
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ PASSED = (
 )  # fmt: skip
 """What an agent CLI is given of the server's environment, besides `LC_*` and what its driver needs."""
 
+LONGEST_SOCKET = 107  # bytes of the path of a Unix socket
 OURS = "roost"
 """What our own tool server is called in a CLI."""
 
@@ -162,6 +164,8 @@ async def _confined(
         raise NoSandbox("this run has to be confined, and no sandbox works here: `roost doctor` says what is missing")
     if trouble := await makers.sandbox.trouble():
         raise NoSandbox(f"this run has to be confined, and there is no sandbox: {trouble}")
+    if outfit is not None and len(os.fsencode(outfit.endpoint.removeprefix("unix:"))) > LONGEST_SOCKET:
+        raise NoSandbox("the server's home has too long a path for its own tools in a sandbox: choose a shorter one")
     home = str(makers.home / "homes" / errand.session)
     await makers.sandbox.furnish(home, driver.keeps)
     confinement = Confinement(

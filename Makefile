@@ -64,7 +64,7 @@ CLIS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roost/clis
 
 clis: $(CLIS)/.installed
 
-$(CLIS)/.installed: requirements/clis.txt
+$(CLIS)/.installed: tests/clis.txt
 	mkdir -p '$(CLIS)'
 	cd '$(CLIS)' && echo '{"private": true}' > package.json && rm -rf node_modules
 	cd '$(CLIS)' && npm install --silent --no-audit --no-fund --no-package-lock $$(head -1 '$(CURDIR)/$<')

@@ -15,6 +15,7 @@ import anyio
 
 from roost import __version__
 from roost.clock import SystemClock
+from roost.config import clis
 from roost.config.front import Front
 from roost.config.settings import Settings, env_files
 from roost.config.sources import open_agents
@@ -187,6 +188,7 @@ async def open_server(
             raise NoSandbox(f"--force-sandbox: no sandbox works on this machine: {trouble}")
         keepers = await stack.enter_async_context(open_keepers(settings.home))
         hatch = Hatch(settings.home, settings.session_db)
+        told = clis.load(settings.home)
         makers = Makers(
             store,
             agents,
@@ -195,7 +197,13 @@ async def open_server(
             around,
             clock,
             env,
-            drivers=drivers(mock=front.enable_mock, rows=settings.drivers, open_models=settings.allow_unknown_models),
+            drivers=drivers(
+                mock=front.enable_mock,
+                rows=settings.drivers,
+                open_models=settings.allow_unknown_models,
+                patterns=told.patterns,
+            ),
+            limits=told.limits,
             runs=keepers,
             sandbox=sandbox,
             worktrees=GitWorktrees(settings.home / "worktrees"),

@@ -1,6 +1,6 @@
 """What the engine asks of the world: the contracts, and only those."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -888,6 +888,10 @@ class Sandbox(Protocol):
 
         A session's is kept between its runs, so that a CLI finds its history again.
         """
+        ...
+
+    async def tidy(self, homes: str, living: Collection[str]) -> None:
+        """Remove the folders in `homes` that are named after no session of `living`."""
         ...
 
     async def names(self) -> Sequence[str]:

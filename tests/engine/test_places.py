@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from engine.test_driven import kinds, play, serving
 from roost.core import events as e
+from roost.engine.house import House
 from roost.ports import Confinement, Launch
 from roost.sandbox.bubblewrap import Bubblewrap
 from roost.sandbox.choice import Choice
@@ -160,3 +162,32 @@ async def test_a_worktree_that_can_not_be_is_an_error(tmp_path: Path, confined: 
         head = await server.ended(log)
     assert head.outcome == "error"
     assert says in head.error
+
+
+class Engine(Absent):
+    """A Docker engine with containers."""
+
+    kind = "docker"
+
+    def __init__(self, *names: str) -> None:
+        self.there = list(names)
+
+    async def names(self) -> Sequence[str]:
+        return tuple(self.there)
+
+    async def remove(self, name: str) -> None:
+        self.there.remove(name)
+
+
+async def test_a_container_that_a_crash_left_is_removed_and_others_are_not(tmp_path: Path) -> None:
+    engine = Engine("roost-mine", "roost-busy", "somebody-else-s")
+    async with serving(tmp_path, Shelf(), sandbox=engine) as server:
+        idle = await server.ended(await server.spawn(play({"say": "one"})))
+        busy = await server.spawn(play({"ask": "Bash"}))
+        working = await server.until(busy, lambda head: bool(head.waits))
+        house = House(server.supervisor._makers, server.supervisor)
+        heads = [replace(idle, sandbox="docker:roost-mine"), replace(working, sandbox="docker:roost-busy")]
+        await house.sweep_sandboxes(heads)
+        assert engine.there == ["roost-busy", "somebody-else-s"]
+        await server.store.put(busy, [e.CancelAsked(working.turn.id, "enough")] if working.turn else [])
+        await server.ended(busy)

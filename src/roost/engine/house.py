@@ -1,11 +1,13 @@
 """Housekeeping: drop idle runtimes, write the ends that are owed, sweep away what was deleted."""
 
 import logging
+from collections.abc import Sequence
 
 from roost.core import events as e
 from roost.core.errors import RoostError, StoreFull
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId
+from roost.core.session import Head
 from roost.engine import runtime as rt
 from roost.engine.endings import ending
 from roost.engine.journal import Journal
@@ -52,6 +54,19 @@ class House:
         self._swept = now
         heads = await self._store.heads()
         await runs.sweep([head.turn.run.id for head in heads if head.turn is not None and head.turn.run is not None])
+        await self.sweep_sandboxes(heads)
+        if self._makers.sandbox is not None:
+            await self._makers.sandbox.tidy(str(self._makers.home / "homes"), {str(head.id) for head in heads})
+
+    async def sweep_sandboxes(self, heads: Sequence[Head]) -> None:
+        """Remove what a crash has left of the sandboxes of sessions that are in no turn."""
+        sandbox = self._makers.sandbox
+        named = [head.sandbox for head in heads if head.turn is None and head.sandbox.startswith("docker:")]
+        left = {name.partition(":")[2] for name in named}
+        if sandbox is not None and left:
+            for name in left & set(await sandbox.names()):
+                log.warning("the sandbox %s was left behind, and is removed", name, extra={"action": "sandbox_left"})
+                await sandbox.remove(name)
 
     async def settle_owed(self) -> None:
         """Write the ends that could not be written while the store was full."""

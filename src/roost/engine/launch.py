@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,11 +168,21 @@ async def _confined(
         name=sandbox_name(errand.session),
         home=home,
         writable=(errand.working_dir, *errand.add_dirs, errand.folder),
-        readable=(errand.program,) if errand.program else (),
-        endpoints=(*driver.endpoints(launch.env), *([outfit.endpoint] if outfit else [])),
+        readable=tuple(path for path in (errand.program, *_certificates(makers.env)) if path),
+        endpoints=(*_reached(makers, driver), *([outfit.endpoint] if outfit else [])),
         folder=errand.folder,
     )
     return makers.sandbox.confine(launch, confinement)
+
+
+def _reached(makers: Makers, driver: Driver) -> Sequence[str]:
+    """The model's endpoints as the server has them: what a caller puts into the environment opens nothing."""
+    return driver.endpoints(passed(makers.env, driver.needs))
+
+
+def _certificates(env: Mapping[str, str]) -> list[str]:
+    """Where the server's environment says that certificates are, besides the system's own."""
+    return [env[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS") if env.get(name)]
 
 
 def recalled(note: str, env: dict[str, str]) -> Errand:

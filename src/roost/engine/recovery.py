@@ -52,6 +52,8 @@ def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"
     facts += [e.WaitVoided(w.id, INTERRUPTED, sub=w.sub) for w in void]
     lost = [c for c in turn.calls if c.state == "called" and c.id not in _asleep(head)]
     facts += [e.CallLost(c.id, c.attempt) for c in lost]
+    if turn.interactive and turn.iterations and not (turn.answer or turn.calls or head.waits or head.queue):
+        return "resume", facts  # it waits for the next message, as it did before
     if turn.resumes >= CRASHES - 1:
         return "end", [
             *facts,

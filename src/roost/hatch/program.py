@@ -43,7 +43,7 @@ _WHO = {
 }
 
 
-def _tool(name: str, about: str, required: tuple[str, ...] = (), **fields: Any) -> dict[str, Any]:
+def _tool(name: str, about: str, required: tuple[str, ...] = (), /, **fields: Any) -> dict[str, Any]:
     schema = {"type": "object", "properties": fields, "required": list(required), "additionalProperties": False}
     hints = {"readOnlyHint": name in (WAIT, COLLECT, STATUS)}
     return {"name": name, "description": about, "inputSchema": schema, "annotations": hints}
@@ -208,7 +208,7 @@ class Program:
         sent = False
         while not call.gone:
             body = {**call.params}
-            if isinstance(patience, int | float) and not isinstance(patience, bool):
+            if sent and isinstance(patience, int | float):
                 body["timeout"] = max(0.0, patience - (time.monotonic() - began))
             request = {"token": self.orders["token"], "method": call.method, "params": body}
             try:

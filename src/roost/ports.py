@@ -779,7 +779,10 @@ class Dialog(Protocol):
         ...
 
     def say(self, key: str, text: str) -> Step | None:
-        """A message for the CLI; `key` tells it apart.  None: it takes none while it runs; a new run resumes it."""
+        """A message for the CLI; the id of its input is `say-` and `key`, or goes on from there with a dash.
+
+        None: it takes none now.  Where it is `ready` all the same, it never will: a new run resumes it.
+        """
         ...
 
     def answer(self, wait: WaitId, answer: Answer) -> Step:

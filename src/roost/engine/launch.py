@@ -4,16 +4,18 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 from msgspec.structs import replace
 
 from roost.core.errors import LaunchFailed, NoSandbox
 from roost.core.ids import RunId, SessionId, fresh, sandbox_name
 from roost.core.orders import Order
-from roost.core.session import Head, Turn
+from roost.core.session import Head, Run, Turn
 from roost.engine.runtime import Makers
 from roost.ports import Confinement, Driver, Errand, Launch, Outfit, Process, Runs
 
@@ -192,3 +194,17 @@ def _certificates(env: Mapping[str, str]) -> list[str]:
 def recalled(note: str, env: dict[str, str]) -> Errand:
     """The errand of a run that an earlier server started."""
     return replace(msgspec.json.decode(note, type=Errand), env=env)
+
+
+async def end(makers: Makers, run: Run) -> None:
+    """End a process that belongs to no turn any more, and remove what is left of it."""
+    with anyio.CancelScope(shield=True), suppress(LaunchFailed):
+        process = await runs_of(makers).adopt(run.id, pid=run.pid, started=run.started, boot_id=run.boot_id)
+        await process.clear()
+
+
+async def sweep(makers: Makers, heads: Sequence[Head]) -> None:
+    """End the processes that none of these sessions knows: they were started, and never written down."""
+    if makers.runs is not None:
+        turns = [head.turn for head in heads if head.turn is not None]
+        await makers.runs.sweep([turn.run.id for turn in turns if turn.run is not None])

@@ -2,10 +2,10 @@
 
 import json
 import time
-from threading import Thread
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest

@@ -1,8 +1,9 @@
-"""A scripted, deterministic fake of three model APIs on loopback (standard library only).
+"""A scripted, deterministic fake of four model APIs on loopback (standard library only).
 
   Anthropic Messages     POST /v1/messages
   OpenAI Chat            POST /v1/chat/completions
   OpenAI Responses       POST /v1/responses
+  Gemini                 POST /v1beta/models/NAME:generateContent, :streamGenerateContent, :countTokens
   model list             GET  /v1/models
   for tests              GET  /__requests (what came in), POST /__reset (forget it, and let go of what hangs)
 
@@ -49,9 +50,12 @@ _OVERFLOW = {
     "anthropic": "prompt is too long: 250000 tokens > 200000 maximum",
     "chat": "This model's maximum context length is 128000 tokens. However, your messages resulted in 150000 tokens.",
     "responses": "Your input exceeds the context window of this model. Please reduce the length of the input.",
+    "gemini": "The input token count (250000) exceeds the maximum number of tokens allowed (200000).",
 }
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 _TYPES |= {429: "rate_limit_error", 529: "overloaded_error"}
+_GOOGLE = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
+_GOOGLE |= {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
 
 Turn = tuple[str, str]  # user, assistant or tool; what it said
 
@@ -230,6 +234,9 @@ class Handler(BaseHTTPRequestHandler):
             "/messages": self.anthropic,
             "/chat/completions": self.chat,
             "/responses": self.items,
+            ":generateContent": self.gemini,
+            ":streamGenerateContent": self.gemini,
+            ":countTokens": self.count_tokens,
         }
         route = next((route for end, route in routes.items() if path.endswith(end)), None)
         body = json.loads(data or b"{}")
@@ -304,6 +311,8 @@ class Handler(BaseHTTPRequestHandler):
             status = out.status or 400
             message = _OVERFLOW[key] if out.overflow else f"fake {status}"
             error = {"message": message, "type": _TYPES.get(status, "api_error"), "code": None}
+            if key == "gemini":
+                error = {"message": message, "status": _GOOGLE.get(status, "INTERNAL"), "code": status}
             wrapped = {"type": "error", "error": error} if key == "anthropic" else {"error": error}
             self.json(wrapped, status, {"retry-after": out.after} if status in (429, 503, 529) else None)
             return None
@@ -512,6 +521,65 @@ class Handler(BaseHTTPRequestHandler):
                     self.interrupt(out, trouble)
         send("response.incomplete" if out.stop else "response.completed", response=answer)
         self.close()
+
+    # -- Gemini
+
+    def gemini(self, body: dict[str, Any]) -> None:
+        turns: list[Turn] = []
+        for content in body.get("contents") or []:
+            parts = content.get("parts") or []
+            results = [part["functionResponse"].get("response") for part in parts if "functionResponse" in part]
+            turns += [("tool", text_of((result or {}).get("output") or json.dumps(result))) for result in results]
+            said = text_of([part for part in parts if "functionResponse" not in part and not part.get("thought")])
+            if said or content.get("role") == "model":
+                turns.append(("assistant" if content.get("role") == "model" else "user", said))
+        tools = [f.get("name") for tool in body.get("tools") or [] for f in tool.get("functionDeclarations") or []]
+        system = text_of((body.get("systemInstruction") or {}).get("parts"))
+        out = self.planned("gemini", turns, tools, title=_title(body, system, tools))
+        if out is None:
+            return None
+        if _wants_json(body):  # which model is to answer, and who speaks next
+            choice = {"complexity_reasoning": "plain", "complexity_score": 1, "model_choice": "flash"}
+            out = Plan(json.dumps({**choice, "reasoning": "plain", "next_speaker": "user"}))
+        parts = [{"text": out.think, "thought": True}] if out.think else []
+        parts += [{"text": piece} for piece in chunks(out.text)] if out.text else []
+        for i, (name, given) in enumerate(out.calls):
+            call = {"id": f"fc_{self.number:04}_{i}", "name": name, "args": given}
+            parts.append({"functionCall": call, "thoughtSignature": "ZmFrZQ=="})
+        if ":stream" not in self.path:
+            return self.json(self._candidate(out, body, parts, out.stop or "STOP"))
+        return self._gemini_stream(out, body, parts)
+
+    def _gemini_stream(self, out: Plan, body: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+        def trouble() -> None:
+            self.sse({"error": {"code": 503, "message": f"fake {out.trouble}", "status": "UNAVAILABLE"}})
+
+        self.begin()
+        for i, part in enumerate(parts):
+            if "text" in part and not part.get("thought"):
+                time.sleep(out.drip)
+            self.sse(self._candidate(out, body, [part], (out.stop or "STOP") if i == len(parts) - 1 else ""))
+            if "text" in part and not part.get("thought"):
+                self.interrupt(out, trouble)
+        self.close()
+
+    def _candidate(self, out: Plan, body: dict[str, Any], parts: list[dict[str, Any]], stop: str) -> dict[str, Any]:
+        asked, said, cached = out.usage
+        usage = {"promptTokenCount": asked, "candidatesTokenCount": said, "totalTokenCount": asked + said}
+        usage |= {"cachedContentTokenCount": cached} if cached else {}
+        candidate = {"content": {"role": "model", "parts": parts}, "index": 0}
+        candidate |= {"finishReason": stop} if stop else {}
+        known = {"modelVersion": "fake-model", "responseId": f"gemini-{self.number:04}"}
+        return {"candidates": [candidate], "usageMetadata": usage, **known}
+
+    def count_tokens(self, body: dict[str, Any]) -> None:
+        self.json({"totalTokens": 11})
+
+
+def _wants_json(body: dict[str, Any]) -> bool:
+    how = body.get("generationConfig") or {}
+    schema = how.get("responseJsonSchema") or how.get("responseSchema")
+    return bool(schema) or how.get("responseMimeType") == "application/json"
 
 
 def _anthropic_deltas(block: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -78,7 +78,9 @@ def _codex(home: Path, url: str) -> Env:
 def _gemini(home: Path, url: str) -> Env:
     settings = {"security": {"auth": {"selectedType": "gemini-api-key"}}, "model": {"name": "gemini-2.5-flash"}}
     quiet = {"privacy": {"usageStatisticsEnabled": False}, "telemetry": {"enabled": False}}
-    _write(home, ".gemini/settings.json", {**settings, **quiet, "general": {"enableAutoUpdate": False}})
+    _write(
+        home, ".gemini/settings.json", {**settings, **quiet, "general": {"enableAutoUpdate": False, "maxAttempts": 1}}
+    )
     return {"GEMINI_API_KEY": "dummy", "GOOGLE_GEMINI_BASE_URL": url}
 
 
@@ -115,7 +117,5 @@ CAST = {
 }
 """The four that most people have."""
 
-ACP = {
-    cli.name: cli for cli in (Cli("opencode", _opencode, "bash"), Cli("qwen", _qwen, "run_shell_command"))
-}
+ACP = {cli.name: cli for cli in (Cli("opencode", _opencode, "bash"), Cli("qwen", _qwen, "run_shell_command"))}
 """Two more, by the Agent Client Protocol."""

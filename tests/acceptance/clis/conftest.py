@@ -30,3 +30,11 @@ def stage(tmp_path: Path, fake_llm: llm.FakeLLM) -> Iterator[Theatre]:
     """One for this test alone."""
     with opened(tmp_path, fake_llm, CAST) as found:
         yield found
+
+
+@pytest.fixture
+def bare(tmp_path: Path, fake_llm: llm.FakeLLM) -> Iterator[Theatre]:
+    """One on a machine where no CLI is installed."""
+    (tmp_path / "bin").mkdir()
+    with opened(tmp_path, fake_llm, {}, path=str(tmp_path / "bin")) as found:
+        yield found

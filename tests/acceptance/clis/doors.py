@@ -35,7 +35,7 @@ def agree(theatre: Theatre, session: str, by_socket: Listener, by_events: Follow
             assert other[event.seq].event["content"] == event.fact.text
         elif event.seq in other and event.seq in one:
             assert type(event.fact) in (e.TextAdded, e.ReasoningAdded, e.CallDrafted, e.MessageAdded), event
-    assert {"call", "result", "usage", "end"} <= compared
+    assert {"call", "result", "end"} <= compared
     texts = [frame["content"] for frame in by_socket.of("assistant_message")]
     pieces = "".join(frame.event["content"] for frame in by_events.frames if frame.type == "agent_choice")
     assert "".join(texts).split() == pieces.split() or "".join(pieces.split()) == "".join("".join(texts).split())

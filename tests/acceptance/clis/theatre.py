@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -86,6 +87,7 @@ class Theatre:
     env: dict[str, str] = field(default_factory=dict)
     flags: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
+    path: str = PATH
     plays: int = 0
     watchers: list[Listener | Follower] = field(default_factory=list)
 
@@ -102,7 +104,7 @@ class Theatre:
     def open(self, *flags: str) -> "Theatre":
         """Start the server; again on the same port after it was killed."""
         self.flags = flags or self.flags
-        env = {"PATH": PATH, "TMPDIR": str(self.yard.folder / "tmp"), **self.env}
+        env = {"PATH": self.path, "TMPDIR": str(self.yard.folder / "tmp"), **self.env}
         own = ("--insecure-http", "--host", "127.0.0.1", "--port", str(self.port), "--token", TOKEN)
         self.front = self.yard.serve(*own, *self.flags, env=env)
         return self
@@ -172,6 +174,11 @@ class Theatre:
         found: dict[str, Any] = until(asked, timeout=PATIENCE)
         return found
 
+    def age_of_gemini(self) -> None:
+        """Have a minute pass for its conversations: it can't go on with one in the minute of that one's birth."""
+        for path in self.yard.folder.glob(".gemini/tmp/*/chats/session-*"):
+            path.rename(path.with_name(re.sub(r"T\d\d-\d\d", "T00-00", path.name)))
+
     # -- watching
 
     def listen(self, session: str) -> Listener:
@@ -230,10 +237,10 @@ def gone(session: str) -> None:
 
 
 @contextmanager
-def opened(folder: Path, model: FakeLLM, casts: Mapping[str, Cli], *flags: str) -> Iterator[Theatre]:
+def opened(folder: Path, model: FakeLLM, casts: Mapping[str, Cli], *flags: str, path: str = PATH) -> Iterator[Theatre]:
     """A theatre with these CLIs; leaving it ends its server and what it has started."""
     yard = Yard(folder)
-    theatre = Theatre(yard, model)
+    theatre = Theatre(yard, model, path=path)
     for cli in casts.values():
         theatre.dress(cli)
     try:

@@ -5,16 +5,17 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import anyio
 
 from roost import __version__
 from roost.clock import SystemClock
+from roost.config import clis
 from roost.config.front import Front
 from roost.config.settings import Settings, env_files
 from roost.config.sources import open_agents
@@ -22,7 +23,8 @@ from roost.config.users import UsersFile
 from roost.core.errors import NoSandbox, SessionNotFound, SessionNotRunning
 from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
-from roost.doors.app import make_app
+from roost.doors.app import Doors, make_app
+from roost.doors.hatch import Hatch as HatchDoor
 from roost.doors.listen import host, parse
 from roost.drivers.catalogue import drivers
 from roost.engine.bulkhead import open_bulkhead
@@ -31,6 +33,7 @@ from roost.engine.hub import Hub
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
+from roost.hatch.hatch import Hatch
 from roost.keepers.keepers import open_keepers
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
@@ -43,16 +46,17 @@ from roost.service.service import Service, make_service
 from roost.stores.sqlite import open_sqlite
 from roost.tools.builtin import Builtin
 from roost.tools.surroundings import LocalSurroundings
+from roost.worktrees import GitWorktrees
 
 log = logging.getLogger(__name__)
 
-App = Callable[[Any, Any, Any], Awaitable[None]]
 Wrap = Callable[[Makers], Makers]
 
 OURS = ("ROOST_AUTH_", "ROOST_SERVE_", "ROOST_CONNECT_", "ROOST_TOKEN", "ZAG_SERVE_", "ZAG_CONNECT_")
 """How the variables begin that tell how to command a server."""
 
 ENDING = 15.0  # seconds that turns have to end in when sessions are ended with the server
+LOOK = 5.0  # seconds between two looks whether anything is going on
 SWITCH = 0.0005  # seconds: at the default of 5 ms the writer's thread waits long for its turn beside a busy loop
 GARBAGE = 10_000  # objects between two looks for cycles: at the default of 700 they took a twentieth of a busy server
 
@@ -61,7 +65,7 @@ GARBAGE = 10_000  # objects between two looks for cycles: at the default of 700 
 class Running:
     """A server whose parts are open.  Whoever listens calls `settle` first, `resume` after, `stop` last."""
 
-    app: App
+    app: Doors
     service: Service
     recovery: Recovery
     closing: anyio.Event
@@ -83,6 +87,14 @@ class Running:
         """Let them go on; after listening."""
         await self.recovery.resume()
         await self.service.fifos.restore()
+
+    async def idle(self, seconds: float) -> None:
+        """Return once nobody has asked anything for so long, nobody follows, and no session runs."""
+        while True:
+            left = self.app.used + seconds - time.monotonic()
+            if left <= 0 and not self.app.open and not await self.service.desk.store.running():
+                return
+            await anyio.sleep(max(left, min(seconds, LOOK)))
 
     async def end_sessions(self) -> None:
         """Cancel the turns that run here, and wait until each has ended, or `ENDING` seconds have gone."""
@@ -171,11 +183,12 @@ async def open_server(
             settings.sandbox, env, state=settings.home, database=settings.session_db, image=settings.sandbox_image
         )
         toolsets, around = Builtin(_outward(env), sandbox, settings.home), LocalSurroundings(Path.home())
-        capacity = Capacity(store, sessions=front.max_sessions if front else 0)
-        front = front or Front(home=settings.home, zag=settings.home)
+        front = front or Front(home=settings.home, zag=settings.home, max_sessions=0, max_sessions_per_account=0)
         if front.force_sandbox and (trouble := await sandbox.trouble()):
             raise NoSandbox(f"--force-sandbox: no sandbox works on this machine: {trouble}")
         keepers = await stack.enter_async_context(open_keepers(settings.home))
+        hatch = Hatch(settings.home, settings.session_db)
+        told = clis.load(settings.home)
         makers = Makers(
             store,
             agents,
@@ -184,9 +197,17 @@ async def open_server(
             around,
             clock,
             env,
-            drivers=drivers(mock=front.enable_mock),
+            drivers=drivers(
+                mock=front.enable_mock,
+                rows=settings.drivers,
+                open_models=settings.allow_unknown_models,
+                patterns=told.patterns,
+            ),
+            limits=told.limits,
             runs=keepers,
             sandbox=sandbox,
+            worktrees=GitWorktrees(settings.home / "worktrees"),
+            hatch=hatch,
             home=settings.home,
         )
         makers = wrap(makers)
@@ -194,6 +215,7 @@ async def open_server(
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root, force_sandbox=front.force_sandbox)
         accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
+        capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
         service = make_service(desk, accounts, grace=settings.disconnect_grace)
         await accounts.refresh()
@@ -201,6 +223,7 @@ async def open_server(
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(House(makers, supervisor).keep, name="housekeeping")
+        bulkhead.start(HatchDoor(service, hatch.whose, hatch.path).serve, name="hatch")
         closing = anyio.Event()
         app = make_app(
             service,

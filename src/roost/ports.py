@@ -1,6 +1,6 @@
 """What the engine asks of the world: the contracts, and only those."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -779,7 +779,10 @@ class Dialog(Protocol):
         ...
 
     def say(self, key: str, text: str) -> Step | None:
-        """A message for the CLI; `key` tells it apart.  None: it takes none while it runs; a new run resumes it."""
+        """A message for the CLI; the id of its input is `say-` and `key`, or goes on from there with a dash.
+
+        None: it takes none now.  Where it is `ready` all the same, it never will: a new run resumes it.
+        """
         ...
 
     def answer(self, wait: WaitId, answer: Answer) -> Step:
@@ -890,12 +893,60 @@ class Sandbox(Protocol):
         """
         ...
 
+    async def tidy(self, homes: str, living: Collection[str]) -> None:
+        """Remove the folders in `homes` that are named after no session of `living`."""
+        ...
+
     async def names(self) -> Sequence[str]:
         """The sandboxes of ours that are there, running or not, where they have names."""
         ...
 
     async def remove(self, name: str) -> None:
         """Make sure that nothing is left of it.  One that is not there is no error."""
+        ...
+
+
+class Worktree(Struct, frozen=True):
+    """A working copy beside a repository's own."""
+
+    name: str
+    path: str
+    repository: str
+
+
+class Worktrees(Protocol):
+    """Makes working copies for sessions."""
+
+    async def make(self, directory: str, name: str = "") -> Worktree:
+        """A new one of the repository that `directory` lies in; without a name it gets one that can't be guessed.
+
+        Raises:
+            LaunchFailed: there is no repository, no commit, or something of this name already.
+        """
+        ...
+
+    async def leave(self, path: str, directory: str) -> bool:
+        """Remove it, unless there is work in it that is nowhere else; whether it is gone."""
+        ...
+
+
+class Outfit(Struct, frozen=True):
+    """What a run is given so that its CLI can start agents by itself."""
+
+    server: dict[str, Any]  # a tool server, as `mcpServers` describes one
+    files: dict[str, str]  # for the run's private folder
+    endpoint: str  # what that server must reach
+
+
+class Hatch(Protocol):
+    """A private way into this server, for the CLIs that it runs."""
+
+    def outfit(self, run: RunId, folder: str) -> Outfit:
+        """What opens it to one run, for as long as that lasts."""
+        ...
+
+    def whose(self, token: str) -> RunId | None:
+        """The run that a token was made for."""
         ...
 
 

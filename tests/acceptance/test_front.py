@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -97,6 +98,7 @@ def test_d15_the_token_of_the_environment_is_used_and_an_empty_one_is_none(yard:
     assert "--token: must not be empty" in yard.fails("--token", "")
 
 
+@pytest.mark.skipif(not shutil.which("bwrap"), reason="no sandbox: `apt-get install bubblewrap` brings one")
 def test_force_sandbox_is_said_where_tools_look_for_it(yard: Yard) -> None:
     yard.toml('[server]\ntoken = "t"\nforce_sandbox = true\n')
     front = yard.serve()
@@ -324,3 +326,9 @@ def test_what_serve_api_offers_stays_as_it_was_beside_the_table_of_the_other(yar
         assert process.stdout.readline().startswith(b"Listening on 127.0.0.1:")
         process.terminate()
         assert process.wait(20) == 0
+
+
+def test_a_server_that_nobody_uses_ends_by_itself(yard: Yard) -> None:
+    front = yard.serve("--token", "t", "--idle-exit", "300ms")
+    assert front.until_dead() == 0
+    assert any("the server ends" in line for line in front.lines)

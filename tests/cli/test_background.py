@@ -108,5 +108,6 @@ def test_a_command_uses_the_server_that_runs(there: There, tmp_path: Path, monke
 
 def test_a_command_starts_what_the_command_line_serves(tmp_path: Path) -> None:
     words = background._command(tmp_path)
-    assert words[1:] == ["-P", "-m", "roost", "serve", "--listen", f"unix://{tmp_path}/run/serve.sock"]
+    address = f"unix://{tmp_path}/run/serve.sock"
+    assert words[1:] == ["-P", "-m", "roost", "serve", "--listen", address, "--idle-exit", "10m"]
     assert subprocess.run([*words[:5], "--help"], capture_output=True, timeout=60).returncode == 0

@@ -31,7 +31,14 @@ def installed(name: str) -> str:
     return found
 
 
-PACKAGES = {"claude": "@anthropic-ai/claude-code", "codex": "@openai/codex"}
+PACKAGES = {
+    "claude": "@anthropic-ai/claude-code",
+    "codex": "@openai/codex",
+    "copilot": "@github/copilot",
+    "gemini": "@google/gemini-cli",
+    "opencode": "opencode-ai",
+    "qwen": "@qwen-code/qwen-code",
+}
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
@@ -88,9 +95,9 @@ class OnStage(Playback):
             if given.close:
                 stdin.close()
 
-    def until(self, there: Callable[["OnStage"], bool]) -> None:
+    def until(self, there: Callable[["OnStage"], bool], *, patience: float = PATIENCE) -> None:
         """Take in what it prints until this holds."""
-        deadline = monotonic() + PATIENCE
+        deadline = monotonic() + patience
         while not there(self):
             assert monotonic() < deadline, f"it did not happen; what did: {self.facts}"
             try:
@@ -105,9 +112,9 @@ class OnStage(Playback):
                 self.made.append(self.dialog.complain(line).facts)
                 self.acts.append(b"")
 
-    def until_fact(self, kind: type[Any], count: int = 1) -> None:
+    def until_fact(self, kind: type[Any], count: int = 1, *, patience: float = PATIENCE) -> None:
         """Until it has made so many facts of a kind."""
-        self.until(lambda run: len(run.of(kind)) >= count)
+        self.until(lambda run: len(run.of(kind)) >= count, patience=patience)
 
     def of(self, kind: type[Any]) -> list[Any]:
         """Its facts of a kind."""

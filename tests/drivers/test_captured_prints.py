@@ -33,6 +33,7 @@ def outcome(cli: str, case: str) -> tuple[Rehearsal, str]:
 def test_a_run_with_tools(cli: str) -> None:
     on, trouble = outcome(cli, "tool")
     assert trouble == ""
+    assert len(on.of(e.Introduced)) <= 3
     assert [part for part in text(on.facts) if part] == ["Running it.", "All done."]
     shell, write = on.of(e.ToolReturned)
     assert shell.call.name == {"gemini": "run_shell_command", "copilot": "bash"}[cli]

@@ -353,6 +353,8 @@ def test_all_that_can_be_asked_for_is_in_the_launch() -> None:
             add_dirs=("/a", "/b"),
             json_schema={"type": "object"},
             max_turns=3,
+            effort="high",
+            agent="reviewer",
         )
     )
     line = " ".join(launch.argv)
@@ -362,6 +364,7 @@ def test_all_that_can_be_asked_for_is_in_the_launch() -> None:
     assert "--add-dir /a --add-dir /b" in line
     assert '--json-schema {"type":"object"}' in line
     assert "--max-turns 3" in line
+    assert "--effort=high --agent=reviewer" in line
     assert launch.files == {"system.txt": "be brief", "mcp.json": '{"mcpServers":{"t":{"command":"x"}}}'}
     assert launch.env["DISABLE_AUTOUPDATER"] == "1"
 

@@ -328,6 +328,19 @@ def test_the_app_server_is_told_everything_on_stdin() -> None:
     }
 
 
+def test_effort_is_passed_on_and_what_it_does_not_know_is_warned_of() -> None:
+    asked = errand(auto_approve=True, effort="high", max_turns=3, agent="x")
+    assert 'model_reasoning_effort="high"' in Codex().launch(asked).argv
+    by_exec = Playback(Codex(), asked)
+    by_exec.do(*lines({"type": "thread.started", "thread_id": "T"}))
+    by_server = Playback(Codex(), errand(effort="high", max_turns=3, agent="x"))
+    by_server.do(*lines(THREAD))
+    assert json.loads(by_server.inputs[-1].line)["params"]["effort"] == "high"
+    for played in (by_exec, by_server):
+        warnings = [fact.message for fact in played.facts if isinstance(fact, e.Warned)]
+        assert ["max_turns" in warnings[0], "agent" in warnings[1]] == [True, True]
+
+
 def test_it_reaches_the_provider_of_its_settings(tmp_path: Path) -> None:
     assert Codex().endpoints({"HOME": str(tmp_path)})[0] == "api.openai.com:443"
     (tmp_path / ".codex").mkdir()

@@ -1,5 +1,6 @@
 """How gemini, copilot, ollama, opencode, qwen and rows of the settings are started."""
 
+import json
 from typing import Any
 
 import pytest
@@ -36,9 +37,7 @@ def test_one_prompt_is_read_from_stdin_to_its_end(name: str) -> None:
     assert given.line.startswith("Be kind.") is (name != "copilot")
 
 
-@pytest.mark.parametrize(
-    "more", [{"interactive": True}, {"mcp": {"x": {"command": "y"}}}, {"max_turns": 3}, {"prompt": ""}]
-)
+@pytest.mark.parametrize("more", [{"interactive": True}, {"max_turns": 3}, {"prompt": ""}])
 @pytest.mark.parametrize("name", ["gemini", "copilot"])
 def test_the_protocol_is_spoken_where_a_prompt_is_not_enough(name: str, more: dict[str, Any]) -> None:
     given = errand(**{"prompt": SECRET, "auto_approve": True, **more})
@@ -56,6 +55,24 @@ def test_gemini_is_told_its_session_and_folders() -> None:
     assert launch("gemini", auto_approve=True, resume="old").argv[-2:] == ("--resume", "old")
 
 
+@pytest.mark.parametrize(("name", "auto"), [("gemini", True), ("gemini", False), ("opencode", False), ("ollama", True)])
+def test_what_a_cli_can_not_be_told_is_a_warning(name: str, auto: bool) -> None:
+    on = Rehearsal(DRIVERS[name], errand("hi", auto_approve=auto, effort="high", add_dirs=("/a",)))
+    capable = {"protocolVersion": 1, "agentCapabilities": {}}
+    events = [{"type": "init", "session_id": "s"}] if auto else [{"id": 1, "result": capable}]
+    for event in (*events, {"id": 2, "result": {"sessionId": "s"}}):
+        on.feed(json.dumps(event).encode())
+    words = [fact.message.split(";")[0] for fact in on.of(e.Warned)]
+    folders = [f"{name} knows no further folders"] if name != "gemini" else []
+    assert words == [f"{name} knows no effort", *folders]
+
+
+def test_copilot_is_told_effort_and_agent() -> None:
+    argv = launch("copilot", effort="high", agent="reviewer").argv
+    assert "--reasoning-effort=high" in argv
+    assert "--agent=reviewer" in argv
+
+
 def test_gemini_loads_a_conversation_only_after_the_minute_of_its_birth() -> None:
     made = launch("gemini", resume="489fe18f-12ac-4549")
     assert made.argv[:2] == ("/bin/sh", "-c")
@@ -71,6 +88,14 @@ def test_copilots_system_prompt_is_a_file_of_the_run() -> None:
     own = {"COPILOT_CUSTOM_INSTRUCTIONS_DIRS": "/mine"}
     made = launch("copilot", env=own, system_prompt="Be kind.")
     assert made.env["COPILOT_CUSTOM_INSTRUCTIONS_DIRS"] == "/mine,/tmp/demo/run"
+
+
+def test_tool_servers_are_a_file_for_copilot_and_a_talk_for_gemini() -> None:
+    made = launch("copilot", auto_approve=True, mcp={"x": {"command": "y"}})
+    assert "@/tmp/demo/run/mcp.json" in made.argv
+    assert json.loads(made.files["mcp.json"]) == {"mcpServers": {"x": {"tools": ["*"], "command": "y"}}}
+    assert made.inputs[0].close
+    assert "--acp" in launch("gemini", auto_approve=True, mcp={"x": {"command": "y"}}).argv
 
 
 def test_copilot_is_told_its_session() -> None:

@@ -3,7 +3,7 @@
   Anthropic Messages     POST /v1/messages
   OpenAI Chat            POST /v1/chat/completions
   OpenAI Responses       POST /v1/responses
-  Gemini                 POST /v1beta/models/NAME:generateContent, :streamGenerateContent, :countTokens
+  Gemini                 POST /v1beta/models/M:generateContent, :streamGenerateContent, :countTokens
   model list             GET  /v1/models
   for tests              GET  /__requests (what came in), POST /__reset (forget it, and let go of what hangs)
 
@@ -49,13 +49,13 @@ _DIRECTIVE = re.compile(rf"\[\[({_WORDS})\b\s*(.*?)\]\](?!\])", re.S)
 _OVERFLOW = {
     "anthropic": "prompt is too long: 250000 tokens > 200000 maximum",
     "chat": "This model's maximum context length is 128000 tokens. However, your messages resulted in 150000 tokens.",
+    "gemini": "The input token count exceeds the maximum number of tokens allowed.",
     "responses": "Your input exceeds the context window of this model. Please reduce the length of the input.",
-    "gemini": "The input token count (250000) exceeds the maximum number of tokens allowed (200000).",
 }
 _TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
 _TYPES |= {429: "rate_limit_error", 529: "overloaded_error"}
-_GOOGLE = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
-_GOOGLE |= {429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
+_STATES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 429: "RESOURCE_EXHAUSTED", 503: "UNAVAILABLE"}
+_ROUTING = {"complexity_reasoning": "simple", "complexity_score": 1, "reasoning": "fake", "model_choice": "flash"}
 
 Turn = tuple[str, str]  # user, assistant or tool; what it said
 
@@ -234,9 +234,9 @@ class Handler(BaseHTTPRequestHandler):
             "/messages": self.anthropic,
             "/chat/completions": self.chat,
             "/responses": self.items,
-            ":generateContent": self.gemini,
-            ":streamGenerateContent": self.gemini,
-            ":countTokens": self.count_tokens,
+            ":generateContent": self.contents,
+            ":streamGenerateContent": self.contents,
+            ":countTokens": lambda _: self.json({"totalTokens": 10}),
         }
         route = next((route for end, route in routes.items() if path.endswith(end)), None)
         body = json.loads(data or b"{}")
@@ -312,7 +312,7 @@ class Handler(BaseHTTPRequestHandler):
             message = _OVERFLOW[key] if out.overflow else f"fake {status}"
             error = {"message": message, "type": _TYPES.get(status, "api_error"), "code": None}
             if key == "gemini":
-                error = {"message": message, "status": _GOOGLE.get(status, "INTERNAL"), "code": status}
+                error = {"code": status, "message": message, "status": _STATES.get(status, "INTERNAL")}
             wrapped = {"type": "error", "error": error} if key == "anthropic" else {"error": error}
             self.json(wrapped, status, {"retry-after": out.after} if status in (429, 503, 529) else None)
             return None
@@ -453,6 +453,38 @@ class Handler(BaseHTTPRequestHandler):
                 send({"tool_calls": [{"index": i, "function": {"arguments": piece}}]})
         send({}, stop)
 
+    # -- Gemini
+
+    def contents(self, body: dict[str, Any]) -> None:
+        config = body.get("generationConfig") or {}
+        tools = [f.get("name") for tool in body.get("tools") or [] for f in tool.get("functionDeclarations", [])]
+        if config.get("responseMimeType") == "application/json":  # the CLI asks which model fits
+            out: Plan | None = Plan(json.dumps({**_ROUTING, "next_speaker": "user"}))
+        else:
+            out = self.planned("gemini", _gemini_turns(body.get("contents") or []), tools, title=False)
+        if out is None:
+            return None
+        given, said, cached = out.usage
+        usage = {"promptTokenCount": given, "candidatesTokenCount": said, "totalTokenCount": given + said}
+        usage |= {"cachedContentTokenCount": cached} if cached else {}
+        if ":stream" not in self.path:
+            return self.json(self._candidate(_gemini_parts(out, self.number), usage, out.stop or "STOP"))
+        self.begin()
+        parts = _gemini_parts(out, self.number)
+        for i, part in enumerate(parts):
+            spoken = "text" in part and not part.get("thought")
+            time.sleep(out.drip if spoken else 0)
+            self.sse(self._candidate([part], usage, (out.stop or "STOP") if i == len(parts) - 1 else ""))
+            if spoken:
+                self.interrupt(out, lambda: self.sse({"error": {"code": 500, "message": f"fake {out.trouble}"}}))
+        return self.close()
+
+    def _candidate(self, parts: list[dict[str, Any]], usage: dict[str, Any], finish: str) -> dict[str, Any]:
+        candidate = {"content": {"role": "model", "parts": parts}, "index": 0}
+        candidate |= {"finishReason": finish} if finish else {}
+        name = {"modelVersion": "fake-model", "responseId": f"fake{self.number:04}"}
+        return {"candidates": [candidate], "usageMetadata": usage, **name}
+
     # -- OpenAI Responses
 
     def items(self, body: dict[str, Any]) -> None:
@@ -522,65 +554,6 @@ class Handler(BaseHTTPRequestHandler):
         send("response.incomplete" if out.stop else "response.completed", response=answer)
         self.close()
 
-    # -- Gemini
-
-    def gemini(self, body: dict[str, Any]) -> None:
-        turns: list[Turn] = []
-        for content in body.get("contents") or []:
-            parts = content.get("parts") or []
-            results = [part["functionResponse"].get("response") for part in parts if "functionResponse" in part]
-            turns += [("tool", text_of((result or {}).get("output") or json.dumps(result))) for result in results]
-            said = text_of([part for part in parts if "functionResponse" not in part and not part.get("thought")])
-            if said or content.get("role") == "model":
-                turns.append(("assistant" if content.get("role") == "model" else "user", said))
-        tools = [f.get("name") for tool in body.get("tools") or [] for f in tool.get("functionDeclarations") or []]
-        system = text_of((body.get("systemInstruction") or {}).get("parts"))
-        out = self.planned("gemini", turns, tools, title=_title(body, system, tools))
-        if out is None:
-            return None
-        if _wants_json(body):  # which model is to answer, and who speaks next
-            choice = {"complexity_reasoning": "plain", "complexity_score": 1, "model_choice": "flash"}
-            out = Plan(json.dumps({**choice, "reasoning": "plain", "next_speaker": "user"}))
-        parts = [{"text": out.think, "thought": True}] if out.think else []
-        parts += [{"text": piece} for piece in chunks(out.text)] if out.text else []
-        for i, (name, given) in enumerate(out.calls):
-            call = {"id": f"fc_{self.number:04}_{i}", "name": name, "args": given}
-            parts.append({"functionCall": call, "thoughtSignature": "ZmFrZQ=="})
-        if ":stream" not in self.path:
-            return self.json(self._candidate(out, body, parts, out.stop or "STOP"))
-        return self._gemini_stream(out, body, parts)
-
-    def _gemini_stream(self, out: Plan, body: dict[str, Any], parts: list[dict[str, Any]]) -> None:
-        def trouble() -> None:
-            self.sse({"error": {"code": 503, "message": f"fake {out.trouble}", "status": "UNAVAILABLE"}})
-
-        self.begin()
-        for i, part in enumerate(parts):
-            if "text" in part and not part.get("thought"):
-                time.sleep(out.drip)
-            self.sse(self._candidate(out, body, [part], (out.stop or "STOP") if i == len(parts) - 1 else ""))
-            if "text" in part and not part.get("thought"):
-                self.interrupt(out, trouble)
-        self.close()
-
-    def _candidate(self, out: Plan, body: dict[str, Any], parts: list[dict[str, Any]], stop: str) -> dict[str, Any]:
-        asked, said, cached = out.usage
-        usage = {"promptTokenCount": asked, "candidatesTokenCount": said, "totalTokenCount": asked + said}
-        usage |= {"cachedContentTokenCount": cached} if cached else {}
-        candidate = {"content": {"role": "model", "parts": parts}, "index": 0}
-        candidate |= {"finishReason": stop} if stop else {}
-        known = {"modelVersion": "fake-model", "responseId": f"gemini-{self.number:04}"}
-        return {"candidates": [candidate], "usageMetadata": usage, **known}
-
-    def count_tokens(self, body: dict[str, Any]) -> None:
-        self.json({"totalTokens": 11})
-
-
-def _wants_json(body: dict[str, Any]) -> bool:
-    how = body.get("generationConfig") or {}
-    schema = how.get("responseJsonSchema") or how.get("responseSchema")
-    return bool(schema) or how.get("responseMimeType") == "application/json"
-
 
 def _anthropic_deltas(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
     match block["type"]:
@@ -627,6 +600,27 @@ def _responses_deltas(item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any
 def _results_together(turns: list[Turn]) -> list[Turn]:
     """Neighbouring assistant items are one answer."""
     return [turn for i, turn in enumerate(turns) if not (turn == ("assistant", "") and turns[i - 1][0] == "assistant")]
+
+
+def _gemini_parts(out: Plan, number: int) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = [{"text": out.think, "thought": True}] if out.think else []
+    parts += [{"text": piece} for piece in chunks(out.text)] if out.text else []
+    for i, (name, given) in enumerate(out.calls):
+        call = {"id": f"fc_{number:04}_{i}", "name": name, "args": given}
+        parts.append({"functionCall": call, "thoughtSignature": "ZmFrZQ=="})
+    return parts or [{"text": ""}]
+
+
+def _gemini_turns(contents: list[dict[str, Any]]) -> list[Turn]:
+    turns: list[Turn] = []
+    for message in contents:
+        parts = message.get("parts", [])
+        results = [part["functionResponse"].get("response") for part in parts if "functionResponse" in part]
+        turns += [("tool", json.dumps(result)) for result in results]
+        said = text_of(parts)
+        if said or message.get("role") == "model":
+            turns.append(("assistant" if message.get("role") == "model" else "user", said))
+    return turns
 
 
 def _title(body: dict[str, Any], system: str, tools: list[str]) -> bool:

@@ -108,7 +108,7 @@ async def test_a_kill_with_a_result_leaves_it_behind(tmp_path: Path) -> None:
     async with open_fleet(tmp_path) as world:
         head, run = await hanging(world)
         await world.service.processes.kill(BOSS, run, result="42")
-        await world.ended(head.id)
+        assert (await world.ended(head.id)).outcome == "normal"
         assert await world.service.results.output(BOSS, head.id) == "42"
 
 

@@ -232,7 +232,6 @@ async def test_d26_a_summary_counts_what_was_written_and_not_what_was_read(tmp_p
         assert (summary.turns, summary.seconds, summary.status.word) == (2, 41.5, "completed")
         assert (summary.input_tokens, summary.output_tokens, summary.cost) == (30, 6, 0.75)
         assert summary.result == "x" * 500
-        assert summary.events == 25
 
 
 async def test_a_summary_of_little_has_no_numbers(tmp_path: Path) -> None:
@@ -240,7 +239,7 @@ async def test_a_summary_of_little_has_no_numbers(tmp_path: Path) -> None:
         await world.lay(session="never-ran")
         [summary] = await world.service.results.summary(BOSS, ["never-ran"])
         assert (summary.seconds, summary.result, summary.cost, summary.input_tokens) == (None, None, None, None)
-        assert (summary.turns, summary.events, summary.files) == (0, 0, ())
+        assert (summary.turns, summary.files) == (0, ())
 
 
 async def test_d3_the_whole_output_of_a_run(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ agent = combined(
     click.option("--size", metavar="SIZE", help="Size of an Ollama model, as in 9b."),
     click.option("--max-turns", type=click.IntRange(min=1), metavar="N", help="Stop after that many turns."),
     click.option("--mcp-config", metavar="JSON", help="Tool servers for this run: JSON, or a file of it."),
+    click.option("--roost-tools", is_flag=True, help="Let it start agents of its own."),
     click.option("--env", "env_vars", metavar="K=V", multiple=True, help="A variable for it; may be repeated."),
     click.option(
         "--file",

@@ -16,6 +16,7 @@ from roost.client.errors import Unreachable
 from roost.client.server import Server
 from roost.core.errors import ServerFailed
 
+IDLE = "10m"  # after which it ends by itself
 START_SECONDS = 30.0
 _LOOK = 0.02
 _LAST_LINES = 5
@@ -44,7 +45,8 @@ def start(home: Path, command: Sequence[str] | None = None) -> Server:
 
 
 def _command(home: Path) -> list[str]:
-    return [sys.executable, "-P", "-m", "roost", "serve", "--listen", f"unix://{home / 'run' / 'serve.sock'}"]
+    address = f"unix://{home / 'run' / 'serve.sock'}"
+    return [sys.executable, "-P", "-m", "roost", "serve", "--listen", address, "--idle-exit", IDLE]
 
 
 def _launch(command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":

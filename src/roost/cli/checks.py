@@ -12,14 +12,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
+import anyio
 from msgspec import Struct
 
 from roost.cli import model
 from roost.config import agentfile
+from roost.config.settings import load
 from roost.core import vendors
 from roost.core.agents import Agent, Team
 from roost.core.errors import AgentBroken, BadValue
 from roost.doors.listen import bind, parse
+from roost.sandbox.choice import choice
 from roost.stores import migrations
 
 State = Literal["ok", "warn", "fail"]
@@ -27,6 +30,12 @@ State = Literal["ok", "warn", "fail"]
 _FSYNCS = 10
 _SLOW = 0.02  # seconds an fsync may take before it is worth a word
 _REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "fuse.sshfs"})
+
+
+_PROMISES = {
+    "docker": "no network, no capability, limits of memory and processes; named and removed",
+    "bubblewrap": "no network, no capability, a namespace that ends whole; memory is not limited",
+}
 
 
 class Finding(Struct, frozen=True):
@@ -180,3 +189,17 @@ def shell(env: Mapping[str, str]) -> Finding:
     wanted = env.get("SHELL") or "/bin/sh"
     found = shutil.which(wanted) or shutil.which("sh")
     return Finding("shell", "ok", found) if found else Finding("shell", "fail", "no shell: agents can't run commands")
+
+
+def sandbox(env: Mapping[str, str]) -> Finding:
+    """What confined sessions run in: tried for real."""
+    try:
+        settings = load({}, env)
+        found = choice(settings.sandbox, env, state=settings.home, image=settings.sandbox_image)
+    except BadValue as error:
+        return Finding("sandbox", "fail", str(error))
+    if trouble := anyio.run(found.trouble):
+        return Finding("sandbox", "warn", f"none works, so that what has to be confined is refused: {trouble}")
+    unlimited = found.kind == "bubblewrap" and os.geteuid() == 0
+    limits = "; as root it limits neither memory nor processes" if unlimited else ""
+    return Finding("sandbox", "ok", f"{found.kind}: {_PROMISES[found.kind]}{limits}")

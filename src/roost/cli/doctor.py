@@ -65,6 +65,7 @@ def look(agents: str | None, listen: str, database: Path, *, given: bool = False
     yield checks.database(database, given=given)
     yield checks.port(listen)
     yield checks.shell(os.environ)
+    yield checks.sandbox(os.environ)
 
 
 def _indented(text: str) -> str:

@@ -149,6 +149,13 @@ async def _serve(
         gc.freeze()  # what is there now stays: no use in looking through it for garbage
         beside.append(asyncio.create_task(host.resume(running), name="resume"))
         beside.append(asyncio.create_task(_greet(running), name="greet"))
+        if front.idle_exit:
+            beside.append(asyncio.create_task(until_idle(), name="idle exit"))
+
+    async def until_idle() -> None:
+        await running.idle(front.idle_exit)
+        click.echo(f"Nobody has asked anything for {front.idle_exit:g} s: the server ends", err=True)
+        stop.set()
 
     async def stopping() -> None:
         if front.stop_sessions:

@@ -66,7 +66,11 @@ front = _all(
         "--agents", multiple=True, metavar="AGENTS", help="Serve an agent file or folder too; may be repeated."
     ),
     click.option("--stop-sessions", is_flag=True, default=None, help="End what runs when the server stops."),
+    click.option("--idle-exit", metavar="TIME", help="Stop by itself after so long without any use."),
     click.option("--max-sessions", type=click.IntRange(min=0), metavar="N", help="At once; 0: any.  [default: 100]"),
+    click.option(
+        "--max-sessions-per-account", type=click.IntRange(min=0), metavar="N", help="Of each account.  [default: any]"
+    ),
     click.option("--cors-origins", metavar="ORIGINS", help="Whose pages may use /api/v1.  [default: *]"),
     click.option("--enable-mock", is_flag=True, default=None, hidden=True, help="Offer the provider `mock`."),
 )

@@ -63,6 +63,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     sandbox: str | bool | None = None
     json_schema: Any = None
     parent_session_id: str | None = None
+    roost_tools: bool = False
 
 
 class Target(Struct, frozen=True):

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from roost import private
 from roost.config.settings import SERVER, flag_of, home_of
-from roost.config.values import Secret, Wrong, as_flag, as_number, as_path, as_secret, as_text
+from roost.config.values import Secret, Wrong, as_flag, as_number, as_path, as_seconds, as_secret, as_text
 from roost.core.errors import BadValue
 
 FILE = "serve.toml"
@@ -37,8 +37,10 @@ class Front(Struct, frozen=True, kw_only=True):
     insecure_http: bool = False
     insecure_http_anywhere: bool = False
     stop_sessions: bool = False
+    idle_exit: float = 0.0  # seconds; 0 is never
     enable_mock: bool = False
     max_sessions: int = 100
+    max_sessions_per_account: int = 0
     cors_origins: tuple[str, ...] = ("*",)
 
     @property
@@ -131,8 +133,10 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "insecure_http": _Field(as_flag),
     "insecure_http_anywhere": _Field(as_flag),
     "stop_sessions": _Field(as_flag),
+    "idle_exit": _Field(as_seconds),
     "enable_mock": _Field(as_flag),
     "max_sessions": _Field(as_count),
+    "max_sessions_per_account": _Field(as_count),
     "cors_origins": _Field(as_origins),
 }
 PAIR = ("tls_cert", "tls_key")

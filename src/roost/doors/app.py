@@ -1,7 +1,7 @@
 """Which doors stand open, and what they share."""
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Any
+import time
+from collections.abc import Collection, Iterable
 
 import anyio
 
@@ -18,8 +18,6 @@ from roost.doors.zag.routes import PREFIX
 from roost.doors.zag.routes import routes as zag
 from roost.service.service import Service
 
-App = Callable[[Any, Any, Any], Awaitable[None]]
-
 
 def make_app(
     service: Service,
@@ -33,7 +31,7 @@ def make_app(
     bound: str = "",
     quiet: float = 15.0,
     origins: Collection[str] = ("*",),
-) -> App:
+) -> "Doors":
     """Everything that is served over HTTP, as an ASGI application.
 
     Tokens are those of `lookup`, or `token` alone.  Where none is required, whoever comes may use `/api`, and
@@ -51,11 +49,13 @@ def make_app(
 
 
 class Doors:
-    """Sends every request to its door: `main`, or the one of its prefix."""
+    """An ASGI application that sends every request to its door: `main`, or the one of its prefix."""
 
     def __init__(self, main: Door, others: dict[str, Door]) -> None:
         self.main = main
         self._others = others
+        self.open = 0  # requests and streams that are under way
+        self.used = time.monotonic()  # when the last of them ended, or began
 
     @property
     def routes(self) -> Iterable[Route]:
@@ -66,6 +66,14 @@ class Doors:
         """Serve one request, or one WebSocket."""
         if scope["type"] not in ("http", "websocket"):
             return
+        self.open += 1
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            self.open -= 1
+            self.used = time.monotonic()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = sent(scope)
         for prefix, door in self._others.items():
             if beneath(path, prefix):

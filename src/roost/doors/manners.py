@@ -5,6 +5,7 @@ from typing import Protocol
 
 from starlette.datastructures import Headers
 
+from roost.core.errors import RoostError
 from roost.doors.routes import Place, Read, Reply
 
 Pairs = Sequence[tuple[bytes, bytes]]
@@ -49,6 +50,10 @@ class Manners(Protocol):
 
     def refusal(self, message: str, status: int, headers: Mapping[str, str]) -> Reply:
         """How an error looks."""
+        ...
+
+    def worded(self, error: RoostError, failed: str) -> str:
+        """What a caller is told of an error; `failed` is what could not be done."""
         ...
 
     def shared(self, headers: Headers) -> Pairs:

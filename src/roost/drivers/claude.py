@@ -119,6 +119,10 @@ class Claude:
             yield from ("--effort", errand.effort)
         if errand.agent:
             yield from ("--agent", errand.agent)
+        if errand.effort:
+            yield f"--effort={errand.effort}"
+        if errand.agent:
+            yield f"--agent={errand.agent}"
         if errand.resume:
             yield f"--resume={errand.resume}"
         elif errand.fresh_session:

@@ -4,13 +4,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from roost.core import events as e
 from roost.core.ids import WaitId
 from roost.core.messages import Media, Result
-from roost.core.usage import Usage
 from roost.drivers import fields, limits
+from roost.drivers.claude_message import Messages, usage
 from roost.drivers.fields import mapping, objects, text
 from roost.drivers.record import Record
 from roost.ports import Errand, Exit, Input, Step
@@ -21,7 +19,6 @@ INITIALIZE = fields.encoded(
 NOBODY = "Nobody is there to answer; choose what seems best to you, and go on."
 _LOGIN = "log in with `claude` (/login) on the server's machine, or set ANTHROPIC_API_KEY"
 _LONGEST_SHOWN = 4000
-_FINISHES = {"end_turn": "stop", "stop_sequence": "stop", "tool_use": "tool_calls", "max_tokens": "length"}
 
 
 def said(errand: Errand, id: str, words: str) -> Input:
@@ -36,19 +33,6 @@ def said(errand: Errand, id: str, words: str) -> Input:
     return Input(id, fields.encoded(line))
 
 
-class _Draft(Struct):
-    """A message that has not come to its end: it is printed a block a line."""
-
-    id: str
-    streamed: bool  # its end will be told
-    texts: list[str] = []
-    thoughts: list[str] = []
-    calls: list[tuple[str, str, str]] = []
-    kinds: dict[int, str] = {}  # of streamed blocks: text, thinking, or a call's id
-    usage: Usage | None = None
-    stop: str = ""
-
-
 class ClaudeDialog:
     """One process of Claude Code.
 
@@ -59,7 +43,7 @@ class ClaudeDialog:
     def __init__(self, errand: Errand, patterns: Sequence[str] = ()) -> None:
         self._errand = errand
         self._record = Record(errand, "claude", patterns=patterns)
-        self._draft: _Draft | None = None
+        self._messages = Messages(self._record, runs_unasked=errand.auto_approve)
         self._held: list[dict[str, Any]] = []
         self._inputs: list[Input] = []
         self._untaken = [_uuid_of(said(errand, "prompt", ""))] if errand.prompt else []
@@ -69,9 +53,6 @@ class ClaudeDialog:
         self._denied: set[str] = set()
         self._questions: dict[str, Mapping[str, Any]] = {}
         self._spent = errand.spent if errand.resume else 0.0
-        self._spoke = ""  # the newest text of this round
-        self._said = ""  # and of all
-        self._context = 0
         self._failed = ""
         self._code = ""
         self._stopping = False  # we have asked it to
@@ -183,9 +164,8 @@ class ClaudeDialog:
         status = event.get("error_status")
         shown = f"{status} {why}" if isinstance(status, int) else why
         attempt, most = fields.count(event, "attempt"), fields.count(event, "max_retries")
-        self._draft = None
         message = f"the request to the model failed ({shown}); attempt {attempt} of {most} follows"
-        return [*self._record.drop("the request is tried again"), *self._status(message)]
+        return [*self._messages.drop(), *self._status(message)]
 
     def _rate_limit(self, info: Mapping[str, Any]) -> list[e.Fact]:
         """How near a limit is; kept for when it is hit."""
@@ -202,54 +182,11 @@ class ClaudeDialog:
     def _streamed(self, event: Mapping[str, Any]) -> list[e.Fact]:
         """A piece of the API's stream."""
         self._running = True
-        match event.get("type"):
-            case "message_start":
-                message = mapping(event.get("message"))
-                facts = self._whole() + self._record.drop("the request was tried again")
-                self._draft = _Draft(text(message.get("id")), True)
-                self._record.model = text(message.get("model")) or self._record.model
-                return facts
-            case "message_stop":
-                return self._whole()
-        draft = self._draft
-        if draft is None:
-            return []
-        match event.get("type"):
-            case "content_block_start":
-                return self._block(draft, fields.count(event, "index"), mapping(event.get("content_block")))
-            case "content_block_delta":
-                kind = draft.kinds.get(fields.count(event, "index"), "")
-                return self._delta(kind, mapping(event.get("delta")))
-            case "message_delta":
-                draft.usage = _usage(event.get("usage")) or draft.usage
-                draft.stop = text(mapping(event.get("delta")).get("stop_reason")) or draft.stop
-        return []
-
-    def _block(self, draft: _Draft, index: int, block: Mapping[str, Any]) -> list[e.Fact]:
-        """A block begins; between two of a kind in one message stands an empty line."""
-        kind = text(block.get("type"))
-        again = kind in draft.kinds.values()
-        draft.kinds[index] = text(block.get("id")) if kind == "tool_use" else kind
-        match kind:
-            case "text":
-                return self._record.text("\n\n" if again else "")
-            case "thinking":
-                return self._record.reasoning("\n\n" if again else "")
-            case "tool_use":
-                return self._record.draft(text(block.get("id")), text(block.get("name")))
-            case _:
-                return []
-
-    def _delta(self, kind: str, delta: Mapping[str, Any]) -> list[e.Fact]:
-        match delta.get("type"):
-            case "text_delta":
-                return self._record.text(text(delta.get("text")))
-            case "thinking_delta":
-                return self._record.reasoning(text(delta.get("thinking")))
-            case "input_json_delta" if kind and text(delta.get("partial_json")):
-                return self._record.draft(kind, delta=text(delta.get("partial_json")))
-            case _:
-                return []
+        if event.get("type") == "message_stop":
+            return self._whole()
+        if event.get("type") == "message_start":
+            return self._whole() + self._messages.begin(mapping(event.get("message")))
+        return self._messages.piece(event)
 
     def _assistant(self, event: dict[str, Any]) -> list[e.Fact]:
         """A block of a message, or an error of the API in the guise of one."""
@@ -257,23 +194,8 @@ class ClaudeDialog:
         self._running = True
         if text(event.get("error")) or event.get("isApiErrorMessage") is True:
             return self._whole() + self._trouble(text(event.get("error")), message)
-        facts: list[e.Fact] = []
-        draft = self._draft
-        if draft is None or draft.id != text(message.get("id")):
-            facts = self._whole()
-            draft = self._draft = _Draft(text(message.get("id")), False)
-        self._record.model = text(message.get("model")) or self._record.model
-        draft.usage = draft.usage or _usage(message.get("usage"))
-        draft.stop = text(message.get("stop_reason")) or draft.stop
-        for block in objects(message.get("content")):
-            match block.get("type"):
-                case "text":
-                    draft.texts.append(text(block.get("text")))
-                case "thinking":
-                    draft.thoughts.append(text(block.get("thinking")))
-                case "tool_use":
-                    arguments = fields.encoded(block.get("input"))
-                    draft.calls.append((text(block.get("id")), text(block.get("name")), arguments))
+        facts = [] if self._messages.goes_on(message) else self._whole()
+        self._messages.block(message)
         return facts
 
     def _trouble(self, kind: str, message: Mapping[str, Any]) -> list[e.Fact]:
@@ -285,27 +207,15 @@ class ClaudeDialog:
 
     def _whole(self) -> list[e.Fact]:
         """The message under way is whole: write it, and go on with what was held back for it."""
-        draft, self._draft = self._draft, None
         held, self._held = self._held, []
-        facts: list[e.Fact] = []
-        if draft is not None and (draft.texts or draft.thoughts or draft.calls):
-            content, thoughts = "\n\n".join(draft.texts), "\n\n".join(draft.thoughts)
-            self._context = draft.usage.context if draft.usage else self._context
-            self._spoke = self._said = content.strip() or self._spoke
-            finish = _FINISHES.get(draft.stop, draft.stop)
-            facts = self._record.message(content, thoughts, draft.calls, usage=draft.usage, finish=finish)
-            if content.startswith("Claude AI ") and len(content) < 200:
-                facts += self._record.limit(content)
-            if self._errand.auto_approve:
-                for key, _, _ in draft.calls:
-                    facts += self._record.started(key)
+        facts = self._messages.whole()
         for event in held:
             facts += self._facts(event)
         return facts
 
     def _holds(self, event: dict[str, Any]) -> bool:
         """Whether a line has to wait for the end of the message that is being streamed."""
-        if self._draft is None or not self._draft.streamed:
+        if not self._messages.streaming:
             return False
         self._held.append(event)
         return True
@@ -318,7 +228,7 @@ class ClaudeDialog:
         content = mapping(event.get("message")).get("content")
         results = [block for block in objects(content) if block.get("type") == "tool_result"]
         if not results:
-            return self._whole() if self._draft is None or not self._draft.streamed else []
+            return [] if self._messages.streaming else self._whole()
         if self._holds(event):
             return []
         facts = self._whole()
@@ -424,15 +334,15 @@ class ClaudeDialog:
         self._halted = self._stopping and interrupted
         self._failed = "" if self._halted else told
         self._code = self._code if failed else ""
-        self._stopping, self._spoke = False, ""
-        self._reset = None
+        self._stopping, self._reset = False, None
+        context = self._messages.closed()
         return facts + self._record.round(
             success=not failed,
             reason=reason,
             message=told,
-            usage=_usage(event.get("usage")),
+            usage=usage(event.get("usage")),
             cost=self._cost(event),
-            context=self._context,
+            context=context,
             window=max((fields.count(m, "contextWindow") for m in _models(event)), default=0),
             duration_ms=fields.count(event, "duration_ms"),
             turns=fields.count(event, "num_turns"),
@@ -442,9 +352,8 @@ class ClaudeDialog:
         """What a result says that no message has said: structured output, or a command's answer."""
         structured = event.get("structured_output")
         final = text(event.get("result")) or ("" if structured is None else fields.encoded(structured))
-        if not final.strip() or final.strip() == self._said or (self._spoke and structured is None):
-            return []
-        return self._record.message(final)
+        known = self._messages.said == final.strip() or (self._messages.spoke and structured is None)
+        return [] if known or not final.strip() else self._record.message(final)
 
     def _told(self, event: dict[str, Any]) -> str:
         """Why a round has failed, worded for people."""
@@ -551,18 +460,6 @@ def _unasked(request: Mapping[str, Any]) -> dict[str, Any]:
     if request.get("tool_name") == "AskUserQuestion":
         return {"behavior": "deny", "message": NOBODY}
     return {"behavior": "allow", "updatedInput": request.get("input")}
-
-
-def _usage(given: Any) -> Usage | None:
-    if not mapping(given):
-        return None
-    return Usage(
-        fields.count(given, "input_tokens"),
-        fields.count(given, "output_tokens"),
-        fields.count(given, "cache_read_input_tokens"),
-        fields.count(given, "cache_creation_input_tokens"),
-        fields.count(mapping(given).get("output_tokens_details"), "thinking_tokens"),
-    )
 
 
 def _models(event: Mapping[str, Any]) -> Sequence[Any]:

@@ -81,6 +81,8 @@ class Codex:
             yield from ("--model", errand.model)
         if errand.effort:
             yield from ("--config", f'model_reasoning_effort="{errand.effort}"')
+        if errand.effort:
+            yield from ("--config", f"model_reasoning_effort={fields.encoded(errand.effort)}")
         for folder in errand.add_dirs:
             yield from ("--add-dir", folder)
         if errand.json_schema is not None:

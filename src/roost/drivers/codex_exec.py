@@ -14,7 +14,15 @@ from roost.ports import Errand, Exit, Input, Step
 
 _RETRY = "Reconnecting..."
 _NOISE = (b"Reading additional input from stdin", b"Reading prompt from stdin")
-UNRULED = "codex knows no limit of turns; max_turns does nothing"
+
+
+def unheeded(errand: Errand) -> list[str]:
+    """What an errand asks for in vain."""
+    asked = {
+        "codex knows no limit of turns; max_turns does nothing": errand.max_turns,
+        "codex has no agents of its own; agent does nothing": errand.agent,
+    }
+    return [warning for warning, given in asked.items() if given]
 
 
 class ExecDialog:
@@ -30,7 +38,6 @@ class ExecDialog:
         self._warned: set[str] = set()
         self._failed = ""
         self._done = False
-        self._told = False
 
     @property
     def ready(self) -> bool:
@@ -63,10 +70,7 @@ class ExecDialog:
 
     def _introduced(self, event: Mapping[str, Any]) -> list[e.Fact]:
         facts = self._record.introduced(text(event.get("thread_id")), working_dir=self._errand.working_dir)
-        if self._errand.max_turns and not self._told:
-            self._told = True
-            facts.append(e.Warned(UNRULED, "codex"))
-        return facts
+        return facts + [fact for warning in unheeded(self._errand) for fact in self._warn(warning)]
 
     # -- items ------------------------------------------------------------------------------
 

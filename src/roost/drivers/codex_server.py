@@ -9,7 +9,7 @@ from roost.core.messages import Result
 from roost.core.usage import Usage, minus, plus
 from roost.drivers import codex_items as items
 from roost.drivers import fields, limits
-from roost.drivers.codex_exec import UNRULED
+from roost.drivers.codex_exec import unheeded
 from roost.drivers.fields import mapping, objects, text
 from roost.drivers.record import Record
 from roost.ports import Errand, Exit, Input, Step
@@ -148,14 +148,14 @@ class ServerDialog:
         facts = self._record.introduced(
             self._thread, model=text(result.get("model")), working_dir=text(result.get("cwd")), data=told
         )
-        if self._errand.max_turns:
-            facts += self._warn(UNRULED)
+        for warning in unheeded(self._errand):
+            facts += self._warn(warning)
         self._inputs += [self._begin(name, said) for name, said in self._waiting]
         return facts
 
     def _begin(self, name: str, said: str) -> Input:
-        schema = self._errand.json_schema
-        more = {"outputSchema": schema} if schema is not None else {}
+        asked = {"outputSchema": self._errand.json_schema, "effort": self._errand.effort or None}
+        more = {name: given for name, given in asked.items() if given is not None}
         said_so = [{"type": "text", "text": said}]
         return request(name, "turn/start", threadId=self._thread, input=said_so, **more)
 

@@ -17,8 +17,9 @@ from roost.drivers.updates import Manners
 from roost.ports import Dialog, Errand, Launch
 
 ENV = {"COPILOT_AUTO_UPDATE": "false"}
-MANNERS = Manners(notices=True)
+MANNERS = Manners(notices=True, counts="process", deaf=())
 INSTRUCTIONS = "roost.instructions.md"
+MCP = "mcp.json"
 
 _QUIET = ("--no-color", "--log-level", "none")
 _PLACES = ("COPILOT_PROVIDER_BASE_URL",)
@@ -73,26 +74,38 @@ class Copilot:
         """
         argv = [errand.program, *_QUIET]
         argv += ["--model", errand.model] if errand.model else []
+        argv += [f"--reasoning-effort={errand.effort}"] if errand.effort else []
+        argv += [f"--agent={errand.agent}"] if errand.agent else []
         argv += [word for folder in errand.add_dirs for word in ("--add-dir", folder)]
-        argv += ["--acp"] if needs_talk(errand) else _printed(errand)
-        env, files = {**ENV, **errand.env}, {}
+        argv += ["--additional-mcp-config", f"@{errand.folder}/{MCP}"] if errand.mcp else []
+        talks = needs_talk(_lightened(errand))
+        argv += ["--acp"] if talks else _printed(errand)
+        env, files = {**ENV, **errand.env}, _servers(errand)
         if errand.system_prompt:
             files[INSTRUCTIONS] = f'---\napplyTo: "**"\n---\n{errand.system_prompt}\n'
             known = env.get("COPILOT_CUSTOM_INSTRUCTIONS_DIRS", "")
             env["COPILOT_CUSTOM_INSTRUCTIONS_DIRS"] = f"{known},{errand.folder}" if known else errand.folder
-        first = hello() if needs_talk(errand) else prompt(_instructed(errand))
+        first = hello() if talks else prompt(_lightened(errand))
         return Launch(argv=tuple(argv), cwd=errand.working_dir, env=env, inputs=(first,), files=files)
 
     def open(self, errand: Errand) -> Dialog:
         """A dialog with it."""
-        if needs_talk(errand):
-            return Talk(_instructed(errand), "copilot", MANNERS, patterns=self._patterns)
-        return Printed(errand, "copilot", self._patterns)
+        light = _lightened(errand)
+        if needs_talk(light):
+            return Talk(light, "copilot", MANNERS, patterns=self._patterns)
+        return Printed(light, "copilot", self._patterns)
 
 
-def _instructed(errand: Errand) -> Errand:
-    """The errand of a run whose system prompt lies in a file."""
-    return replace(errand, system_prompt="")
+def _lightened(errand: Errand) -> Errand:
+    """The errand without what a run is told by files: its system prompt, and its tool servers."""
+    return replace(errand, system_prompt="", mcp={})
+
+
+def _servers(errand: Errand) -> dict[str, str]:
+    """The tool servers as its own file of them; by the protocol it takes none that it would have to start."""
+    listed = fields.mapping(errand.mcp.get("mcpServers")) or errand.mcp
+    servers = {name: {"tools": ["*"], **fields.mapping(entry)} for name, entry in listed.items()}
+    return {MCP: fields.encoded({"mcpServers": servers})} if servers else {}
 
 
 def _printed(errand: Errand) -> list[str]:
@@ -124,7 +137,8 @@ class Printed(Once):
         return facts + self._reported(kind, data)
 
     def _introduced(self, session: str, model: str) -> list[e.Fact]:
-        return self._record.introduced(session, model=model, working_dir=self._errand.working_dir)
+        known = model or self._record.model
+        return self._record.introduced(session, model=known, working_dir=self._errand.working_dir)
 
     # -- answers ----------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from roost.drivers.record import Record
 from roost.ports import Errand, Exit, Input, Launch, Step
 
 PLAYER = "player.py"
+SERVERS = "servers.json"  # as the player knows it
 
 
 @cache
@@ -59,7 +60,7 @@ class Mock:
             cwd=errand.working_dir,
             env=errand.env,
             inputs=(_said("prompt", errand.prompt),) if errand.prompt else (),
-            files={PLAYER: _player()},
+            files={PLAYER: _player(), **({SERVERS: fields.encoded(errand.mcp)} if errand.mcp else {})},
         )
 
     def open(self, errand: Errand) -> "MockDialog":

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 DIRECTIVE = "@mock "
+SERVERS = "servers.json"  # beside us: the tool servers we are given
 CHUNK = 65_536
 
 
@@ -196,6 +197,41 @@ class Player:
                 return
         self.emit("started", id=self.open)
         self.do_tool_ok(given.get("ok", "done"), {})
+
+    def do_mcp(self, given: dict[str, Any], _: dict[str, Any]) -> None:
+        """A call of a tool server's tool, really made: `server`, `tool` and its `arguments`."""
+        server, tool, arguments = given.get("server", "roost"), given["tool"], given.get("arguments", {})
+        self.do_tool({"name": f"mcp__{server}__{tool}", "input": arguments}, {})
+        with open(os.path.join(os.path.dirname(__file__), SERVERS)) as file:  # noqa: PTH118, PTH120, PTH123
+            entry = json.load(file)[server]
+        result = self.called(entry, tool, arguments)
+        text = "\n".join(part["text"] for part in result["content"])
+        (self.do_tool_err if result.get("isError") else self.do_tool_ok)(text, {})
+
+    def called(self, entry: dict[str, Any], tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """What a tool of a server answers that is started for it."""
+        import subprocess  # it takes as long as all the rest
+
+        hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "mock", "version": "1"}}
+        words: list[dict[str, Any]] = [
+            {"id": 1, "method": "initialize", "params": hello},
+            {"method": "notifications/initialized"},
+            {"id": 2, "method": "tools/call", "params": {"name": tool, "arguments": arguments}},
+        ]
+        argv = [entry["command"], *entry.get("args", ())]
+        env = {**os.environ, **entry.get("env", {})}
+        with subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+            assert server.stdin is not None and server.stdout is not None
+            for word in words:
+                server.stdin.write(json.dumps({"jsonrpc": "2.0", **word}).encode() + b"\n")
+            server.stdin.flush()
+            for line in server.stdout:
+                answer = json.loads(line)
+                if answer.get("id") == 2:
+                    server.stdin.close()
+                    failed = {"content": [{"text": str(answer.get("error"))}], "isError": True}
+                    return answer.get("result", failed)  # type: ignore[no-any-return]
+        return {"content": [{"text": f"the server went with code {server.returncode}"}], "isError": True}
 
     def do_usage(self, usage: dict[str, Any], _: dict[str, Any]) -> None:
         """Tokens and money of this round."""

@@ -11,7 +11,7 @@ from roost.core import events as e
 from roost.core.ids import WaitId
 from roost.core.usage import Usage, minus
 from roost.drivers import fields, limits, questions
-from roost.drivers.opening import opening
+from roost.drivers.opening import opening, unheard
 from roost.drivers.questions import Questions, replying
 from roost.drivers.record import Record
 from roost.drivers.servers import Untakeable, servers
@@ -77,7 +77,7 @@ class Talk:
         self._greeted = bool(errand.resume)
         self._told = 0  # pieces of history since the last barrier
         self._quiet = 0
-        self._before = Usage()
+        self._before = errand.used if errand.resume and manners.counts == "session" else Usage()
         self._spent = errand.spent if errand.resume else 0.0
         self._canceled = False
         self._overrun = False
@@ -191,6 +191,7 @@ class Talk:
         model = self._choose or self._errand.model or fields.text(models.get("currentModelId")) or _current(result)
         data: dict[str, object] = {"agent": dict(self._info)} if self._info else {}
         facts = self._record.introduced(self._session, model=model, working_dir=self._errand.working_dir, data=data)
+        facts += unheard(self._errand, self._agent, *self._manners.deaf)
         chosen = self._choice(result, models) if self._choose else None
         if chosen is not None:
             return Step(tuple(facts), (chosen,))
@@ -272,7 +273,7 @@ class Talk:
             return counted
         total, before = tokens(result["usage"]), self._before
         self._before = total
-        spent = minus(total, before) if self._manners.totals else total
+        spent = total if self._manners.counts == "prompt" else minus(total, before)
         return None if spent == Usage() else spent
 
     def _costs(self) -> float:

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ from roost.drivers.record import LONGEST_RESULT, Record
 REJECTED = "The user rejected the tool call."
 CANCELED = "The tool call was canceled."
 
-_NAMES = {"execute": "shell", "delete": "delete", "move": "move", "switch_mode": "switch_mode"}
+_NAMES = {"execute": "shell", "other": "tool"}
 _PLAIN = re.compile(r"[A-Za-z_][\w.:-]{0,63}")
 _UNTITLED = "****\n"  # a thought whose bold title is empty
 _DONE = ("completed", "failed")
@@ -27,7 +27,8 @@ class Manners(Struct, frozen=True, kw_only=True):
 
     name_in_id: bool = False  # ids of calls begin with the tool's name and "__"
     name_in_title: bool = False  # a call's first title is the tool's name
-    totals: bool = True  # usage is counted from the start of the process, not from the last prompt
+    counts: Literal["prompt", "process", "session"] = "session"  # what its usage is counted from
+    deaf: tuple[str, ...] = ("effort", "agent")  # fields of an errand that it can't be told
     late_history: bool = False  # after `session/load` it goes on telling the old conversation
     lasting: bool = False  # its "always" is written into files, and outlives the session
     asks_late: bool = False  # it calls a call under way, and asks then
@@ -204,7 +205,8 @@ class Updates:
     def name(self, key: str) -> str:
         """The tool's name: as the agent has it, or by the kind of work."""
         shown = self._calls[key]
-        return shown.name or _NAMES.get(shown.kind, shown.kind) or "tool"
+        titled = shown.title if _PLAIN.fullmatch(shown.title) and shown.kind == "other" else ""
+        return shown.name or titled or _NAMES.get(shown.kind, shown.kind) or "tool"
 
     def title(self, key: str) -> str:
         """What the agent calls it, for people."""

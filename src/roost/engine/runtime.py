@@ -25,6 +25,7 @@ from roost.ports import (
     Clock,
     Driver,
     EventStore,
+    Hatch,
     Models,
     Place,
     Provider,
@@ -35,6 +36,7 @@ from roost.ports import (
     Toolset,
     Toolsets,
     Use,
+    Worktrees,
 )
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,8 @@ class Makers:
     drivers: Mapping[str, Driver] = field(default_factory=dict)  # agent CLIs, by provider name
     runs: Runs | None = None  # None: this server starts no programs of its own
     sandbox: Sandbox | None = None  # the one that works on this machine
+    worktrees: Worktrees | None = None
+    hatch: Hatch | None = None  # None: no CLI is given tools of ours
     limits: Limits = Limits()
     home: Path = Path()  # ROOST_HOME: what belongs to sessions and is no fact
 

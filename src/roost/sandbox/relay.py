@@ -109,7 +109,10 @@ def open_doors(orders: dict, env: dict[str, str]) -> list[tuple[socket.socket, s
             if door is not None:
                 doors.append((door, wanted))
     for path in orders["sockets"]:
-        door = listening(socket.AF_UNIX, path)
+        here = Path.cwd()
+        os.chdir(Path(path).parent)  # the path of a Unix socket is at most 107 bytes long
+        door = listening(socket.AF_UNIX, Path(path).name)
+        os.chdir(here)
         if door is not None:
             doors.append((door, "unix:" + path))
     if orders["proxy"]:

@@ -18,6 +18,7 @@ from roost.core.status import Status, begins, status
 from roost.engine.journal import compose
 from roost.ports import RunRecord
 from roost.service.desk import Desk
+from roost.service.tree import Tree, cancel_below, measure
 
 SHORTEST = 4  # characters of the beginning of an id that stands for it
 NAMED = 8  # candidates that are listed where several fit
@@ -173,6 +174,10 @@ class Fleet:
             return False
         return not other.deleted and (other.turn is not None or not other.outcome)
 
+    async def tree(self, head: Head) -> Tree:
+        """A session and all that it has started, in numbers."""
+        return await measure(self._store, head)
+
     async def env(self, principal: Principal, name: str) -> dict[str, str]:
         """What a program may be told of the session that it works for.
 
@@ -242,10 +247,18 @@ class Fleet:
     async def cancel(self, principal: Principal, name: str, reason: str = "") -> Head:
         """End what a session is at, and drop what waits for it; one that has ended stays as it is.
 
+        What it has started, and still runs, is cancelled with it.
+
         Raises:
             BadValue, SessionNotFound
         """
         head = await self.find(principal, name)
+        try:
+            return await self._cancel(principal, head, reason)
+        finally:
+            await cancel_below(self._store, self._desk.supervisor, head.id, by=principal.name)
+
+    async def _cancel(self, principal: Principal, head: Head, reason: str) -> Head:
         if head.turn is None:
             return head
         log, turn = LogId(head.id), head.turn.id

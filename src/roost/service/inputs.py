@@ -1,6 +1,7 @@
 """Messages for sessions that are there: into the turn that runs, or as the beginning of another one."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import anyio
 from msgspec import Struct
@@ -68,17 +69,24 @@ class Inputs:
             SessionNotRunning: it has never been in a turn, and nobody knows whose session it is.
             TooManySessions, BadValue, SessionNotFound
         """
+        head, after = await self.put(principal, name, message)
+        if after is None:
+            return Sent(head, queued=True)
+        ended = await until_ended(self._desk, LogId(head.id))
+        return Sent(ended, output=await self._results.whole(principal, head.id, after=after))
+
+    async def put(self, principal: Principal, name: str, message: str) -> tuple[Head, int | None]:
+        """The same, without waiting for what it brings about.
+
+        The number is the seq before the turn that was opened for it, None where it went into one that runs.
+        """
         _check(message)
         head = await self._fleet.find(principal, name)
         while True:
             if (queued := await self._queue(LogId(head.id), message)) is not None:
-                return Sent(queued, queued=True)
-            try:
-                after = await self._resume(principal, head, message)
-            except SessionBusy:  # somebody was quicker: the message goes into that turn
-                continue
-            ended = await until_ended(self._desk, LogId(head.id))
-            return Sent(ended, output=await self._results.whole(principal, head.id, after=after))
+                return queued, None
+            with suppress(SessionBusy):  # somebody was quicker: the message goes into that turn
+                return head, await self._resume(principal, head, message)
 
     async def queue(self, log: LogId, message: str) -> bool:
         """Give the turn that runs a message; False where none runs.

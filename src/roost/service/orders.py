@@ -100,6 +100,8 @@ class Orders:
         player = driver or await self._player(provider)
         if player is not None:
             _able(player, asked)
+        if driver is None:
+            _check_team(provider, asked)
         limit = defaults.max_turns if asked.max_turns is None else asked.max_turns
         approve = defaults.auto_approve if asked.auto_approve is None else asked.auto_approve
         system = defaults.system_prompt if asked.system_prompt is None else asked.system_prompt
@@ -240,6 +242,24 @@ def variables(env: Mapping[str, str], *, confined: bool) -> dict[str, str]:
     return dict(env)
 
 
+def _check_team(provider: str, asked: Request) -> None:
+    """Look for what only agent CLIs can be asked: an agent file says itself what its agents have.
+
+    Raises:
+        BadValue: there is some of it.
+    """
+    wanted = {
+        "add_dirs": asked.add_dirs,
+        "env": asked.env,
+        "mcp_config": asked.mcp,
+        "json_schema": asked.json_schema,
+        "size": asked.size,
+        "worktree": asked.worktree is not None,
+    }
+    if found := [name for name, value in wanted.items() if value]:
+        raise BadValue(f"{provider} is an agent file, which can't be given {', '.join(found)}")
+
+
 def _unknown(driver: Driver, model: str, size: str) -> bool:
     """Whether a default model, which is no provider's own, means nothing to this one."""
     try:
@@ -284,6 +304,8 @@ def _bounds(asked: Request) -> None:
         raise BadValue(f"there are more than {MOST_PATHS} paths")
     if len(asked.depends_on) > MOST_DEPENDENCIES:
         raise BadValue(f"there are more than {MOST_DEPENDENCIES} dependencies")
+    if asked.worktree is not None and asked.sandbox is not None:
+        raise BadValue("a session has a worktree or a sandbox, not both")
     for what, name in (("worktree", asked.worktree), ("sandbox", asked.sandbox)):
         if name and not _ISOLATED.fullmatch(name):
             raise BadValue(f"{name[:40]!r} can't be the name of a {what}")

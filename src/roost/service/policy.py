@@ -46,19 +46,46 @@ class Policy:
         Raises:
             SessionNotFound: it may not, nor learn that there is such a session.
         """
-        if not self.sees(principal, head.owner):
+        if not self._sees(principal, head):
             raise SessionNotFound(head.id)
 
     @staticmethod
     def sees(principal: Principal, owner: str) -> bool:
-        """Whether a caller may see what belongs to the account `owner` ("" is no account)."""
-        return not principal.confined or owner == principal.name
+        """Whether a caller may see what belongs to the account `owner` ("" is no account).
+
+        A CLI that calls from inside its session may not: it sees single sessions.
+        """
+        return not principal.confined or (owner == principal.name and not principal.session)
+
+    def _sees(self, principal: Principal, one: Owned) -> bool:
+        if principal.session:
+            return isinstance(one, Head) and one.parent == principal.session
+        return self.sees(principal, one.owner)
 
     def seen(self, principal: Principal, listed: Sequence[O]) -> Sequence[O]:
         """Those of a list that a caller may see."""
         if not principal.confined:
             return listed
-        return [one for one in listed if self.sees(principal, one.owner)]
+        return [one for one in listed if self._sees(principal, one)]
+
+    @staticmethod
+    def inside(head: Head) -> Principal:
+        """The CLI that works for a session, as a caller: with its owner's name, and no more rights than it has.
+
+        Raises:
+            Denied: the session is in no turn, or is on its way out of it.
+        """
+        turn = head.turn
+        if turn is None or turn.canceled or head.deleted:
+            raise Denied("the session has ended")
+        return Principal(
+            head.owner,
+            f"session {head.id}",
+            kind="session",
+            home=head.worktree_path or turn.working_dir,
+            must_sandbox=head.confined or turn.confined,
+            session=head.id,
+        )
 
     @staticmethod
     def owner(principal: Principal, parent: Head | None = None) -> str:

@@ -56,7 +56,6 @@ class Summary(Struct, frozen=True):
     tools: dict[str, int]
     files: tuple[str, ...]  # written or edited
     result: str | None
-    events: int
     input_tokens: int | None
     output_tokens: int | None
     cost: float | None
@@ -187,7 +186,6 @@ class Results:
             tools=dict(counts.tools),
             files=tuple(counts.files),
             result=None if text is None else text[:SHOWN],
-            events=counts.events,
             input_tokens=sums.input if sums.known else None,
             output_tokens=sums.output if sums.known else None,
             cost=sums.cost if sums.known else None,
@@ -202,7 +200,6 @@ class _Counts:
     tools: Counter[str] = field(default_factory=Counter)
     files: dict[str, None] = field(default_factory=dict)
     turns: int = 0
-    events: int = 0
     first: Micros | None = None  # of the first turn
     last: Micros = Micros(0)
 
@@ -215,7 +212,6 @@ class _Counts:
         if e.is_delta(fact) or isinstance(fact, e.SessionCreated | e.RunRead):
             return
         self.last = event.at
-        self.events += 1
         match fact:
             case e.MessageAdded(message=message) if message is not None and message.role == "assistant":
                 self.turns += bool(message.content.strip())

@@ -6,6 +6,7 @@ from roost.service.accounts import Accounts
 from roost.service.agents import AgentFiles
 from roost.service.archive import Archive
 from roost.service.catalogue import Catalogue
+from roost.service.children import Children
 from roost.service.desk import Desk
 from roost.service.feeds import Feeds
 from roost.service.fifos import Fifos
@@ -53,6 +54,7 @@ class Service:
     skills: Skills
     toolservers: ToolServers
     catalogue: Catalogue
+    children: Children
     desk: Desk
 
 
@@ -86,5 +88,6 @@ def make_service(desk: Desk, accounts: Accounts, *, grace: float) -> Service:
         skills=Skills(desk),
         toolservers=ToolServers(desk),
         catalogue=Catalogue(desk),
+        children=Children(desk, fleet, spawns, results, inputs),
         desk=desk,
     )

@@ -18,6 +18,7 @@ from roost.engine.journal import compose
 from roost.ports import Listing
 from roost.service.desk import Desk
 from roost.service.forks import fork_facts
+from roost.service.tree import cancel_below
 
 
 class Snapshot(Struct, frozen=True):
@@ -94,6 +95,7 @@ class Sessions:
         with anyio.CancelScope(shield=True):
             await self._store.put(log, [e.DeleteAsked(principal.name)], only_if=_present)
             self._desk.bulkhead.start(self._desk.supervisor.finish, log, name=f"end of {log}")
+        await cancel_below(self._store, self._desk.supervisor, session, by=principal.name)
         if wait is None:
             return True
         with anyio.move_on_after(wait):

@@ -67,8 +67,8 @@ class Spawns:
         self._defaults = defaults
         self._orders = Orders(desk, fleet)
 
-    async def spawn(self, principal: Principal, asked: Request) -> Spawned:
-        """Start a session.  Its log, with the prompt in it, is there when this returns.
+    async def spawn(self, principal: Principal, asked: Request, *, log: LogId | None = None) -> Spawned:
+        """Start a session.  Its log (`log`, where that is given), with the prompt in it, is there when this returns.
 
         Raises:
             BadValue: something that was asked for can't be.
@@ -77,22 +77,28 @@ class Spawns:
             AgentBroken, AgentUnreachable: the agent file can't be used.
         """
         order = await self._orders.order(principal, asked, self._defaults())
-        return await self._start(principal, order, await self._parent(principal, asked.parent))
+        return await self._start(principal, order, await self._parent(principal, asked.parent), log)
 
     async def _parent(self, principal: Principal, name: str) -> Head | None:
         """The session in whose environment the caller runs, if there is such a one."""
+        if principal.session:
+            return await self._store.head(LogId(principal.session))
         with suppress(SessionNotFound, BadValue):
             return await self._desk.head(principal, self._desk.policy.session_id(name)) if name else None
         return None
 
-    async def _start(self, principal: Principal, order: Order, parent: Head | None = None) -> Spawned:
-        log = LogId(fresh())
+    async def _start(
+        self, principal: Principal, order: Order, parent: Head | None = None, log: LogId | None = None
+    ) -> Spawned:
+        log = log or LogId(fresh())
+        heir = parent if principal.session else None  # what an agent starts is asked for as it is itself
         owner = self._desk.policy.owner(principal, parent)
         await self._desk.capacity.check(owner)
         template = e.Template(
             title=self._title(order),
             working_dir=order.working_dir,
-            safety="autonomous" if order.auto_approve else "",
+            safety=heir.safety if heir is not None else "autonomous" if order.auto_approve else "",
+            permissions=heir.permissions if heir is not None else None,
             max_iterations=order.max_turns,
             owner=owner,
         )

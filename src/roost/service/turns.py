@@ -33,6 +33,7 @@ from roost.engine.runtime import choose
 from roost.engine.slash import resolved
 from roost.ports import ModelInfo
 from roost.service.desk import Desk
+from roost.service.tree import cancel_below
 
 STEERS, FOLLOWUPS = 5, 20  # messages that may wait in a session
 LONGEST_KEY = 1024  # characters of an idempotency key: it is kept with the session
@@ -364,6 +365,7 @@ class Turns:
     async def _cancel(self, run: Run, why: str, by: str = "") -> None:
         await self._put(run, e.CancelAsked(run.turn, why, by))
         await self._desk.supervisor.wake(run.log)  # one that sleeps has to be awake to end
+        await cancel_below(self._store, self._desk.supervisor, run.log, by=by)
 
     async def _supersede(self, log: LogId, turn: TurnId) -> None:
         """A new run during the grace of an old one: the old one is cancelled, and its end awaited."""
@@ -379,7 +381,7 @@ class Turns:
         raise SessionBusy(log)
 
     async def cancel(self, principal: Principal, session: str, why: str = "") -> None:
-        """End the turn that runs; `why` is told to whoever waits for it.
+        """End the turn that runs, and what the session has started; `why` is told to whoever waits for it.
 
         Raises:
             SessionNotRunning: none does.
@@ -397,6 +399,7 @@ class Turns:
         with anyio.CancelScope(shield=True):  # a turn that sleeps has to be awake to end
             await self._store.put(log, [e.CancelAsked(turn, why, principal.name)], only_if=same)
             await self._desk.supervisor.wake(log)
+        await cancel_below(self._store, self._desk.supervisor, session, by=principal.name)
 
     # -- messages that wait ---------------------------------------------------------------------
 

@@ -192,7 +192,7 @@ async def test_head_is_answered_where_get_is(client: httpx2.AsyncClient) -> None
 @pytest.mark.parametrize(
     ("how", "status", "error"),
     [
-        ("missing", 404, "session not found"),
+        ("missing", 404, "Session not found: x"),
         ("full", 429, "followup queue full"),
         ("bug", 500, "internal server error"),
     ],

@@ -6,9 +6,10 @@ from typing import TypeVar
 import msgspec
 from starlette.datastructures import Headers
 
+from roost.core.errors import RoostError
 from roost.doors.auth import spelled
 from roost.doors.docker_agent.routes import NEVER
-from roost.doors.errors import Refused, told
+from roost.doors.errors import Refused, told, worded
 from roost.doors.manners import Pairs
 from roost.doors.routes import Place, Read, Reply
 from roost.wire import body
@@ -68,6 +69,10 @@ class Manners:
     def refusal(self, message: str, status: int, headers: Mapping[str, str]) -> Reply:
         """An object with a message."""
         return Reply(told(message), status, headers=headers)
+
+    def worded(self, error: RoostError, failed: str) -> str:
+        """As the table has it."""
+        return worded(error, failed)
 
     def shared(self, headers: Headers) -> Pairs:
         """None."""

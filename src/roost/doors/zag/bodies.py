@@ -47,6 +47,7 @@ class Spawn(Struct):
     worktree: str | bool | None = None
     sandbox: str | bool | None = None
     parent_session_id: Text = None
+    roost_tools: Flag = None
 
 
 class Pipe(Spawn):

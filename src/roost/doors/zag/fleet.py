@@ -6,10 +6,11 @@ import msgspec
 from msgspec import UNSET
 
 from roost.core.ids import LogId
+from roost.core.session import Head
 from roost.doors.routes import Answer, Call
 from roost.doors.zag import bodies, shapes
 from roost.doors.zag.manners import said
-from roost.doors.zag.renderer import Renderer
+from roost.doors.zag.renderer import Renderer, frames
 from roost.doors.zag.sessions import asked
 from roost.doors.zag.times import moment
 from roost.service.orders import Request
@@ -49,7 +50,13 @@ class Fleet:
     async def summary(self, call: Call, body: bodies.Some) -> Answer:
         """POST /sessions/summary."""
         found = await self._results.summary(call.principal, body.session_ids or (), tag=body.tag or "")
-        return said([_summary(one) for one in found])
+        return said([_summary(one, await self._counted(one.head)) for one in found])
+
+    async def _counted(self, head: Head) -> int:
+        """How many events clients are shown of a session."""
+        archive, log = self._service.archive, LogId(head.id)
+        shown = frames(archive, Renderer(archive, log), log, after=0, end=head.last_seq)
+        return sum([1 async for _ in shown])
 
     async def retry(self, call: Call, body: bodies.Retry) -> Answer:
         """POST /sessions/retry."""
@@ -187,7 +194,7 @@ def _collected(one: Collected) -> shapes.Collected:
     )
 
 
-def _summary(one: Summary) -> dict[str, Any]:
+def _summary(one: Summary, events: int) -> dict[str, Any]:
     head = one.head
     item: dict[str, Any] = {"session_id": head.id}
     item |= {"name": head.name} if head.name else {}
@@ -196,7 +203,7 @@ def _summary(one: Summary) -> dict[str, Any]:
     item |= {"turns": one.turns, "tool_calls": one.tools, "total_tool_calls": sum(one.tools.values())}
     item |= {"files_modified": one.files} if one.files else {}
     item |= _present({"result": one.result, "error": one.status.error or None})
-    item["event_count"] = one.events
+    item["event_count"] = events
     tokens = {"input_tokens": one.input_tokens, "output_tokens": one.output_tokens, "total_cost_usd": one.cost}
     return item | _present(tokens)
 

@@ -1,9 +1,11 @@
 """A session's log events: the ones there are, and those that come."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 
 import anyio
 
+from roost.core import events as e
 from roost.core.events import Event
 from roost.core.ids import LogId, SessionId
 from roost.core.session import Head
@@ -11,11 +13,10 @@ from roost.doors.errors import Refused
 from roost.doors.routes import Answer, Call, Reply
 from roost.doors.sockets import Filter, Frame, Sockets
 from roost.doors.zag.events import heartbeat
-from roost.doors.zag.renderer import Renderer
+from roost.doors.zag.renderer import Renderer, frames
 from roost.doors.zag.unified import Unified
 from roost.service.service import Service
 
-PAGE = 1000
 FIRST_LOOK = 200  # facts that are looked at for the last few events, before it is more
 
 
@@ -38,7 +39,7 @@ class Logs:
         if last is not None:
             found = await self._last(head, after, end, wanted, last, unified=unified)
         else:
-            found = await self._between(head, after, end, wanted, unified=unified)
+            found = await self._between(head, after, end, wanted, unified=unified, most=limit)
         if limit is not None:
             found = found[:limit]
         return Reply(raw=b"[" + b",".join(text.encode() for text in found) + b"]")
@@ -47,14 +48,15 @@ class Logs:
         """WS /sessions/{id}/stream."""
         head = await self._service.fleet.find(call.principal, call.path["id"])
         wanted = _wanted(call.query.get("filter") or call.query.get("type", ""))
-        batches = await self._service.feeds.session(call.principal, head.id, after=call.natural("after_seq") or 0)
+        after = call.natural("after_seq") or 0
+        batches = await self._service.feeds.session(call.principal, head.id, after=after)
         if _unified(call):
             return self._unified.open(batches, wanted=wanted)
-        seen = _Seen(batches)
+        seen = _Seen(batches, head, after)
         now = self._service.desk.makers.clock.now
 
         def beat() -> str | None:
-            frame = heartbeat(seen.seq, now(), SessionId(head.id), head.provider or head.source, head.provider_session)
+            frame = heartbeat(seen.seq, now(), SessionId(head.id), head.provider or head.source, seen.provider_session)
             return frame.text if wanted is None or wanted(frame) else None
 
         return self._plain.open(seen, wanted=wanted, tick=beat)
@@ -67,19 +69,20 @@ class Logs:
         return sockets.open(batches, wanted=wanted)
 
     async def _between(
-        self, head: Head, after: int, end: int, wanted: Filter | None, *, unified: bool
+        self, head: Head, after: int, end: int, wanted: Filter | None, *, unified: bool, most: int | None = None
     ) -> Sequence[str]:
-        """The events of facts past `after` and up to `end`."""
+        """The events of facts past `after` and up to `end`, the first `most` of them."""
         log, archive = LogId(head.id), self._service.archive
         renderer = Unified(archive, log) if unified else Renderer(archive, log)
         found: list[str] = []
-        while after < end:
-            page = await archive.page(log, after=after, limit=min(PAGE, end - after))
-            if not page:
-                break
-            for event in page:
-                found += [frame.text for frame in await renderer.render(event) if wanted is None or wanted(frame)]
-            after = page[-1].seq
+        if most == 0:
+            return found
+        async with aclosing(frames(archive, renderer, log, after=after, end=end)) as shown:
+            async for frame in shown:
+                if wanted is None or wanted(frame):
+                    found.append(frame.text)
+                    if len(found) == most:
+                        break
         return found
 
     async def _last(
@@ -97,10 +100,11 @@ class Logs:
 
 
 class _Seen:
-    """The batches of a stream, and the newest number among them: what a heartbeat says."""
+    """The batches of a stream, and what a heartbeat says of them."""
 
-    def __init__(self, batches: AsyncGenerator[Sequence[Event], None]) -> None:
-        self.seq = 0
+    def __init__(self, batches: AsyncGenerator[Sequence[Event], None], head: Head, after: int) -> None:
+        self.seq = min(after, head.last_seq)
+        self.provider_session = head.provider_session or None
         self._batches = batches
 
     def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
@@ -109,6 +113,9 @@ class _Seen:
     async def __anext__(self) -> Sequence[Event]:
         batch = await anext(self._batches)
         self.seq = batch[-1].seq
+        for event in batch:
+            if isinstance(fact := event.fact, e.Introduced) and fact.provider_session and not fact.sub:
+                self.provider_session = fact.provider_session
         return batch
 
     async def aclose(self) -> None:

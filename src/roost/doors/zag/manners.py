@@ -7,8 +7,9 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 from starlette.datastructures import Headers
 
+from roost.core.errors import RoostError, SessionNotFound
 from roost.doors.auth import spelled
-from roost.doors.errors import Refused
+from roost.doors.errors import Refused, worded
 from roost.doors.manners import Pairs
 from roost.doors.routes import Place, Read, Reply
 from roost.wire import body
@@ -16,6 +17,7 @@ from roost.wire import body
 B = TypeVar("B")
 
 MAX_BODY = 2_097_152
+LONGEST_NAME = 128  # characters of a name that is told back
 
 _VARY = (b"vary", b"origin, access-control-request-method, access-control-request-headers")
 _ALLOWED = {
@@ -95,6 +97,12 @@ class Manners:
     def refusal(self, message: str, status: int, headers: Mapping[str, str]) -> Reply:
         """An object with an `error`."""
         return said({"error": message}, status, headers)
+
+    def worded(self, error: RoostError, failed: str) -> str:
+        """With the name of a session that is not there: a request may have named several."""
+        if isinstance(error, SessionNotFound):
+            return f"Session not found: {error.session[:LONGEST_NAME]}"
+        return worded(error, failed)
 
     def shared(self, headers: Headers) -> Pairs:
         """Who may read the answer."""

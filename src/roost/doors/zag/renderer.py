@@ -1,14 +1,29 @@
 """Renders a log as log events of `/api/v1`, in order, from wherever it is begun; `events.py` has the table."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from roost.core import events as e
 from roost.core.ids import AnswerId, LogId
 from roost.doors.sockets import Frame
+from roost.doors.sockets import Renderer as Painter
 from roost.doors.zag.events import Memory, render
 from roost.service.archive import Archive
 
 PAGE = 500
+
+
+async def frames(
+    archive: Archive, renderer: Painter, log: LogId, *, after: int, end: int
+) -> AsyncGenerator[Frame, None]:
+    """What clients are shown of the facts past `after` and up to `end`."""
+    while after < end:
+        page = await archive.page(log, after=after, limit=min(PAGE, end - after))
+        if not page:
+            return
+        for event in page:
+            for frame in await renderer.render(event):
+                yield frame
+        after = page[-1].seq
 
 
 class Renderer:

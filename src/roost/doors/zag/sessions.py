@@ -38,7 +38,18 @@ class Sessions:
 
     async def show(self, call: Call) -> Answer:
         """GET /sessions/{id}."""
-        return said(await self._entry(await self._fleet.find(call.principal, call.path["id"])))
+        head = await self._fleet.find(call.principal, call.path["id"])
+        entry = await self._entry(head)
+        tree = await self._fleet.tree(head)
+        if tree.sessions > 1:
+            entry.tree = shapes.TreeEntry(
+                sessions=tree.sessions,
+                running=tree.running,
+                total_cost_usd=tree.cost,
+                input_tokens=tree.input_tokens,
+                output_tokens=tree.output_tokens,
+            )
+        return said(entry)
 
     async def delete(self, call: Call) -> Answer:
         """DELETE /sessions/{id}."""
@@ -142,6 +153,7 @@ def asked(body: bodies.Spawn) -> Request:
         worktree=bodies.chosen(body.worktree),
         sandbox=bodies.chosen(body.sandbox),
         parent=body.parent_session_id or "",
+        roost_tools=bool(body.roost_tools),
     )
 
 

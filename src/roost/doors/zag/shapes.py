@@ -13,6 +13,16 @@ from roost.ports import RunRecord
 Maybe = str | UnsetType
 
 
+class TreeEntry(Struct):
+    """A session and all that it has started, in numbers."""
+
+    sessions: int
+    running: int
+    total_cost_usd: float
+    input_tokens: int
+    output_tokens: int
+
+
 class SessionEntry(Struct):
     """A session in a list."""
 
@@ -40,6 +50,7 @@ class SessionEntry(Struct):
     ended_at: Maybe = UNSET
     parent_session_id: Maybe = UNSET
     waiting_on: tuple[str, ...] | UnsetType = UNSET
+    tree: TreeEntry | UnsetType = UNSET
 
 
 def session_entry(head: Head, *, status: str, log: Path, waiting_on: tuple[str, ...] = ()) -> SessionEntry:

@@ -1,0 +1,1 @@
+"""Tests of the way in for the CLIs that the server runs."""

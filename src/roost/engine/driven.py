@@ -220,7 +220,7 @@ class Driven:
             over = False
         else:
             over = await self._end("error" if left.met else "normal", left.facts, left.met)
-        await self._clear()
+        await self._clear(ended)
         return over
 
     def _last_words(self, run: Run, ended: Exit) -> LastWords:
@@ -267,11 +267,13 @@ class Driven:
             return False
         return True
 
-    async def _clear(self) -> None:
-        if self._run is not None:
-            with anyio.CancelScope(shield=True):  # its end is written: nobody comes back for what is left
+    async def _clear(self, ended: Exit) -> None:
+        with anyio.CancelScope(shield=True):  # its end is written: nobody comes back for what is left
+            if self._run is not None:
                 await self._run.process.clear()
-            self._run = self._process = None
+            if ended.code is None:  # its keeper went without a word, and has not seen to its sandbox
+                await launch.unwall(self._makers, self._stage.journal.head)
+        self._run = self._process = None
 
     async def fail(self, error: Exception) -> None:
         """Something else than the CLI went wrong: stop it, and say so."""
@@ -323,10 +325,12 @@ class Driven:
         """Stop the run, take in what it still had to say, and end the turn."""
         with anyio.CancelScope(shield=True):
             facts: Sequence[e.Fact] = ()
+            told = Exit()
             if (was := self._stage.turn.run) is not None:
                 try:
                     run = self._run or await self._adopt()
-                    facts = self._last_words(run, await run.stop()).facts
+                    told = await run.stop()
+                    facts = self._last_words(run, told).facts
                 except (NotOwner, StoreFull):
                     raise
                 except Exception as error:
@@ -334,7 +338,7 @@ class Driven:
                         log.exception("the run %s can't be ended", was.id, extra={"action": "run_lost"})
                     facts = await self._lost(was.id, outcome)
             await self._end(outcome, facts, met)
-            await self._clear()
+            await self._clear(told)
 
     async def _lost(self, run: RunId, outcome: e.Outcome) -> Sequence[e.Fact]:
         """What is written of a run that can say nothing any more: what it left open is closed."""

@@ -159,6 +159,12 @@ async def start(
     return process, launch.sandbox
 
 
+async def unwall(makers: Makers, head: Head) -> None:
+    """Make sure that nothing is left of the sandbox of a session's newest run."""
+    if makers.sandbox is not None and head.sandbox:
+        await makers.sandbox.remove(head.sandbox.partition(":")[2])
+
+
 async def _confined(
     makers: Makers, driver: Driver, errand: Errand, launch: Launch, outfit: Outfit | None = None
 ) -> Launch:

@@ -336,7 +336,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     model, session, mode, asks = arguments
-    if mode == "resume" and "bad" in session:
+    if mode == "resume" and session.startswith("bad-"):  # a UUID never does
         sys.stderr.write(f"No conversation found with session ID: {session}\n")
         return 1
     return Player(model, session, mode == "resume", asks == "asks").run()

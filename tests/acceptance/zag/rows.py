@@ -54,7 +54,12 @@ class Names:
 
 def row(words: Sequence[str] | str, method: str, path: str, body: Any = None, **how: Any) -> Row:
     """A command of one request."""
-    return Row(words.split() if isinstance(words, str) else words, [Request(method, path, body, **how)])
+    return Row(typed(words) if isinstance(words, str) else words, [Request(method, path, body, **how)])
+
+
+def typed(words: str) -> list[str]:
+    """Words as they are typed."""
+    return words.split()
 
 
 def rows(n: Names) -> list[Row]:
@@ -134,22 +139,7 @@ def _starting(n: Names) -> list[Row]:
         row(
             [
                 *("spawn", "hello", *words),
-                *[
-                    "--timeout",
-                    "5m",
-                    "--name",
-                    "n",
-                    "--description",
-                    "d",
-                    "--tag",
-                    "a",
-                    "--tag",
-                    "b",
-                    "--inject-context",
-                    "--env",
-                    "A=1",
-                    "--json",
-                ],
+                *typed("--timeout 5m --name n --description d --tag a --tag b --inject-context --env A=1 --json"),
                 *("--depends-on", n.done, "--depends-on", n.other),
             ],
             "POST",
@@ -236,7 +226,7 @@ def _many(n: Names) -> list[Row]:
         ),
         row(
             [
-                *f"pipe {n.done} --tag {n.tag} --env A=1 --env B=2 --name n --description d --timeout 1m".split(),
+                *typed(f"pipe {n.done} --tag {n.tag} --env A=1 --env B=2 --name n --description d --timeout 1m"),
                 *("--context", n.other, "--mcp-config", "{}", "-p", "mock", "--", "do it"),
             ],
             *("POST", "/sessions/pipe"),

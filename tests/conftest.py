@@ -14,6 +14,6 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def fake_llm() -> Iterator[llm.FakeLLM]:
-    """A scripted model on loopback, speaking three dialects."""
+    """A scripted model on loopback, speaking four dialects."""
     with llm.serve() as fake:
         yield fake

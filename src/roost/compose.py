@@ -198,7 +198,10 @@ async def open_server(
             clock,
             env,
             drivers=drivers(
-                mock=front.enable_mock, rows=told.rows, open_models=told.open_models, patterns=told.patterns
+                mock=front.enable_mock,
+                rows=settings.drivers,
+                open_models=settings.allow_unknown_models,
+                patterns=told.patterns,
             ),
             limits=told.limits,
             runs=keepers,

@@ -1,6 +1,6 @@
 """What the engine asks of the world: the contracts, and only those."""
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -779,7 +779,10 @@ class Dialog(Protocol):
         ...
 
     def say(self, key: str, text: str) -> Step | None:
-        """A message for the CLI; `key` tells it apart.  None: it takes none while it runs; a new run resumes it."""
+        """A message for the CLI; the id of its input is `say-` and `key`, or goes on from there with a dash.
+
+        None: it takes none now.  Where it is `ready` all the same, it never will: a new run resumes it.
+        """
         ...
 
     def answer(self, wait: WaitId, answer: Answer) -> Step:
@@ -888,6 +891,10 @@ class Sandbox(Protocol):
 
         A session's is kept between its runs, so that a CLI finds its history again.
         """
+        ...
+
+    async def tidy(self, homes: str, living: Collection[str]) -> None:
+        """Remove the folders in `homes` that are named after no session of `living`."""
         ...
 
     async def names(self) -> Sequence[str]:

@@ -1,7 +1,9 @@
 """Agent CLIs in a team: an agent file that is played by one, and one that starts agents of its own."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ import anyio
 import httpx2
 import pytest
 
+from drivers.onstage import codex_home, environment, installed
+from fakes.llm import FakeLLM
 from roost.cli.inprocess import InProcess
 from roost.compose import Running, open_server
 from roost.config.front import Front
@@ -46,6 +50,12 @@ agents:
     instruction: You lead.
     harness: {type: mock, roost_tools: true, add_dirs: [more], env: {KEY: "${env.SECRET}"}}
 """
+CODER = """\
+agents:
+  coder:
+    instruction: You are ZORK.
+    harness: {type: claude-code, model: sonnet, effort: low, roost_tools: true}
+"""
 
 
 @pytest.fixture
@@ -69,7 +79,12 @@ class Team:
         self.service = running.service
         self.store = running.service.desk.store
         self.work = work
-        self.client = httpx2.AsyncClient(transport=InProcess(running.app), base_url="http://localhost", timeout=30)
+        self.client = httpx2.AsyncClient(
+            transport=InProcess(running.app),
+            base_url="http://localhost",
+            headers={"Authorization": "Bearer tok"},
+            timeout=30,
+        )
 
     async def session(self, **template: Any) -> str:
         given = {"working_dir": str(self.work)} | template
@@ -119,18 +134,19 @@ class Team:
 
 
 @asynccontextmanager
-async def serving(place: Path, *, leave: bool = False) -> AsyncIterator[Team]:
+async def serving(place: Path, *, leave: bool = False, **more: str) -> AsyncIterator[Team]:
     agents, work = place / "agents", place / "work"
     for folder in (agents, work, work / "more"):
         folder.mkdir(exist_ok=True)
     (agents / "crew.yaml").write_text(CREW)
     (agents / "lead.yaml").write_text(LEAD)
     (agents / "pi.yaml").write_text("agents: {root: {harness: {type: pi}}}")
+    (agents / "coder.yaml").write_text(CODER)
     (work / "NOTES.md").write_text("Mind the gap.")
     home = place / "home"
-    flags = {"agents": str(agents), "session_db": str(place / "roost.db")}
+    flags = {"agents": str(agents), "session_db": str(place / "roost.db"), "auth_token": "tok"}
     settings = resolve(flags, {"ROOST_HOME": str(home), "HOME": str(place)}, None)
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(place), "SECRET": "s3cret"}
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(place), "SECRET": "s3cret"} | more
     async with open_server(settings, env, front=Front(home=home, zag=home, enable_mock=True)) as running:
         await running.settle()
         await running.resume()
@@ -194,7 +210,12 @@ async def test_frames_come_as_from_a_model(team: Team) -> None:
 
 async def test_agents_are_listed_and_shown(team: Team) -> None:
     listed = (await team.client.get("/api/agents")).json()
-    assert [(entry["name"], entry["description"]) for entry in listed] == [("crew", "Codes."), ("lead", ""), ("pi", "")]
+    assert [(entry["name"], entry["description"]) for entry in listed] == [
+        ("coder", ""),
+        ("crew", "Codes."),
+        ("lead", ""),
+        ("pi", ""),
+    ]
     shown = (await team.client.get("/api/agents/crew")).json()
     assert shown["agents"][0]["harness"] == {"type": "mock", "model": "mock-large"}
 
@@ -330,6 +351,24 @@ async def test_spawn_and_wait_make_one_tree(team: Team) -> None:
     assert (tree.sessions, tree.running, tree.cost) == (2, 0, 0.25)
     called = [fact.call.name for fact in await team.facts(session, e.ToolCalled)]
     assert called == ["mcp__roost__spawn", "mcp__roost__wait"]
+
+
+async def test_the_tools_and_the_tree_at_api_v1(team: Team) -> None:
+    hung = play({"say": "x"}, hang=True)
+    prompt = play(tool("spawn", provider="mock", prompt=hung), {"say": "on"}, hang=True)
+    body = {"provider": "mock", "root": str(team.work), "prompt": prompt, "roost_tools": True}
+    spawned = await team.client.post("/api/v1/sessions/spawn", json=body)
+    assert spawned.status_code == 201, spawned.text
+    session = spawned.json()["session_id"]
+    await team.until(session, lambda head: head.spoke)
+    (kid,) = await team.children(session)
+    await team.until(kid.id, lambda head: head.spoke)
+    shown = (await team.client.get(f"/api/v1/sessions/{session}")).json()
+    assert shown["tree"]["sessions"] == shown["tree"]["running"] == 2
+    assert "tree" not in (await team.client.get(f"/api/v1/sessions/{kid.id}")).json()
+    await team.client.post(f"/api/v1/sessions/{session}/cancel", json={})
+    assert (await team.ended(kid.id)).outcome == "canceled"
+    assert (await team.ended(session)).outcome == "canceled"
 
 
 async def test_ask_status_and_collect(team: Team) -> None:
@@ -470,3 +509,117 @@ async def test_a_wait_goes_on_over_a_restart(tmp_path: Path) -> None:
         _, ended = await team.returned(session)
         assert [(one["status"], one["result"]) for one in ended] == [("completed", "late")]
         assert len(await team.children(session)) == 1
+
+
+# -- the real thing -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def real(tmp_path: Path, fake_llm: FakeLLM) -> AsyncIterator[Team]:
+    installed("claude")
+    home = tmp_path / "user"
+    home.mkdir()
+    env = environment(home, ANTHROPIC_BASE_URL=fake_llm.url, ANTHROPIC_API_KEY="dummy")
+    async with serving(tmp_path, **env) as team:
+        yield team
+
+
+def call(name: str, /, **arguments: Any) -> str:
+    return f"[[tool {name} {json.dumps(arguments)}]]"
+
+
+@pytest.mark.clis
+async def test_claude_plays_the_agent_of_a_file(real: Team, fake_llm: FakeLLM) -> None:
+    session = await real.session()
+    body = [{"role": "user", "content": "[[say hello there]]"}]
+    async with real.client.stream("POST", f"/api/sessions/{session}/agent/coder", json=body) as stream:
+        text = "".join([chunk async for chunk in stream.aiter_text()])
+    frames = [json.loads(line[5:]) for line in text.splitlines() if line.startswith("data:")]
+    said = "".join(frame["content"] for frame in frames if frame["type"] == "agent_choice")
+    assert said == "hello there"
+    kinds = [frame["type"] for frame in frames]
+    assert kinds[-2:] == ["stream_stopped", "stream_end"]
+    assert kinds.index("stream_started") < kinds.index("agent_choice") < kinds.index("message_added")
+    assert "You are ZORK." in json.dumps([request.get("body") for request in fake_llm.requests])
+    snapshot = (await real.client.get(f"/api/sessions/{session}/snapshot")).json()
+    assert "hello there" in json.dumps(snapshot["messages"])
+    counted = [frame["available_tools"] for frame in frames if frame["type"] == "toolset_info"]
+    assert counted[-1] > 5
+
+
+@pytest.mark.clis
+async def test_an_approval_of_claude_is_answered_through_api(real: Team) -> None:
+    session = await real.session()
+    path = real.work / "written.txt"
+    prompt = call("Write", file_path=str(path), content="x") + " [[say finished]]"
+    await real.run(session, prompt, "coder")
+    head = await real.until(session, lambda head: head.waits)
+    assert head.waits[0].tool == "Write"
+    assert not path.exists()
+    reply = await real.client.post(f"/api/sessions/{session}/resume", json={"confirmation": "approve"})
+    assert reply.status_code == 200
+    assert (await real.ended(session)).outcome == "normal"
+    assert path.read_text() == "x"
+
+
+@pytest.mark.clis
+async def test_claude_starts_an_agent_and_reads_its_result(real: Team) -> None:
+    child = play({"say": "42 it is"})
+    prompt = " ".join(
+        [call("mcp__roost__spawn", provider="mock", prompt=child, name="kid"), call("mcp__roost__wait", timeout=20)]
+    )
+    session = await real.session(permissions=e.Permissions(allow=("mcp__roost__*",)))
+    head = await real.play(session, prompt, "coder")
+    assert head.outcome == "normal", head.error
+    (kid,) = await real.children(session)
+    assert (kid.parent, kid.root, kid.outcome) == (session, session, "normal")
+    results = await real.facts(session, e.ToolReturned)
+    assert [fact.call.name for fact in results] == ["mcp__roost__spawn", "mcp__roost__wait"]
+    assert "42 it is" in results[1].result.output
+    assert not await real.facts(session, e.WaitOpened)
+
+
+@pytest.mark.clis
+async def test_claude_has_the_tools_where_a_spawn_says_so(real: Team) -> None:
+    prompt = call("mcp__roost__ask", agent="mock", prompt="ping", timeout=20)
+    session = await real.spawn(prompt, provider="claude", model="sonnet", roost_tools=True, auto_approve=True)
+    head = await real.ended(session)
+    assert head.outcome == "normal", head.error
+    (returned,) = await real.facts(session, e.ToolReturned)
+    assert '"result": "ping"' in returned.result.output
+    assert len(await real.children(session)) == 1
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose path leaves room for that of a socket."""
+    with tempfile.TemporaryDirectory(prefix="roost-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is missing: apt-get install bubblewrap")
+async def test_from_inside_a_sandbox(short: Path) -> None:
+    async with serving(short) as team:
+        session = await team.spawn(play(tool("ask", agent="mock", prompt="ping")), roost_tools=True, sandbox="box")
+        head = await team.ended(session)
+        assert head.outcome == "normal", head.error
+        (answer,) = await team.returned(session)
+        assert answer["result"] == "ping"
+        (kid,) = await team.children(session)
+        runs = [*await team.facts(session, e.RunStarted), *await team.facts(kid.id, e.RunStarted)]
+        assert [run.sandbox.partition(":")[0] for run in runs] == ["bubblewrap"] * 2
+
+
+@pytest.mark.clis
+async def test_codex_is_given_the_tools(tmp_path: Path, fake_llm: FakeLLM) -> None:
+    installed("codex")
+    home = tmp_path / "user"
+    codex_home(home, fake_llm.url)
+    async with serving(tmp_path, **environment(home)) as real:
+        key = {"FAKE_API_KEY": "x"}
+        session = await real.spawn("[[say hi]]", provider="codex", roost_tools=True, auto_approve=True, env=key)
+        head = await real.ended(session)
+        assert head.outcome == "normal", head.error
+    offered = [tool for request in fake_llm.requests for tool in (request.get("body") or {}).get("tools", ())]
+    ours = next(tool for tool in offered if tool.get("name") == "mcp__roost")
+    assert {tool["name"] for tool in ours["tools"]} == {"spawn", "wait", "collect", "ask", "status"}

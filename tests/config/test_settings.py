@@ -148,6 +148,15 @@ def test_every_setting_can_be_given_and_stands_in_the_docs() -> None:
             assert f"`{word}`" in line
 
 
+def test_further_drivers_are_tables_of_the_file_or_json() -> None:
+    file = b'[drivers.goose]\ncommand = ["goose", "acp"]\n'
+    assert resolve({}, HOME, file).drivers == {"goose": {"command": ["goose", "acp"]}}
+    assert resolve({}, HOME | {"ROOST_DRIVERS": '{"x": {"command": ["y"]}}'}, file).drivers == {"x": {"command": ["y"]}}
+    for wrong in (b"drivers = 3", b'drivers = "{"', b"[drivers]\nx = 1"):
+        with pytest.raises(BadValue, match=r"serve\.toml: drivers: must be a table of tables"):
+            resolve({}, HOME, wrong)
+
+
 def test_env_files(tmp_path: Path) -> None:
     first, second = tmp_path / "a.env", tmp_path / "b.env"
     first.write_text('# keys\n\nA=1\nexport B = "two words"\nC=\nD=a=b # kept\n')

@@ -55,6 +55,24 @@ def test_gemini_is_told_its_session_and_folders() -> None:
     assert launch("gemini", auto_approve=True, resume="old").argv[-2:] == ("--resume", "old")
 
 
+@pytest.mark.parametrize(("name", "auto"), [("gemini", True), ("gemini", False), ("opencode", False), ("ollama", True)])
+def test_what_a_cli_can_not_be_told_is_a_warning(name: str, auto: bool) -> None:
+    on = Rehearsal(DRIVERS[name], errand("hi", auto_approve=auto, effort="high", add_dirs=("/a",)))
+    capable = {"protocolVersion": 1, "agentCapabilities": {}}
+    events = [{"type": "init", "session_id": "s"}] if auto else [{"id": 1, "result": capable}]
+    for event in (*events, {"id": 2, "result": {"sessionId": "s"}}):
+        on.feed(json.dumps(event).encode())
+    words = [fact.message.split(";")[0] for fact in on.of(e.Warned)]
+    folders = [f"{name} knows no further folders"] if name != "gemini" else []
+    assert words == [f"{name} knows no effort", *folders]
+
+
+def test_copilot_is_told_effort_and_agent() -> None:
+    argv = launch("copilot", effort="high", agent="reviewer").argv
+    assert "--reasoning-effort=high" in argv
+    assert "--agent=reviewer" in argv
+
+
 def test_gemini_loads_a_conversation_only_after_the_minute_of_its_birth() -> None:
     made = launch("gemini", resume="489fe18f-12ac-4549")
     assert made.argv[:2] == ("/bin/sh", "-c")

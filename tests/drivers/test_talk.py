@@ -7,6 +7,7 @@ import pytest
 
 from drivers.rehearsal import Rehearsal, check, ended, errand, text
 from roost.core import events as e
+from roost.core.usage import Usage
 from roost.drivers.catalogue import drivers
 from roost.ports import Driver
 
@@ -263,7 +264,10 @@ def test_a_tool_server_that_the_agent_can_not_take_is_refused() -> None:
     agent = Agent(mcp=SERVERS)
     agent.reply({"protocolVersion": 1, "agentCapabilities": {}})
     assert agent.closed
-    assert agent.end() == "custom: the tool server 'two' can't be used: this agent takes none over http"
+    assert (
+        agent.end()
+        == "custom can't be given its tools: the tool server 'two' needs http, which this agent does not speak"
+    )
 
 
 MODELS = {"availableModels": [{"modelId": "p/big", "name": "Big"}], "currentModelId": "p/small"}
@@ -373,6 +377,18 @@ def test_usage_and_cost_are_of_the_round() -> None:
         (60, 40, 1000),
         (150, 0, 1000),
     ]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("custom", [60, 50]), ("copilot", [100, 50]), ("opencode", [100, 150])])
+def test_usage_is_counted_from_where_the_agent_counts_it(name: str, expected: list[int]) -> None:
+    agent = Agent(name, resume="old", used=Usage(40))
+    agent.reply({"protocolVersion": 1, "agentCapabilities": {"loadSession": True}})
+    agent.reply({})
+    for total in (100, 150):
+        agent.chunk("x")
+        agent.stop(usage={"inputTokens": total, "outputTokens": 0, "totalTokens": total})
+        agent.on.say(str(total), "more")
+    assert [fact.usage.input for fact in agent.on.of(e.UsageAdded)] == expected
 
 
 @pytest.mark.parametrize("name", ["custom", "opencode", "qwen", "gemini", "copilot"])

@@ -1,30 +1,18 @@
 """Turns of agent CLIs: a real process under a real keeper, and a server that may go at any moment."""
 
-import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 
-from roost.clock import SystemClock
+from engine.clis import kinds, play, serving
 from roost.core import events as e
-from roost.core.ids import LogId, ServerId, TurnId, fresh
+from roost.core.ids import LogId, fresh
 from roost.core.limits import Limits
 from roost.core.messages import Message
 from roost.core.orders import Order
-from roost.core.session import Head
-from roost.drivers.mock import Mock
-from roost.engine.hub import Hub
-from roost.engine.recovery import Recovery
 from roost.engine.results import result
-from roost.engine.runtime import Makers
-from roost.engine.supervisor import Supervisor, open_supervisor
-from roost.keepers.keepers import Keepers
-from roost.stores.memory import Memory, Shelf
-from roost.testing.fakes import FakeAgents, FakeModels, FakeSurroundings, FakeToolsets, answers, crew
+from roost.stores.memory import Shelf
 
 pytestmark = pytest.mark.anyio
 
@@ -32,94 +20,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-class Server:
-    """A server in process: everything but its doors."""
-
-    def __init__(self, store: Memory, hub: Hub, supervisor: Supervisor, recovery: Recovery, work: Path) -> None:
-        self.store, self.hub, self.supervisor, self.recovery = store, hub, supervisor, recovery
-        self.work = work
-
-    async def spawn(self, prompt: str, *, confined: bool = False, **order: Any) -> LogId:
-        wanted = Order("mock", prompt=prompt, working_dir=str(self.work), **order)
-        log = LogId(fresh())
-        template = e.Template(working_dir=wanted.working_dir)
-        await self.store.put(log, [e.SessionCreated(template, order=wanted)])
-        await self.open(log, prompt, interactive=wanted.interactive, confined=confined)
-        return log
-
-    async def open(self, log: LogId, prompt: str, *, interactive: bool = False, confined: bool = False) -> None:
-        opened = e.TurnOpened(
-            turn=TurnId(fresh()),
-            source="mock",
-            agent="mock",
-            working_dir=str(self.work),
-            driver="mock",
-            interactive=interactive,
-            detached=True,
-            confined=confined,
-        )
-        said = [e.MessageWritten(Message("user", prompt))] if prompt else []
-        await self.supervisor.open(log, [opened, *said])
-
-    async def until(self, log: LogId, holds: Callable[[Head], bool]) -> Head:
-        with anyio.fail_after(30):
-            while True:
-                bell = self.hub.bell(log)
-                head = await self.store.head(log)
-                if holds(head):
-                    return head
-                await bell.wait()
-
-    async def ended(self, log: LogId) -> Head:
-        return await self.until(log, lambda head: head.turn is None)
-
-    async def facts(self, log: LogId) -> list[e.Fact]:
-        return [event.fact for event in await self.store.page(log, after=0, limit=100_000)]
-
-
-@asynccontextmanager
-async def serving(
-    home: Path, shelf: Shelf, *, limits: Limits | None = None, name: str = "one", **more: Any
-) -> AsyncIterator[Server]:
-    clock = SystemClock()
-    hub = Hub(clock.monotonic)
-    keepers = Keepers(home)
-    work = home / "work"
-    work.mkdir(exist_ok=True)
-    async with AsyncExitStack() as stack:
-        store = Memory(clock.now, ServerId(name), hub.grown, shelf=shelf)
-        stack.callback(store.close)
-        stack.callback(keepers.close)
-        env = {"PATH": "/usr/bin:/bin", "HOME": str(home)}
-        makers = Makers(
-            store,
-            FakeAgents(crew()),
-            FakeModels(answers(["hello"])),
-            FakeToolsets(()),
-            FakeSurroundings(),
-            clock,
-            env,
-            drivers={"mock": Mock()},
-            runs=keepers,
-            limits=limits or Limits(),
-            home=home,
-            **more,
-        )
-        supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
-        recovery = Recovery(makers, hub, supervisor, "resume")
-        await recovery.settle()
-        await recovery.resume()
-        yield Server(store, hub, supervisor, recovery, work)
-
-
-def play(*steps: dict[str, Any], **more: Any) -> str:
-    return "@mock " + json.dumps({"steps": list(steps), **more})
-
-
-def kinds(facts: Sequence[e.Fact]) -> list[str]:
-    return [type(fact).__name__ for fact in facts]
 
 
 async def test_a_turn_says_runs_and_ends(tmp_path: Path) -> None:
@@ -307,3 +207,14 @@ async def test_a_cli_that_died_with_the_server_ends_as_failed(tmp_path: Path) ->
     async with serving(tmp_path, shelf, name="two") as server:
         head = await server.ended(log)
     assert head.outcome == "error" and head.error
+
+
+async def test_a_cli_that_stays_after_the_end_of_its_input_is_seen_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roost.engine.run.LINGERS", 0.2)
+    monkeypatch.setattr("roost.engine.run.STOPS_IN", 0.2)
+    async with serving(tmp_path, Shelf()) as server:
+        log = await server.spawn(play({"say": "done"}, linger=True))
+        head = await server.ended(log)
+    assert (head.outcome, head.error) == ("normal", "")

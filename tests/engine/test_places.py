@@ -1,11 +1,14 @@
 """Where a CLI's runs take place: in a sandbox, in a worktree, and never bare where that is not allowed."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+import anyio
 import pytest
 from msgspec.structs import replace
 
@@ -30,6 +33,10 @@ class Watched(Bubblewrap):
     def __init__(self, kept: Kept) -> None:
         super().__init__(kept)
         self.confined: list[Launch] = []
+        self.removed: list[str] = []
+
+    async def remove(self, name: str) -> None:
+        self.removed.append(name)
 
     def confine(self, launch: Launch, confinement: Confinement) -> Launch:
         confined = super().confine(launch, confinement)
@@ -74,6 +81,27 @@ async def test_a_confined_run_that_ignores_signals_can_be_cancelled(
         await server.store.put(log, [e.CancelAsked(head.turn.id, "enough")])
         head = await server.ended(log)
     assert head.outcome == "canceled"
+
+
+@needs_bwrap
+async def test_a_keeper_that_went_without_a_word_leaves_no_sandbox(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    sandbox = Watched(Kept(str(tmp_path / "owner"), str(tmp_path / "state")))
+    async with serving(tmp_path / "state", Shelf(), sandbox=sandbox) as server:
+        server.work = tmp_path / "work"
+        server.work.mkdir()
+        log = await server.spawn(play({"say": "on it"}, hang=True), confined=True)
+        head = await server.until(log, lambda head: bool(head.spoke))
+        assert head.turn is not None
+        assert head.turn.run is not None
+        assert not sandbox.removed
+        os.kill(head.turn.run.pid, signal.SIGKILL)
+        await server.store.put(log, [e.CancelAsked(head.turn.id, "enough")])
+        head = await server.ended(log)
+        with anyio.fail_after(20):
+            while not sandbox.removed:
+                await anyio.sleep(0.02)
+    assert [f"bubblewrap:{name}" for name in sandbox.removed] == [head.sandbox]
 
 
 class Absent:

@@ -8,7 +8,7 @@ import pytest
 
 from engine.fakes import ME, FakeTool, Floor, World, kinds, open_world
 from roost.core import events as e
-from roost.core.ids import AnswerId, CallId, LogId, TurnId, WaitId
+from roost.core.ids import AnswerId, CallId, LogId, Micros, TurnId, WaitId
 from roost.core.messages import Effect, Message, Result, ToolCall
 from roost.core.session import Head, Turn, fold
 from roost.engine.recovery import Policy, verdict
@@ -521,3 +521,11 @@ async def check_cut(floor: Floor, whole: Sequence[e.Fact], n: int, told: list[tu
         assert "not known" in expected[3], note
     assert [text for _, text in talk] == expected, note
     assert sum(isinstance(fact, e.TurnStarted) for fact in facts) == 1, note
+
+
+@pytest.mark.parametrize("policy", ["resume", "ask", "fail"])
+def test_an_interactive_session_that_waits_for_a_message_waits_on(policy: Policy) -> None:
+    said = e.MessageAdded(Message("assistant", "hello"), answer=ONE, agent="root")
+    facts = [*opened(interactive=True), ASKED, said, *[e.TurnResumed(TURN, n) for n in range(1, 9)]]
+    head = fold([e.Event(LogId("s"), seq, Micros(seq), fact) for seq, fact in enumerate(facts, 1)])
+    assert verdict(head, policy) == ("resume", [])

@@ -89,3 +89,12 @@ def test_large_files_are_left_out(tmp_path: Path, owner: Path) -> None:
         file.truncate(homes.LARGEST + 1)
     homes.furnish(tmp_path / "private", (".tool",), owner)
     assert "large" not in str(seen(tmp_path / "private"))
+
+
+def test_homes_of_sessions_that_are_no_more_are_removed(tmp_path: Path) -> None:
+    for name in ("gone", "here"):
+        (tmp_path / name / ".claude").mkdir(parents=True)
+        (tmp_path / name / ".claude" / "secret").write_text("s")
+    homes.tidy(tmp_path, {"here"})
+    assert [place.name for place in tmp_path.iterdir()] == ["here"]
+    homes.tidy(tmp_path / "nowhere", set())

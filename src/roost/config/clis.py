@@ -1,10 +1,9 @@
-"""What the settings say of agent CLIs: `<home>/agents.toml`, but for the defaults of spawns."""
+"""How usage limits of agent CLIs are met: `[usage_limits]` of `<home>/agents.toml`."""
 
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -16,15 +15,10 @@ FILE = "agents.toml"
 
 
 class Clis(Struct, frozen=True):
-    """How agent CLIs are waited for, and which there are besides ours.
-
-    `rows` are the tables `[drivers.NAME]`, as they stand there.
-    """
+    """How long agent CLIs are waited for, and what else means that they have met a limit."""
 
     limits: Limits = Limits()
-    rows: Mapping[str, Any] = {}
-    patterns: Mapping[str, Sequence[str]] = {}  # provider -> further texts that mean a usage limit
-    open_models: bool = False  # models that are in no list of ours are passed on
+    patterns: Mapping[str, Sequence[str]] = {}  # provider -> further texts
 
 
 class _One(Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,8 +40,6 @@ class _Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _File(Struct, frozen=True):
     usage_limits: _Limits = _Limits()
-    drivers: dict[str, Any] = {}
-    allow_unknown_models: bool = False
 
 
 def load(home: Path) -> Clis:
@@ -76,8 +68,7 @@ def load(home: Path) -> Clis:
         fallbacks={name: one.fallback_secs for name, one in each.items() if one.fallback_secs is not None},
         disabled=tuple(name for name, one in each.items() if not one.enabled),
     )
-    patterns = {name: one.extra_patterns for name, one in each.items()}
-    return Clis(limits, told.drivers, patterns, told.allow_unknown_models)
+    return Clis(limits, {name: one.extra_patterns for name, one in each.items()})
 
 
 def _check(path: Path, limits: _Limits) -> None:

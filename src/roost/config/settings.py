@@ -32,6 +32,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     resume: Resume = "resume"
     sandbox: str = "auto"
     sandbox_image: str = ""
+    drivers: dict[str, Any] = {}
+    allow_unknown_models: bool = False
     pull_interval: float = 0.0
     record: Path | None = None
     fake: Path | None = None
@@ -76,6 +78,8 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "resume": _Field(values.as_resume),
     "sandbox": _Field(values.as_sandbox),
     "sandbox_image": _Field(values.as_text),
+    "drivers": _Field(values.as_tables),
+    "allow_unknown_models": _Field(values.as_flag),
     "pull_interval": _Field(values.as_minutes),
     "record": _Field(values.as_cassette),
     "fake": _Field(values.as_cassette),

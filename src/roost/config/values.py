@@ -1,5 +1,6 @@
 """Values of settings: each is read from a flag, a variable or a line of TOML, or refused with a reason."""
 
+import json
 import math
 import re
 from pathlib import Path
@@ -189,6 +190,17 @@ def as_sandbox(value: Any) -> str:
     if word not in ("auto", "docker", "bubblewrap", "none"):
         raise Wrong("must be auto, docker, bubblewrap or none")
     return word
+
+
+def as_tables(value: Any) -> dict[str, Any]:
+    """Tables by name; outside of the file as JSON."""
+    try:
+        tables = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        tables = None
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise Wrong("must be a table of tables, as [drivers.NAME]; outside of the file a JSON object of objects")
+    return tables
 
 
 def as_resume(value: Any) -> str:

@@ -56,7 +56,7 @@ OPENCODE = Row(
         "opencode.ai:443", "models.dev:443", "api.anthropic.com:443", "api.openai.com:443",
         "generativelanguage.googleapis.com:443", "openrouter.ai:443",
     ),
-    manners=Manners(name_in_title=True, totals=False, asks_late=True),
+    manners=Manners(name_in_title=True, counts="prompt", asks_late=True, deaf=("effort", "agent", "add_dirs")),
 )  # fmt: skip
 
 QWEN = Row(

@@ -104,7 +104,7 @@ def row(name: str, given: Any) -> Row:
         keeps=setting.keeps,
         needs=setting.needs,
         endpoints=setting.endpoints,
-        manners=Manners(),
+        manners=Manners(deaf=("effort", "agent") if setting.dirs_flag else ("effort", "agent", "add_dirs")),
     )
 
 

@@ -17,7 +17,7 @@ from roost.drivers.updates import Manners
 from roost.ports import Dialog, Errand, Launch
 
 ENV = {"COPILOT_AUTO_UPDATE": "false"}
-MANNERS = Manners(notices=True)
+MANNERS = Manners(notices=True, counts="process", deaf=())
 INSTRUCTIONS = "roost.instructions.md"
 MCP = "mcp.json"
 
@@ -74,6 +74,8 @@ class Copilot:
         """
         argv = [errand.program, *_QUIET]
         argv += ["--model", errand.model] if errand.model else []
+        argv += [f"--reasoning-effort={errand.effort}"] if errand.effort else []
+        argv += [f"--agent={errand.agent}"] if errand.agent else []
         argv += [word for folder in errand.add_dirs for word in ("--add-dir", folder)]
         argv += ["--additional-mcp-config", f"@{errand.folder}/{MCP}"] if errand.mcp else []
         talks = needs_talk(_lightened(errand))

@@ -11,6 +11,7 @@ from roost.core.usage import Usage
 from roost.drivers import fields, models
 from roost.drivers.addresses import addresses
 from roost.drivers.once import Once, needs_talk, prompt
+from roost.drivers.opening import unheard
 from roost.drivers.talk import Talk, hello
 from roost.drivers.updates import Manners
 from roost.drivers.wording import worded
@@ -119,7 +120,8 @@ class Printed(Once):
         match event.get("type"):
             case "init":
                 session, model = fields.text(event.get("session_id")), fields.text(event.get("model"))
-                return self._record.introduced(session, model=model, working_dir=self._errand.working_dir)
+                facts = self._record.introduced(session, model=model, working_dir=self._errand.working_dir)
+                return facts + (unheard(self._errand, "gemini", *MANNERS.deaf) if facts else [])
             case "message" if event.get("role") == "assistant":
                 return self._record.text(fields.text(event.get("content")))
             case "tool_use":

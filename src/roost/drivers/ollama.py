@@ -9,6 +9,7 @@ from roost.core.errors import BadModel
 from roost.drivers import models
 from roost.drivers.addresses import address
 from roost.drivers.once import Once, prompt
+from roost.drivers.opening import WISHES, unheard
 from roost.ports import Errand, Exit, Launch, Step
 
 SIZES = ("0.8b", "2b", "4b", "9b", "27b", "35b", "122b")
@@ -80,7 +81,8 @@ class Plain(Once):
 
     def feed(self, line: bytes) -> Step:
         """A line of the answer."""
-        return Step(tuple(self._record.text(_COLOURS.sub("", line.decode("utf-8", "replace")) + "\n")))
+        facts = [] if self._record.answering else unheard(self._errand, "ollama", *WISHES)
+        return Step((*facts, *self._record.text(_COLOURS.sub("", line.decode("utf-8", "replace")) + "\n")))
 
     def end(self, exit: Exit) -> Step:
         """The answer is whole where it ended well."""

@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -27,7 +27,8 @@ class Manners(Struct, frozen=True, kw_only=True):
 
     name_in_id: bool = False  # ids of calls begin with the tool's name and "__"
     name_in_title: bool = False  # a call's first title is the tool's name
-    totals: bool = True  # usage is counted from the start of the process, not from the last prompt
+    counts: Literal["prompt", "process", "session"] = "session"  # what its usage is counted from
+    deaf: tuple[str, ...] = ("effort", "agent")  # fields of an errand that it can't be told
     late_history: bool = False  # after `session/load` it goes on telling the old conversation
     lasting: bool = False  # its "always" is written into files, and outlives the session
     asks_late: bool = False  # it calls a call under way, and asks then

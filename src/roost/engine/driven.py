@@ -12,20 +12,23 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from roost.core import events as e
-from roost.core.errors import LaunchFailed, MessagesWait, NotOwner, RoostError, StoreFull
+from roost.core.errors import LaunchFailed, MessagesWait, NotOwner, RoostError, SessionNotFound, StoreFull
+from roost.core.ids import RunId
 from roost.core.limits import SECOND, resumes_at
 from roost.core.orders import Order
+from roost.core.session import Head
 from roost.engine import harness, launch, mailbox, worktree
 from roost.engine.briefing import await_others, brief, recounted
 from roost.engine.curtain import curtain
-from roost.engine.endings import ended
+from roost.engine.endings import ended, ending
 from roost.engine.run import Run, taken
 from roost.engine.stage import Stage
-from roost.ports import Exit
+from roost.ports import Exit, Process
 
 log = logging.getLogger(__name__)
 
 SHOWN = 100  # characters of a prompt in a list of runs
+LOOK = 30.0  # seconds between two looks at the clock, which may be set, and stands still while a machine sleeps
 
 
 class Next(Struct, frozen=True):
@@ -55,7 +58,10 @@ async def run_driven(stage: Stage) -> None:
         async with stage.ear.open(canceled):
             try:
                 await driven.play()
-            except (NotOwner, StoreFull):
+            except StoreFull:
+                raise
+            except NotOwner:
+                await driven.disown()
                 raise
             except Exception as error:
                 await driven.fail(error)
@@ -72,6 +78,7 @@ class Driven:
         self._order = Order(stage.turn.driver)
         self._opened: e.TurnOpened | None = None
         self._run: Run | None = None
+        self._process: Process | None = None  # of a run, also while it is adopted
 
     async def play(self) -> None:
         """From where the log stands to the end."""
@@ -123,7 +130,7 @@ class Driven:
         stage, turn, head = self._stage, self._stage.turn, self._stage.journal.head
         if turn.limit is not None:
             while (left := turn.limit.resume_at - self._makers.clock.now()) > 0:
-                await self._makers.clock.sleep(left / SECOND)
+                await self._makers.clock.sleep(min(left / SECOND, LOOK))
             message = self._makers.limits.message(turn.driver)
             return Next(message, (e.LimitResumed(turn.limit.incident, message, turn.limits),))
         if not turn.runs:
@@ -153,7 +160,7 @@ class Driven:
         resume = self._resumable()
         errand = launch.errand(self._makers, driver, head, stage.turn, order, prompt=following.prompt, resume=resume)
         dialog = driver.open(errand)
-        with anyio.CancelScope(shield=True):  # a process that was started is in the log
+        with anyio.CancelScope(shield=True):  # a process that was started is in the log, or gone
             process, sandbox = await launch.start(self._makers, driver, errand, head, tools=order.roost_tools)
             started = e.RunStarted(
                 run=errand.run,
@@ -168,7 +175,12 @@ class Driven:
                 resumed=resume,
                 sandbox=sandbox,
             )
-            await stage.journal.write(*following.facts, started)
+            try:
+                await stage.journal.write(*following.facts, started)
+            except BaseException:
+                await process.clear()
+                raise
+        self._process = process
         self._run = Run(stage, order, errand, process, dialog, self._opened)
         self._run.born()
         return self._run
@@ -184,11 +196,13 @@ class Driven:
         driver = launch.driver_of(self._makers, stage.turn.driver)
         runs = launch.runs_of(self._makers)
         process = await runs.adopt(was.id, pid=was.pid, started=was.started, boot_id=was.boot_id)
+        self._process = process
         env = launch.environment(self._makers, driver, stage.journal.head, self._order, was.id)
         errand = launch.recalled(process.note, env)
-        self._run = Run(stage, self._order, errand, process, driver.open(errand), self._opened)
-        await self._run.relive(was.out, was.err)
-        return self._run
+        run = Run(stage, self._order, errand, process, driver.open(errand), self._opened)
+        await run.relive(was.out, was.err)
+        self._run = run  # not before it stands where the log stands: who stops it reads on from there
+        return run
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -206,7 +220,7 @@ class Driven:
             over = False
         else:
             over = await self._end("error" if left.met else "normal", left.facts, left.met)
-        await self._clear()
+        await self._clear(ended)
         return over
 
     def _last_words(self, run: Run, ended: Exit) -> LastWords:
@@ -215,7 +229,10 @@ class Driven:
         if run.expired:
             met = e.ErrorMet(f"Agent timed out after {self._order.timeout}", "timeout", self._stage.turn.agent)
         whole = [self._scheduled(fact) if isinstance(fact, e.LimitHit) else fact for fact in facts]
-        asleep = not run.expired and any(isinstance(fact, e.LimitHit) and fact.resume_at for fact in whole)
+        hits = [fact for fact in whole if isinstance(fact, e.LimitHit)]
+        asleep = not run.expired and any(hit.resume_at for hit in hits)
+        if hits and not asleep and met is None and not ended.killed:
+            met = e.ErrorMet(hits[-1].raw or "a usage limit was reached", "usage_limit", self._stage.turn.agent)
         kept = [fact for fact in whole if not isinstance(fact, e.ErrorMet)]
         gone = e.RunEnded(run.errand.run, ended.code, ended.signal, ended.killed)
         return LastWords((*kept, gone), met, asleep)
@@ -231,21 +248,32 @@ class Driven:
     async def _end(self, outcome: e.Outcome, facts: Sequence[e.Fact], met: e.ErrorMet | None = None) -> bool:
         """The turn's last facts; False where messages have come that it goes on with."""
         stage = self._stage
-        voided = [e.WaitVoided(wait.id, e.TURN_ENDED, sub=wait.sub) for wait in stage.journal.head.waits]
         tree = () if stage.journal.head.queue and outcome == "normal" else await worktree.leave(stage)
-        end = [*facts, *voided, *tree, *([met] if met else []), ended(stage.turn, outcome, met)]
+        said = [fact for fact in facts if not isinstance(fact, e.WaitVoided)]  # the log knows what is open
+
+        def closed(head: Head) -> list[e.Fact]:
+            return [*said, *(e.WaitVoided(wait.id, e.TURN_ENDED, sub=wait.sub) for wait in head.waits), *tree]
+
+        def end(head: Head) -> list[e.Fact]:
+            if outcome == "normal":
+                mailbox.empty(head)
+            return [*closed(head), *([met] if met else []), ended(stage.turn, outcome, met)]
+
         try:
-            await stage.journal.write(*end, only_if=mailbox.empty if outcome == "normal" else None)
+            await stage.journal.compose(end)
         except MessagesWait:
             await stage.journal.refresh()
-            await stage.journal.write(*facts, *voided, *tree)
+            await stage.journal.compose(closed)
             return False
         return True
 
-    async def _clear(self) -> None:
-        if self._run is not None:
-            await self._run.process.clear()
-            self._run = None
+    async def _clear(self, ended: Exit) -> None:
+        with anyio.CancelScope(shield=True):  # its end is written: nobody comes back for what is left
+            if self._run is not None:
+                await self._run.process.clear()
+            if ended.code is None:  # its keeper went without a word, and has not seen to its sandbox
+                await launch.unwall(self._makers, self._stage.journal.head)
+        self._run = self._process = None
 
     async def fail(self, error: Exception) -> None:
         """Something else than the CLI went wrong: stop it, and say so."""
@@ -267,21 +295,54 @@ class Driven:
     async def cancel(self) -> None:
         """End the run and the turn because somebody asked for it."""
         with anyio.CancelScope(shield=True):
-            await self._stage.journal.refresh()
+            try:
+                await self._stage.journal.refresh()
+            except SessionNotFound:  # it was seen to its last fact, and swept away
+                await self._abandon()
+                raise
             if self._stage.journal.open is not None:
                 await self._stop("canceled")
+            else:
+                await self._abandon()
+
+    async def disown(self) -> None:
+        """Another server has the session.  It goes on with the run, unless it has ended the turn."""
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._stage.journal.refresh()
+            except SessionNotFound:
+                await self._abandon()
+                return
+            if self._stage.journal.open is None:
+                await self._abandon()
+
+    async def _abandon(self) -> None:
+        """Somebody else has ended the turn: see that its process does not outlive it."""
+        if self._process is not None:
+            await self._process.clear()
 
     async def _stop(self, outcome: e.Outcome, met: e.ErrorMet | None = None) -> None:
         """Stop the run, take in what it still had to say, and end the turn."""
         with anyio.CancelScope(shield=True):
             facts: Sequence[e.Fact] = ()
+            told = Exit()
             if (was := self._stage.turn.run) is not None:
                 try:
                     run = self._run or await self._adopt()
-                    facts = self._last_words(run, await run.stop()).facts
+                    told = await run.stop()
+                    facts = self._last_words(run, told).facts
+                except (NotOwner, StoreFull):
+                    raise
                 except Exception as error:
                     if not isinstance(error, LaunchFailed):
                         log.exception("the run %s can't be ended", was.id, extra={"action": "run_lost"})
-                    facts = [e.RunEnded(was.id)]
+                    facts = await self._lost(was.id, outcome)
             await self._end(outcome, facts, met)
-            await self._clear()
+            await self._clear(told)
+
+    async def _lost(self, run: RunId, outcome: e.Outcome) -> Sequence[e.Fact]:
+        """What is written of a run that can say nothing any more: what it left open is closed."""
+        stage = self._stage
+        await stage.catch_up()
+        facts = ending(stage.journal.head, stage.history, outcome)
+        return [*(fact for fact in facts if not isinstance(fact, e.TurnEnded)), e.RunEnded(run)]

@@ -8,6 +8,7 @@ from roost.core.errors import RoostError, StoreFull
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId
 from roost.core.session import Head
+from roost.engine import launch
 from roost.engine import runtime as rt
 from roost.engine.endings import ending
 from roost.engine.journal import Journal
@@ -48,13 +49,15 @@ class House:
 
     async def sweep_runs(self) -> None:
         """Now and then, end the agent CLIs that no turn knows of: they were started, and never written down."""
-        now, runs = self._makers.clock.monotonic(), self._makers.runs
-        if runs is None or now - self._swept < SWEEPS:
+        now = self._makers.clock.monotonic()
+        if self._makers.runs is None or now - self._swept < SWEEPS:
             return
         self._swept = now
         heads = await self._store.heads()
-        await runs.sweep([head.turn.run.id for head in heads if head.turn is not None and head.turn.run is not None])
+        await launch.sweep(self._makers, heads)
         await self.sweep_sandboxes(heads)
+        if self._makers.sandbox is not None:
+            await self._makers.sandbox.tidy(str(self._makers.home / "homes"), {str(head.id) for head in heads})
 
     async def sweep_sandboxes(self, heads: Sequence[Head]) -> None:
         """Remove what a crash has left of the sandboxes of sessions that are in no turn."""
@@ -67,13 +70,11 @@ class House:
                 await sandbox.remove(name)
 
     async def settle_owed(self) -> None:
-        """Write the ends that could not be written while the store was full."""
+        """Write the ends that could not be written while the store was full; what a CLI does has only been waiting."""
         for log_id, why in tuple(self._supervisor.owed.items()):
             try:
                 await self._store.probe()
-                async with self._supervisor.claim(log_id):
-                    if not self._supervisor.playing(log_id):
-                        await self._settle(log_id, why)
+                await self._settle(log_id, why)
             except StoreFull:
                 return
             except RoostError as error:
@@ -81,9 +82,22 @@ class House:
             self._supervisor.owed.pop(log_id, None)
 
     async def _settle(self, log_id: LogId, why: RoostError) -> None:
-        owned = await self._store.take(log_id)
-        journal, history = Journal(self._store, log_id, owned), History(SessionId(log_id))
-        await rt.read_history(self._store, log_id, history)
+        async with self._supervisor.claim(log_id):
+            if self._supervisor.playing(log_id):
+                return
+            owned = await self._store.take(log_id)
+            if not (isinstance(why, StoreFull) and owned.head.turn is not None and owned.head.turn.driver):
+                await self._end(Journal(self._store, log_id, owned), why)
+                return
+        await self._supervisor.wake(log_id)
+
+    async def _end(self, journal: Journal, why: RoostError) -> None:
+        history, turn = History(SessionId(journal.log)), journal.head.turn
+        await rt.read_history(self._store, journal.log, history)
         met = e.ErrorMet(why.message, why.code)
-        if facts := ending(owned.head, history, "error", error=met):
-            await journal.write(*facts)
+        run = turn.run if turn is not None else None
+        gone = () if run is None else (e.RunEnded(run.id),)
+        if facts := ending(journal.head, history, "error", error=met):
+            await journal.write(*gone, *facts)
+        if run is not None:
+            await launch.end(self._makers, run)

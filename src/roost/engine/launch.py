@@ -1,18 +1,21 @@
 """The one place where agent CLIs are started: program, environment, sandbox."""
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import anyio
 import msgspec
 from msgspec.structs import replace
 
 from roost.core.errors import LaunchFailed, NoSandbox
 from roost.core.ids import RunId, SessionId, fresh, sandbox_name
 from roost.core.orders import Order
-from roost.core.session import Head, Turn
+from roost.core.session import Head, Run, Turn
 from roost.engine.runtime import Makers
 from roost.ports import Confinement, Driver, Errand, Launch, Outfit, Process, Runs
 
@@ -24,6 +27,7 @@ PASSED = (
 )  # fmt: skip
 """What an agent CLI is given of the server's environment, besides `LC_*` and what its driver needs."""
 
+LONGEST_SOCKET = 107  # bytes of the path of a Unix socket
 OURS = "roost"
 """What our own tool server is called in a CLI."""
 
@@ -155,6 +159,12 @@ async def start(
     return process, launch.sandbox
 
 
+async def unwall(makers: Makers, head: Head) -> None:
+    """Make sure that nothing is left of the sandbox of a session's newest run."""
+    if makers.sandbox is not None and head.sandbox:
+        await makers.sandbox.remove(head.sandbox.partition(":")[2])
+
+
 async def _confined(
     makers: Makers, driver: Driver, errand: Errand, launch: Launch, outfit: Outfit | None = None
 ) -> Launch:
@@ -162,6 +172,8 @@ async def _confined(
         raise NoSandbox("this run has to be confined, and no sandbox works here: `roost doctor` says what is missing")
     if trouble := await makers.sandbox.trouble():
         raise NoSandbox(f"this run has to be confined, and there is no sandbox: {trouble}")
+    if outfit is not None and len(os.fsencode(outfit.endpoint.removeprefix("unix:"))) > LONGEST_SOCKET:
+        raise NoSandbox("the server's home has too long a path for its own tools in a sandbox: choose a shorter one")
     home = str(makers.home / "homes" / errand.session)
     await makers.sandbox.furnish(home, driver.keeps)
     confinement = Confinement(
@@ -188,3 +200,17 @@ def _certificates(env: Mapping[str, str]) -> list[str]:
 def recalled(note: str, env: dict[str, str]) -> Errand:
     """The errand of a run that an earlier server started."""
     return replace(msgspec.json.decode(note, type=Errand), env=env)
+
+
+async def end(makers: Makers, run: Run) -> None:
+    """End a process that belongs to no turn any more, and remove what is left of it."""
+    with anyio.CancelScope(shield=True), suppress(LaunchFailed):
+        process = await runs_of(makers).adopt(run.id, pid=run.pid, started=run.started, boot_id=run.boot_id)
+        await process.clear()
+
+
+async def sweep(makers: Makers, heads: Sequence[Head]) -> None:
+    """End the processes that none of these sessions knows: they were started, and never written down."""
+    if makers.runs is not None:
+        turns = [head.turn for head in heads if head.turn is not None]
+        await makers.runs.sweep([turn.run.id for turn in turns if turn.run is not None])

@@ -16,6 +16,7 @@ from roost.core.history import History
 from roost.core.ids import CallId, LogId, SessionId, WaitId, fresh
 from roost.core.messages import Message
 from roost.core.session import Head
+from roost.engine import launch
 from roost.engine.draft import of_log
 from roost.engine.endings import ending
 from roost.engine.hub import Hub
@@ -52,6 +53,8 @@ def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"
     facts += [e.WaitVoided(w.id, INTERRUPTED, sub=w.sub) for w in void]
     lost = [c for c in turn.calls if c.state == "called" and c.id not in _asleep(head)]
     facts += [e.CallLost(c.id, c.attempt) for c in lost]
+    if turn.interactive and turn.iterations and not (turn.answer or turn.calls or head.waits or head.queue):
+        return "resume", facts  # it waits for the next message, as it did before
     if turn.resumes >= CRASHES - 1:
         return "end", [
             *facts,
@@ -102,6 +105,11 @@ class Recovery:
     async def resume(self) -> None:
         """Let the settled turns go on, a few runtimes at a time: those that somebody follows first."""
         ready, self._ready = self._ready, []
+        if ready:  # a run that was started, and not written down, would do its work beside the one that comes now
+            try:
+                await launch.sweep(self._makers, await self._store.heads())
+            except Exception:
+                log.exception("forgotten runs can't be ended", extra={"action": "sweep_failed"})
         ready.sort(key=lambda log_id: not self._hub.followers(log_id))
         limit = anyio.CapacityLimiter(BUILDS)
         async with anyio.create_task_group() as tasks:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 from msgspec.structs import replace
 
 from roost.core import approvals
@@ -19,10 +20,14 @@ from roost.core.orders import Order
 from roost.core.session import Head, Queued
 from roost.engine import mailbox
 from roost.engine.bulkhead import open_group
+from roost.engine.given import Given
+from roost.engine.lines import Line, Skipped, batched, lines
 from roost.engine.stage import Stage
-from roost.ports import Dialog, Errand, Exit, Input, Output, Process, Step
+from roost.ports import Dialog, Errand, Exit, Input, Process, Step
 
+LINGERS = 15.0  # seconds of silence after the end of its input, until it is ended
 STOPS_IN = 5.0  # seconds between two signals to a CLI that is to end
+AT_ONCE = 500  # lines whose facts are one append
 
 
 class Run:
@@ -39,15 +44,16 @@ class Run:
     ) -> None:
         self.errand = errand
         self.process = process
-        self.expired = False
+        self.expired = False  # it took too long, and was ended for that
         self._stage = stage
         self._order = order
         self._dialog = dialog
         self._file = opened  # with the rules of an agent file, where one is played
         self._pen = anyio.Lock()  # one at a time feeds the dialog and writes what came of it
         self._out = self._err = 0
-        self._sent: set[str] = set()
+        self._given = Given(dialog.sent)
         self._asked: dict[WaitId, e.WaitOpened] = {}
+        self._skipped = Skipped()
         self._closing = False  # no message is given to it any more
         self._hit: e.LimitHit | None = None  # a usage limit that it stands at
 
@@ -55,36 +61,39 @@ class Run:
 
     def born(self) -> None:
         """It has just been started: its launch has said the first words."""
-        self._know(self.process.sent())
+        self._recall()
+        self._given.reach(0)
 
     async def relive(self, out: int, err: int) -> None:
-        """Bring the dialog of an adopted process to where the log stands; replies that were never sent are sent now."""
-        given = list(self.process.sent())
+        """Bring the dialog of an adopted process to where the log stands, and do what was left half done then."""
+        self._recall()
         owed: list[Input] = []
         while self._out < out or self._err < err:
             output = await self.process.read(self._out, self._err)
-            if not output.lines and not output.errors:
+            known = [line for line in lines(output, self._out, self._err) if line.end <= (err if line.error else out)]
+            if not known:
                 break  # there is less of it than was read: somebody has cut it
-            for line in output.lines if self._out < out else ():
-                while given and given[0].at <= self._out:
-                    self._know([given.pop(0)])
-                owed += self._again(self._dialog.feed(line))
-                self._out += len(line) + 1
-                if self._out >= out:
-                    break
-            for line in output.errors if self._err < err else ():
-                owed += self._again(self._dialog.complain(line))
-                self._err += len(line) + 1
-                if self._err >= err:
-                    break
-        self._know(given)
+            for some in batched(known, AT_ONCE):
+                for step in self._fed(some):
+                    self._asked |= {fact.wait: fact for fact in step.facts if isinstance(fact, e.WaitOpened)}
+                    self._held(step.facts)
+                    owed += step.inputs
+                await anyio.lowlevel.checkpoint()
         self._out, self._err = out, err
+        self._given.reach(out)
         await self._send(owed)
+        await self._catch_up()
 
-    def _again(self, step: Step) -> Sequence[Input]:
-        self._asked |= {fact.wait: fact for fact in step.facts if isinstance(fact, e.WaitOpened)}
-        self._held(step.facts)
-        return step.inputs
+    def _recall(self) -> None:
+        self._given.recall(self.process.sent())
+        self._closing = self._given.closed
+
+    async def _catch_up(self) -> None:
+        """Messages that were written to it, and not into the log any more."""
+        stage = self._stage
+        for queued in tuple(stage.journal.head.queue):
+            if self._given.said(_key(queued)):
+                await self._took(queued, await mailbox.waiting(stage, queued), ())
 
     # -- the present ----------------------------------------------------------------------------
 
@@ -93,8 +102,10 @@ class Run:
         async with open_group() as tasks:
             tasks.start_soon(self._heed, name=f"answers for {self._stage.log}")
             tasks.start_soon(self._expire, name=f"deadline of {self._stage.log}")
+            tasks.start_soon(self._usher, name=f"farewell of {self._stage.log}")
             ended = await self._read()
             tasks.cancel_scope.cancel()
+        self.expired = self.expired and ended.killed  # else it was quicker
         return ended
 
     async def stop(self) -> Exit:
@@ -117,26 +128,41 @@ class Run:
         while True:
             output = await self.process.read(self._out, self._err)
             async with self._pen:
-                await self._take(output)
-            if output.exit is not None:
-                return output.exit
+                for some in batched(lines(output, self._out, self._err), AT_ONCE):
+                    await self._take(some)
+                    await anyio.lowlevel.checkpoint()  # a flood is no reason to keep others waiting
+                if output.exit is None:
+                    await self._rest()
+                else:
+                    self._given.end()
+                    return output.exit
 
-    async def _take(self, output: Output) -> None:
+    def _fed(self, some: Sequence[Line]) -> list[Step]:
+        """What the dialog makes of lines, with what it was given between them."""
+        steps: list[Step] = []
+        for line in some:
+            self._given.reach(self._out)
+            if line.error:
+                steps.append(self._dialog.complain(line.text))
+                self._err = line.end
+            else:
+                steps.append(self._dialog.feed(line.text))
+                self._out = line.end
+            if line.cut:
+                steps.append(Step((e.LineSkipped("a line was longer than 16 MiB; its rest is left out"),)))
+        self._given.reach(self._out)
+        return steps
+
+    async def _take(self, some: Sequence[Line]) -> None:
         """Lines to facts: committed together with the offset behind them, before anything is replied."""
-        steps = [self._dialog.feed(line) for line in output.lines]
-        steps += [self._dialog.complain(line) for line in output.errors]
-        if output.cut:
-            steps.append(Step((e.LineSkipped("a line was longer than 16 MiB; its rest is left out"),)))
+        steps = self._fed(some)
         facts, decided = self._weighed(self._held([fact for step in steps for fact in step.facts]))
         if facts:
-            read = e.RunRead(self.errand.run, output.out, output.err)
+            read = e.RunRead(self.errand.run, self._out, self._err)
             await self._stage.journal.write(*self._completed(facts), read)
-        self._out, self._err = output.out, output.err
         await self._send([given for step in steps for given in step.inputs])
         for wait, answer in decided:
             await self._reply(wait, answer)
-        if output.exit is None:
-            await self._rest()
 
     async def _heed(self) -> None:
         while True:
@@ -149,7 +175,7 @@ class Run:
     async def _hear(self) -> None:
         """Give the CLI the answers that have come."""
         waiting = {wait.id for wait in self._stage.journal.head.waits}
-        for wait in tuple(self._dialog.pending):
+        for wait in tuple(self._dialog.pending) if not self._given.ahead else ():
             if wait in waiting:
                 continue
             record = await self._stage.makers.store.wait(wait)
@@ -157,40 +183,60 @@ class Run:
             answer = record.answer if record is not None else self._verdict(asked) if asked else None
             if answer is not None:
                 await self._reply(wait, answer)
+            elif record is None and asked is not None:  # a rule would have answered, and is there no more
+                await self._stage.journal.write(*self._completed([asked]))
 
     async def _expire(self) -> None:
         """End it when it takes longer than the order allows."""
         run, clock = self._stage.turn.run, self._stage.makers.clock
         if self._order.time_limit and run is not None:
-            while (left := run.at + self._order.time_limit * SECOND - clock.now()) > 0:
-                await clock.sleep(left / SECOND)
+            spent = max((clock.now() - run.at) / SECOND, 0)
+            until = clock.monotonic() + self._order.time_limit - spent  # from here on nobody can set the clock
+            while (left := until - clock.monotonic()) > 0:
+                await clock.sleep(left)
             self.expired = True
             await self.process.stop(grace=STOPS_IN)
+
+    async def _usher(self) -> None:
+        """End it when it stays, and is silent, after the end of its input: some CLIs do."""
+        was, now = None, (False, 0, 0)
+        while was != now or not self._given.closed or not self._dialog.ready:
+            await self._stage.makers.clock.sleep(LINGERS)
+            was, now = now, (self._given.closed, self._out, self._err)
+        await self.process.stop(grace=STOPS_IN)
 
     # -- what people say ------------------------------------------------------------------------
 
     async def _rest(self) -> None:
-        """Where the CLI would take one, give it the next message; with none left, let it end."""
-        stage = self._stage
-        for queued in tuple(stage.journal.head.queue) if self._hit is None else ():
-            if self._closing or (queued.queue == "followup" and not self._dialog.ready):
+        """Where the CLI would take one, give it the next message; with none that it takes, let it end."""
+        if self._closing or self._given.ahead:
+            return
+        interactive = self._stage.turn.interactive and self._hit is None
+        queue = sorted(self._stage.journal.head.queue, key=lambda queued: queued.queue == "followup")  # steering first
+        for queued in queue if self._hit is None else ():
+            if queued.queue == "followup" and not self._dialog.ready:
                 return
             if not await self._say(queued):
-                return
-        if self._dialog.ready and not self._closing and (self._hit or not stage.turn.interactive):
+                interactive = False  # it hears nothing any more: the next run will
+                break
+        if self._dialog.ready and not interactive:
             self._closing = True
             await self._send(self._dialog.close().inputs)
 
     async def _say(self, queued: Queued) -> bool:
         """Give the CLI a message; whether it takes one now.  Its key keeps it from being said twice."""
         message = await mailbox.waiting(self._stage, queued)
-        step = self._dialog.say(f"{queued.seq}.{queued.index}", message.content)
+        step = self._dialog.say(_key(queued), message.content)
         if step is None:
             return False
         await self._send(step.inputs)
-        facts = self._completed(step.facts)
-        await self._stage.journal.compose(lambda head: [taken(queued, message, head), *facts])
+        await self._took(queued, message, step.facts)
         return True
+
+    async def _took(self, queued: Queued, message: Message, facts: Sequence[e.Fact]) -> None:
+        whole = self._completed(facts)
+        with anyio.CancelScope(shield=True):  # the CLI has it: so the log says
+            await self._stage.journal.compose(lambda head: [taken(queued, message, head), *whole])
 
     async def _reply(self, wait: WaitId, answer: e.Answer) -> None:
         """Tell the CLI; what that brings about is committed first, once."""
@@ -202,25 +248,18 @@ class Run:
         await self._send(step.inputs)
 
     async def _send(self, inputs: Sequence[Input]) -> None:
-        new = [replace(given, at=self._out) for given in inputs if given.id not in self._sent]
-        if new:
-            await self.process.send(*new)
-            self._know(new)
-
-    def _know(self, inputs: Iterable[Input]) -> None:
-        """Inputs that were written; the dialog hears of each once."""
-        for given in inputs:
-            if given.id not in self._sent:
-                self._sent.add(given.id)
-                self._closing = self._closing or given.close
-                self._dialog.sent(given)
+        if new := [replace(given, at=self._out) for given in self._given.new(inputs)]:
+            with anyio.CancelScope(shield=True):
+                await self.process.send(*new)
+            self._given.wrote(new)
+            self._closing = self._closing or self._given.closed
 
     # -- what the present adds ------------------------------------------------------------------
 
     def _held(self, facts: Sequence[e.Fact]) -> list[e.Fact]:
         """The facts without a usage limit, which is written when the run ends, unless the CLI gets past it."""
         kept: list[e.Fact] = []
-        for fact in facts:
+        for fact in self._skipped.thinned(facts):
             if isinstance(fact, e.LimitHit):
                 self._hit = fact
                 continue
@@ -292,3 +331,8 @@ class Run:
 def taken(queued: Queued, message: Message, head: Head) -> e.MessageTaken:
     """The fact that a queued message enters the history."""
     return e.MessageTaken(queued.seq, queued.index, message, head.items, queued.queue)
+
+
+def _key(queued: Queued) -> str:
+    """What tells a message from the others that a CLI is given."""
+    return f"{queued.seq}.{queued.index}"

@@ -202,8 +202,14 @@ class Supervisor:
             log.warning("session %s went to another server", live.log, extra={"action": "not_owner"})
             await live.close()
         except StoreFull as error:
-            log.error("the end of a turn of %s can't be written: %s", live.log, error, extra={"action": "unsettled"})
-            self._owe(live.log, error)
+            if stage.journal.head.turn is not None and stage.journal.head.turn.driver:
+                log.error("%s waits for the disk: %s", live.log, error, extra={"action": "unsettled"})
+                self.owed[live.log] = error  # its CLI goes on, and nobody who follows has missed anything yet
+            else:
+                log.error(
+                    "the end of a turn of %s can't be written: %s", live.log, error, extra={"action": "unsettled"}
+                )
+                self._owe(live.log, error)
         return False
 
     async def _wake_if_due(self, stage: Stage) -> None:

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from roost.core.errors import NoSandbox
 from roost.ports import Confinement, Launch
-from roost.sandbox import homes
+from roost.sandbox import homes as furnished
 from roost.sandbox.view import Kept, View, behold
 
 ARGUMENTS = "sandbox-args"
@@ -96,7 +96,11 @@ class Bubblewrap:
 
     async def furnish(self, home: str, keeps: Sequence[str]) -> None:
         """Make the private HOME, with what `keeps` names of the server's own."""
-        await to_thread.run_sync(homes.furnish, Path(home), tuple(keeps), Path(self._kept.home))
+        await to_thread.run_sync(furnished.furnish, Path(home), tuple(keeps), Path(self._kept.home))
+
+    async def tidy(self, homes: str, living: Collection[str]) -> None:
+        """Remove the private homes of sessions that are no more."""
+        await to_thread.run_sync(furnished.tidy, Path(homes), living)
 
     async def names(self) -> Sequence[str]:
         """None: they have no names that anybody knows but us."""

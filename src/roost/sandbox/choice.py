@@ -1,6 +1,6 @@
 """Which sandbox this machine has: a Docker engine where one answers, else bubblewrap, else none, and then why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import anyio
@@ -53,6 +53,11 @@ class Choice:
         """Make the private HOME."""
         for sandbox in self._among[:1]:
             await sandbox.furnish(home, keeps)
+
+    async def tidy(self, homes: str, living: Collection[str]) -> None:
+        """Remove the private homes of sessions that are no more."""
+        for sandbox in self._among[:1]:
+            await sandbox.tidy(homes, living)
 
     async def names(self) -> Sequence[str]:
         """Those that are there by name."""

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from roost.core.errors import NoSandbox
 from roost.ports import Confinement, Launch
-from roost.sandbox import homes
+from roost.sandbox import homes as furnished
 from roost.sandbox.closure import Mount
 from roost.sandbox.view import Kept, View, behold, links
 
@@ -72,7 +72,7 @@ class Docker:
 
     async def furnish(self, home: str, keeps: Sequence[str]) -> None:
         """Make the private HOME, with what `keeps` names of the server's own."""
-        await to_thread.run_sync(homes.furnish, Path(home), tuple(keeps), Path(self._kept.home))
+        await to_thread.run_sync(furnished.furnish, Path(home), tuple(keeps), Path(self._kept.home))
 
     async def remove(self, name: str) -> None:
         """Make sure that nothing is left of it."""
@@ -82,6 +82,10 @@ class Docker:
             if name not in await self.names():
                 return
             await anyio.sleep(0.1)
+
+    async def tidy(self, homes: str, living: Collection[str]) -> None:
+        """Remove the private homes of sessions that are no more."""
+        await to_thread.run_sync(furnished.tidy, Path(homes), living)
 
     async def names(self) -> Sequence[str]:
         """The containers of ours that the engine has, running or not; none where no engine answers."""

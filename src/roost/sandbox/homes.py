@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -53,6 +53,17 @@ def furnish(home: Path, keeps: Sequence[str], source: Path) -> None:
 def clear(home: Path) -> None:
     """Remove it."""
     shutil.rmtree(home, ignore_errors=True)
+
+
+def tidy(homes: Path, living: Collection[str]) -> None:
+    """Remove the homes of sessions that are no more."""
+    try:
+        names = [place.name for place in homes.iterdir()]
+    except OSError:
+        return
+    for name in names:
+        if name not in living:
+            clear(homes / name)
 
 
 def _files(root: Path, name: Path, depth: int = 0) -> Iterator[tuple[Path, os.stat_result]]:

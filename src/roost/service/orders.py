@@ -100,7 +100,7 @@ class Orders:
         player = driver or await self._player(provider)
         if player is not None:
             _able(player, asked)
-        if driver is None:
+        else:
             _check_team(provider, asked)
         limit = defaults.max_turns if asked.max_turns is None else asked.max_turns
         approve = defaults.auto_approve if asked.auto_approve is None else asked.auto_approve
@@ -255,6 +255,7 @@ def _check_team(provider: str, asked: Request) -> None:
         "json_schema": asked.json_schema,
         "size": asked.size,
         "worktree": asked.worktree is not None,
+        "roost_tools": asked.roost_tools,
     }
     if found := [name for name, value in wanted.items() if value]:
         raise BadValue(f"{provider} is an agent file, which can't be given {', '.join(found)}")

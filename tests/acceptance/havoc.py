@@ -15,7 +15,7 @@ from typing import Any
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from acceptance import stored
+from acceptance import purity, stored
 from acceptance.front import Front, Yard
 from acceptance.house import Client, follower, free_port, until
 from acceptance.sse import BROKEN, Follower
@@ -254,6 +254,16 @@ class Havoc:
             self._check_readers(act, log)
         until(lambda: not list((self.yard.home / "runs").iterdir()), timeout=20)
         assert not alive(self.yard.home)
+
+    def check_purity(self) -> None:
+        """What was shown is a function of the log alone: any server shows the same, from any cursor."""
+        port = self.port
+        self.port = free_port()
+        neighbour, self.port = self.start(), port
+        other = Client(f"127.0.0.1:{neighbour.port}", token=TOKEN)
+        for act in self.acts[-7:]:
+            purity.check_v1(self.db, act.session, self.client, other)
+        assert neighbour.term() == 0
 
     def _check_readers(self, act: Act, log: Sequence[e.Event]) -> None:
         """Whoever has followed by cursor has seen what there is, once."""

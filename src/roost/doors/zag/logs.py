@@ -50,7 +50,7 @@ class Logs:
         batches = await self._service.feeds.session(call.principal, head.id, after=call.natural("after_seq") or 0)
         if _unified(call):
             return self._unified.open(batches, wanted=wanted)
-        seen = _Seen(batches)
+        seen = _Seen(batches, call.natural("after_seq") or 0)
         now = self._service.desk.makers.clock.now
 
         def beat() -> str | None:
@@ -97,18 +97,19 @@ class Logs:
 
 
 class _Seen:
-    """The batches of a stream, and the newest number among them: what a heartbeat says."""
+    """The batches of a stream, and the newest number that the client has been sent: what a heartbeat says."""
 
-    def __init__(self, batches: AsyncGenerator[Sequence[Event], None]) -> None:
-        self.seq = 0
+    def __init__(self, batches: AsyncGenerator[Sequence[Event], None], after: int) -> None:
+        self.seq = self._next = after
         self._batches = batches
 
     def __aiter__(self) -> AsyncIterator[Sequence[Event]]:
         return self
 
     async def __anext__(self) -> Sequence[Event]:
+        self.seq = self._next  # who asks for more has sent what there was
         batch = await anext(self._batches)
-        self.seq = batch[-1].seq
+        self._next = batch[-1].seq
         return batch
 
     async def aclose(self) -> None:

@@ -3,8 +3,8 @@
 import json
 import os
 import signal
-from contextlib import suppress
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 

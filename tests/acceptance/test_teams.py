@@ -79,7 +79,12 @@ class Team:
         self.service = running.service
         self.store = running.service.desk.store
         self.work = work
-        self.client = httpx2.AsyncClient(transport=InProcess(running.app), base_url="http://localhost", timeout=30)
+        self.client = httpx2.AsyncClient(
+            transport=InProcess(running.app),
+            base_url="http://localhost",
+            headers={"Authorization": "Bearer tok"},
+            timeout=30,
+        )
 
     async def session(self, **template: Any) -> str:
         given = {"working_dir": str(self.work)} | template
@@ -139,7 +144,7 @@ async def serving(place: Path, *, leave: bool = False, **more: str) -> AsyncIter
     (agents / "coder.yaml").write_text(CODER)
     (work / "NOTES.md").write_text("Mind the gap.")
     home = place / "home"
-    flags = {"agents": str(agents), "session_db": str(place / "roost.db")}
+    flags = {"agents": str(agents), "session_db": str(place / "roost.db"), "auth_token": "tok"}
     settings = resolve(flags, {"ROOST_HOME": str(home), "HOME": str(place)}, None)
     env = {"PATH": "/usr/bin:/bin", "HOME": str(place), "SECRET": "s3cret"} | more
     async with open_server(settings, env, front=Front(home=home, zag=home, enable_mock=True)) as running:
@@ -346,6 +351,24 @@ async def test_spawn_and_wait_make_one_tree(team: Team) -> None:
     assert (tree.sessions, tree.running, tree.cost) == (2, 0, 0.25)
     called = [fact.call.name for fact in await team.facts(session, e.ToolCalled)]
     assert called == ["mcp__roost__spawn", "mcp__roost__wait"]
+
+
+async def test_the_tools_and_the_tree_at_api_v1(team: Team) -> None:
+    hung = play({"say": "x"}, hang=True)
+    prompt = play(tool("spawn", provider="mock", prompt=hung), {"say": "on"}, hang=True)
+    body = {"provider": "mock", "root": str(team.work), "prompt": prompt, "roost_tools": True}
+    spawned = await team.client.post("/api/v1/sessions/spawn", json=body)
+    assert spawned.status_code == 201, spawned.text
+    session = spawned.json()["session_id"]
+    await team.until(session, lambda head: head.spoke)
+    (kid,) = await team.children(session)
+    await team.until(kid.id, lambda head: head.spoke)
+    shown = (await team.client.get(f"/api/v1/sessions/{session}")).json()
+    assert shown["tree"]["sessions"] == shown["tree"]["running"] == 2
+    assert "tree" not in (await team.client.get(f"/api/v1/sessions/{kid.id}")).json()
+    await team.client.post(f"/api/v1/sessions/{session}/cancel", json={})
+    assert (await team.ended(kid.id)).outcome == "canceled"
+    assert (await team.ended(session)).outcome == "canceled"
 
 
 async def test_ask_status_and_collect(team: Team) -> None:

@@ -21,7 +21,7 @@ from roost.config.shapes import (
     Text,
 )
 from roost.config.toolsets import BUILT, KEYS, TYPES, Server, Toolset
-from roost.core.agents import Team
+from roost.core.agents import Harness, Team
 from roost.core.errors import AgentBroken
 from roost.core.events import Command, Permissions
 from roost.core.usage import Price
@@ -697,3 +697,55 @@ def test_the_default_agent() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
 def test_the_examples_load_without_a_warning(path: Path) -> None:
     assert load(path.stem, path.read_bytes(), name=path.name).warnings == ()
+
+
+# -- agents that a CLI plays --------------------------------------------------------------------
+
+
+def test_a_harness_is_what_the_file_says() -> None:
+    one = team(
+        """\
+agents:
+  root:
+    harness:
+      type: claude-code
+      model: opus
+      effort: high
+      agent: reviewer
+      env: {KEY: "${env.KEY}"}
+      add_dirs: [../lib]
+      roost_tools: true
+"""
+    )
+    assert one.agents[0].harness == Harness(
+        "claude", "opus", "high", "reviewer", {"KEY": "${env.KEY}"}, ("../lib",), True
+    )
+    assert not one.warnings
+    assert one.config["agents"][0]["harness"]["type"] == "claude-code"
+    assert team("agents: {root: {model: auto}}").agents[0].harness is None
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        ("{harness: {type: pi}}", "'pi' is no agent CLI that Roost knows"),
+        ("{harness: {type: claude-cod}}", "claude-code"),
+        ("{harness: {type: gemini, effort: high}}", "effort can't be told to gemini"),
+        ("{harness: {type: codex, agent: x}}", "agent can't be told to codex"),
+        ("{harness: {type: codex}, toolsets: [{type: think}]}", "toolsets are ignored: codex has tools of its own"),
+        ("{harness: {type: codex}, model: auto}", "model is ignored: codex plays this agent"),
+        ("{harness: {type: codex, thinking: true}}", "thinking is not supported yet"),
+    ],
+)
+def test_what_a_harness_makes_vain_is_said(agent: str, words: str) -> None:
+    loaded = team(f"agents: {{root: {agent}}}")
+    (warning,) = loaded.warnings
+    assert words in warning
+    assert not loaded.agents[0].toolsets
+
+
+def test_a_harness_that_can_not_be() -> None:
+    refused("agents: {root: {harness: {model: x}}}", "type")
+    refused("agents: {root: {harness: {type: ../x}}}", "the name of an agent CLI")
+    refused("agents: {root: {harness: {type: codex, effort: huge}}}", "'huge' is none of")
+    refused('{version: "7", agents: {root: {harness: {type: codex}}}}', "needs version 9")

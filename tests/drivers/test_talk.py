@@ -264,7 +264,10 @@ def test_a_tool_server_that_the_agent_can_not_take_is_refused() -> None:
     agent = Agent(mcp=SERVERS)
     agent.reply({"protocolVersion": 1, "agentCapabilities": {}})
     assert agent.closed
-    assert agent.end() == "custom: the tool server 'two' can't be used: this agent takes none over http"
+    assert (
+        agent.end()
+        == "custom can't be given its tools: the tool server 'two' needs http, which this agent does not speak"
+    )
 
 
 MODELS = {"availableModels": [{"modelId": "p/big", "name": "Big"}], "currentModelId": "p/small"}

@@ -207,3 +207,14 @@ async def test_a_cli_that_died_with_the_server_ends_as_failed(tmp_path: Path) ->
     async with serving(tmp_path, shelf, name="two") as server:
         head = await server.ended(log)
     assert head.outcome == "error" and head.error
+
+
+async def test_a_cli_that_stays_after_the_end_of_its_input_is_seen_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roost.engine.run.LINGERS", 0.2)
+    monkeypatch.setattr("roost.engine.run.STOPS_IN", 0.2)
+    async with serving(tmp_path, Shelf()) as server:
+        log = await server.spawn(play({"say": "done"}, linger=True))
+        head = await server.ended(log)
+    assert (head.outcome, head.error) == ("normal", "")

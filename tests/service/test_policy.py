@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from roost.core.errors import BadValue, Denied, SessionNotFound
-from roost.core.ids import SessionId
+from roost.core.ids import SessionId, TurnId
 from roost.core.messages import File, Message
 from roost.core.principals import Principal
-from roost.core.session import Head
+from roost.core.session import Head, Turn
 from roost.service.accounts import OPERATOR
 from roost.service.policy import Policy
 
@@ -244,3 +245,40 @@ def test_others_are_held_by_the_permitted_root(tmp_path: Path, root: Path) -> No
         for path in ("..", "link/x", "/etc"):
             with pytest.raises(BadValue, match="permitted root"):
                 Policy(root, root).confine(caller, path)
+
+
+# -- a CLI that calls from inside its session ---------------------------------------------------
+
+
+def test_a_session_sees_what_it_has_started_and_nothing_else(tmp_path: Path) -> None:
+    policy = Policy(tmp_path)
+    inside = Principal("ada", kind="session", session="boss", home=str(tmp_path / "work"))
+    own = Head(SessionId("kid"), owner="ada", parent=SessionId("boss"))
+    others = [Head(SessionId("boss"), owner="ada"), Head(SessionId("other"), owner="ada", parent=SessionId("kid"))]
+    policy.may(inside, own)
+    for head in others:
+        with pytest.raises(SessionNotFound):
+            policy.may(inside, head)
+    assert policy.seen(inside, [own, *others]) == [own]
+    assert not policy.sees(inside, "ada")
+    with pytest.raises(Denied):
+        policy.admin(inside)
+    with pytest.raises(Denied):
+        policy.confine(inside, "../up")
+
+
+def test_only_a_session_in_a_turn_may_call(tmp_path: Path) -> None:
+    policy = Policy(tmp_path)
+    turn = Turn(TurnId("t"), 1, "mock", "mock", "/work", driver="mock", confined=True)
+    head = Head(SessionId("boss"), owner="ada", turn=turn)
+    inside = policy.inside(head)
+    assert (inside.name, inside.kind, inside.session, inside.home) == ("ada", "session", "boss", "/work")
+    assert inside.must_sandbox
+    assert inside.confined
+    for over in (
+        replace(head, turn=None),
+        replace(head, turn=replace(turn, canceled=True)),
+        replace(head, deleted=True),
+    ):
+        with pytest.raises(Denied):
+            policy.inside(over)

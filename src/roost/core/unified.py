@@ -164,7 +164,7 @@ class Fold:
         """The event that a fact is; None where it is none."""
         fact = event.fact
         match fact:
-            case e.TurnOpened():
+            case e.TurnOpened() if not fact.sub:
                 self.driven, self.said = bool(fact.driver), ""
             case e.WaitOpened():
                 self.asked[fact.wait] = fact
@@ -215,11 +215,14 @@ class Fold:
             case _:
                 return None
 
-    def _assistant(self, fact: e.MessageAdded, message: Message) -> Unified:
+    def _assistant(self, fact: e.MessageAdded, message: Message) -> Unified | None:
+        """What was said; what was only thought is left out."""
         blocks: list[Block] = [TextBlock(message.content)] if message.content.strip() else []
         blocks += [ToolUse(call.id, call.name, arguments(call)) for call in message.calls]
         if message.content.strip() and not fact.sub:
             self.said = message.content
+        if not blocks:
+            return None
         return AssistantMessage(
             content=tuple(blocks), usage=tokens(message.usage), parent_tool_use_id=fact.sub or UNSET
         )

@@ -116,10 +116,6 @@ class Claude:
         if errand.model:
             yield from ("--model", errand.model)
         if errand.effort:
-            yield from ("--effort", errand.effort)
-        if errand.agent:
-            yield from ("--agent", errand.agent)
-        if errand.effort:
             yield f"--effort={errand.effort}"
         if errand.agent:
             yield f"--agent={errand.agent}"

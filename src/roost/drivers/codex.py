@@ -80,8 +80,6 @@ class Codex:
         if errand.model:
             yield from ("--model", errand.model)
         if errand.effort:
-            yield from ("--config", f'model_reasoning_effort="{errand.effort}"')
-        if errand.effort:
             yield from ("--config", f"model_reasoning_effort={fields.encoded(errand.effort)}")
         for folder in errand.add_dirs:
             yield from ("--add-dir", folder)

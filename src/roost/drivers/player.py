@@ -38,6 +38,7 @@ class Player:
         self.answers: dict[str, dict[str, Any]] = {}
         self.interrupted = False
         self.eof = False
+        self.lingers = False
         self.rest = b""
 
     # -- lines ------------------------------------------------------------------------------
@@ -98,6 +99,8 @@ class Player:
                 self.interrupted = False
                 self.listen(None)
             if not self.messages:
+                while self.lingers:  # as some CLIs do at the end of their input
+                    self.sleep(3600)
                 return self.code
             if (code := self.round(self.messages.pop(0))) is not None:
                 return code
@@ -129,6 +132,7 @@ class Player:
                     action(step[name], step)
         while plan.get("hang"):
             self.sleep(3600)
+        self.lingers = self.lingers or bool(plan.get("linger"))
         if self.open:
             self.do_tool_ok("", {})
         if failed := plan.get("fail") or plan.get("limit"):
@@ -332,7 +336,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     model, session, mode, asks = arguments
-    if mode == "resume" and "bad" in session:
+    if mode == "resume" and session.startswith("bad-"):  # a UUID never does
         sys.stderr.write(f"No conversation found with session ID: {session}\n")
         return 1
     return Player(model, session, mode == "resume", asks == "asks").run()

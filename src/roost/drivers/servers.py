@@ -29,7 +29,7 @@ def _server(name: str, entry: Mapping[str, Any], offered: Mapping[str, Any]) -> 
         raise Untakeable(f"the tool server {name!r} has neither a command nor a url")
     kind = "sse" if fields.text(entry.get("type")) == "sse" else "http"
     if offered.get(kind) is not True:
-        raise Untakeable(f"the tool server {name!r} can't be used: this agent takes none over {kind}")
+        raise Untakeable(f"the tool server {name!r} needs {kind}, which this agent does not speak")
     return {"type": kind, "name": name, "url": url, "headers": _pairs(entry.get("headers"))}
 
 

@@ -10,11 +10,10 @@ from roost import __version__
 from roost.core import events as e
 from roost.core.ids import WaitId
 from roost.core.usage import Usage, minus
-from roost.drivers import fields, limits, questions
+from roost.drivers import fields, limits, questions, setup
 from roost.drivers.opening import opening, unheard
 from roost.drivers.questions import Questions, replying
 from roost.drivers.record import Record
-from roost.drivers.servers import Untakeable, servers
 from roost.drivers.updates import Manners, Updates, tokens
 from roost.drivers.wording import failing
 from roost.ports import Errand, Exit, Input, Step
@@ -170,51 +169,28 @@ class Talk:
         self._logins = fields.objects(result.get("authMethods"))
         self._info = fields.mapping(result.get("agentInfo"))
         try:
-            given = servers(self._errand.mcp, fields.mapping(self._capable.get("mcpCapabilities")))
-        except Untakeable as error:
-            return self._give_up(f"{self._agent}: {error}")
-        params: dict[str, Any] = {"cwd": self._errand.working_dir, "mcpServers": given}
-        if not self._errand.resume:
-            return Step(inputs=(self._request("session", "session/new", params),))
-        params["sessionId"] = self._session = self._errand.resume
-        if "resume" in fields.mapping(self._capable.get("sessionCapabilities")):
-            return Step(inputs=(self._request("session", "session/resume", params),))
-        if self._capable.get("loadSession") is True:
-            return Step(inputs=(self._request("session", "session/load", params),))
-        return self._give_up(f"{self._agent} can't go on with an earlier conversation")
+            method, params = setup.session(self._errand, self._capable)
+        except setup.Impossible as error:
+            return self._give_up(f"{self._agent} {error}")
+        return Step(inputs=(self._request("session", method, params),))
 
     def _begun(self, result: Mapping[str, Any]) -> Step:
-        self._session = fields.text(result.get("sessionId")) or self._session
+        self._session = fields.text(result.get("sessionId")) or self._errand.resume
         if not self._session:
             return self._give_up(f"{self._agent} gave its session no id")
-        models = fields.mapping(result.get("models"))
-        model = self._choose or self._errand.model or fields.text(models.get("currentModelId")) or _current(result)
+        model = self._choose or self._errand.model or setup.current(result)
         data: dict[str, object] = {"agent": dict(self._info)} if self._info else {}
         facts = self._record.introduced(self._session, model=model, working_dir=self._errand.working_dir, data=data)
         facts += unheard(self._errand, self._agent, *self._manners.deaf)
-        chosen = self._choice(result, models) if self._choose else None
-        if chosen is not None:
-            return Step(tuple(facts), (chosen,))
-        if self._choose:
-            given_up = self._give_up(f"{self._agent} lets nobody choose its model, and {self._choose!r} was asked for")
-            return Step((*facts, *given_up.facts), given_up.inputs)
-        onward = self._onward()
+        onward = self._chosen(result) if self._choose else self._onward()
         return Step((*facts, *onward.facts), onward.inputs)
 
-    def _choice(self, result: Mapping[str, Any], models: Mapping[str, Any]) -> Input | None:
-        """The request for a model, in the way that the agent offers."""
-        where = {"sessionId": self._session}
-        if offered := fields.objects(models.get("availableModels")):
-            model = _pick(self._choose, [(fields.text(m.get("modelId")), fields.text(m.get("name"))) for m in offered])
-            return self._request("model", "session/set_model", {**where, "modelId": model})
-        for option in fields.objects(result.get("configOptions")):
-            if option.get("category") == "model" and (named := fields.text(option.get("id"))):
-                offered = fields.objects(option.get("options"))
-                value = _pick(
-                    self._choose, [(fields.text(m.get("value")), fields.text(m.get("name"))) for m in offered]
-                )
-                return self._request("model", "session/set_config_option", {**where, "configId": named, "value": value})
-        return None
+    def _chosen(self, result: Mapping[str, Any]) -> Step:
+        choice = setup.choice(self._choose, result)
+        if choice is None:
+            return self._give_up(f"{self._agent} lets nobody choose its model, and {self._choose!r} was asked for")
+        method, params = choice
+        return Step(inputs=(self._request("model", method, {"sessionId": self._session, **params}),))
 
     def _onward(self) -> Step:
         """The next thing to say once the session is there: wait for its history to end, then the prompt."""
@@ -394,16 +370,3 @@ class Talk:
         if trouble:
             facts += [*self._record.limit(trouble), self._record.failed(trouble)]
         return Step(tuple(facts))
-
-
-def _current(result: Mapping[str, Any]) -> str:
-    options = fields.objects(result.get("configOptions"))
-    return next((fields.text(o.get("currentValue")) for o in options if o.get("category") == "model"), "")
-
-
-def _pick(wanted: str, offered: Sequence[tuple[str, str]]) -> str:
-    """The id of the model that is meant; what was asked for where none is, so that the agent says no itself."""
-    lowered = wanted.lower()
-    exact = [model for model, name in offered if lowered in (model.lower(), name.lower())]
-    ending = [model for model, _ in offered if model.lower().endswith(f"/{lowered}")]
-    return next(iter([*exact, *ending]), wanted)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from roost.core.errors import RoostError
-from roost.core.events import Event
+from roost.core.events import Event, all_deltas
 from roost.core.ids import LogId
 
 TAIL = 2048  # events kept in memory for a watched log
@@ -61,7 +61,8 @@ class Hub:
         if watched is None:
             self._ring(log)
             return
-        watched.broken = None
+        if watched.broken is not None and not (events and all_deltas([event.fact for event in events])):
+            watched.broken = None  # deltas that were on their way already do not say that it goes on
         self._remember(watched.tail, events)
         for listener in tuple(watched.listeners):
             listener(events)

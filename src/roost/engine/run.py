@@ -25,6 +25,7 @@ from roost.engine.lines import Line, Skipped, batched, lines
 from roost.engine.stage import Stage
 from roost.ports import Dialog, Errand, Exit, Input, Process, Step
 
+LINGERS = 15.0  # seconds of silence after the end of its input, until it is ended
 STOPS_IN = 5.0  # seconds between two signals to a CLI that is to end
 AT_ONCE = 500  # lines whose facts are one append
 
@@ -101,6 +102,7 @@ class Run:
         async with open_group() as tasks:
             tasks.start_soon(self._heed, name=f"answers for {self._stage.log}")
             tasks.start_soon(self._expire, name=f"deadline of {self._stage.log}")
+            tasks.start_soon(self._usher, name=f"farewell of {self._stage.log}")
             ended = await self._read()
             tasks.cancel_scope.cancel()
         self.expired = self.expired and ended.killed  # else it was quicker
@@ -194,6 +196,14 @@ class Run:
                 await clock.sleep(left)
             self.expired = True
             await self.process.stop(grace=STOPS_IN)
+
+    async def _usher(self) -> None:
+        """End it when it stays, and is silent, after the end of its input: some CLIs do."""
+        was, now = None, (False, 0, 0)
+        while was != now or not self._given.closed or not self._dialog.ready:
+            await self._stage.makers.clock.sleep(LINGERS)
+            was, now = now, (self._given.closed, self._out, self._err)
+        await self.process.stop(grace=STOPS_IN)
 
     # -- what people say ------------------------------------------------------------------------
 

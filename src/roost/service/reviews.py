@@ -69,6 +69,8 @@ class Reviews:
         policy = self._desk.policy
         root = policy.working_dir(principal, asked.root) or policy.home(principal)
         policy.check(principal, root)
+        for folder in asked.add_dirs:
+            policy.confine(principal, folder)
         if policy.must_sandbox(principal, asked=asked.sandbox is not None):
             shown = _told(wanted)  # git may run what the repository names: only in the sandbox
         else:

@@ -1,21 +1,25 @@
 """A client of `/api/v1` that hides nothing: requests as they are, answers as they come."""
 
+import asyncio
 import json
 import os
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
 
 from acceptance.front import Front, Yard
 from acceptance.house import until
+
+R = TypeVar("R")
 
 PATIENCE = 30.0
 SECRET = "s3cret-" + "0" * 57
@@ -37,11 +41,58 @@ def events_of(frames: Sequence[Any]) -> list[str]:
     return [one["type"] for one in frames]
 
 
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Where sockets live.  The plain client of websockets has two threads at one TLS connection, which now and then
+    loses what it was to send."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="sockets", daemon=True).start()
+    return loop
+
+
+def _do(what: Coroutine[Any, Any, R], patience: float = PATIENCE) -> R:
+    async def soon() -> R:
+        return await asyncio.wait_for(what, patience)
+
+    return asyncio.run_coroutine_threadsafe(soon(), _loop()).result()
+
+
+class Socket:
+    """A WebSocket, for whoever waits."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    def recv(self, timeout: float = PATIENCE) -> str | bytes:
+        """The next message."""
+        return _do(self.connection.recv(), timeout)
+
+    def send(self, message: str | bytes) -> None:
+        """Say something."""
+        _do(self.connection.send(message))
+
+    def pinged(self) -> None:
+        """Ask whether anybody is there, and wait for the answer."""
+
+        async def ping() -> None:
+            await (await self.connection.ping())
+
+        _do(ping())
+
+    def close(self) -> None:
+        """Say good-bye."""
+        _do(self.connection.close())
+
+    def vanish(self) -> None:
+        """Be gone without a word."""
+        _loop().call_soon_threadsafe(self.connection.transport.abort)
+
+
 @dataclass
 class Feed:
     """What comes over a WebSocket, up to its close frame."""
 
-    socket: ClientConnection
+    socket: Socket
     seen: list[Any] = field(default_factory=list)
     code: int | None = None
 
@@ -49,7 +100,7 @@ class Feed:
         """The next event that is no heartbeat; None at the end."""
         while self.code is None:
             try:
-                frame = self.socket.recv(timeout=PATIENCE)
+                frame = self.socket.recv()
             except ConnectionClosed as closed:
                 assert closed.rcvd is not None, "the connection was cut without a close frame"
                 self.code = closed.rcvd.code
@@ -175,19 +226,26 @@ class Remote:
     @contextmanager
     def feed(self, path: str) -> Iterator[Feed]:
         """A WebSocket."""
-        with self.connect(path) as socket:
+        socket = self.connect(path)
+        try:
             yield Feed(socket)
+        finally:
+            socket.close()
 
-    def connect(self, path: str) -> ClientConnection:
+    def connect(self, path: str, **how: Any) -> Socket:
         """Dial."""
-        return connect(
-            f"ws{self.url.removeprefix('http')}/api/v1{path}",
-            additional_headers={"Authorization": f"Bearer {self.token}"} if self.token else {},
-            ssl=self.tls,
-            proxy=None,
-            compression=None,
-            open_timeout=PATIENCE,
-        )
+
+        async def dial() -> ClientConnection:
+            return await connect(
+                f"ws{self.url.removeprefix('http')}/api/v1{path}",
+                additional_headers={"Authorization": f"Bearer {self.token}"} if self.token else {},
+                ssl=self.tls,
+                proxy=None,
+                open_timeout=PATIENCE,
+                **how,
+            )
+
+        return Socket(_do(dial()))
 
     def heard(self, path: str) -> tuple[list[Any], int | None]:
         """All events of a WebSocket that ends, and the code that it ends with."""

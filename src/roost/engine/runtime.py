@@ -161,7 +161,8 @@ def model_ref(head: Head, agent: Agent) -> str:
 
 def key(head: Head, turn: Turn, team: Team) -> tuple[str, ...]:
     """What a runtime was built from; another key asks for another runtime."""
-    return (turn.source, team.hash, turn.agent, turn.working_dir, head.model_overrides.get(turn.agent, ""))
+    where = (turn.working_dir, "confined" if turn.confined else "")
+    return (turn.source, team.hash, turn.agent, *where, head.model_overrides.get(turn.agent, ""))
 
 
 @asynccontextmanager
@@ -180,7 +181,7 @@ async def open_runtime(
     warnings = list(team.warnings)
     provider = choose(makers.models, team, head, agent, warnings)
     recalled = await _recollect(makers.store, LogId(head.id), events)
-    place = Place(SessionId(head.id), agent.name, turn.working_dir, recalled.get, head.root)
+    place = Place(SessionId(head.id), agent.name, turn.working_dir, recalled.get, head.root, turn.confined)
     async with AsyncExitStack() as stack:
         toolsets = []
         for spec in agent.toolsets:

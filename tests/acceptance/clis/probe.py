@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 
 
-def seen(path: str) -> str:
+def seen(name: str) -> str:
+    path = Path(name)
     try:
-        if os.path.isdir(path):
-            return (
-                f"folder with {sum(1 for name in os.listdir(path) if os.path.isfile(os.path.join(path, name)))} files"
-            )
-        return f"file of {len(Path(path).read_bytes())} bytes"
+        if path.is_dir():
+            return f"folder with {sum(1 for entry in path.iterdir() if entry.is_file())} files"
+        return f"file of {len(path.read_bytes())} bytes"
     except OSError as error:
         return type(error).__name__
 

@@ -19,16 +19,23 @@ from acceptance.house import until
 from fakes import llm
 from roost.core import events as e
 from roost.sandbox.view import interpreter
+from sandbox.conftest import engine
 
-pytestmark = [
-    pytest.mark.clis,
-    pytest.mark.skipif(shutil.which("bwrap") is None, reason="`apt-get install bubblewrap` brings it"),
-]
+__all__ = ["engine"]  # a Docker engine of our own
+
+pytestmark = pytest.mark.clis
 
 
-@pytest.fixture(scope="module")
-def walled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    with llm.serve() as model, opened(tmp_path_factory.mktemp("walled"), model, CAST, "--force-sandbox") as found:
+@pytest.fixture(scope="module", params=["bubblewrap", pytest.param("docker", marks=pytest.mark.xdist_group("docker"))])
+def walled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    kind, env = request.param, {}
+    if kind == "docker":
+        env["DOCKER_HOST"] = request.getfixturevalue("engine")["DOCKER_HOST"]
+    elif shutil.which("bwrap") is None:
+        pytest.skip("`apt-get install bubblewrap` brings it")
+    env["ROOST_SANDBOX"] = kind
+    folder = tmp_path_factory.mktemp("walled")
+    with llm.serve() as model, opened(folder, model, CAST, "--force-sandbox", env=env) as found:
         yield found
 
 
@@ -66,7 +73,7 @@ def test_a_cli_works_inside_and_its_tool_sees_nothing_outside(walled: Theatre, c
     prompt = f"{cli.run(' '.join(words))} [[say all done]]"
     session = walled.spawn(cli.name, prompt, root=str(work), auto_approve=True)
     assert walled.completed(session) == "all done"
-    assert walled.run(session).sandbox.startswith("bubblewrap:"), "a Docker engine would do as well"
+    assert walled.run(session).sandbox.startswith(walled.env["ROOST_SANDBOX"] + ":")
     told: dict[str, Any] = json.loads((work / "told.json").read_text())
     for path in hidden:
         assert told[path] in ("FileNotFoundError", "PermissionError", "folder with 0 files"), path

@@ -95,11 +95,17 @@ class Yard:
             **more,
         }
 
-    def start(self, *flags: str, env: Mapping[str, str] | None = None, fds: tuple[int, ...] = ()) -> Front:
+    def start(
+        self,
+        *flags: str,
+        env: Mapping[str, str] | None = None,
+        fds: tuple[int, ...] = (),
+        program: tuple[str, ...] = ("-m", "roost"),
+    ) -> Front:
         """Start a server, on a free port unless the flags say otherwise."""
         where = () if {"--port", "--listen"} & set(flags) else ("--port", "0")
         process = subprocess.Popen(
-            [sys.executable, "-m", "roost", "serve", *where, *flags],
+            [sys.executable, *program, "serve", *where, *flags],
             cwd=self.folder,
             env=self.env(env or {}),
             stdin=subprocess.DEVNULL,

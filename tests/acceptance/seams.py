@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import anyio
 
 from roost import compose
 from roost.__main__ import main
-from roost.cli import host
+from roost.cli import front, host
 from roost.core import events as e
 from roost.core.agents import ToolsetSpec
 from roost.core.ids import CallId, Epoch, LogId
@@ -163,19 +164,12 @@ class CountingToolsets:
 def wrap(makers: Makers) -> Makers:
     """The same makers, with seams."""
     seam = Seam()
-    return Makers(
-        SeamedStore(makers.store, seam),
-        makers.agents,
-        makers.models,
-        CountingToolsets(makers.toolsets, seam),
-        makers.surroundings,
-        makers.clock,
-    )
+    return replace(makers, store=SeamedStore(makers.store, seam), toolsets=CountingToolsets(makers.toolsets, seam))
 
 
 if __name__ == "__main__":
     if stuck := os.environ.get("ROOST_TEST_STUCK"):
         streams.Streams.__init__.__kwdefaults__["stuck"] = float(stuck)
-    host.open_server = partial(compose.open_server, wrap=wrap)
+    host.open_server = front.open_server = partial(compose.open_server, wrap=wrap)
     sys.argv[0] = "roost"
     main()

@@ -1,11 +1,13 @@
 """A client follows a session through kill after kill, and misses nothing."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from acceptance import purity
+from acceptance import front, purity
 from acceptance.chaos import KINDS, Chaos
+from acceptance.havoc import Havoc
 from acceptance.house import House
 
 KILLS = int(os.environ.get("ROOST_KILLS", "10"))
@@ -31,3 +33,15 @@ def test_the_same_for_polite_stops(house: House) -> None:
     for _ in range(max(4, KILLS // 5)):
         chaos.round("stop")
     chaos.check()
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(120 + 10 * KILLS)
+def test_agent_clis_go_on_through_kills_and_nothing_of_them_is_lost_or_left(tmp_path: Path) -> None:
+    with front.opened(tmp_path) as yard:
+        havoc = Havoc(yard, seed=int(os.environ.get("ROOST_SEED", "7")))
+        kills = int(os.environ.get("ROOST_KILLS", "4"))
+        while havoc.kills.total() < kills:
+            havoc.play(min(5, kills))
+        havoc.check()
+        havoc.check_purity()

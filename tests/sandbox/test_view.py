@@ -230,6 +230,19 @@ def test_a_program_comes_with_its_interpreter_and_its_package(cell: Cell) -> Non
     assert finished(launch, cell.run).stdout == "foundinterpreter\n"
 
 
+def test_a_program_that_a_shell_starts_comes_whole_too(cell: Cell) -> None:
+    package = cell.path / "opt/node_modules/tool"
+    package.mkdir(parents=True)
+    (package / "data").write_text("found")
+    (package / "tool.sh").write_text('#!/bin/sh\ncat "$(dirname "$(realpath "$0")")/data"\n')
+    (package / "tool.sh").chmod(0o755)
+    (shown := cell.path / "opt/node_modules/.bin").mkdir()
+    (shown / "tool").symlink_to(package / "tool.sh")
+    plain = Launch(argv=("/bin/sh", "-c", 'exec "$0"', str(shown / "tool")), cwd=str(cell.work), env={"PATH": "/bin"})
+    confined = cell.sandbox.confine(plain, cell.walls(readable=(str(shown / "tool"),)))
+    assert finished(confined, cell.run).stdout == "found"
+
+
 def test_a_folder_that_has_become_a_link_is_refused(cell: Cell) -> None:
     """Whoever works confined beside it must not open others' folders to the next run."""
     neighbour = cell.path / "neighbour"

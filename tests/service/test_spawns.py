@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from roost.core import events as e
 from roost.core.errors import BadValue, Denied, RoostError, SessionNotFound, TooManySessions, Unfinished
 from roost.core.ids import TurnId
+from roost.core.messages import Message
 from roost.core.orders import Order
 from roost.service.orders import Request
 from roost.testing.fakes import answers
@@ -369,3 +370,17 @@ async def test_a_session_that_can_not_be_opened_is_not_left_behind(tmp_path: Pat
             await world.spawn("hi")
         assert await world.store.heads() == ()
         world.service.desk.supervisor.stopping = False
+
+
+async def test_in_a_session_that_was_not_spawned_a_file_named_like_a_cli_is_the_file(tmp_path: Path) -> None:
+    async with open_fleet(tmp_path) as world:
+        agents = world.service.desk.makers.agents
+        agents.teams["mock"] = replace(agents.teams["crew"], source="mock")  # type: ignore[attr-defined]
+        session = await world.lay(working_dir=str(world.work))
+        await world.service.turns.run(BOSS, session, "mock", [Message("user", "who are you?")], detach=True)
+        await world.ended(session)
+        (opened,) = await world.facts(session, e.TurnOpened)
+        assert opened.driver == ""
+        head = await world.done("hello")
+        (opened,) = await world.facts(head.id, e.TurnOpened)
+        assert opened.driver == "mock"

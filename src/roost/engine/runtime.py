@@ -161,7 +161,8 @@ def model_ref(head: Head, agent: Agent) -> str:
 
 def key(head: Head, turn: Turn, team: Team) -> tuple[str, ...]:
     """What a runtime was built from; another key asks for another runtime."""
-    return (turn.source, team.hash, turn.agent, turn.working_dir, head.model_overrides.get(turn.agent, ""))
+    where = (turn.working_dir, "confined" if turn.confined else "")
+    return (turn.source, team.hash, turn.agent, *where, head.model_overrides.get(turn.agent, ""))
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +85,7 @@ def behold(
     places = [resolved(path, kept) for path in confinement.writable if not _within(os.path.realpath(path), (folder,))]
     writable = _outermost(place.path for place in places)
     program = closure.of(launch.argv[0], launch.env.get("PATH", os.defpath))
-    asked = (Mount(os.path.realpath(path), path) for path in confinement.readable)
-    readable = [*asked, *program.mounts, *_library(host=host)]
+    readable = [*_asked(launch, confinement), *program.mounts, *_library(host=host)]
     for mount in readable:
         if not _within(mount.source, _system_paths()):
             _narrow(mount.source, kept)
@@ -116,6 +115,15 @@ def behold(
         files=files,
         beside=(*launch.beside, *_proxy(folder, confinement.endpoints)),
     )
+
+
+def _asked(launch: Launch, confinement: Confinement) -> Iterator[Mount]:
+    """What is to be read besides; of a program all that it can't run without, since a shell may start it."""
+    for path in confinement.readable:
+        if Path(path).is_file() and os.access(path, os.X_OK):
+            yield from closure.of(path, launch.env.get("PATH", os.defpath)).mounts
+        else:
+            yield Mount(os.path.realpath(path), path)
 
 
 def _folder(confinement: Confinement) -> str:

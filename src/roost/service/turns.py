@@ -142,7 +142,7 @@ class Turns:
         """
         head = await self._desk.head(principal, session)
         log = LogId(session)
-        if source in self._desk.makers.drivers:
+        if await self._is_cli(head, source):
             facts = await self._driven(principal, head, source, messages, model=model, detach=detach, work=work)
         else:
             facts = await self._opening(
@@ -155,6 +155,12 @@ class Turns:
         opened = next(event for event in owned.events if isinstance(event.fact, e.TurnOpened))
         assert isinstance(opened.fact, e.TurnOpened)
         return Run(log, opened.fact.turn, opened.seq - 1)
+
+    async def _is_cli(self, head: Head, source: str) -> bool:
+        """Whether an agent CLI is meant: in a session that was not spawned, an agent file of the same name is."""
+        if source not in self._desk.makers.drivers:
+            return False
+        return bool(head.provider) or all(one.id != source for one in await self._desk.makers.agents.sources())
 
     async def _opening(
         self,

@@ -53,6 +53,8 @@ class Memory:
                 self.reasoning.pop(answer, None)
             case e.WaitOpened(wait=wait):
                 self.asked[wait] = fact
+            case e.WaitVoided(wait=wait):
+                self.asked.pop(wait, None)
             case _:
                 pass
 

@@ -33,7 +33,7 @@ class Unified:
 
     async def _recall(self, before: int) -> None:
         self._fold = Fold()
-        opened = await self._archive.newest(self._log, e.TurnOpened, before=before)
+        opened = await self._archive.own(self._log, e.TurnOpened, before=before)
         after = opened.seq - 1 if opened else 0
         while after < before - 1:
             page = await self._archive.page(self._log, after=after, limit=min(1000, before - 1 - after))

@@ -128,8 +128,9 @@ def test_two_listeners_and_one_that_vanishes(wire: Zag, plain: Site) -> None:
             assert one.stdout is not None
             assert json.loads(one.stdout.readline())["type"] == "session_started"
         gone.kill()
+        gone.communicate(timeout=30)
         barrier.lift("two")
-        rests = [one.stdout.read() for one in (first, last) if one.stdout is not None]
+        rests = [one.stdout.read() for one in (first, last) if one.stdout is not None]  # what was read ahead included
     assert (first.returncode, last.returncode) == (0, 0)
     assert [lines(rest) for rest in rests] == [plain.op.events(session)[1:]] * 2
 

@@ -189,7 +189,7 @@ async def open_runtime(
                 toolsets.append(await stack.enter_async_context(makers.toolsets.open(spec, place)))
             except ToolsetFailed as error:
                 warnings.append(f"toolset {spec.type!r} is not available: {error}")
-        guidance = await guided(makers, agent, turn.working_dir, toolsets)
+        guidance = await guided(makers, agent, turn.working_dir, toolsets, confined=turn.confined)
         runtime = Runtime(key(head, turn, team), team, agent, provider, toolsets, warnings, guidance)
         await runtime.refresh()
         if toolsets and not provider.takes_tools:
@@ -213,14 +213,16 @@ def choose(models: Models, team: Team, head: Head, agent: Agent, warnings: list[
         return models.provider(team, agent.model)
 
 
-async def guided(makers: Makers, agent: Agent, working_dir: str, toolsets: Iterable[Toolset] = ()) -> Guidance:
+async def guided(
+    makers: Makers, agent: Agent, working_dir: str, toolsets: Iterable[Toolset] = (), *, confined: bool
+) -> Guidance:
     """What an agent is told besides its instruction."""
-    around = makers.surroundings
+    around, names = makers.surroundings, agent.add_prompt_files
     return Guidance(
         toolsets=tuple(toolset.instructions for toolset in toolsets if toolset.instructions),
         date=today(makers.clock.now()) if agent.add_date else "",
         environment=await around.describe(working_dir) if agent.add_environment_info else "",
-        files=tuple(await around.prompt_files(working_dir, agent.add_prompt_files)) if agent.add_prompt_files else (),
+        files=tuple(await around.prompt_files(working_dir, names, firm=confined)) if names else (),
     )
 
 

@@ -218,7 +218,7 @@ class Policy:
 
     def _file(self, principal: Principal, file: File) -> File:
         if principal.confined:
-            return replace(file, path=self.confine(principal, file.path))
+            return replace(file, path=self.confine(principal, file.path), firm=True)
         if self._root is not None and self._inside(self._here / file.path) is None:
             raise BadValue(f'invalid file: "{file.path}" is outside the permitted root "{self._root}"')
         return file

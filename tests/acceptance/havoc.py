@@ -243,14 +243,16 @@ class Havoc:
                 self.ask("POST", f"{V1}/{act.session}/cancel", {})
         for act in acts:
             until(lambda act=act: not self.running(act), timeout=30)
+        self.check(acts)
 
     # -- what must be true
 
     def log(self, act: Act) -> list[e.Event]:
         return stored.facts(self.db, act.session)
 
-    def check(self) -> None:
-        for act in self.acts:
+    def check(self, acts: Sequence[Act]) -> None:
+        """The promises, for sessions that have ended; their followers are let go."""
+        for act in acts:
             log = self.log(act)
             assert [event.seq for event in log] == list(range(1, len(log) + 1))
             check_ends(act, log)

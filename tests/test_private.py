@@ -29,3 +29,9 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_nobody_reads_what_is_not_there(tmp_path: Path) -> None:
     assert not private.is_open(tmp_path / "nothing")
+
+
+def test_folders_above_are_their_owners_too(tmp_path: Path) -> None:
+    made = private.folder(tmp_path / "home" / "run")
+    assert [stat.S_IMODE(one.stat().st_mode) for one in (made.parent, made)] == [0o700, 0o700]
+    assert private.folder(made) == made

@@ -202,6 +202,7 @@ async def open_server(
                 rows=settings.drivers,
                 open_models=settings.allow_unknown_models,
                 patterns=told.patterns,
+                env=env,
             ),
             limits=told.limits,
             runs=keepers,

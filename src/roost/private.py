@@ -10,7 +10,7 @@ def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     Raises:
         OSError: it can't be written.  What was there before still is.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder(path.parent)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     try:
@@ -22,6 +22,13 @@ def write(path: Path, content: bytes, *, mode: int = 0o600) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def folder(path: Path) -> Path:
+    """A folder, made 0700 if it is not there, as are those above it: `Path.mkdir` leaves these to the umask."""
+    for missing in reversed([one for one in (path, *path.parents) if not one.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    return path
 
 
 def is_open(path: Path) -> bool:

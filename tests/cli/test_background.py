@@ -73,6 +73,29 @@ def test_two_commands_at_once_start_one(home: Path) -> None:
     assert found[0] == found[1]
 
 
+def test_one_whose_place_was_taken_is_found_when_the_other_has_ended(home: Path) -> None:
+    first = start(home, command(home))
+    (home / "serve.json").unlink()  # as `roost serve` does that was started and ended since
+    assert start(home, ["false"]).url == first.url
+    assert len(started(home)) == 1
+
+
+def test_one_that_another_server_was_faster_than_ends_again(home: Path, there: There) -> None:
+    record = {"pid": os.getpid(), "address": there.api.url, "token": there.api.token}
+    faster = f"""
+import os, sys, time
+with open({str(home / "started")!r}, "a") as file:
+    file.write(str(os.getpid()) + " ")
+with open({str(home / "serve.json")!r}, "w") as file:
+    file.write({json.dumps(record)!r})
+time.sleep(60)
+"""
+    assert start(home, [sys.executable, "-c", faster]).url == there.api.url
+    [pid] = started(home)
+    (home / "started").unlink()
+    assert os.waitpid(pid, 0)[1] == signal.SIGTERM
+
+
 def test_one_that_ends_at_once_says_why(home: Path) -> None:
     with pytest.raises(NotStarted, match="ended at once:\n    the port is taken"):
         start(home, [sys.executable, "-c", "import sys; sys.exit('the port is taken')"])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from roost.cli import beacon
+from roost.client import local
 
 
 def test_it_is_there_while_the_server_is(tmp_path: Path) -> None:
@@ -57,3 +58,13 @@ def test_what_no_living_server_wrote_is_not_believed(tmp_path: Path, text: Any) 
     path.write_text(text if isinstance(text, str) else json.dumps({"address": "a://b", "scheme": "a", **text}))
     assert beacon.read(path) is None
     assert beacon.read(tmp_path / "nothing") is None
+
+
+def test_a_stopgap_does_not_take_the_place_of_a_server_that_runs(tmp_path: Path) -> None:
+    stopgap = local.stopgap(tmp_path)
+    with beacon.lit(tmp_path, "https://localhost:1", "ab"), beacon.lit(tmp_path, stopgap, ""):
+        assert json.loads((tmp_path / "serve.json").read_bytes())["address"] == "https://localhost:1"
+    with beacon.lit(tmp_path, stopgap, ""):
+        assert json.loads((tmp_path / "serve.json").read_bytes())["address"] == stopgap
+        with beacon.lit(tmp_path, "https://localhost:1", "ab"):
+            assert json.loads((tmp_path / "serve.json").read_bytes())["address"] == "https://localhost:1"

@@ -131,3 +131,12 @@ def test_the_model_says_whether_it_is_there() -> None:
     found = json.loads(done.output)
     assert set(found) == {"engine", "weights", "file"}
     assert done.exit_code == (0 if all(found.values()) else 1)
+
+
+def test_the_agent_clis_that_are_there_are_named(folder: Path) -> None:
+    assert checks.clis({"PATH": str(folder)}).state == "warn"
+    (program := folder / "codex").write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    found = checks.clis({"PATH": str(folder)})
+    assert (found.state, found.text.split("\n")[0]) == ("ok", f"codex ({program})")
+    assert "claude" in found.text.split("\n")[1]

@@ -349,3 +349,14 @@ def test_it_reaches_the_provider_of_its_settings(tmp_path: Path) -> None:
     assert Codex().endpoints({"HOME": str(tmp_path)}) == ("127.0.0.1:8901",)
     (tmp_path / ".codex/config.toml").write_text("= broken")
     assert Codex().endpoints({"HOME": str(tmp_path), "OPENAI_BASE_URL": "http://h:1/v1"}) == ("h:1",)
+
+
+def test_the_provider_of_its_settings_gets_its_key_and_none_of_ours(tmp_path: Path) -> None:
+    env = {"CODEX_HOME": str(tmp_path)}
+    known = Codex(env=env).needs
+    (tmp_path / "config.toml").write_text(
+        'model_provider = "own"\n[model_providers.own]\nbase_url = "http://127.0.0.1:9/v1"\nenv_key = "OWN_KEY"\n'
+        'env_http_headers = { X-A = "OWN_HEADER", X-B = "ROOST_SERVE_TOKEN" }\n'
+        '[model_providers.other]\nenv_key = "OTHER_KEY"\n'
+    )
+    assert set(Codex(env=env).needs) - set(known) == {"OWN_KEY", "OWN_HEADER"}

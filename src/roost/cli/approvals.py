@@ -10,7 +10,7 @@ from roost.client import requests
 from roost.client.client import Client
 from roost.client.requests import Request
 from roost.client.shapes import Told, Waiting
-from roost.core.errors import BadValue, WaitNotFound
+from roost.core.errors import BadValue
 
 _COLUMNS = (
     show.Column("id", 8),
@@ -101,7 +101,6 @@ def one_of(client: Client, wait: str | None) -> Waiting:
     """The one thing that is meant, by its id or the first characters of it.
 
     Raises:
-        WaitNotFound: there is none like that.
         BadValue: there are several.
     """
     waiting = client.ask(requests.waits())
@@ -111,7 +110,7 @@ def one_of(client: Client, wait: str | None) -> Waiting:
         )
     found = [one for one in waiting if one.id == wait] or [one for one in waiting if one.id.startswith(wait or "")]
     if not found:
-        raise WaitNotFound(wait or "")
+        raise BadValue(f"nothing that waits begins with {wait!r} (`roost approvals` lists what does)")
     if len(found) > 1:
         raise BadValue(f"several begin like this: {', '.join(one.id for one in found)}")
     return found[0]

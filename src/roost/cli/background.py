@@ -35,8 +35,10 @@ def start(home: Path, command: Sequence[str] | None = None) -> Server:
     """
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(home):
-        if (found := local.find(home)) and _answers(found):
-            return found
+        for found in (local.find(home), Server(local.stopgap(home))):
+            # The second is one that another server had taken the place of, and which goes on after that one's end.
+            if found and _answers(found):
+                return found
         log = home / "logs" / "serve.log"
         log.parent.mkdir(mode=0o700, exist_ok=True)
         show.note(f"starting a server for this machine (its log: {log})")
@@ -45,8 +47,7 @@ def start(home: Path, command: Sequence[str] | None = None) -> Server:
 
 
 def _command(home: Path) -> list[str]:
-    address = f"unix://{home / 'run' / 'serve.sock'}"
-    return [sys.executable, "-P", "-m", "roost", "serve", "--listen", address, "--idle-exit", IDLE]
+    return [sys.executable, "-P", "-m", "roost", "serve", "--listen", local.stopgap(home), "--idle-exit", IDLE]
 
 
 def _launch(command: Sequence[str], log: Path) -> "subprocess.Popen[bytes]":
@@ -71,6 +72,8 @@ def _ready(home: Path, child: "subprocess.Popen[bytes]", log: Path, before: int)
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up:
         if (found := local.find(home)) and _answers(found):
+            if found.url != local.stopgap(home):
+                child.terminate()  # somebody has started one meanwhile: two are one too many
             return found
         if child.poll() is not None:
             raise NotStarted(f"the server for this machine ended at once:\n{_last(log, before)}")

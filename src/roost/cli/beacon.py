@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from roost import private
+from roost.client import local
 
 FILE = "serve.json"
 
@@ -27,12 +28,16 @@ class Beacon(Struct, frozen=True, omit_defaults=True):
 
 @contextmanager
 def lit(home: Path, address: str, fingerprint: str) -> Iterator[None]:
-    """Keep the file while the block lasts; one that another server has written since is left alone."""
+    """Keep the file while the block lasts; one that another server has written since is left alone.
+
+    A server that a command has started for want of another leaves that of a server that runs alone, too.
+    """
     scheme = address.partition("://")[0]
     pid = os.getpid()
     beacon = Beacon(pid, address, scheme, started(pid), fingerprint)
     path = home / FILE
-    private.write(path, msgspec.json.format(msgspec.json.encode(beacon), indent=2) + b"\n")
+    if address != local.stopgap(home) or read(path) is None:
+        private.write(path, msgspec.json.format(msgspec.json.encode(beacon), indent=2) + b"\n")
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ from roost.core import vendors
 from roost.core.agents import Agent, Team
 from roost.core.errors import AgentBroken, BadValue
 from roost.doors.listen import bind, parse
+from roost.drivers.catalogue import drivers
 from roost.sandbox.choice import choice
 from roost.stores import migrations
 
@@ -191,6 +192,21 @@ def shell(env: Mapping[str, str]) -> Finding:
     return Finding("shell", "ok", found) if found else Finding("shell", "fail", "no shell: agents can't run commands")
 
 
+def clis(env: Mapping[str, str]) -> Finding:
+    """The agent CLIs that sessions could run."""
+    try:
+        known = drivers(mock=False, rows=load({}, env).drivers)
+    except BadValue as error:
+        return Finding("agent CLIs", "fail", error.message)
+    found = {name: shutil.which(one.program, path=env.get("PATH")) for name, one in known.items()}
+    there = ", ".join(f"{name} ({where})" for name, where in found.items() if where)
+    gone = ", ".join(name for name, where in found.items() if not where)
+    lacking = f"not on the PATH: {gone}"
+    if not there:
+        return Finding("agent CLIs", "warn", lacking)
+    return Finding("agent CLIs", "ok", f"{there}\n{lacking}" if gone else there)
+
+
 def sandbox(env: Mapping[str, str]) -> Finding:
     """What confined sessions run in: tried for real."""
     try:
@@ -201,5 +217,5 @@ def sandbox(env: Mapping[str, str]) -> Finding:
     if trouble := anyio.run(found.trouble):
         return Finding("sandbox", "warn", f"none works, so that what has to be confined is refused: {trouble}")
     unlimited = found.kind == "bubblewrap" and os.geteuid() == 0
-    limits = "; as root it limits neither memory nor processes" if unlimited else ""
+    limits = ", and as root neither are processes" if unlimited else ""
     return Finding("sandbox", "ok", f"{found.kind}: {_PROMISES[found.kind]}{limits}")

@@ -38,8 +38,10 @@ def _show(found: dict[str, Any]) -> None:
             show.text(str(content)) if content else show.note(f"{path} is not there yet; `roost config init` makes it")
         case {"key": _, "status": status}:
             show.note(str(status))
+        case {"key": key, "value": None}:
+            show.note(f"{key} is not set")
         case {"key": _, "value": value}:
-            show.text("" if value is None else str(value))
+            show.text(str(value))
         case {"path": path} if len(found) == 1:
             show.text(str(path))
         case _:

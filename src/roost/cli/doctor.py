@@ -66,6 +66,7 @@ def look(agents: str | None, listen: str, database: Path, *, given: bool = False
     yield checks.port(listen)
     yield checks.shell(os.environ)
     yield checks.sandbox(os.environ)
+    yield checks.clis(os.environ)
 
 
 def _indented(text: str) -> str:

@@ -41,6 +41,8 @@ def search(ctx: click.Context, /, *, as_json: bool, **flags: Any) -> None:
         show.document(raw)
     elif flags["count"]:
         show.text(str(count))
+    elif not count and show.terminal():
+        show.nothing("matches")
     for match in () if as_json or flags["count"] else found.matches:
         _show(match)
     ctx.exit(0 if count else 1)

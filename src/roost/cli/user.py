@@ -1,5 +1,6 @@
 """`roost user`: the accounts of a server."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -84,15 +85,21 @@ def passwd(ctx: click.Context, /, *, name: str, password: str | None, as_json: b
 
 
 def secret(given: str | None) -> str:
-    """A new password, asked for twice where none was given.
+    """A new password: on a terminal asked for twice, else the first line of stdin, where none was given.
 
     Raises:
         UsageError: it is empty.
     """
-    password: str = given if given is not None else click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    password = _asked() if given is None else given
     if not password:
-        raise click.UsageError("the password is empty")
+        raise click.UsageError("the password is empty: say it with --password, or on stdin")
     return password
+
+
+def _asked() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 
 def _named(*given: str | None) -> str:

@@ -76,7 +76,8 @@ def until(client: Client, target: Target, *, timeout: str | None = None, any: bo
             cut, delay = True, again.delay()
             if delay is None:
                 raise
-            show.note(f"{error}; trying again")
+            if again.news(str(error)):
+                show.note(f"{error}; trying again")
             time.sleep(delay)
 
 

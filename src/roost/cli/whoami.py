@@ -25,7 +25,17 @@ def whoami(ctx: click.Context, /, *, as_json: bool) -> None:
             ("server", server.url),
             ("version", found.version),
             ("reached", "this machine" if reached.here else "`roost connect`"),
-            ("user", server.username or ("the server's own token" if server.token else "nobody: no token")),
+            (
+                "user",
+                server.username
+                or (
+                    "the server's own token"
+                    if server.token
+                    else "whoever works on this machine: it asks for no token"
+                    if reached.here
+                    else "nobody: no token"
+                ),
+            ),
             ("session", reach.session()),
             ("certificate", "any is taken (--insecure)" if server.insecure else server.fingerprint or server.ca),
         ]

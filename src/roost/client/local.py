@@ -26,6 +26,11 @@ class Record(Struct, frozen=True):
     token: str = ""
 
 
+def stopgap(home: Path) -> str:
+    """Where the server listens that a command starts because there is none."""
+    return f"unix://{home / 'run' / 'serve.sock'}"
+
+
 def find(home: Path) -> Server | None:
     """The server that runs for this home, if one does."""
     try:

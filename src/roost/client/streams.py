@@ -40,6 +40,13 @@ class Again:
         """Something came."""
         self._delay = 0.05
         self._since: float | None = None
+        self._said: set[str] = set()
+
+    def news(self, text: str) -> bool:
+        """Whether this has not been said since the last sign of life."""
+        known = text in self._said
+        self._said.add(text)
+        return not known
 
     def delay(self) -> float | None:
         """How long to wait; None to give up."""
@@ -216,7 +223,8 @@ def _pause(error: Unreachable, again: Again, told: Told) -> None:
     delay = again.delay()
     if delay is None:
         raise error
-    told(f"{error}; trying again")
+    if again.news(str(error)):
+        told(f"{error}; trying again")
     time.sleep(delay)
 
 

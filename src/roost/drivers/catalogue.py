@@ -54,10 +54,12 @@ def drivers(
     rows: Mapping[str, Any] | None = None,
     open_models: bool = False,
     patterns: Mapping[str, Sequence[str]] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> dict[str, Driver]:
     """The drivers by name.
 
-    `rows` is the table `[drivers]` of the settings, `patterns` further texts that mean a usage limit.
+    `rows` is the table `[drivers]` of the settings, `patterns` further texts that mean a usage limit, `env` the
+    server's environment, by which the CLIs' own settings are found.
 
     Raises:
         BadValue: a row of the settings can't be used; the message says which and why.
@@ -67,6 +69,7 @@ def drivers(
     made: dict[str, Driver] = {
         name: maker(open_models=open_models, patterns=known.get(name, ())) for name, maker in BUILT_IN.items()
     }
+    made["codex"] = Codex(open_models=open_models, patterns=known.get("codex", ()), env=env)
     for name, entry in table.items():
         made[name] = Acp(entry, open_models=open_models, patterns=known.get(name, ()))
     if mock:

@@ -35,11 +35,18 @@ class Codex:
     program = "codex"
     hint = "npm install -g @openai/codex"
     keeps: Sequence[str] = (".codex",)
-    needs: Sequence[str] = _NEEDS
 
-    def __init__(self, *, open_models: bool = False, patterns: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, open_models: bool = False, patterns: Sequence[str] = (), env: Mapping[str, str] | None = None
+    ) -> None:
         self._capability = models.opened(models.CODEX, open_models)
         self._patterns = patterns
+        self._env = env or {}
+
+    @property
+    def needs(self) -> Sequence[str]:
+        """Its own variables, and those that the model provider of its settings is said to want."""
+        return (*_NEEDS, *_wanted(_provider(self._env)))
 
     @property
     def capability(self) -> Capability:
@@ -48,7 +55,7 @@ class Codex:
 
     def endpoints(self, env: Mapping[str, str]) -> Sequence[str]:
         """The model's address: that of the provider which its settings choose, or of OpenAI and its login."""
-        if own := address(_provider_url(env)):
+        if own := address(text(_provider(env).get("base_url"))):
             return (own,)
         local = address(env.get("CODEX_OSS_BASE_URL", ""))
         return (*addresses(env, ("OPENAI_BASE_URL",), _OWN), *((local,) if local else ()))
@@ -153,12 +160,20 @@ def _tool_server(given: Mapping[str, Any]) -> dict[str, Any]:
     return {name: given[name] for name in ("command", "args", "env", "cwd") if name in given}
 
 
-def _provider_url(env: Mapping[str, str]) -> str:
-    """The address of the model provider that the user's settings choose."""
+def _wanted(provider: Mapping[str, Any]) -> Iterator[str]:
+    """The variables with a provider's key and headers; ours are not for agents, whoever names them."""
+    headers = mapping(provider.get("env_http_headers")).values()
+    for name in (text(provider.get("env_key")), *map(text, headers)):
+        if name and not name.startswith(("ROOST_", "ZAG_")):
+            yield name
+
+
+def _provider(env: Mapping[str, str]) -> Mapping[str, Any]:
+    """The model provider that the user's settings choose; nothing where it is one that Codex knows itself."""
     home = env.get("CODEX_HOME") or f"{env.get('HOME', '')}/.codex"
     try:
         settings = tomllib.loads(Path(home, "config.toml").read_text())
     except (OSError, ValueError):
-        return ""
+        return {}
     providers = mapping(settings.get("model_providers"))
-    return text(mapping(providers.get(text(settings.get("model_provider")))).get("base_url"))
+    return mapping(providers.get(text(settings.get("model_provider"))))

@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from roost import private
 from roost.core.ids import RunId
 from roost.ports import Outfit
 
@@ -29,8 +30,7 @@ class Hatch:
     """
 
     def __init__(self, home: Path, database: Path) -> None:
-        folder = home / FOLDER
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = private.folder(home / FOLDER)
         self._key = _key(folder / KEY)
         digest = hashlib.sha256(os.fsencode(database.absolute())).hexdigest()[:8]
         self.path = folder.absolute() / f"tools-{digest}" / "sock"

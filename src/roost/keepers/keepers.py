@@ -19,6 +19,7 @@ import anyio
 import msgspec
 from anyio import to_thread
 
+from roost import private
 from roost.core.errors import LaunchFailed
 from roost.core.ids import RunId, SessionId
 from roost.keepers import keeper
@@ -117,7 +118,8 @@ class Keepers:
     def _start(self, run: RunId, session: SessionId, launch: Launch) -> tuple[int, int]:
         place = self._place(run)
         try:
-            place.mkdir(mode=0o700, parents=True)
+            private.folder(place.parent)
+            place.mkdir(mode=0o700)
         except FileExistsError:
             raise LaunchFailed(f"the run {run} has been started already") from None
         except OSError as error:

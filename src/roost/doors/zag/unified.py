@@ -8,6 +8,7 @@ from roost.core import events as e
 from roost.core.ids import LogId
 from roost.core.unified import Fold
 from roost.doors.sockets import Frame
+from roost.doors.zag.events import fitted
 from roost.service.archive import Archive
 
 
@@ -29,7 +30,7 @@ class Unified:
         if shown is None:
             return ()
         whole = {**msgspec.to_builtins(shown), "seq": event.seq}
-        return (Frame(whole["type"], msgspec.json.encode(whole).decode()),)
+        return (Frame(whole["type"], fitted({}, whole)),)
 
     async def _recall(self, before: int) -> None:
         self._fold = Fold()

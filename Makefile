@@ -6,9 +6,12 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 PINNED := install --quiet --require-hashes
 AGENTS ?= default
+ZAG    := 0.18.0
+ZAG_ROOT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roost/zag-$(ZAG)
+ZAG_BIN ?= $(ZAG_ROOT)/bin/zag
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test clis clis-env chaos fuzz check format bench lock clean
+.PHONY: help demo serve test clis clis-env chaos conformance fuzz check format bench lock clean
 
 help:
 	@echo 'make demo     a server with a small local model; shows an answer, serves until Ctrl-C'
@@ -16,6 +19,7 @@ help:
 	@echo 'make test     the tests'
 	@echo 'make clis     install the real agent CLIs for their tests (npm; 1.5 GB in a cache folder)'
 	@echo 'make chaos    the tests that kill real servers: 200 times'
+	@echo 'make conformance  the tests with the real CLI of zag, which is built first (needs cargo; or ZAG_BIN=...)'
 	@echo 'make fuzz     the tests that feed the API what no client would send: 20 000 cases'
 	@echo 'make check    format, lint, types, floors, dependencies'
 	@echo 'make format   put the code into shape'
@@ -77,6 +81,12 @@ clis-env:
 
 chaos: $(VENV)/.dev
 	ROOST_KILLS=$${ROOST_KILLS:-200} $(BIN)/python -m pytest -m chaos -n 0 $(ARGS)
+
+conformance: $(VENV)/.dev $(ZAG_BIN)
+	ZAG_BIN='$(ZAG_BIN)' $(BIN)/python -m pytest tests/conformance -n 0 $(ARGS)
+
+$(ZAG_BIN):
+	cargo install zag-cli --version $(ZAG) --locked --root '$(ZAG_ROOT)'
 
 fuzz: $(VENV)/.dev
 	ROOST_FUZZ=$${ROOST_FUZZ:-20000} $(BIN)/python -m pytest -m fuzz -n 0 $(ARGS)

@@ -563,8 +563,11 @@ class Surroundings(Protocol):
         """The block of `add_environment_info`: directory, git or not, system, architecture."""
         ...
 
-    async def prompt_files(self, working_dir: str, names: Sequence[str]) -> Sequence[str]:
-        """The texts of the files so named: the nearest of the directory and its parents, then home."""
+    async def prompt_files(self, working_dir: str, names: Sequence[str], *, firm: bool = False) -> Sequence[str]:
+        """The texts of the files so named: the nearest of the directory and its parents, then home.
+
+        With `firm` no link is followed that leads out of the working directory.
+        """
         ...
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from acceptance import stored
+from acceptance import purity, stored
 from acceptance.front import Front, Yard
 from acceptance.house import Client, follower, free_port, until
 from acceptance.sse import BROKEN, Follower
@@ -28,6 +28,7 @@ SETTINGS = "[usage_limits]\ndefault_fallback_secs = 0.3\njitter_secs = 0\n"
 LINES = 30
 V1 = "/api/v1/sessions"
 
+KINDS = ("point", "point", "point", "moment", "start", "stop")
 POINTS = (
     *("before RunStarted", "after RunStarted", "after RunRead", "before WaitOpened", "after WaitOpened"),
     *("after WaitAnswered", "before MessageTaken", "after MessageTaken", "after MessageQueued", "before ToolCalled"),
@@ -127,7 +128,7 @@ class Havoc:
 
     def kill(self) -> None:
         """Kill it at some point of some session, or at some moment, and start another."""
-        what = self.random.choice(["point", "point", "moment", "start"])
+        what = self.random.choice(KINDS)
         if what == "point":
             self.arm(self.random.choice(POINTS), self.random.randrange(1, 4))
             with suppress(AssertionError):
@@ -135,6 +136,8 @@ class Havoc:
         else:
             time.sleep(self.random.random() * 0.4)
         self.seam.unlink(missing_ok=True)
+        if what == "stop" and self.front.process.poll() is None:
+            assert self.front.term() == 0, self.front.lines
         with suppress(ProcessLookupError):
             os.kill(self.front.process.pid, 9)
         self.front.until_dead()
@@ -189,6 +192,7 @@ class Havoc:
             self.spawn("sleeps", says=["Continue"], runs=2, plan={"limit": "You have hit your usage limit."}),
             self.spawn("waits", prompt=f"{tag} after", depends_on=[first.session], says=[f"{tag} after"]),
             self.spawn("listens", prompt="", interactive=True, says=[]),
+            self.spawn("hangs", {"say": f"{tag} on it"}, says=[f"{tag} on it"], plan={"hang": True}),
         ]
 
     def attend(self, acts: Sequence[Act]) -> None:
@@ -199,6 +203,8 @@ class Havoc:
             for act in acts:
                 if act.name == "listens" and len(act.tried) < 12:
                     self._say(act)
+                if act.name == "hangs" and self.random.random() < 0.3 and said(self.log(act)):
+                    self.client.post(f"{V1}/{act.session}/cancel", {})
 
     def _answer(self, wait: dict[str, Any]) -> None:
         path, yes = f"/api/waits/{wait['id']}", {"confirmation": "approve"}
@@ -249,6 +255,16 @@ class Havoc:
         until(lambda: not list((self.yard.home / "runs").iterdir()), timeout=20)
         assert not alive(self.yard.home)
 
+    def check_purity(self) -> None:
+        """What was shown is a function of the log alone: any server shows the same, from any cursor."""
+        port = self.port
+        self.port = free_port()
+        neighbour, self.port = self.start(), port
+        other = Client(f"127.0.0.1:{neighbour.port}", token=TOKEN)
+        for act in self.acts[-7:]:
+            purity.check_v1(self.db, act.session, self.client, other)
+        assert neighbour.term() == 0
+
     def _check_readers(self, act: Act, log: Sequence[e.Event]) -> None:
         """Whoever has followed by cursor has seen what there is, once."""
         events = self.ask("GET", f"{V1}/{act.session}/events").body
@@ -284,7 +300,7 @@ def check_ends(act: Act, log: Sequence[e.Event]) -> None:
         assert texts == list(act.says), act.name
     assert count(log, e.TurnOpened) == count(log, e.TurnEnded) == 1
     assert isinstance(log[-1].fact, e.TurnEnded)
-    assert log[-1].fact.outcome == ("canceled" if act.name == "listens" else "normal"), log[-1].fact
+    assert log[-1].fact.outcome == ("canceled" if act.name in ("listens", "hangs") else "normal"), log[-1].fact
     started = [event.fact.run for event in log if isinstance(event.fact, e.RunStarted)]
     ended = [event.fact.run for event in log if isinstance(event.fact, e.RunEnded)]
     assert started == ended and len(started) == act.runs, act.name

@@ -1,9 +1,18 @@
 """Whether frames are a function of the log alone."""
 
+import asyncio
+import json
 import random
+from collections.abc import Sequence
+from pathlib import Path
 
-from acceptance.house import House, Server
+from acceptance import stored
+from acceptance.house import Client, House, Server
 from acceptance.sse import Frame
+from roost.core import events as e
+from roost.core.ids import LogId
+from roost.doors.zag.renderer import Renderer
+from roost.doors.zag.unified import Unified
 
 SAMPLE = 40
 
@@ -27,8 +36,52 @@ def check(house: House, session: str, server: Server, neighbour: Server, *, ever
     return whole
 
 
+def texts(log: Sequence[e.Event], kind: type[Renderer] | type[Unified], after: int = 0) -> list[tuple[int, str]]:
+    """What `/api/v1` shows of a log past a cursor, each with its seq."""
+
+    async def render() -> list[tuple[int, str]]:
+        renderer = kind(stored.archive(log), LogId(log[0].log))
+        return [(ev.seq, frame.text) for ev in log if ev.seq > after for frame in await renderer.render(ev)]
+
+    return asyncio.run(render())
+
+
+def from_cursors(log: Sequence[e.Event], cursors: Sequence[int]) -> None:
+    """What `/api/v1` shows is the same wherever a reader begins, in both of its schemas."""
+    for kind in (Renderer, Unified):
+        whole = texts(log, kind)
+        for cursor in cursors:
+            got, wanted = texts(log, kind, cursor), [shown for shown in whole if shown[0] > cursor]
+            assert got == wanted, f"{kind.__name__} from {cursor} of {log[0].log}"
+
+
+def check_v1(db: Path, session: str, *servers: Client) -> None:
+    """The same bytes from the facts, from each server, and from every cursor (or a sample)."""
+    log = stored.facts(db, session)
+    cursors = list(range(1, len(log)))
+    if len(cursors) > SAMPLE:
+        cursors = sorted(random.Random(1).sample(cursors, SAMPLE))
+    from_cursors(log, cursors)
+    for schema, kind in (("log", Renderer), ("unified", Unified)):
+        whole = texts(log, kind)
+        for number, cursor in enumerate([0, *cursors]):
+            server = servers[number % len(servers)]
+            path = f"/api/v1/sessions/{session}/events?schema={schema}&after_seq={cursor}"
+            shown = [text for seq, text in whole if seq > cursor]
+            assert server.get(path).body.decode() == f"[{','.join(shown)}]", f"{schema} from {cursor}"
+            assert [json.loads(text)["seq"] for text in shown] == [seq for seq, _ in whole if seq > cursor]
+
+
+def sweep_v1(db: Path, most: int = 12) -> None:
+    """What a test leaves behind, as `/api/v1` would show it, from a few cursors each."""
+    for session in stored.sessions(db)[:most] if db.exists() else ():
+        log = stored.facts(db, session)
+        from_cursors(log, sorted({1, len(log) // 3, len(log) // 2, len(log) - 1} - {0, len(log)}))
+
+
 def sweep(house: House, most: int = 12) -> None:
     """Look at what a test leaves behind: the logs of its living servers, from a few cursors each."""
+    sweep_v1(house.db, most)
     for server in house.servers:
         if not server.alive or not server.address or "--auth-token" in server.process.args:
             continue

@@ -40,7 +40,8 @@ def test_the_same_for_polite_stops(house: House) -> None:
 def test_agent_clis_go_on_through_kills_and_nothing_of_them_is_lost_or_left(tmp_path: Path) -> None:
     with front.opened(tmp_path) as yard:
         havoc = Havoc(yard, seed=int(os.environ.get("ROOST_SEED", "7")))
-        while havoc.kills.total() < KILLS:
-            havoc.play(min(5, KILLS))
+        kills = int(os.environ.get("ROOST_KILLS", "4"))
+        while havoc.kills.total() < kills:
+            havoc.play(min(5, kills))
         havoc.check()
-        assert havoc.kills.total() >= KILLS
+        havoc.check_purity()

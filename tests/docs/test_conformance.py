@@ -7,6 +7,7 @@ import pytest
 from docs.pages import ROOT
 
 PAGE = (ROOT / "docs/conformance.md").read_text()
+DEFECTS = dict(re.findall(r"^\| (D\d+) \| (.*) \|$", PAGE, re.MULTILINE))
 POINTS = {int(number): row for number, row in re.findall(r"^\| (\d+) \| (.*) \|$", PAGE, re.MULTILINE)}
 
 
@@ -14,9 +15,14 @@ def test_there_are_thirty() -> None:
     assert list(POINTS) == list(range(1, 31))
 
 
-@pytest.mark.parametrize("number", POINTS)
-def test_a_point_is_kept_by_tests_that_are_there(number: int) -> None:
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", POINTS[number])
+def test_there_are_thirty_six_defects() -> None:
+    assert list(DEFECTS) == [f"D{number}" for number in range(1, 37)]
+
+
+@pytest.mark.parametrize("number", [*POINTS, *DEFECTS])
+def test_a_point_is_kept_by_tests_that_are_there(number: int | str) -> None:
+    row = POINTS[number] if isinstance(number, int) else DEFECTS[number]
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
     assert named
     for path, name in named:
         assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), (path, name)

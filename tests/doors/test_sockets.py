@@ -200,7 +200,7 @@ async def test_one_socket_may_meet_more_logs_than_it_keeps_open(monkeypatch: pyt
         ("/api/v1/s/x", {"Authorization": "Bearer u"}, 401, "Invalid token"),
         ("/api/v1/nowhere", {}, 401, "Missing or invalid Authorization header"),
         ("/api/v1/nowhere", TOKEN, 404, "Not Found"),
-        ("/api/v1/s/missing", TOKEN, 404, "session not found"),
+        ("/api/v1/s/missing", TOKEN, 404, "Session not found: missing"),
         ("/api/v1/s/bad", TOKEN, 400, "bad id"),
         ("/api/v1/s/%ff", TOKEN, 400, "Invalid URL: a segment of the path is not UTF-8"),
     ],

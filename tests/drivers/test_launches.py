@@ -1,6 +1,7 @@
 """How gemini, copilot, ollama, opencode, qwen and rows of the settings are started."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,6 +79,23 @@ def test_gemini_loads_a_conversation_only_after_the_minute_of_its_birth() -> Non
     assert made.argv[:2] == ("/bin/sh", "-c")
     assert made.argv[3:6] == ("gemini", "489fe18f", "/bin/cli")
     assert "sleep" in made.argv[2]
+
+
+@pytest.mark.parametrize("name", sorted(DRIVERS))
+def test_d27_d31_nothing_is_written_into_the_project(name: str, tmp_path: Path) -> None:
+    """A system prompt, tool servers and a schema: whatever needs a file has it in the folder of its run."""
+    project, own = tmp_path / "project", tmp_path / "project/.codex/AGENTS.md"
+    own.parent.mkdir(parents=True)
+    own.write_text("the project's own")
+    for auto in (True, False):
+        more = {"mcp": {"x": {"command": "y"}}, "json_schema": {"type": "object"}, "auto_approve": auto}
+        if name == "ollama":
+            del more["mcp"]
+        made = launch(name, working_dir=str(project), system_prompt="Be kind.", **more)
+        assert all(not Path(file).is_absolute() and ".." not in Path(file).parts for file in made.files)
+        assert not [word for word in (*made.argv, *made.env.values()) if word.startswith(f"{project}/")]
+    assert [path for path in project.rglob("*") if path.is_file()] == [own]
+    assert own.read_text() == "the project's own"
 
 
 def test_copilots_system_prompt_is_a_file_of_the_run() -> None:

@@ -209,7 +209,7 @@ class FakeSurroundings:
     async def describe(self, working_dir: str) -> str:
         return f"you are in {working_dir}"
 
-    async def prompt_files(self, working_dir: str, names: Sequence[str]) -> Sequence[str]:
+    async def prompt_files(self, working_dir: str, names: Sequence[str], *, firm: bool = False) -> Sequence[str]:
         return [f"text of {name}" for name in names]
 
 

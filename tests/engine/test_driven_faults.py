@@ -254,6 +254,42 @@ async def test_a_limit_that_is_not_waited_for_is_an_error(tmp_path: Path) -> Non
     assert kinds(facts).count("LimitHit") == 1
 
 
+@pytest.mark.parametrize("asked", ["cancel", "delete"])
+async def test_what_is_asked_while_no_server_runs_is_done_by_the_next(tmp_path: Path, asked: str) -> None:
+    shelf = Shelf()
+    async with serving(tmp_path, shelf) as server:
+        log = await server.spawn(play({"say": "on it"}, *slowly(100)))
+        head = await server.until(log, lambda head: head.spoke > 0)
+        await server.supervisor.stop()
+        assert head.turn is not None
+        await server.store.put(log, [e.CancelAsked(head.turn.id) if asked == "cancel" else e.DeleteAsked()])
+    async with serving(tmp_path, shelf, name="two") as server:
+        await server.until(log, lambda head: head.exited if asked == "delete" else head.turn is None)
+        facts = await server.facts(log)
+        await gone(tmp_path)
+    ends = ["RunEnded", "TurnEnded"] if asked == "cancel" else ["RunEnded", "TurnEnded", "SessionExited"]
+    assert kinds(facts)[-len(ends) :] == ends
+    assert said(facts) == ["on it", *numbered(len(said(facts)) - 1)]
+
+
+async def test_a_message_for_a_cli_that_is_just_ending_is_given_to_the_next(tmp_path: Path) -> None:
+    async with serving(tmp_path, Shelf()) as server:
+        log = await server.spawn(play({"sleep_s": 0.2}, {"say": "first"}, exit_code=0))
+        await server.until(log, lambda head: bool(head.turn and head.turn.run))
+        await server.store.put(log, [e.MessageQueued("followup", (Message("user", "and then?"),))])
+        head = await server.ended(log)
+        facts = await server.facts(log)
+        await gone(tmp_path)
+    assert head.outcome == "normal", head.error
+    assert said(facts) == ["first", "and then?"]
+    assert [kinds(facts).count(kind) for kind in ("MessageTaken", "RunStarted", "RunEnded", "TurnEnded")] == [
+        1,
+        2,
+        2,
+        1,
+    ]
+
+
 # -- neighbours ---------------------------------------------------------------------------------
 
 

@@ -228,3 +228,42 @@ def test_a_program_comes_with_its_interpreter_and_its_package(cell: Cell) -> Non
     (tools / "secret").write_text("")
     launch = cell.launch(str(binary / "tool"), env={"PATH": f"{tools}:/usr/bin:/bin"})
     assert finished(launch, cell.run).stdout == "foundinterpreter\n"
+
+
+def test_a_program_that_a_shell_starts_comes_whole_too(cell: Cell) -> None:
+    package = cell.path / "opt/node_modules/tool"
+    package.mkdir(parents=True)
+    (package / "data").write_text("found")
+    (package / "tool.sh").write_text('#!/bin/sh\ncat "$(dirname "$(realpath "$0")")/data"\n')
+    (package / "tool.sh").chmod(0o755)
+    (shown := cell.path / "opt/node_modules/.bin").mkdir()
+    (shown / "tool").symlink_to(package / "tool.sh")
+    plain = Launch(argv=("/bin/sh", "-c", 'exec "$0"', str(shown / "tool")), cwd=str(cell.work), env={"PATH": "/bin"})
+    confined = cell.sandbox.confine(plain, cell.walls(readable=(str(shown / "tool"),)))
+    assert finished(confined, cell.run).stdout == "found"
+
+
+def test_a_folder_that_has_become_a_link_is_refused(cell: Cell) -> None:
+    """Whoever works confined beside it must not open others' folders to the next run."""
+    neighbour = cell.path / "neighbour"
+    neighbour.mkdir()
+    (neighbour / "secret").write_text(SECRET)
+    cell.work.rename(cell.path / "was")
+    cell.work.symlink_to("neighbour")
+    with pytest.raises(NoSandbox, match="link"):
+        cell.launch("cat", "secret")
+
+
+def test_a_folder_that_is_exchanged_while_the_sandbox_is_made_is_not_worked_in(cell: Cell) -> None:
+    if cell.sandbox.kind == "docker":
+        pytest.skip("an engine may number files in its own way")
+    neighbour = cell.path / "neighbour"
+    neighbour.mkdir()
+    (neighbour / "secret").write_text(SECRET)
+    launch = cell.launch("cat", "secret")
+    cell.work.rename(cell.path / "was")
+    cell.work.symlink_to("neighbour")
+    done = finished(launch, cell.run)
+    assert done.returncode != 0
+    assert SECRET not in done.stdout
+    assert "exchanged" in done.stderr or "bwrap" in done.stderr

@@ -30,6 +30,7 @@ class File(Struct, frozen=True, tag="file", omit_defaults=True):
     path: str = ""
     file_id: str = ""
     mime_type: str = ""
+    firm: bool = False  # the path was permitted as it is: where a link has come into it since, it is not followed
 
 
 Part = Text | Image | File

@@ -64,4 +64,5 @@ def _rests(head: Head, now: Micros) -> bool:
         return False
     if head.waits or turn.limit is not None:
         return True
-    return turn.interactive and not head.queue and not turn.answer and now - head.active_at >= IDLE
+    at_rest = not (head.queue or turn.answer or turn.calls)
+    return turn.interactive and at_rest and now - head.active_at >= IDLE

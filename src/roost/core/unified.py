@@ -164,7 +164,7 @@ class Fold:
         """The event that a fact is; None where it is none."""
         fact = event.fact
         match fact:
-            case e.TurnOpened():
+            case e.TurnOpened() if not fact.sub:
                 self.driven, self.said = bool(fact.driver), ""
             case e.WaitOpened():
                 self.asked[fact.wait] = fact

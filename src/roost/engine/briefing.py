@@ -1,8 +1,11 @@
 """What a CLI is told first: the caller's prompt, and before it what others have come to."""
 
+import errno
+import os
+import stat
 from collections.abc import Sequence
 
-import anyio
+import anyio.to_thread
 
 from roost.core.errors import DependencyFailed, SessionNotFound
 from roost.core.history import History
@@ -13,6 +16,7 @@ from roost.engine.hub import Hub
 from roost.engine.results import result
 from roost.ports import EventStore
 
+LARGEST_FILE = 8 << 20  # bytes of a file that goes into a prompt
 LONGEST_ACCOUNT = 200_000  # characters of a conversation that is told anew
 
 
@@ -55,10 +59,28 @@ async def _came_to(store: EventStore, session: str) -> str:
 
 async def _file(path: str) -> str:
     try:
-        text = await anyio.Path(path).read_text(errors="replace")
+        text = await anyio.to_thread.run_sync(_read, path)
     except OSError as error:
         return f"File {path} could not be read: {error.strerror}"
     return f'<file path="{path}">\n{text}\n</file>'
+
+
+def _read(path: str) -> str:
+    """A file that was permitted under this very path: it may have become a link since, or a pipe.
+
+    Raises:
+        OSError: it can't be read, or may not.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if os.readlink(f"/proc/self/fd/{descriptor}") != path:  # noqa: PTH115
+            raise OSError(errno.ELOOP, "there is a link in its path by now")
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        data = file.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise OSError(errno.EFBIG, f"it is larger than {LARGEST_FILE} bytes")
+    return data.decode("utf-8", "replace")
 
 
 def recounted(history: History, before: int, prompt: str) -> str:

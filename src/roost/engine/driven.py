@@ -79,6 +79,7 @@ class Driven:
         self._opened: e.TurnOpened | None = None
         self._run: Run | None = None
         self._process: Process | None = None  # of a run, also while it is adopted
+        self._following: Next | None = None  # what a run was told too late: it has ended, and the log says so with this
 
     async def play(self) -> None:
         """From where the log stands to the end."""
@@ -92,7 +93,9 @@ class Driven:
             await self._begin()
         stage.built.set()
         while True:
-            if stage.turn.run is not None:
+            if self._following is not None:
+                run = await self._follow(self._following)
+            elif stage.turn.run is not None:
                 run = await self._adopt()
             elif (following := await self._next()) is not None:
                 run = await self._start(following)
@@ -185,6 +188,15 @@ class Driven:
         self._run.born()
         return self._run
 
+    async def _follow(self, following: Next) -> Run:
+        """The run after one that has not heard all."""
+        gone, self._following = self._process, None
+        run = await self._start(following)
+        if gone is not None:
+            with anyio.CancelScope(shield=True):
+                await gone.clear()
+        return run
+
     async def _adopt(self) -> Run:
         """Find the run that is in the log.
 
@@ -215,6 +227,9 @@ class Driven:
         head = await self._stage.journal.refresh()
         if not run.expired and head.result > self._stage.turn.opened:
             left = replace(left, met=None, asleep=False)
+        if not left.asleep and self._resumable() and (unheard := await run.unheard(ended)):
+            self._following = Next(unheard, left.facts)
+            return False
         if left.asleep:
             await self._stage.journal.write(*left.facts)
             over = False

@@ -15,13 +15,13 @@ class Given:
     def __init__(self, tell: Callable[[Input], None]) -> None:
         self.closed = False  # the end of the input was written
         self._tell = tell
-        self._written: set[str] = set()
+        self._written: dict[str, int] = {}  # id -> bytes of stdout that had been dealt with then
         self._ahead: deque[Input] = deque()
 
     def recall(self, inputs: Iterable[Input]) -> None:
         """Those that were written before this server knew the run."""
         self._ahead = deque(sorted(inputs, key=lambda given: given.at))
-        self._written |= {given.id for given in self._ahead}
+        self._written |= {given.id: given.at for given in self._ahead}
         self.closed = any(given.close for given in self._ahead)
 
     @property
@@ -46,9 +46,15 @@ class Given:
     def wrote(self, inputs: Iterable[Input]) -> None:
         """They were written just now."""
         for given in inputs:
-            self._written.add(given.id)
+            self._written[given.id] = given.at
             self.closed = self.closed or given.close
             self._tell(given)
+
+    def unheard(self, out: int) -> list[tuple[int, int]]:
+        """The messages that were written after the last of `out` bytes of output: each a seq and an index."""
+        late = [name.removeprefix("say-").split("-")[0] for name, at in self._written.items() if at >= out]
+        keys = [key.partition(".") for key in dict.fromkeys(late)]
+        return [(int(seq), int(index)) for seq, dot, index in keys if dot and seq.isdigit() and index.isdigit()]
 
     def said(self, key: str) -> bool:
         """Whether the message with this key was written (`Dialog.say`)."""

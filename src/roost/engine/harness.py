@@ -50,9 +50,11 @@ def _known(driver: Driver, cli: Harness, name: str) -> str:
     return name
 
 
-async def wanted(makers: Makers, agent: Agent, cli: Harness, *, model: str, working_dir: str, turns: int) -> Order:
+async def wanted(
+    makers: Makers, agent: Agent, cli: Harness, *, model: str, working_dir: str, turns: int, confined: bool
+) -> Order:
     """The order of an agent file; its `env` still has placeholders, since facts hold no secrets of ours."""
-    guidance = await guided(makers, agent, working_dir)
+    guidance = await guided(makers, agent, working_dir, confined=confined)
     told = (agent.instruction, guidance.date, guidance.environment, *guidance.files)
     return Order(
         provider=cli.driver,

@@ -124,6 +124,13 @@ class Run:
         facts = self._held(self._dialog.end(ended).facts)
         return self._completed([*facts, *([self._hit] if self._hit else [])])
 
+    async def unheard(self, ended: Exit) -> str:
+        """What it was told when it was ending already, of its own accord: it has not said a word since."""
+        if ended.code != 0 or ended.killed:
+            return ""
+        late = [Queued("followup", seq, index) for seq, index in self._given.unheard(self._out)]
+        return "\n\n".join([(await mailbox.waiting(self._stage, queued)).content for queued in late])
+
     async def _read(self) -> Exit:
         while True:
             output = await self.process.read(self._out, self._err)

@@ -161,7 +161,8 @@ def model_ref(head: Head, agent: Agent) -> str:
 
 def key(head: Head, turn: Turn, team: Team) -> tuple[str, ...]:
     """What a runtime was built from; another key asks for another runtime."""
-    return (turn.source, team.hash, turn.agent, turn.working_dir, head.model_overrides.get(turn.agent, ""))
+    where = (turn.working_dir, "confined" if turn.confined else "")
+    return (turn.source, team.hash, turn.agent, *where, head.model_overrides.get(turn.agent, ""))
 
 
 @asynccontextmanager
@@ -180,7 +181,7 @@ async def open_runtime(
     warnings = list(team.warnings)
     provider = choose(makers.models, team, head, agent, warnings)
     recalled = await _recollect(makers.store, LogId(head.id), events)
-    place = Place(SessionId(head.id), agent.name, turn.working_dir, recalled.get, head.root)
+    place = Place(SessionId(head.id), agent.name, turn.working_dir, recalled.get, head.root, turn.confined)
     async with AsyncExitStack() as stack:
         toolsets = []
         for spec in agent.toolsets:
@@ -188,7 +189,7 @@ async def open_runtime(
                 toolsets.append(await stack.enter_async_context(makers.toolsets.open(spec, place)))
             except ToolsetFailed as error:
                 warnings.append(f"toolset {spec.type!r} is not available: {error}")
-        guidance = await guided(makers, agent, turn.working_dir, toolsets)
+        guidance = await guided(makers, agent, turn.working_dir, toolsets, confined=turn.confined)
         runtime = Runtime(key(head, turn, team), team, agent, provider, toolsets, warnings, guidance)
         await runtime.refresh()
         if toolsets and not provider.takes_tools:
@@ -212,14 +213,16 @@ def choose(models: Models, team: Team, head: Head, agent: Agent, warnings: list[
         return models.provider(team, agent.model)
 
 
-async def guided(makers: Makers, agent: Agent, working_dir: str, toolsets: Iterable[Toolset] = ()) -> Guidance:
+async def guided(
+    makers: Makers, agent: Agent, working_dir: str, toolsets: Iterable[Toolset] = (), *, confined: bool
+) -> Guidance:
     """What an agent is told besides its instruction."""
-    around = makers.surroundings
+    around, names = makers.surroundings, agent.add_prompt_files
     return Guidance(
         toolsets=tuple(toolset.instructions for toolset in toolsets if toolset.instructions),
         date=today(makers.clock.now()) if agent.add_date else "",
         environment=await around.describe(working_dir) if agent.add_environment_info else "",
-        files=tuple(await around.prompt_files(working_dir, agent.add_prompt_files)) if agent.add_prompt_files else (),
+        files=tuple(await around.prompt_files(working_dir, names, firm=confined)) if names else (),
     )
 
 

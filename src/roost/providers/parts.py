@@ -106,9 +106,13 @@ def _read(part: File) -> Loaded:
     most = MOST_BYTES if kind.startswith("image/") or kind == "application/pdf" else MOST_TEXT
     try:
         # Not to wait for whoever may write into a pipe some day.
-        descriptor = os.open(path.resolve(), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        descriptor = os.open(
+            path if part.firm else path.resolve(), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        )
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(descriptor)
+            if part.firm and os.readlink(f"/proc/self/fd/{descriptor}") != part.path:  # noqa: PTH115
+                return Loaded(path.name, kind, note="there is a link in its path")
             if not stat.S_ISREG(status.st_mode) or _OF_PROCESSES.match(str(path.resolve())):
                 return Loaded(path.name, kind, note="it is no regular file")
             data = file.read(most + 1)  # some files are longer than they say

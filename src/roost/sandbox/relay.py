@@ -4,7 +4,8 @@ It is a program of its own (`python -I -S relay.py ORDERS PROGRAM NAME WORD…`)
 alone.  `PROGRAM` is a path, `NAME` what the program is called.  `ORDERS` is a JSON file: `env` (the
 program's whole environment), `socket` (the proxy's, outside), `loopback` (each `host:port` that is to be
 found inside where it is outside), `sockets` (the same for Unix sockets), `proxy` (whether an HTTP proxy
-is wanted) and `forward` (whether signals are passed on).
+is wanted), `forward` (whether signals are passed on) and `places` (folders, each with its device and number:
+where one is another by now, nothing runs).
 It ends as the program does: with its exit code, or 128 and the number of the signal.  Under bubblewrap it
 is the first process of the namespace, so that all that the program has started ends with it.
 """
@@ -36,6 +37,7 @@ def main() -> None:
     """Run the program."""
     orders = json.loads(Path(sys.argv[1]).read_bytes())
     path, argv, env = sys.argv[2], sys.argv[3:], dict(orders["env"])
+    compare(orders.get("places", ()))
     doors = open_doors(orders, env)
     for limit, most in LIMITS:
         lower(limit, most)
@@ -55,6 +57,14 @@ def main() -> None:
     for door, wanted in doors:
         threading.Thread(target=attend, args=(door, wanted, orders["socket"], room), daemon=True).start()
     leave(child)
+
+
+def compare(places: list[list]) -> None:  # type: ignore[type-arg]
+    """See that each folder is the one that was let in: somebody may have put a link in its place meanwhile."""
+    for path, device, number in places:
+        found = os.stat(path)  # noqa: PTH116
+        if (found.st_dev, found.st_ino) != (device, number):
+            raise SystemExit(f"sandbox: {path} was exchanged for something else while the sandbox was made")
 
 
 def lower(limit: int, most: int) -> None:

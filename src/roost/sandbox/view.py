@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +82,10 @@ def behold(
     folder = _folder(confinement)
     if not Path(confinement.home).is_dir():
         raise NoSandbox(f"the private home {confinement.home} is not there")
-    writable = [resolved(path, kept) for path in confinement.writable if not _within(os.path.realpath(path), (folder,))]
+    places = [resolved(path, kept) for path in confinement.writable if not _within(os.path.realpath(path), (folder,))]
+    writable = _outermost(place.path for place in places)
     program = closure.of(launch.argv[0], launch.env.get("PATH", os.defpath))
-    asked = (Mount(os.path.realpath(path), path) for path in confinement.readable)
-    readable = [*asked, *program.mounts, *_library(host=host)]
+    readable = [*_asked(launch, confinement), *program.mounts, *_library(host=host)]
     for mount in readable:
         if not _within(mount.source, _system_paths()):
             _narrow(mount.source, kept)
@@ -96,13 +96,16 @@ def behold(
         Mount(folder, f"{INSIDE}/run"),
         Mount(str(RELAY), f"{INSIDE}/relay.py"),
     )
-    files, sockets = _files(launch, confinement, user, forward=forward), _sockets(confinement.endpoints)
+    orders = _orders(launch.env, confinement, _name(user), forward=forward)
+    if not forward:  # an engine may number files in its own way
+        orders["places"] = [[place.path, place.device, place.number] for place in places if place.path in writable]
+    files, sockets = _files(launch, confinement, user, orders), _sockets(confinement.endpoints)
     return View(
         links=links() if host else (),
         mounts=(
             *system,
             *_needed(readable, (*_system_paths(), *writable)),
-            *(Mount(path, path, writable=True) for path in sorted(writable)),
+            *(Mount(path, path, writable=True) for path in writable),
             *(_named(folder) if host else ()),
             *own,
         ),
@@ -114,30 +117,65 @@ def behold(
     )
 
 
+def _asked(launch: Launch, confinement: Confinement) -> Iterator[Mount]:
+    """What is to be read besides; of a program all that it can't run without, since a shell may start it."""
+    for path in confinement.readable:
+        if Path(path).is_file() and os.access(path, os.X_OK):
+            yield from closure.of(path, launch.env.get("PATH", os.defpath)).mounts
+        else:
+            yield Mount(os.path.realpath(path), path)
+
+
 def _folder(confinement: Confinement) -> str:
     if not confinement.folder:
         raise NoSandbox("a sandbox needs a private folder for the run")
     return os.path.realpath(confinement.folder)
 
 
-def resolved(path: str, kept: Kept) -> str:
-    """A writable folder without symbolic links.
+class Folder(Struct, frozen=True):
+    """A folder, and by what the kernel knows it."""
+
+    path: str
+    device: int
+    number: int
+
+
+def resolved(path: str, kept: Kept) -> Folder:
+    """A writable folder.  Its path has to be without symbolic links.
+
+    Whoever may write around it could have put one in its place since it was permitted.
 
     Raises:
-        NoSandbox: it is no folder, or holds what nobody in a sandbox may see.
+        NoSandbox: it is no folder, is reached by a link, or holds what nobody in a sandbox may see.
     """
-    real = os.path.realpath(path)
-    if not Path(real).is_dir():
-        raise NoSandbox(f"{path} is no folder, so that nothing can run in it in a sandbox")
+    try:
+        held = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        raise NoSandbox(f"{path} is no folder, so that nothing can run in it in a sandbox") from None
+    try:
+        real, found = str(Path(f"/proc/self/fd/{held}").readlink()), os.fstat(held)
+    finally:
+        os.close(held)
+    if real != os.path.abspath(path):  # noqa: PTH100  links are what this looks for
+        raise NoSandbox(f"a sandbox can't be given {path}: it is a link, or lies behind one, and leads to {real}")
     _narrow(real, kept)
     if _within(real, (os.path.realpath(kept.state),)):
         raise NoSandbox(f"a sandbox can't be given {path}: it belongs to the server itself")
-    if os.geteuid() == 0 and not _ours(Path(real).stat()):
+    if os.geteuid() == 0 and not _ours(found):
         raise NoSandbox(
-            f"{path} belongs to user {Path(real).stat().st_uid}, and a sandbox of this server (which runs as root)"
+            f"{path} belongs to user {found.st_uid}, and a sandbox of this server (which runs as root)"
             f" could not write there: give it to root, or run the server as that user"
         )
-    return real
+    return Folder(real, found.st_dev, found.st_ino)
+
+
+def _outermost(paths: Iterable[str]) -> list[str]:
+    """Those that lie in none of the others, which are seen with these."""
+    found: list[str] = []
+    for path in sorted(set(paths)):
+        if not _within(path, found):
+            found.append(path)
+    return found
 
 
 def _narrow(path: str, kept: Kept) -> None:
@@ -215,9 +253,15 @@ def _needed(mounts: Iterable[Mount], covered: Sequence[str]) -> list[Mount]:
 # -- our own parts ------------------------------------------------------------------------------
 
 
-def _files(launch: Launch, confinement: Confinement, user: tuple[int, int], *, forward: bool) -> dict[str, str]:
+def _name(user: tuple[int, int]) -> str:
+    return "root" if user[0] == 0 else "agent"
+
+
+def _files(
+    launch: Launch, confinement: Confinement, user: tuple[int, int], orders: Mapping[str, Any]
+) -> dict[str, str]:
     uid, gid = user
-    name, home = ("root", confinement.home) if uid == 0 else ("agent", "/nonexistent")
+    home = confinement.home if uid == 0 else "/nonexistent"
     passwd = f"root:x:0:0:root:{home}:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     group = "root:x:0:\nnogroup:x:65534:\n"
     if uid:
@@ -231,7 +275,7 @@ def _files(launch: Launch, confinement: Confinement, user: tuple[int, int], *, f
         "sandbox-hosts": "127.0.0.1 localhost\n::1 localhost\n",
         "sandbox-nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
         "sandbox-resolv.conf": "# there are no names to look up in here: the proxy does that\n",
-        ORDERS: json.dumps(_orders(launch.env, confinement, name, forward=forward)),
+        ORDERS: json.dumps(orders),
     }
 
 

@@ -42,7 +42,9 @@ class AgentFiles:
         return len(await self._tools(principal, agent))
 
     async def _tools(self, principal: Principal, agent: Agent) -> set[str]:
-        place = Place(SessionId(""), agent.name, self._desk.policy.home(principal), lambda _: None)
+        policy = self._desk.policy
+        confined = policy.must_sandbox(principal)
+        place = Place(SessionId(""), agent.name, policy.home(principal), lambda _: None, confined=confined)
         names: set[str] = set()
         async with AsyncExitStack() as stack:
             for spec in agent.toolsets:

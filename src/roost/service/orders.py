@@ -1,5 +1,6 @@
 """What a caller asks of a spawn, looked at from all sides before anything is stored: a Request becomes an Order."""
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -111,7 +112,7 @@ class Orders:
             prompt=asked.prompt,
             model=model,
             size=size,
-            working_dir=self._root(principal, asked.root),
+            working_dir=self._root(principal, asked.root, real=confined or asked.sandbox is not None),
             add_dirs=self._folders(principal, asked.add_dirs),
             system_prompt=system,
             auto_approve=approve,
@@ -193,11 +194,12 @@ class Orders:
 
     # -- paths and sessions ---------------------------------------------------------------------
 
-    def _root(self, principal: Principal, root: str) -> str:
+    def _root(self, principal: Principal, root: str, *, real: bool) -> str:
+        """Where it works; `real` is without links, which nobody in a sandbox may be able to exchange."""
         policy = self._desk.policy
         found = policy.working_dir(principal, root) or policy.home(principal)
         policy.check(principal, found)
-        return found
+        return os.path.realpath(found) if real else found
 
     def _folders(self, principal: Principal, folders: Iterable[str]) -> tuple[str, ...]:
         found = [self._desk.policy.confine(principal, folder) for folder in folders]

@@ -1,5 +1,6 @@
 """The one place that says who may do what, where, and in which sandbox."""
 
+import os
 import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -139,7 +140,7 @@ class Policy:
 
     def home(self, principal: Principal) -> str:
         """Where a caller's sessions work unless they say otherwise."""
-        return principal.home if principal.confined else self.default_dir
+        return os.path.realpath(principal.home) if principal.confined else self.default_dir
 
     def confine(self, principal: Principal, path: str) -> str:
         """A path that a caller names, absolute and without links, whether or not it is there.
@@ -181,7 +182,7 @@ class Policy:
         place = self._here / path
         _check_folder(place, path)
         if self._root is None:
-            return str(place.absolute())
+            return os.path.realpath(place) if self.must_sandbox(principal) else str(place.absolute())
         if (real := self._inside(place)) is None:
             raise BadValue(f'invalid working directory: "{path}" is outside the permitted root "{self._root}"')
         return str(real)
@@ -217,7 +218,7 @@ class Policy:
 
     def _file(self, principal: Principal, file: File) -> File:
         if principal.confined:
-            return replace(file, path=self.confine(principal, file.path))
+            return replace(file, path=self.confine(principal, file.path), firm=True)
         if self._root is not None and self._inside(self._here / file.path) is None:
             raise BadValue(f'invalid file: "{file.path}" is outside the permitted root "{self._root}"')
         return file

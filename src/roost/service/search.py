@@ -34,10 +34,17 @@ _HOURS = {"h": 1, "d": 24, "w": 7 * 24, "m": 30 * 24}
 SEEKER = """
 import json, re, sys
 query, flags, texts = json.load(sys.stdin)
-seek = re.compile(query, flags).search
-json.dump([found.span() if (found := seek(text)) else None for text in texts], sys.stdout)
+try:
+    seek = re.compile(query, flags).search
+except (re.error, OverflowError, RecursionError) as error:
+    json.dump(str(error), sys.stdout)
+else:
+    json.dump([found.span() if (found := seek(text)) else None for text in texts], sys.stdout)
 """
-"""Looks for an expression in a process of its own, which can be ended when it takes too long."""
+"""Looks for an expression in a process of its own, which can be ended when it takes too long.
+
+It is compiled there too: that alone may take seconds.
+"""
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -89,6 +96,8 @@ class Search:
             BadValue: a filter that can't be, or an expression that takes too long.
         """
         query = _checked(query)
+        if query.regex:
+            await sought(query.text, 0, ())
         now = self._desk.makers.clock.now()
         start, end = moment(query.start, now), moment(query.end, now)
         most = MOST if query.limit is None else min(query.limit, MOST)
@@ -141,13 +150,16 @@ async def sought(expression: str, flags: int, texts: Sequence[str]) -> Sequence[
     """Where each text has the first hit of a regular expression.
 
     Raises:
-        BadValue: it takes too long.
+        BadValue: it is none, or takes too long.
     """
     asked = json.dumps([expression, int(flags), list(texts)]).encode()
     with anyio.move_on_after(PATIENCE):
         done = await anyio.run_process([sys.executable, "-I", "-S", "-c", SEEKER], input=asked, env={}, check=False)
         if done.returncode == 0:
-            return [None if span is None else (span[0], span[1]) for span in json.loads(done.stdout)]
+            found = json.loads(done.stdout)
+            if isinstance(found, str):
+                raise BadValue(f"invalid regular expression: {found}")
+            return [None if span is None else (span[0], span[1]) for span in found]
     raise BadValue("the regular expression takes too long")
 
 
@@ -159,11 +171,6 @@ def _checked(query: Query) -> Query:
         raise BadValue("the limit must not be negative")
     if query.role not in ("", "user", "assistant"):
         raise BadValue(f"invalid role {query.role[:20]!r}: must be user or assistant")
-    if query.regex:
-        try:
-            re.compile(query.text)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise BadValue(f"invalid regular expression: {error}") from None
     kind = kinds().get(query.tool_kind.lower().replace("_", ""), "")
     if query.tool_kind and not kind:
         raise BadValue(f"invalid tool_kind {query.tool_kind[:20]!r}: must be one of {', '.join(KINDS)}")

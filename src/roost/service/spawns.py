@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from roost.core import events as e
-from roost.core.errors import BadValue, RoostError, SessionNotFound, Unfinished
+from roost.core.errors import BadValue, NoSandbox, RoostError, SessionNotFound, Unfinished
 from roost.core.ids import LogId, SessionId, fresh
 from roost.core.messages import Message
 from roost.core.orders import Order
@@ -74,6 +74,7 @@ class Spawns:
             BadValue: something that was asked for can't be.
             Denied: a path leads out of the caller's home.
             TooManySessions: as many run as may.
+            NoSandbox: it has to be confined, and nothing works here that could.
             AgentBroken, AgentUnreachable: the agent file can't be used.
         """
         order = await self._orders.order(principal, asked, self._defaults())
@@ -93,6 +94,8 @@ class Spawns:
         log = log or LogId(fresh())
         heir = parent if principal.session else None  # what an agent starts is asked for as it is itself
         owner = self._desk.policy.owner(principal, parent)
+        if order.confined or order.sandbox is not None:
+            await self._walls()
         await self._desk.capacity.check(owner)
         template = e.Template(
             title=self._title(order),
@@ -122,6 +125,12 @@ class Spawns:
             self._fifos.serve(head)
         run = head.turn.run if head.turn else None
         return Spawned(head, os.getpid() if run is None else run.pid, str(self._fleet.spawn_log(head)))
+
+    async def _walls(self) -> None:
+        sandbox = self._desk.makers.sandbox
+        trouble = "this server has none" if sandbox is None else await sandbox.trouble()
+        if trouble:
+            raise NoSandbox(f"the session has to be confined, and there is no sandbox: {trouble}")
 
     def _title(self, order: Order) -> str:
         """The session's name; of an agent CLI without one, which makes no titles, how its prompt begins."""

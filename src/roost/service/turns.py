@@ -235,7 +235,10 @@ class Turns:
         folders = tuple(policy.confine(principal, str(Path(working_dir, folder))) for folder in cli.add_dirs)
         chosen = harness.model_of(driver, head, agent, cli, model)
         cli = replace(cli, add_dirs=folders)
-        return await harness.wanted(makers, agent, cli, model=chosen, working_dir=working_dir, turns=turns)
+        confined = policy.must_sandbox(principal, asked=head.confined)
+        return await harness.wanted(
+            makers, agent, cli, model=chosen, working_dir=working_dir, turns=turns, confined=confined
+        )
 
     async def _driven(
         self,

@@ -208,7 +208,7 @@ class FakeSurroundings:
         """See `ports.Surroundings`."""
         return f"you are in {working_dir}"
 
-    async def prompt_files(self, working_dir: str, names: Sequence[str]) -> Sequence[str]:
+    async def prompt_files(self, working_dir: str, names: Sequence[str], *, firm: bool = False) -> Sequence[str]:
         """See `ports.Surroundings`."""
         return ()
 

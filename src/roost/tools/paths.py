@@ -54,7 +54,7 @@ class Paths:
         self.base = os.path.abspath(working_dir)
         self._home = env.get("HOME", "")
         self._limited = bool(allow)
-        self._within = os.path.realpath(self.base) if confined else ""
+        self._within = self.base if confined else ""  # not where a link leads that has taken its place
         self._allow = [os.path.realpath(self._absolute(root)) for root in allow]
         self._deny = [os.path.realpath(self._absolute(root)) for root in deny]
 

@@ -31,24 +31,31 @@ class LocalSurroundings:
         )
         return "\n".join(("Here is useful information about the environment you are running in:", *lines))
 
-    async def prompt_files(self, working_dir: str, names: Sequence[str]) -> Sequence[str]:
-        """The texts of the files so named: the nearest of the directory and its parents, then home."""
-        return await anyio.to_thread.run_sync(_notes, Path(working_dir), self._home, tuple(names))
+    async def prompt_files(self, working_dir: str, names: Sequence[str], *, firm: bool = False) -> Sequence[str]:
+        """The texts of the files so named: the nearest of the directory and its parents, then home.
+
+        With `firm` one that lies in the working directory is left out where it is a link out of that.
+        """
+        return await anyio.to_thread.run_sync(lambda: _notes(Path(working_dir), self._home, names, firm=firm))
 
 
 def _in_repository(directory: Path) -> bool:
     return any((place / ".git").exists() for place in (directory, *directory.parents))
 
 
-def _notes(directory: Path, home: Path, names: Sequence[str]) -> Sequence[str]:
+def _notes(directory: Path, home: Path, names: Sequence[str], *, firm: bool) -> Sequence[str]:
     texts: list[str] = []
     for name in names:
         nearest = next((p / name for p in (directory, *directory.parents) if (p / name).is_file()), None)
         found = dict.fromkeys(p for p in (nearest, home / name) if p is not None and p.is_file())
-        texts += [_read(path) for path in found]
+        texts += [text for path in found if (text := _read(path, directory if firm else None)) is not None]
     return texts
 
 
-def _read(path: Path) -> str:
+def _read(path: Path, within: Path | None) -> str | None:
+    """Its text; None where it leads out of the directory `within` that it is found in, or at."""
     with path.open("rb") as file:
+        real = Path(os.readlink(f"/proc/self/fd/{file.fileno()}"))  # noqa: PTH115
+        if within is not None and path.parent == within and not real.is_relative_to(within):
+            return None
         return file.read(NOTE_SIZE).decode("utf-8", "replace")

@@ -44,8 +44,7 @@ def test_an_ended_session_goes_on_and_knows_what_was_said(theatre: Theatre, cli:
     by_socket = theatre.listen(session)
     assert theatre.completed(session) == "hello there"
     before = len(theatre.model.requests)
-    if cli.name == "gemini":
-        theatre.age_of_gemini()
+    theatre.age(theatre.yard.folder)
     theatre.ask("POST", f"/sessions/{session}/input", {"message": "[[say and two]]"})
     by_socket.until("session_ended", times=2)
     assert theatre.completed(session) == "and two"

@@ -174,9 +174,10 @@ class Theatre:
         found: dict[str, Any] = until(asked, timeout=PATIENCE)
         return found
 
-    def age_of_gemini(self) -> None:
-        """Have a minute pass for its conversations: it can't go on with one in the minute of that one's birth."""
-        for path in self.yard.folder.glob(".gemini/tmp/*/chats/session-*"):
+    @staticmethod
+    def age(home: Path) -> None:
+        """Have a minute pass for Gemini, which can't go on with a conversation in the minute of that one's birth."""
+        for path in home.glob(".gemini/tmp/*/chats/session-*"):
             path.rename(path.with_name(re.sub(r"T\d\d-\d\d", "T00-00", path.name)))
 
     # -- watching
@@ -237,10 +238,17 @@ def gone(session: str) -> None:
 
 
 @contextmanager
-def opened(folder: Path, model: FakeLLM, casts: Mapping[str, Cli], *flags: str, path: str = PATH) -> Iterator[Theatre]:
+def opened(
+    folder: Path,
+    model: FakeLLM,
+    casts: Mapping[str, Cli],
+    *flags: str,
+    path: str = PATH,
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Theatre]:
     """A theatre with these CLIs; leaving it ends its server and what it has started."""
     yard = Yard(folder)
-    theatre = Theatre(yard, model, path=path)
+    theatre = Theatre(yard, model, dict(env or {}), path=path)
     for cli in casts.values():
         theatre.dress(cli)
     try:

@@ -297,7 +297,7 @@ def test_importing_what_the_clis_have_kept(op: Remote) -> None:
 # -- 9.6 ------------------------------------------------------------------------------------------
 
 
-def test_dependencies_with_their_results_before_the_prompt(site: Site, op: Remote) -> None:
+def test_d6_dependencies_with_their_results_before_the_prompt(site: Site, op: Remote) -> None:
     barrier = site.barrier("dep")
     one, two = op.spawn(played(barrier.step)), op.done(talk("result two"))
     session = op.spawn("my own prompt", depends_on=[two, one], inject_context=True)
@@ -312,7 +312,8 @@ def test_dependencies_with_their_results_before_the_prompt(site: Site, op: Remot
     places = [told.index(part) for part in (two, "result two", one, "result one", "my own prompt")]
     assert places == sorted(places)
     assert [one["content"] for one in op.events(session, type="user_message")] == ["my own prompt"]
-    assert "waiting_on" not in op.get(f"/sessions/{session}")
+    entry = op.get(f"/sessions/{session}")
+    assert (entry["dependencies"], "waiting_on" in entry) == ([two, one], False)
 
 
 @pytest.mark.parametrize("how", ["fails", "cancelled"])

@@ -198,6 +198,22 @@ def test_a_session_is_known_by_its_clis_id_by_a_beginning_and_as_the_latest(op: 
     op.refused("GET", f"/sessions/{session[:3]}", 404)
 
 
+def test_d29_sessions_side_by_side_each_know_their_own_conversation(site: Site, op: Remote) -> None:
+    barrier = site.barrier("beside")
+    first, second = op.spawn(played(barrier.step, {"say": "first"})), op.spawn(talk("second"))
+    op.ended(second)
+    barrier.lift()
+    op.ended(first)
+    own = {session: op.get(f"/sessions/{session}")["provider_session_id"] for session in (first, second)}
+    assert len(set(own.values())) == 2
+    for session, conversation in own.items():
+        assert op.get(f"/sessions/{conversation}")["session_id"] == session
+        op.post(f"/sessions/{session}/input", {"message": "again"})
+        assert op.get(f"/sessions/{session}")["provider_session_id"] == conversation
+    told = [one["message"] for one in op.events(first, type="provider_status")]
+    assert len([message for message in told if message.startswith("Initialized ")]) == 2
+
+
 # -- 3.6 ------------------------------------------------------------------------------------------
 
 
@@ -302,7 +318,7 @@ def test_d3_events_hold_all_that_was_said_and_done(op: Remote) -> None:
     assert events[-1]["provider_session_id"] == op.get(f"/sessions/{session}")["provider_session_id"]
 
 
-def test_events_can_be_chosen(op: Remote) -> None:
+def test_d33_events_can_be_chosen_and_paged(op: Remote) -> None:
     session = op.done(played(*({"say": f"word {n}"} for n in range(5))))
     every = op.events(session)
     said = [one for one in every if one["type"] == "assistant_message"]

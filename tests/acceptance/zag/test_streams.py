@@ -321,7 +321,7 @@ def serve(yard: Yard, port: str, *flags: str) -> Remote:
     return Remote.at(yard, yard.serve(*flags))
 
 
-def test_d34_a_usage_limit_is_slept_through_across_a_kill(tmp_path: Path, port: str) -> None:
+def test_d4_d34_a_usage_limit_is_slept_through_across_a_kill(tmp_path: Path, port: str) -> None:
     with front.opened(tmp_path) as yard:
         yard.home.mkdir(mode=0o700)
         (yard.home / "agents.toml").write_text("[usage_limits]\njitter_secs = 0\nresume_message = 'Go on'\n")

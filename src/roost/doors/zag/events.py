@@ -17,7 +17,8 @@ from roost.core.messages import ToolCall
 from roost.doors.sockets import Frame
 from roost.doors.zag.times import moment
 
-LONGEST = 1_048_576  # characters of one text in an event; clients take frames of 16 MiB
+LARGEST = 1_000_000  # bytes of an event: some libraries of clients take no more than 1 MiB
+LONGEST = (524_288, 131_072, 32_768, 8_192, 1_024)  # characters of a text in an event, until it is small enough
 CUT = "\n[... {} characters left out ...]\n"
 BEAT = 10  # seconds between two heartbeats
 
@@ -53,6 +54,8 @@ class Memory:
                 self.reasoning.pop(answer, None)
             case e.WaitOpened(wait=wait):
                 self.asked[wait] = fact
+            case e.WaitVoided(wait=wait):
+                self.asked.pop(wait, None)
             case _:
                 pass
 
@@ -61,23 +64,23 @@ class Memory:
         return self.reasoning.pop(answer, "")
 
 
-def cut(text: str) -> str:
-    """A text short enough for one event; its middle gives way."""
-    if len(text) <= LONGEST:
+def cut(text: str, longest: int) -> str:
+    """A text that is no longer; its middle gives way."""
+    if len(text) <= longest:
         return text
-    half = LONGEST // 2
+    half = longest // 2
     return text[:half] + CUT.format(len(text) - 2 * half) + text[-half:]
 
 
-def short(value: Any) -> Any:
+def short(value: Any, longest: int) -> Any:
     """Free data with all of its texts cut."""
     match value:
         case str():
-            return cut(value)
+            return cut(value, longest)
         case dict():
-            return {key: short(item) for key, item in value.items()}
+            return {key: short(item, longest) for key, item in value.items()}
         case list() | tuple():
-            return [short(item) for item in value]
+            return [short(item, longest) for item in value]
         case _:
             return value
 
@@ -106,7 +109,7 @@ def _user(text: str) -> Body:
 
 def _written(fact: e.MessageWritten, memory: Memory) -> Body | None:
     match fact.message.role:
-        case "user" if not fact.message.implicit and fact.message.content.strip():
+        case "user" if not fact.sub and not fact.message.implicit and fact.message.content.strip():
             return _user(fact.message.content)
         case "assistant" if fact.message.content:
             return _assistant(fact.message.content, None)
@@ -115,7 +118,7 @@ def _written(fact: e.MessageWritten, memory: Memory) -> Body | None:
 
 
 def _taken(fact: e.MessageTaken, memory: Memory) -> Body | None:
-    return None if fact.message.implicit else _user(fact.message.content)
+    return None if fact.message.implicit or fact.sub else _user(fact.message.content)
 
 
 def _assistant(text: str, message_id: str | None) -> Body:
@@ -301,8 +304,9 @@ def render(event: e.Event, memory: Memory) -> Frame | None:
     if body is None:
         return None
     kind = body.pop("type", kind)
-    whole = {**envelope(event.seq, event.at, SessionId(event.log), memory, source), "type": kind, **short(body)}
-    return Frame(kind, text(whole))
+    return Frame(
+        kind, fitted({**envelope(event.seq, event.at, SessionId(event.log), memory, source), "type": kind}, body)
+    )
 
 
 def heartbeat(seq: int, at: Micros, session: SessionId, provider: str, provider_session: str | None) -> Frame:
@@ -323,6 +327,15 @@ def envelope(seq: int, at: Micros, session: SessionId, memory: Memory, source: s
         "source_kind": source,
         "completeness": "full",
     }
+
+
+def fitted(head: Body, body: Body) -> str:
+    """An event with its texts as long as clients can take them."""
+    for longest in LONGEST:
+        encoded = msgspec.json.encode({**head, **short(body, longest)})
+        if len(encoded) <= LARGEST:
+            break
+    return encoded.decode()
 
 
 def text(value: Any) -> str:

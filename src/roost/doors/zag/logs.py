@@ -100,10 +100,10 @@ class Logs:
 
 
 class _Seen:
-    """The batches of a stream, and what a heartbeat says of them."""
+    """The batches of a stream, and what a heartbeat says: of the newest event that the client has been sent."""
 
     def __init__(self, batches: AsyncGenerator[Sequence[Event], None], head: Head, after: int) -> None:
-        self.seq = min(after, head.last_seq)
+        self.seq = self._next = min(after, head.last_seq)
         self.provider_session = head.provider_session or None
         self._batches = batches
 
@@ -111,8 +111,9 @@ class _Seen:
         return self
 
     async def __anext__(self) -> Sequence[Event]:
+        self.seq = self._next  # who asks for more has sent what there was
         batch = await anext(self._batches)
-        self.seq = batch[-1].seq
+        self._next = batch[-1].seq
         for event in batch:
             if isinstance(fact := event.fact, e.Introduced) and fact.provider_session and not fact.sub:
                 self.provider_session = fact.provider_session

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 
 from roost.core import events as e
-from roost.core.ids import AnswerId, LogId
+from roost.core.ids import LogId
 from roost.doors.sockets import Frame
 from roost.doors.sockets import Renderer as Painter
 from roost.doors.zag.events import Memory, render
@@ -56,33 +56,39 @@ class Renderer:
     async def _recall(self, before: int) -> None:
         """What the facts before `before` have left behind."""
         self._memory = memory = Memory()
-        for first in await self._archive.page(self._log, after=0, limit=1):
-            memory.learn(first.fact)
-        for kind in (e.TurnOpened, e.Introduced):
-            if (found := await self._archive.newest(self._log, kind, before=before)) is not None:
-                memory.learn(found.fact)
-        memory.turns = await self._turns(before)
+        archive, log = self._archive, self._log
+        for born in await archive.page(log, after=0, limit=1):
+            memory.learn(born.fact)
+        opened = await archive.own(log, e.TurnOpened, before=before)
+        if opened is None:
+            return
+        first = await archive.first(log, e.TurnOpened, before=before)
+        for turn in {event.seq: event for event in (first, opened) if event is not None}.values():
+            memory.learn(turn.fact)  # none, one or more: that is all that matters
+        introduced = await archive.own(
+            log, e.Introduced, before=before, wanted=lambda fact: bool(fact.provider_session)
+        )
+        if introduced is not None:
+            memory.learn(introduced.fact)
+        await self._rethink(await self._asked(opened.seq, before), before)
+
+    async def _asked(self, opened: int, before: int) -> int:
+        """The seq from which on there may be reasoning that no event has shown yet."""
+        nested = await self._archive.newest(self._log, e.SessionCreated, before=before)
+        if nested is not None and nested.seq > opened:  # sub-sessions think at the same time
+            return opened
         asked = await self._archive.newest(self._log, e.ModelAsked, before=before)
-        if asked is not None and isinstance(asked.fact, e.ModelAsked):
-            await self._rethink(asked.fact.answer, asked.seq, before)
+        return before if asked is None else asked.seq
 
-    async def _turns(self, before: int) -> int:
-        """How many turns were opened, as far as it matters: none, one, or more."""
-        count = 0
-        while count < 2 and (found := await self._archive.newest(self._log, e.TurnOpened, before=before)) is not None:
-            count, before = count + 1, found.seq
-        return count
-
-    async def _rethink(self, answer: AnswerId, after: int, before: int) -> None:
-        """The reasoning of the answer under way that no event has shown yet."""
+    async def _rethink(self, after: int, before: int) -> None:
+        """The reasoning of the answers under way that no event has shown yet."""
         scratch = Memory()
-        while page := await self._archive.page(self._log, after=after, limit=min(PAGE, before - 1 - after) or 1):
+        while after < before - 1:
+            page = await self._archive.page(self._log, after=after, limit=min(PAGE, before - 1 - after))
+            if not page:
+                break
             for event in page:
-                if event.seq >= before:
-                    break
                 render(event, scratch)
             after = page[-1].seq
-            if after >= before - 1:
-                break
         self._memory.reasoning = scratch.reasoning
         self._memory.asked = scratch.asked

@@ -8,6 +8,7 @@ from roost.core import events as e
 from roost.core.ids import LogId
 from roost.core.unified import Fold
 from roost.doors.sockets import Frame
+from roost.doors.zag.events import fitted
 from roost.service.archive import Archive
 
 
@@ -29,11 +30,11 @@ class Unified:
         if shown is None:
             return ()
         whole = {**msgspec.to_builtins(shown), "seq": event.seq}
-        return (Frame(whole["type"], msgspec.json.encode(whole).decode()),)
+        return (Frame(whole["type"], fitted({}, whole)),)
 
     async def _recall(self, before: int) -> None:
         self._fold = Fold()
-        opened = await self._archive.newest(self._log, e.TurnOpened, before=before)
+        opened = await self._archive.own(self._log, e.TurnOpened, before=before)
         after = opened.seq - 1 if opened else 0
         while after < before - 1:
             page = await self._archive.page(self._log, after=after, limit=min(1000, before - 1 - after))

@@ -1,0 +1,1 @@
+"""The CLI of zag itself, against a real server: `make conformance`."""

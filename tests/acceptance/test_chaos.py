@@ -43,5 +43,4 @@ def test_agent_clis_go_on_through_kills_and_nothing_of_them_is_lost_or_left(tmp_
         kills = int(os.environ.get("ROOST_KILLS", "4"))
         while havoc.kills.total() < kills:
             havoc.play(min(5, kills))
-        havoc.check()
         havoc.check_purity()

@@ -367,6 +367,42 @@ class Wayward(Mock):
         return replace(super().launch(errand), argv=self._argv)
 
 
+BOTH = """
+say() { for line in "$@"; do printf '%s\\n' "$line"; done; }
+call() { echo '{"id": "'$1'", "name": "Bash", "input": {}}'; }
+read prompt
+say '{"type": "init", "session": "s"}' '{"type": "message", "text": "", "calls": ['"$(call a), $(call b)"']}'
+say '{"type": "ask", "id": "a"}' '{"type": "ask", "id": "b"}'
+read one; say '{"type": "status", "message": "one more"}'; read two
+say '{"type": "returned", "id": "b", "ok": true, "output": "B"}'
+say '{"type": "returned", "id": "a", "ok": true, "output": "A"}'
+say '{"type": "message", "text": "both"}' '{"type": "result", "success": true}'
+read end; exit 0
+"""
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_two_questions_at_once_are_answered_in_any_order_and_over_a_restart(tmp_path: Path, first: int) -> None:
+    shelf = Shelf()
+    drivers = {"mock": Wayward("/bin/sh", "-c", BOTH)}
+    async with serving(tmp_path, shelf, drivers=drivers) as server:
+        log = await server.spawn("go")
+        waits = (await server.until(log, lambda head: len(head.waits) == 2)).waits
+        await server.store.put(log, [e.WaitAnswered(waits[first].id, e.Answer("approve", "approve"))])
+    async with serving(tmp_path, shelf, drivers=drivers, name="two") as server:
+        await server.until(log, lambda head: bool(head.turn and any(c.state == "called" for c in head.turn.calls)))
+    async with serving(tmp_path, shelf, drivers=drivers, name="three") as server:
+        await server.store.put(log, [e.WaitAnswered(waits[1 - first].id, e.Answer("approve", "approve"))])
+        head = await server.ended(log)
+        facts = await server.facts(log)
+    assert head.outcome == "normal", head.error
+    started = [fact.call.id for fact in facts if isinstance(fact, e.ToolCalled)]
+    assert started == [waits[first].call, waits[1 - first].call]
+    assert [f.result.output for f in facts if isinstance(f, e.ToolReturned)] == ["B", "A"] and said(facts) == ["both"]
+    assert kinds(facts).count("WaitOpened") == kinds(facts).count("WaitAnswered") == 2
+    assert "WaitVoided" not in kinds(facts)
+
+
 @pytest.mark.parametrize(
     ("script", "error"),
     [

@@ -2,11 +2,13 @@
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from anyio.testing import wait_all_tasks_blocked
 
 from roost.core import events as e
 from roost.core.errors import BadValue, LaunchFailed, QueueFull, SessionNotFound, SessionNotRunning
@@ -287,3 +289,38 @@ def test_a_line_that_is_too_long_is_dropped_and_no_other() -> None:
 )
 def test_a_line_is_its_content_or_itself(line: str, message: Any) -> None:
     assert said(line) == message
+
+
+async def test_of_two_servers_one_reads_the_pipe(tmp_path: Path) -> None:
+    shelf = Shelf()
+    async with open_fleet(tmp_path, shelf=shelf) as one:
+        session, path = await interactive(one)
+        async with open_fleet(tmp_path, shelf=shelf, name="two", leave=True):
+            write(path, "one\n")
+            await one.until_fact(session, e.MessageAdded)
+        write(path, "two\n")
+        await one.until_fact(session, e.MessageAdded, 2)
+        assert await answered(one, session) == ["one", "two"]
+
+
+async def test_a_pipe_is_taken_over_when_nobody_reads_it_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("roost.service.fifos.AGAIN", 0.05)
+    shelf = Shelf()
+    async with open_fleet(tmp_path, shelf=shelf, leave=True) as world:
+        session, path = await interactive(world)
+    os.mkfifo(path)
+    other = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    async with open_fleet(tmp_path, shelf=shelf, name="two") as world:
+        await wait_all_tasks_blocked()  # it has looked, and waits
+        write(path, "for the other one\n")
+        assert os.read(other, 100) == b"for the other one\n"
+        os.close(other)
+        with anyio.fail_after(10):
+            while not await world.facts(session, e.MessageQueued):
+                with suppress(OSError):  # nobody reads it yet
+                    write(path, "hello\n")
+                await anyio.sleep(0.01)
+        await world.until_fact(session, e.MessageAdded)
+        assert set(await answered(world, session)) == {"hello"}

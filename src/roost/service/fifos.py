@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import anyio
@@ -21,6 +22,7 @@ from roost.service.inputs import Inputs
 log = logging.getLogger(__name__)
 
 CHUNK = 65_536
+AGAIN = 2.0  # seconds between two looks whether another server still has a pipe
 LONGEST = 4 << 20  # bytes of a line; a longer one is dropped
 
 
@@ -54,15 +56,20 @@ class Fifos:
         self._desk.bulkhead.start(self._serve, session, self.path(head), name=f"pipe of {session}")
 
     async def _serve(self, session: LogId, path: Path) -> None:
-        pipe: int | None = None
         try:
-            pipe = _opened(path)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._read, session, pipe)
+                tasks.start_soon(self._take, session, path)
                 await self._until_over(session)
                 tasks.cancel_scope.cancel()
         finally:
             self._served.discard(session)
+
+    async def _take(self, session: LogId, path: Path) -> None:
+        while (pipe := _opened(path)) is None:  # a server beside this one reads it
+            await self._desk.makers.clock.sleep(AGAIN)
+        try:
+            await self._read(session, pipe)
+        finally:
             _removed(path, pipe)
 
     async def _until_over(self, session: LogId) -> None:
@@ -134,9 +141,11 @@ def _wants(head: Head) -> bool:
     return head.turn is not None and head.turn.interactive and bool(head.provider)
 
 
-def _opened(path: Path) -> int:
-    """A new pipe, open for reading and writing, so that no writer's leaving ends it."""
+def _opened(path: Path) -> int | None:
+    """A new pipe, open for reading and writing, so that no writer's leaving ends it; None where somebody reads it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if _read_elsewhere(path):
+        return None
     path.unlink(missing_ok=True)
     os.mkfifo(path, 0o600)
     pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -146,7 +155,19 @@ def _opened(path: Path) -> int:
     return pipe
 
 
-def _removed(path: Path, pipe: int | None) -> None:
-    path.unlink(missing_ok=True)
-    if pipe is not None:
+def _read_elsewhere(path: Path) -> bool:
+    try:
+        pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:  # it is not there, or a dead server's
+        return False
+    try:
+        return stat.S_ISFIFO(os.fstat(pipe).st_mode)
+    finally:
         os.close(pipe)
+
+
+def _removed(path: Path, pipe: int) -> None:
+    with suppress(FileNotFoundError):
+        if os.path.samestat(path.lstat(), os.fstat(pipe)):
+            path.unlink()
+    os.close(pipe)

@@ -330,7 +330,7 @@ def test_d4_d34_a_usage_limit_is_slept_through_across_a_kill(tmp_path: Path, por
         yard.home.mkdir(mode=0o700)
         (yard.home / "agents.toml").write_text("[usage_limits]\njitter_secs = 0\nresume_message = 'Go on'\n")
         op = serve(yard, port)
-        reset = int(time.time()) + 4
+        reset = int(time.time()) + 6
         session = op.spawn(played(limit=f"Claude AI usage limit reached|{reset}"))
         [hit] = op.until(session, "usage_limit_hit")
         assert (hit["scope"], hit["fallback_used"]) == ("session", False)

@@ -4,7 +4,8 @@
 `in TOOL`; F is a fact's name, or `any`), `log` (a session, or "" for any) and `nth` (1 is the next time).  The
 file is removed before the kill.  `ROOST_TEST_RUNS` names a file to which each tool adds a line when
 it starts and when it ends.  Toolsets of type `think` become the counting ones.  `ROOST_TEST_STUCK` is
-how many seconds a client may take to read what it was sent.
+how many seconds a client may take to read what it was sent, `ROOST_TEST_QUIET` how many of silence come
+before a ping.
 """
 
 import json
@@ -27,7 +28,7 @@ from roost.core import events as e
 from roost.core.agents import ToolsetSpec
 from roost.core.ids import CallId, Epoch, LogId
 from roost.core.messages import Annotations, Definition, Effect, Result
-from roost.doors import streams
+from roost.doors import app, streams
 from roost.engine.runtime import Makers
 from roost.ports import Committed, Condition, EventStore, Owned, Place, Toolset, Toolsets, Use
 
@@ -170,6 +171,8 @@ def wrap(makers: Makers) -> Makers:
 if __name__ == "__main__":
     if stuck := os.environ.get("ROOST_TEST_STUCK"):
         streams.Streams.__init__.__kwdefaults__["stuck"] = float(stuck)
+    if quiet := os.environ.get("ROOST_TEST_QUIET"):
+        app.make_app.__kwdefaults__["quiet"] = float(quiet)
     host.open_server = front.open_server = partial(compose.open_server, wrap=wrap)
     sys.argv[0] = "roost"
     main()

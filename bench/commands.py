@@ -8,6 +8,7 @@ A line counts from the moment at which it is seen in the spool file of the run, 
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -55,15 +56,22 @@ def typed(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def spawns(folder: Path, rounds: int) -> list[float]:
-    """Seconds that each of some spawns takes, from its start to its end."""
-    took = []
+def spawns(folder: Path, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds that each of some spawns takes, from its start to its end; and of CPU."""
+    took, used = list[float](), list[float]()
     for _ in range(rounds):
-        began = time.perf_counter()
+        began, before = time.perf_counter(), spent()
         session = typed(folder, "spawn", "hello", "-p", "mock").strip()
         took.append(time.perf_counter() - began)
+        used.append(spent() - before)
         typed(folder, "wait", session)
-    return took
+    return took, used
+
+
+def spent() -> float:
+    """Seconds of CPU of all commands that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def lines(folder: Path, count: int) -> list[float]:
@@ -111,11 +119,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary, served(folder := Path(temporary)) as url:
         typed(folder, "connect", url, "--token", TOKEN)
         spawns(folder, 1)
-        took, late = spawns(folder, rounds), lines(folder, 2 * rounds)
+        (took, used), late = spawns(folder, rounds), lines(folder, 2 * rounds)
     rows = [
         (what, str(len(values)), *(f"{quantile(values, share) * 1000:.1f}" for share in (0.5, 0.95, 1.0)))
         for what, values in (
             ("`roost spawn`, the whole process", took),
+            ("CPU of it", used),
             ("a line of the spool in `roost listen`", late),
         )
     ]

@@ -1,11 +1,17 @@
 """What many tests stand on."""
 
 import os
+import signal
+import time
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from fakes import llm
+from fakes import llm, relics
+
+PATIENCE = 15.0  # seconds that what was told to end has for it
 
 collect_ignore = [] if os.environ.get("ZAG_BIN") else ["conformance"]  # `make conformance` builds what they need
 
@@ -20,3 +26,26 @@ def fake_llm() -> Iterator[llm.FakeLLM]:
     """A scripted model on loopback, speaking four dialects."""
     with llm.serve() as fake:
         yield fake
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is left running: whoever leaves a process behind is told its command line, which names the test."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script: no child would hear it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    mark = os.environ[relics.MARK] = uuid.uuid4().hex
+    names = (str(tmp_path_factory.getbasetemp()), f"{relics.MARK}={mark}")
+    yield
+    del os.environ[relics.MARK]
+    deadline = time.monotonic() + PATIENCE
+    while (left := relics.found(*names)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    relics.end(*names)
+    assert not left, "left running:\n" + "\n".join(f"{pid}: {line}" for pid, line in left.items())
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> Iterator[None]:
+    """Programs that outlive their server by design end with the test."""
+    yield
+    relics.end(str(tmp_path))

@@ -207,6 +207,7 @@ async def open_server(
             limits=told.limits,
             runs=keepers,
             sandbox=sandbox,
+            walled=front.force_sandbox,
             worktrees=GitWorktrees(settings.home / "worktrees"),
             hatch=hatch,
             home=settings.home,

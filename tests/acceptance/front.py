@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptance.house import ROOT, START, Reply
+from fakes import relics
 
 STARTING = "Starting zag server on "
 
@@ -175,11 +176,12 @@ class Yard:
             for pipe in (front.process.stdout, front.process.stderr):
                 assert pipe is not None
                 pipe.close()
+        relics.end(str(self.folder))
 
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Yard]:
-    """A yard; leaving it ends all its servers."""
+    """A yard; leaving it ends all its servers, and the programs that would outlive them."""
     yard = Yard(folder)
     try:
         yield yard

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from acceptance.sse import Follower, Frame, Stream
+from fakes import relics
 from fakes.llm import FakeLLM
 
 ROOT = Path(__file__).parents[2]
@@ -341,11 +342,12 @@ class House:
                 os.kill(server.process.pid, signal.SIGKILL)
                 server.until_dead()
             server.process.stdout.close()
+        relics.end(str(self.folder))
 
 
 @contextmanager
 def opened(folder: Path, model: FakeLLM) -> Iterator[House]:
-    """A house; leaving it ends all its servers."""
+    """A house; leaving it ends all its servers, and the programs that would outlive them."""
     house = House(folder, model)
     try:
         yield house

@@ -108,6 +108,23 @@ def test_no_tool_of_an_agent_file_runs_outside(walled: Walled) -> None:
     walled.check()
 
 
+def test_a_turn_that_began_before_is_confined_from_now_on(tmp_path: Path, fake_llm: llm.FakeLLM) -> None:
+    (agents := tmp_path / "agents").mkdir()
+    (agents / "shell.yaml").write_text(AGENTS.format(url=fake_llm.url))
+    flags = ("--enable-mock", "--agents", str(agents))
+    with opened(tmp_path, fake_llm, {}, *flags) as theatre:
+        work, outside = theatre.work(), tmp_path / "outside"
+        prompt = f"""[[tool shell {{"cmd": "echo out >> {outside}; echo in > inside"}}]] [[say done]]"""
+        session = theatre.spawn("shell", prompt, root=str(work))
+        wait = theatre.wait(session)
+        theatre.front.kill()
+        theatre.open("--force-sandbox", *flags)
+        assert theatre.api.post(f"/api/waits/{wait['id']}", {"confirmation": "approve"}).status == 200
+        assert theatre.completed(session) == "done"
+        assert (work / "inside").exists()
+        assert not outside.exists()
+
+
 def routes() -> list[tuple[str, str]]:
     """Every route of both doors."""
     service, closing_ = MagicMock(), anyio.Event()

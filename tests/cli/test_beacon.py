@@ -68,3 +68,14 @@ def test_a_stopgap_does_not_take_the_place_of_a_server_that_runs(tmp_path: Path)
         assert json.loads((tmp_path / "serve.json").read_bytes())["address"] == stopgap
         with beacon.lit(tmp_path, "https://localhost:1", "ab"):
             assert json.loads((tmp_path / "serve.json").read_bytes())["address"] == "https://localhost:1"
+
+
+def test_commands_of_this_machine_have_the_token_wherever_it_came_from(tmp_path: Path) -> None:
+    (tmp_path / "serve.toml").write_text('[server]\ntoken = "of the file"\n')
+    for token in ("of the file", "of a flag"):
+        with beacon.lit(tmp_path, "http://127.0.0.1:1", "", token):
+            found = local.find(tmp_path)
+            assert found is not None
+            assert found.token == token
+            assert ("of the file" in (tmp_path / "serve.json").read_text()) is False
+    assert "of a flag" not in repr(beacon.Beacon(1, "http://127.0.0.1:1", "http", token="of a flag"))

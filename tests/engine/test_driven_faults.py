@@ -21,7 +21,7 @@ from roost.ports import Errand, Launch, Step
 from roost.stores.memory import Shelf
 from roost.testing.fakes import BrittleStore
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("ended")]
 
 
 @pytest.fixture

@@ -94,7 +94,11 @@ def _dockerd(folder: str, driver: str, env: dict[str, str]) -> Iterator[bool]:
         daemon.wait(20)
 
 
-@pytest.fixture(params=[pytest.param("bubblewrap", marks=BWRAP), pytest.param("docker", marks=DOCKER)])
+BUBBLEWRAP = pytest.param("bubblewrap", marks=BWRAP)
+BUBBLEWRAP_ALONE = pytest.mark.parametrize("make_cell", [BUBBLEWRAP], indirect=True)
+
+
+@pytest.fixture(params=[BUBBLEWRAP, pytest.param("docker", marks=DOCKER)])
 def make_cell(request: pytest.FixtureRequest) -> MakeCell:
     if request.param == "bubblewrap":
         return lambda path: Cell(Bubblewrap(Kept(str(path / "owner"), str(path / "state"))), path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.conftest import Cell
+from sandbox.conftest import BUBBLEWRAP_ALONE, Cell
 from sandbox.keeping import inner_pid, python, started
 
 FAMILY = """
@@ -54,10 +54,9 @@ def test_what_it_started_ends_with_it(cell: Cell) -> None:
         until(lambda: not bearing(mark))
 
 
+@BUBBLEWRAP_ALONE
 def test_killing_the_namespaces_first_process_ends_all_of_it(make_cell: Callable[[Path], Cell], tmp_path: Path) -> None:
     cell = make_cell(tmp_path)
-    if cell.sandbox.kind != "bubblewrap":
-        pytest.skip("this is how bubblewrap ends")
     mark = secrets.token_hex(8)
     launch = cell.launch(*python(FAMILY.replace("MARK", mark)))
     with started(launch, cell.run, stdin=subprocess.PIPE) as program:

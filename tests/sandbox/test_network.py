@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from roost.sandbox import proxy
 from sandbox.conftest import Cell
 from sandbox.keeping import finished, python
 
@@ -233,3 +234,16 @@ def test_the_proxy_is_nobodys_but_ours(cell: Cell, host: Host) -> None:
     launch = cell.launch(*python(CLIENT + f'get("127.0.0.1", {host.port}); print(1)'), endpoints=(host.endpoint,))
     assert finished(launch, cell.run).stdout == "1\n"
     assert Path(cell.run, "net.sock").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "::ffff:127.0.0.1", "2002:7f00:1::", "169.254.169.254", "fd00:ec2::254", "100.100.100.200"]
+)
+def test_no_name_may_lead_to_this_machine_or_to_where_clouds_keep_credentials(address: str) -> None:
+    assert not proxy.may_be("model.example", address)
+
+
+def test_a_port_that_is_no_number_is_refused_and_not_stumbled_over() -> None:
+    for port in ("9" * 5000, "x", ""):
+        with pytest.raises(proxy.Refused, match="not among"):
+            proxy.connect(f"model.example:{port}", {"model.example:443"})

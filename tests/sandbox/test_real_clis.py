@@ -1,11 +1,10 @@
 """Real agent CLIs in a sandbox, against a scripted model on loopback: they answer, and their tools are inside."""
 
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
+from drivers.onstage import environment, installed
 from fakes.llm import FakeLLM
 from sandbox.conftest import Cell
 from sandbox.keeping import finished
@@ -15,17 +14,10 @@ pytestmark = pytest.mark.clis
 COMMAND = "echo made > made; ls /root /home; id -u"
 
 
-def program(name: str) -> str:
-    found = shutil.which(name)
-    if found is None:
-        pytest.skip(f"{name} is not on the PATH: npm installs it")
-    return found
-
-
 def test_claude(cell: Cell, fake_llm: FakeLLM) -> None:
-    argv = (program("claude"), "-p", "--output-format", "stream-json", "--verbose", "--permission-mode")
+    argv = (installed("claude"), "-p", "--output-format", "stream-json", "--verbose", "--permission-mode")
     said = f'[[tool Bash {{"command":"{COMMAND}"}}]]'
-    env = {"ANTHROPIC_BASE_URL": fake_llm.url, "ANTHROPIC_API_KEY": "dummy", "PATH": os.environ["PATH"]}
+    env = environment(cell.home, ANTHROPIC_BASE_URL=fake_llm.url, ANTHROPIC_API_KEY="dummy")
     env["CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"] = "1"
     endpoints = (fake_llm.url.removeprefix("http://"),)
     done = finished(cell.launch(*argv, "bypassPermissions", "--", said, endpoints=endpoints, env=env), cell.run)
@@ -41,10 +33,10 @@ def test_codex(cell: Cell, fake_llm: FakeLLM) -> None:
         'model = "fake-model"\nmodel_provider = "fake"\ncheck_for_update_on_startup = false\n'
         f"[model_providers.fake]\n{provider}"
     )
-    argv = (program("codex"), "exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access")
+    argv = (installed("codex"), "exec", "--json", "--skip-git-repo-check", "-s", "danger-full-access")
     said = f'[[tool exec_command {{"cmd":"{COMMAND}"}}]]'
     endpoints = (fake_llm.url.removeprefix("http://"),)
-    env = {"KEY": "dummy", "PATH": os.environ["PATH"]}
+    env = environment(cell.home, KEY="dummy")
     done = finished(cell.launch(*argv, said, endpoints=endpoints, env=env), cell.run)
     assert done.returncode == 0, done.stdout + done.stderr
     assert Path(cell.work, "made").read_text() == "made\n"

@@ -234,7 +234,7 @@ def test_d12_a_folder_that_has_become_a_link_is_found_out(tmp_path: Path, ann: P
 def test_files_of_an_account_are_named_in_full(tmp_path: Path, ann: Principal) -> None:
     said = Message("user", "look", parts=(File(path="in/a.png", mime_type="image/png"), File(file_id="f")))
     (message,) = Policy(tmp_path).files(ann, [said])
-    assert message.parts == (File(path=f"{ann.home}/work/a.png", mime_type="image/png"), File(file_id="f"))
+    assert message.parts == (File(path=f"{ann.home}/work/a.png", mime_type="image/png", firm=True), File(file_id="f"))
     assert message.content == "look"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from roost.core import events as e
@@ -132,6 +133,28 @@ async def test_an_expression_that_takes_for_ever_is_ended(tmp_path: Path, monkey
         with pytest.raises(BadValue, match="too long"):
             await found(world, text="(a+)+$", regex=True)
         assert time.monotonic() - started < 10
+
+
+async def test_an_expression_that_takes_long_to_compile_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ignoring case, each such class is gone through letter by letter: together that takes seconds."""
+    monkeypatch.setattr("roost.service.search.PATIENCE", 0.3)
+    slowest, ended = 0.0, anyio.Event()
+
+    async def watch() -> None:
+        nonlocal slowest
+        while not ended.is_set():
+            began = time.monotonic()
+            await anyio.sleep(0.01)
+            slowest = max(slowest, time.monotonic() - began)
+
+    async with open_fleet(tmp_path) as world, anyio.create_task_group() as tasks:
+        tasks.start_soon(watch)
+        with pytest.raises(BadValue, match="too long"):
+            await found(world, "(?i)" + "[\0-\uffff]" * 390, regex=True)
+        ended.set()
+    assert slowest < 1.5
 
 
 def test_a_snippet_is_the_words_around() -> None:

@@ -77,3 +77,15 @@ def test_what_is_remembered_is_bounded(limit: Throttle, monkeypatch: pytest.Monk
     for n in range(200):
         limit.attempt(f"user{n}", f"host{n}")
     assert len(limit._tried) <= 50
+
+
+def test_all_addresses_of_one_network_of_ipv6_are_one(limit: Throttle) -> None:
+    for number in range(BY_ADDRESS):
+        limit.attempt(f"user{number}", f"2001:db8::{number + 1:x}")
+    with pytest.raises(TooManyLogins):
+        limit.attempt("another", "2001:db8::ffff:ffff:1:2")
+    limit.attempt("another", "2001:db8:0:1::1")
+    for number in range(BY_ADDRESS):
+        limit.attempt(f"user{number}", "::ffff:192.0.2.1" if number % 2 else "192.0.2.1")
+    with pytest.raises(TooManyLogins):
+        limit.attempt("another", "192.0.2.1")

@@ -143,7 +143,8 @@ async def _serve(
     lit = AsyncExitStack()
 
     def listening() -> None:
-        lit.enter_context(beacon.lit(front.home, plan.address, plan.pair.fingerprint if plan.pair else ""))
+        pin = plan.pair.fingerprint if plan.pair else ""
+        lit.enter_context(beacon.lit(front.home, plan.address, pin, plan.token.reveal()))
         for line in [*_opening(front, plan, running), *notes, *_warnings(front, plan)]:
             click.echo(line, err=True)
         gc.freeze()  # what is there now stays: no use in looking through it for garbage

@@ -60,6 +60,11 @@ class Makers:
     hatch: Hatch | None = None  # None: no CLI is given tools of ours
     limits: Limits = Limits()
     home: Path = Path()  # ROOST_HOME: what belongs to sessions and is no fact
+    walled: bool = False  # nothing runs outside of a sandbox, whatever a turn that began earlier says
+
+    def confines(self, turn: Turn) -> bool:
+        """Whether all that a turn starts has to be in a sandbox."""
+        return self.walled or turn.confined
 
 
 @dataclass(slots=True)
@@ -181,7 +186,8 @@ async def open_runtime(
     warnings = list(team.warnings)
     provider = choose(makers.models, team, head, agent, warnings)
     recalled = await _recollect(makers.store, LogId(head.id), events)
-    place = Place(SessionId(head.id), agent.name, turn.working_dir, recalled.get, head.root, turn.confined)
+    confined = makers.confines(turn)
+    place = Place(SessionId(head.id), agent.name, turn.working_dir, recalled.get, head.root, confined)
     async with AsyncExitStack() as stack:
         toolsets = []
         for spec in agent.toolsets:
@@ -189,7 +195,7 @@ async def open_runtime(
                 toolsets.append(await stack.enter_async_context(makers.toolsets.open(spec, place)))
             except ToolsetFailed as error:
                 warnings.append(f"toolset {spec.type!r} is not available: {error}")
-        guidance = await guided(makers, agent, turn.working_dir, toolsets, confined=turn.confined)
+        guidance = await guided(makers, agent, turn.working_dir, toolsets, confined=confined)
         runtime = Runtime(key(head, turn, team), team, agent, provider, toolsets, warnings, guidance)
         await runtime.refresh()
         if toolsets and not provider.takes_tools:

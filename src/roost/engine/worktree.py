@@ -18,7 +18,7 @@ async def enter(stage: Stage, order: Order) -> None:
     head, makers = stage.journal.head, stage.makers
     if order.worktree is None or head.worktree_path:
         return
-    if stage.turn.confined:
+    if stage.makers.confines(stage.turn):
         raise LaunchFailed("a worktree and a sandbox exclude each other")
     if makers.worktrees is None:
         raise LaunchFailed("this server makes no worktrees")

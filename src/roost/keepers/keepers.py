@@ -152,7 +152,7 @@ class Keepers:
             _write(path, b"")
         os.mkfifo(place / "bell", 0o600)
         log = self.spawn_log(session)
-        log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private.folder(log.parent)
         os.close(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def _order(self, place: Path, session: SessionId, launch: Launch) -> dict[str, Any]:

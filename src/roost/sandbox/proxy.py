@@ -11,6 +11,7 @@ itself is a loopback one.
 import contextlib
 import ipaddress
 import os
+import re
 import socket
 import sys
 import threading
@@ -21,6 +22,8 @@ MOST = 64  # connections at a time
 HEAD = 32 * 1024  # bytes of a request's head
 PATIENCE = 15.0  # seconds for a head, and for a connection
 CHUNK = 1 << 16
+_PORT = re.compile(r"[0-9]{1,8}")
+CLOUDS = ("fd00:ec2::254", "100.100.100.200")  # where some keep credentials that are not link-local
 HOP_BY_HOP = (b"connection", b"keep-alive", b"proxy-authorization", b"proxy-connection", b"te", b"upgrade")
 
 
@@ -125,7 +128,7 @@ def normal(endpoint: str) -> str:
     if endpoint.startswith("unix:"):
         return endpoint
     host, _, port = endpoint.rpartition(":")
-    return f"{host.strip('[]').rstrip('.').lower()}:{int(port) if port.isascii() and port.isdecimal() else port}"
+    return f"{host.strip('[]').rstrip('.').lower()}:{int(port) if _PORT.fullmatch(port) else port}"
 
 
 def port_of(wanted: str) -> str:
@@ -162,7 +165,10 @@ def addresses(host: str, port: int) -> list[tuple[str, int]]:
 def may_be(host: str, address: str) -> bool:
     """Whether a host of this name may be at this address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    ip = getattr(ip, "ipv4_mapped", None) or ip
+    for inner in ("ipv4_mapped", "sixtofour"):
+        ip = getattr(ip, inner, None) or ip
+    if str(ip) in CLOUDS:
+        return False
     if host == "localhost" or is_loopback(host):
         return ip.is_loopback
     return not (ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast or ip.is_reserved)

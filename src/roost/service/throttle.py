@@ -1,5 +1,6 @@
 """How often logins may fail: by name and address together, by address, by name."""
 
+import ipaddress
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -49,7 +50,19 @@ class Throttle:
         return [at for at in self._tried.get(key, ()) if at > now - WINDOW]
 
 
+def _place(address: str) -> str:
+    """What counts as one address: of IPv6 whoever has one has the whole /64."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if ip.version == 4 or ip.ipv4_mapped is not None:
+        return str(getattr(ip, "ipv4_mapped", None) or ip)
+    return str(ipaddress.ip_network((ip, 64), strict=False))
+
+
 def _keys(name: str, address: str) -> list[tuple[Key, int]]:
     """What an attempt counts for; behind a Unix socket there is no address."""
+    address = _place(address)
     keys = [(("together", name, address), TOGETHER), (("name", name, ""), BY_NAME)]
     return [*keys, (("address", "", address), BY_ADDRESS)] if address else keys

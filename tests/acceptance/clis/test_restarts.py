@@ -70,4 +70,9 @@ def test_a_cli_that_ends_while_no_server_is_there_has_ended_well(stage: Theatre,
     by_events.until("stream_stopped")
     agree(stage, session, by_socket, by_events)
     spool.whole(stage, session, kept)
+    (called,), (result,) = by_socket.of("tool_call"), by_socket.of("tool_result")
+    assert (called["tool_kind"], called["tool_id"]) == ("shell", result["tool_id"])
+    assert result["success"]
+    assert "4711" in result["output"]
+    assert not by_socket.of("permission")
     gone(session)

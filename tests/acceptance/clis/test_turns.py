@@ -55,22 +55,6 @@ def test_an_ended_session_goes_on_and_knows_what_was_said(theatre: Theatre, cli:
     gone(session)
 
 
-def test_an_approved_session_uses_its_tools(theatre: Theatre, cli: Cli) -> None:
-    work = theatre.work()
-    prompt = f"{cli.run('echo made > made.txt; echo 4711')} [[say done]]"
-    session = theatre.spawn(cli.name, prompt, root=str(work), auto_approve=True)
-    assert theatre.completed(session) == "done"
-    assert (work / "made.txt").read_text() == "made\n"
-    events = theatre.events(session)
-    (called,) = [event for event in events if event["type"] == "tool_call"]
-    (result,) = [event for event in events if event["type"] == "tool_result"]
-    assert called["tool_kind"] == "shell"
-    assert called["tool_id"] == result["tool_id"]
-    assert "4711" in result["output"]
-    assert not [event for event in events if event["type"] == "permission"]
-    gone(session)
-
-
 def test_a_call_that_is_rejected_does_not_run(theatre: Theatre, cli: Cli) -> None:
     work = theatre.work()
     prompt = f"{cli.run('echo made > made.txt; echo 4711')} [[say then not]]"
@@ -98,7 +82,7 @@ def test_a_cancel_in_mid_turn_leaves_nothing(theatre: Theatre, cli: Cli) -> None
     session = theatre.spawn(cli.name, prompt, root=str(work), auto_approve=True)
     until((work / "started").exists, timeout=60)
     place = theatre.place(session)
-    assert any("tail -f" in command for command in alive(session).values())
+    until(lambda: any("tail -f" in command for command in alive(session).values()))
     start = time.monotonic()
     theatre.ask("POST", f"/sessions/{session}/cancel", {"reason": "enough"})
     assert "cancelled" in theatre.failed(session)

@@ -86,6 +86,7 @@ def test_a_cli_works_inside_and_its_tool_sees_nothing_outside(walled: Theatre, c
     gone(session)
 
 
+@pytest.mark.parametrize("walled", ["bubblewrap"], indirect=True)
 def test_a_cli_asks_and_goes_on_with_its_conversation_inside(walled: Theatre, cli: Cli) -> None:
     work = walled.work()
     session = walled.spawn(cli.name, f"{cli.run('echo made > made.txt')} [[say one]] MARZIPAN", root=str(work))

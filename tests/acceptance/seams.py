@@ -31,7 +31,7 @@ from roost.doors import streams
 from roost.engine.runtime import Makers
 from roost.ports import Committed, Condition, EventStore, Owned, Place, Toolset, Toolsets, Use
 
-SEAM = Path(os.environ.get("ROOST_TEST_SEAM", "/nonexistent"))
+SEAM = Path(os.environ.get("ROOST_TEST_SEAM", os.devnull))
 RUNS = Path(os.environ.get("ROOST_TEST_RUNS", os.devnull))
 
 

@@ -22,7 +22,7 @@ from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
 from roost.keepers.keepers import Keepers
-from roost.ports import Clock
+from roost.ports import Clock, Sandbox
 from roost.service.accounts import Accounts
 from roost.service.capacity import Capacity
 from roost.service.desk import Desk
@@ -137,6 +137,7 @@ async def open_fleet(
     clock: Clock | None = None,
     mock: bool = True,
     force_sandbox: bool = False,
+    sandbox: Sandbox | None = None,
     sessions: int = 0,
     per_account: int = 0,
     leave: bool = False,
@@ -166,6 +167,7 @@ async def open_fleet(
             drivers={"mock": Mock()} if mock else {},
             runs=keepers,
             home=home,
+            sandbox=sandbox,
         )
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())

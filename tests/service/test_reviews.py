@@ -2,13 +2,15 @@
 
 import shutil
 import subprocess
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from roost.core.errors import BadValue, Denied, Unfinished
+from roost.core.errors import BadValue, Denied, NoSandbox, Unfinished
+from roost.ports import Confinement, Launch
 from roost.service.orders import Request
 from roost.service.reviews import Wanted
 from service.fleets import BOSS, FleetWorld, open_fleet
@@ -101,12 +103,29 @@ async def test_a_repository_runs_no_program_of_its_own(tmp_path: Path) -> None:
         assert not mark.exists()
 
 
+class Locked:
+    """A sandbox that nothing gets into."""
+
+    kind = "bubblewrap"
+
+    async def trouble(self) -> str:
+        return ""
+
+    def confine(self, launch: Launch, confinement: Confinement) -> Launch:
+        raise NoSandbox("locked")
+
+    async def furnish(self, home: str, keeps: Sequence[str]) -> None:
+        raise NoSandbox("locked")
+
+    async def tidy(self, homes: str, living: Collection[str]) -> None: ...
+
+
 async def test_d11_whoever_must_stay_in_a_sandbox_has_git_run_there(tmp_path: Path) -> None:
-    async with open_fleet(tmp_path) as world:
+    async with open_fleet(tmp_path, sandbox=Locked()) as world:
         ann = world.account("ann")
         boxed = replace(ann, must_sandbox=True)
         asked = Request(provider="mock")
-        with pytest.raises(Unfinished):  # there is no sandbox on this server
+        with pytest.raises(Unfinished, match="locked"):
             await world.service.reviews.review(boxed, Wanted(uncommitted=True), asked)
         (head,) = await world.store.heads()
         order = await world.service.spawns.ordered(head)

@@ -8,7 +8,6 @@ from typing import Any
 
 import anyio
 import pytest
-from anyio.testing import wait_all_tasks_blocked
 
 from roost.core import events as e
 from roost.core.errors import BadValue, LaunchFailed, QueueFull, SessionNotFound, SessionNotRunning
@@ -313,7 +312,7 @@ async def test_a_pipe_is_taken_over_when_nobody_reads_it_any_more(
     os.mkfifo(path)
     other = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     async with open_fleet(tmp_path, shelf=shelf, name="two") as world:
-        await wait_all_tasks_blocked()  # it has looked, and waits
+        await anyio.wait_all_tasks_blocked()  # it has looked, and waits
         write(path, "for the other one\n")
         assert os.read(other, 100) == b"for the other one\n"
         os.close(other)

@@ -4,24 +4,23 @@ The facts of some lines and the offset behind them are one append, so that a res
 nor doubles a line.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import anyio
 import anyio.lowlevel
 from msgspec.structs import replace
 
-from roost.core import approvals
 from roost.core import events as e
 from roost.core.ids import WaitId
 from roost.core.limits import SECOND
-from roost.core.messages import Definition, Message
+from roost.core.messages import Message
 from roost.core.orders import Order
 from roost.core.session import Head, Queued
 from roost.engine import mailbox
 from roost.engine.bulkhead import open_group
 from roost.engine.given import Given
 from roost.engine.lines import Line, Skipped, batched, lines
+from roost.engine.present import completed, verdict
 from roost.engine.stage import Stage
 from roost.ports import Dialog, Errand, Exit, Input, Process, Step
 
@@ -122,7 +121,7 @@ class Run:
     def last_words(self, ended: Exit) -> list[e.Fact]:
         """What is left to write once it has ended: a usage limit that it stood at is among it."""
         facts = self._held(self._dialog.end(ended).facts)
-        return self._completed([*facts, *([self._hit] if self._hit else [])])
+        return completed(self._stage, [*facts, *([self._hit] if self._hit else [])])
 
     async def unheard(self, ended: Exit) -> str:
         """What it was told when it was ending already, of its own accord: it has not said a word since."""
@@ -166,7 +165,7 @@ class Run:
         facts, decided = self._weighed(self._held([fact for step in steps for fact in step.facts]))
         if facts:
             read = e.RunRead(self.errand.run, self._out, self._err)
-            await self._stage.journal.write(*self._completed(facts), read)
+            await self._stage.journal.write(*completed(self._stage, facts), read)
         await self._send([given for step in steps for given in step.inputs])
         for wait, answer in decided:
             await self._reply(wait, answer)
@@ -187,11 +186,11 @@ class Run:
                 continue
             record = await self._stage.makers.store.wait(wait)
             asked = self._asked.get(wait)
-            answer = record.answer if record is not None else self._verdict(asked) if asked else None
+            answer = record.answer if record is not None else verdict(self._stage, self._file, asked) if asked else None
             if answer is not None:
                 await self._reply(wait, answer)
             elif record is None and asked is not None:  # a rule would have answered, and is there no more
-                await self._stage.journal.write(*self._completed([asked]))
+                await self._stage.journal.write(*completed(self._stage, [asked]))
 
     async def _expire(self) -> None:
         """End it when it takes longer than the order allows."""
@@ -241,7 +240,7 @@ class Run:
         return True
 
     async def _took(self, queued: Queued, message: Message, facts: Sequence[e.Fact]) -> None:
-        whole = self._completed(facts)
+        whole = completed(self._stage, facts)
         with anyio.CancelScope(shield=True):  # the CLI has it: so the log says
             await self._stage.journal.compose(lambda head: [taken(queued, message, head), *whole])
 
@@ -251,7 +250,7 @@ class Run:
         called = {call.id for call in self._stage.turn.calls if call.state != "new"}
         new = [fact for fact in step.facts if not (isinstance(fact, e.ToolCalled) and fact.call.id in called)]
         if new:
-            await self._stage.journal.write(*self._completed(new))
+            await self._stage.journal.write(*completed(self._stage, new))
         await self._send(step.inputs)
 
     async def _send(self, inputs: Sequence[Input]) -> None:
@@ -282,57 +281,11 @@ class Run:
         for fact in facts:
             if isinstance(fact, e.WaitOpened):
                 self._asked[fact.wait] = fact
-                if (answer := self._verdict(fact)) is not None:
+                if (answer := verdict(self._stage, self._file, fact)) is not None:
                     decided.append((fact.wait, answer))
                     continue
             kept.append(fact)
         return kept, decided
-
-    def _verdict(self, asked: e.WaitOpened) -> e.Answer | None:
-        """What the session's rules say to a question; None where a person decides."""
-        if asked.kind != "approval" or asked.call is None:
-            return None
-        head, file = self._stage.journal.head, self._file
-        verdict = approvals.decide(
-            asked.call,
-            Definition(asked.call.name),
-            session=head.permissions,
-            team=(file.permissions if file else None) or e.Permissions(),
-            safety=head.safety or (file.safety if file else ""),
-            chosen=bool(head.safety),
-        )
-        if isinstance(verdict, approvals.Allow):
-            return e.Answer("approve", "approve")
-        return e.Answer("reject", "reject", verdict.message) if isinstance(verdict, approvals.Deny) else None
-
-    def _completed(self, facts: Iterable[e.Fact]) -> list[e.Fact]:
-        """The facts with what only the present knows: the time, and the session's totals."""
-        now, cost = self._stage.makers.clock.now(), self._stage.journal.head.cost
-        whole: list[e.Fact] = []
-        for fact in self._cast(facts):
-            if isinstance(fact, e.MessageAdded) and fact.message is not None and not fact.message.at:
-                whole.append(replace(fact, message=replace(fact.message, at=now)))
-            elif isinstance(fact, e.UsageAdded):
-                cost += fact.cost
-                usage = fact.usage
-                whole.append(replace(fact, total_cost=cost, input_tokens=usage.context, output_tokens=usage.output))
-            else:
-                whole.append(fact)
-        return whole
-
-    def _cast(self, facts: Iterable[e.Fact]) -> Iterable[e.Fact]:
-        """The facts of a CLI that plays an agent of a file, under that agent's name."""
-        turn = self._stage.turn
-        if turn.source == turn.driver:
-            yield from facts
-            return
-        for fact in facts:
-            renamed: Any = replace(fact, agent=turn.agent) if getattr(fact, "agent", "") == turn.driver else fact
-            if isinstance(renamed, e.MessageAdded) and (said := renamed.message) and said.agent == turn.driver:
-                renamed = replace(renamed, message=replace(said, agent=turn.agent))
-            yield renamed
-            if isinstance(fact, e.Introduced) and fact.tools:
-                yield e.ToolsShown(turn.agent, len(fact.tools))
 
 
 def taken(queued: Queued, message: Message, head: Head) -> e.MessageTaken:

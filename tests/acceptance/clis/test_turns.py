@@ -83,6 +83,7 @@ def test_a_cancel_in_mid_turn_leaves_nothing(theatre: Theatre, cli: Cli) -> None
     until((work / "started").exists, timeout=60)
     place = theatre.place(session)
     until(lambda: any("tail -f" in command for command in alive(session).values()))
+    theatre.listen(session).until("tool_call")  # a CLI may say so later than it does so
     start = time.monotonic()
     theatre.ask("POST", f"/sessions/{session}/cancel", {"reason": "enough"})
     assert "cancelled" in theatre.failed(session)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase
 
 from acceptance.house import House, Server
 
-CASES = int(os.environ.get("ROOST_FUZZ", "500"))
+CASES = int(os.environ.get("ROOST_FUZZ", "300"))
 HANG = 15.0
 FILE = """\
 providers:

@@ -25,6 +25,7 @@ from acceptance.front import STARTING, Front, Yard, has_ipv6, opened
 from acceptance.house import ROOT, agent_yaml, until
 from fakes.llm import FakeLLM
 from roost.cli import beacon
+from roost.client import local
 from roost.config import certificates
 
 
@@ -238,7 +239,7 @@ def test_commands_on_this_machine_find_the_server_while_it_runs(yard: Yard) -> N
     found = beacon.read(path)
     assert found is not None
     assert (found.pid, found.address, found.scheme) == (front.process.pid, front.address, "https")
-    assert found.start_time == beacon.started(front.process.pid)
+    assert found.start_time == local.started(front.process.pid)
     assert found.fingerprint == certificates.own(yard.home / "tls", "").fingerprint
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     front.kill()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,7 +94,10 @@ time.sleep(60)
     assert start(home, [sys.executable, "-c", faster]).url == there.api.url
     [pid] = started(home)
     (home / "started").unlink()
-    assert os.waitpid(pid, 0)[1] == signal.SIGTERM
+    give_up = time.monotonic() + 30
+    while local.alive(pid):  # somebody else may have asked how it ended
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
 
 
 def test_one_that_ends_at_once_says_why(home: Path) -> None:

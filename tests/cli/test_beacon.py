@@ -21,7 +21,7 @@ def test_it_is_there_while_the_server_is(tmp_path: Path) -> None:
             "pid": os.getpid(),
             "address": "https://localhost:2100",
             "scheme": "https",
-            "start_time": beacon.started(os.getpid()),
+            "start_time": local.started(os.getpid()),
             "fingerprint": "ab",
         }
         assert beacon.read(path) is not None

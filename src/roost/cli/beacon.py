@@ -13,8 +13,6 @@ from roost.client import local
 
 FILE = "serve.json"
 
-_START = 19  # the field of a process's start time in /proc, behind its name
-
 
 class Beacon(Struct, frozen=True, omit_defaults=True):
     """A server that listens.  A process of the same number that started at another time is none."""
@@ -38,7 +36,7 @@ def lit(home: Path, address: str, fingerprint: str, token: str = "") -> Iterator
     """
     scheme = address.partition("://")[0]
     pid = os.getpid()
-    beacon = Beacon(pid, address, scheme, started(pid), fingerprint, "" if token == local.token(home) else token)
+    beacon = Beacon(pid, address, scheme, local.started(pid), fingerprint, "" if token == local.token(home) else token)
     path = home / FILE
     if address != local.stopgap(home) or read(path) is None:
         private.write(path, msgspec.json.format(msgspec.json.encode(beacon), indent=2) + b"\n")
@@ -56,24 +54,4 @@ def read(path: Path) -> Beacon | None:
         beacon = msgspec.json.decode(path.read_bytes(), type=Beacon)
     except (OSError, msgspec.DecodeError):
         return None
-    if not _runs(beacon.pid) or (beacon.start_time is not None and started(beacon.pid) != beacon.start_time):
-        return None
-    return beacon
-
-
-def started(pid: int) -> int | None:
-    """When a process started; None where the system does not tell."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[_START])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
+    return beacon if local.alive(beacon.pid, beacon.start_time) else None

@@ -68,9 +68,9 @@ def alive(pid: int, start_time: int | None = None) -> bool:
     """Whether this process runs still, and is the one that started then."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
-    except (PermissionError, OverflowError):
+    except PermissionError:
         pass
     fields = _stat(pid)
     if fields[:1] == ["Z"]:  # it has ended, and nobody has asked how

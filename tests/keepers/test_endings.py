@@ -87,7 +87,8 @@ async def test_a_signal_reaches_everybody_but_the_keeper(keepers: Keepers) -> No
 
 @pytest.mark.parametrize("how", ["exit", "stop", "kill"])
 async def test_who_left_the_session_is_ended_too(keepers: Keepers, home: Path, how: str) -> None:
-    script = "(setsid tail -f /dev/null & setsid nohup sleep 1000 >/dev/null 2>&1 & env -i setsid sleep 999 &)"
+    own = {"exit": "997", "stop": "998", "kill": "999"}[how]  # the cases may run beside each other
+    script = f"(setsid tail -f /dev/null & setsid nohup sleep 1000 >/dev/null 2>&1 & env -i setsid sleep {own} &)"
     process = await keepers.start(RUN, SESSION, sh(f"{script}; echo up; read go"))
     await line(process, b"up")
     await until(lambda: len(marked(home)) >= 4)
@@ -99,7 +100,7 @@ async def test_who_left_the_session_is_ended_too(keepers: Keepers, home: Path, h
         await process.send(Input("end", close=True))
     await said(process)
     await until(lambda: not marked(home))
-    assert not sleepers("999")
+    assert not sleepers(own)
 
 
 def sleepers(seconds: str) -> list[str]:

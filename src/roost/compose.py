@@ -37,7 +37,7 @@ from roost.hatch.hatch import Hatch
 from roost.keepers.keepers import open_keepers
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
-from roost.sandbox.choice import choice
+from roost.sandbox.choice import Choice, choice
 from roost.service.accounts import OPERATOR, Accounts, Roll
 from roost.service.capacity import Capacity
 from roost.service.desk import Desk
@@ -179,13 +179,9 @@ async def open_server(
             open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
         )
         models = await stack.enter_async_context(_models(settings, env))
-        sandbox = choice(
-            settings.sandbox, env, state=settings.home, database=settings.session_db, image=settings.sandbox_image
-        )
-        toolsets, around = Builtin(_outward(env), sandbox, settings.home), LocalSurroundings(Path.home())
         front = front or Front(home=settings.home, zag=settings.home, max_sessions=0, max_sessions_per_account=0)
-        if front.force_sandbox and (trouble := await sandbox.trouble()):
-            raise NoSandbox(f"--force-sandbox: no sandbox works on this machine: {trouble}")
+        sandbox = await _walls(settings, env, forced=front.force_sandbox)
+        toolsets, around = Builtin(_outward(env), sandbox, settings.home), LocalSurroundings(Path.home())
         keepers = await stack.enter_async_context(open_keepers(settings.home))
         hatch = Hatch(settings.home, settings.session_db)
         told = clis.load(settings.home)
@@ -239,6 +235,20 @@ async def open_server(
         )
         notes = [f"Database {settings.session_db} (an fsync there takes {store.fsync * 1000:.2f} ms)"]
         yield Running(app, service, recovery, closing, _kept(accounts, roll, settings), notes)
+
+
+async def _walls(settings: Settings, env: Mapping[str, str], *, forced: bool) -> Choice:
+    """The sandboxes of this machine.
+
+    Raises:
+        NoSandbox: none works, though every session is to be in one.
+    """
+    sandbox = choice(
+        settings.sandbox, env, state=settings.home, database=settings.session_db, image=settings.sandbox_image
+    )
+    if forced and (trouble := await sandbox.trouble()):
+        raise NoSandbox(f"--force-sandbox: no sandbox works on this machine: {trouble}")
+    return sandbox
 
 
 def _kept(accounts: Accounts, roll: Roll | None, settings: Settings) -> str:

@@ -45,7 +45,7 @@ def test_arguments_arrive_as_they_are(cell: Cell) -> None:
 
 
 def test_the_environment_is_the_programs_own_and_no_word_of_it_is_on_a_command_line(cell: Cell) -> None:
-    env = {"KEY": SECRET, "LINES": "two\nlines", "LD_PRELOAD": "/work/evil.so", "SSH_AUTH_SOCK": "/x", "HOME": "/root"}
+    env = {"KEY": SECRET, "LINES": "two\nlines", "LD_PRELOAD": "/x/evil.so", "SSH_AUTH_SOCK": "/x", "HOME": "/root"}
     launch = cell.launch(*python("print(json.dumps(dict(os.environ)))"), env=env)
     seen = json.loads(finished(launch, cell.run).stdout)
     assert (seen["KEY"], seen["LINES"], seen["HOME"]) == (SECRET, "two\nlines", str(cell.home))

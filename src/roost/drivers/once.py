@@ -1,5 +1,6 @@
 """A run of a CLI that reads one prompt, prints, and ends: nobody to ask, nothing more to say."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ def prompt(errand: Errand, longest: int = PRINTED) -> Input:
     return Input("prompt", text, close=True)
 
 
-class Once:
+class Once(ABC):
     """What all such dialogs share; `_facts` reads an event."""
 
     ready = False
@@ -56,14 +57,15 @@ class Once:
         self._record.now = moment(event.get("timestamp")) or self._record.now
         return Step(tuple(self._facts(event)))
 
+    @abstractmethod
     def _facts(self, event: Mapping[str, Any]) -> list[e.Fact]:
-        raise NotImplementedError
+        """What an event means."""
 
     def complain(self, line: bytes) -> Step:
         """A line of stderr."""
         return Step(tuple(self._record.complained(line)))
 
-    def sent(self, given: Input) -> None:
+    def sent(self, given: Input) -> None:  # noqa: B027 - nothing to heed, for all of them
         """It is told its prompt, and nothing else."""
 
     def say(self, key: str, text: str) -> Step | None:

@@ -1,6 +1,6 @@
 """What the engine asks of the world: the contracts, and only those."""
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from roost.core.accounts import Account, SessionToken
-from roost.core.agents import ModelSpec, Source, Team, ToolsetSpec
+from roost.core.agents import Hook, ModelSpec, Schema, Source, Team, ToolsetSpec
 from roost.core.capabilities import Capability
 from roost.core.events import Answer, Event, Fact, RunEnded, RunStarted, WaitOpened
 from roost.core.ids import CallId, Epoch, LogId, Micros, RunId, ServerId, SessionId, WaitId
@@ -349,6 +349,7 @@ class ModelRequest(Struct, frozen=True, omit_defaults=True):
     max_tokens: int | None = None
     thinking: bool = True
     cache_marks: tuple[int, ...] = ()
+    schema: Schema | None = None  # the form of the answer, where the provider is to see to it
 
 
 class Provider(Protocol):
@@ -375,8 +376,17 @@ class Provider(Protocol):
         ...
 
     @property
+    def output_limit(self) -> int:
+        """Tokens that one answer may have at most; 0 where nobody knows."""
+        ...
+
+    @property
     def price(self) -> Price | None:
         """What it costs, where that is known."""
+        ...
+
+    def route(self, text: str) -> "Provider":
+        """The model for one request: another one where rules or chance choose, by the newest words of a person."""
         ...
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
@@ -409,6 +419,18 @@ class ModelInfo(Struct, frozen=True, omit_defaults=True):
     output_modalities: tuple[str, ...] = ()
 
 
+class Embedder(Protocol):
+    """A model that turns texts into vectors."""
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """A vector for each text.
+
+        Raises:
+            ModelFailed
+        """
+        ...
+
+
 class Models(Protocol):
     """Model references to providers."""
 
@@ -418,6 +440,18 @@ class Models(Protocol):
         Raises:
             BadModel: the reference leads nowhere, or its key is missing; the message says which variable.
         """
+        ...
+
+    def embedder(self, team: Team, ref: str) -> Embedder:
+        """The embedding model of a reference; `auto` is the first whose key is there.
+
+        Raises:
+            BadModel: the reference leads nowhere, its key is missing, or its provider has no embeddings.
+        """
+        ...
+
+    def missing(self, team: Team, agents: Sequence[str]) -> Sequence[str]:
+        """The environment variables that the models of these agents need and that are not set, sorted."""
         ...
 
     def listing(self, team: Team) -> Sequence[ModelInfo]:
@@ -464,6 +498,69 @@ class Ask(Struct, frozen=True, omit_defaults=True):
     durable: bool = True  # whether the answer can be used after a restart
 
 
+class Task(Struct, frozen=True, omit_defaults=True):
+    """Work for an agent of the team in a conversation of its own."""
+
+    agent: str  # "" is the one that calls
+    brief: str  # the conversation's first, a system message
+    say: str = "Please proceed."  # an implicit message of the user
+    title: str = "Transferred task"
+    model: str = ""  # in place of the agent's
+    tools: tuple[str, ...] = ()  # only these, when not empty
+
+
+class Errant(Struct, frozen=True, omit_defaults=True):
+    """A session that works in the background, as it stands."""
+
+    session: SessionId
+    agent: str
+    status: str  # running, completed, failed or stopped
+    started_at: Micros
+    ended_at: Micros | None = None
+    output: str = ""  # the last that it has said, or what went wrong
+
+
+class Office(Protocol):
+    """Other sessions, as far as the one that calls may deal with them."""
+
+    async def start(self, task: Task) -> SessionId:
+        """Have an agent do a task in the background: in a session of its own, with nobody to ask.
+
+        Raises:
+            AgentNotFound: there is no such agent.
+            TooManySessions: 20 of this session's are under way.
+        """
+        ...
+
+    async def errants(self) -> Sequence[Errant]:
+        """Those that this session has started, the oldest first; of those that have ended, the newest 100."""
+        ...
+
+    async def wait(self, sessions: Collection[SessionId], timeout: float) -> Sequence[Errant]:
+        """The same, of these, once all have ended or so many seconds have gone."""
+        ...
+
+    async def stop(self, session: SessionId) -> None:
+        """Cancel one of them.
+
+        Raises:
+            SessionNotFound: this session has started none of this id.
+        """
+        ...
+
+    async def listing(self) -> Sequence[Listing]:
+        """The root sessions of the same account, newest first."""
+        ...
+
+    async def messages(self, session: SessionId) -> Sequence[Message]:
+        """What was said in one of them.
+
+        Raises:
+            SessionNotFound: there is none that this account may see.
+        """
+        ...
+
+
 class Use(Protocol):
     """What a running call may ask of the engine."""
 
@@ -483,6 +580,33 @@ class Use(Protocol):
 
     async def ask(self, question: Ask) -> Answer:
         """Ask a person, and wait.  A call that runs again gets the answer it was given before."""
+        ...
+
+    async def delegate(self, task: Task) -> Result:
+        """Have an agent of the team do a task in a sub-session; the result is the last that it says.
+
+        A call that runs again goes on with the sub-session that it had.
+        """
+        ...
+
+    async def hand_over(self, agent: str) -> None:
+        """From the next answer on, another agent of the team has this conversation.
+
+        Raises:
+            AgentNotFound: there is none of this name.
+        """
+        ...
+
+    async def choose_model(self, ref: str) -> None:
+        """The agent that calls uses this model from its next answer on; "" goes back to the file's.
+
+        Raises:
+            BadModel: it leads nowhere.
+        """
+        ...
+
+    def office(self) -> Office:
+        """The sessions that this one may look at, and start."""
         ...
 
 
@@ -526,6 +650,9 @@ class Place(Struct, frozen=True):
     `recall` gives the `meta` of the newest result of a tool category in this session, so that a
     toolset whose state lives in memory finds it again after a restart.  `root` is the session at the
     root of its tree, where it is another one.  With `confined`, whatever it starts runs in a sandbox.
+    `ask` puts a question to a person outside of any call (a login), and `tell` writes a fact into the
+    session's log; both are None where there is no session (a count of tools).  `headers` are those of
+    the request that opened the turn: they are secrets, and gone after a restart.
     """
 
     session: SessionId
@@ -534,6 +661,11 @@ class Place(Struct, frozen=True):
     recall: Callable[[str], Mapping[str, Any] | None]
     root: SessionId = SessionId("")
     confined: bool = False
+    team: Team | None = None
+    owner: str = ""  # the account
+    ask: Callable[[Ask], Awaitable[Answer]] | None = None
+    tell: Callable[[Fact], Awaitable[None]] | None = None
+    headers: Mapping[str, str] = {}
 
 
 class Toolsets(Protocol):
@@ -552,6 +684,56 @@ class Toolsets(Protocol):
         ...
 
 
+class Ran(Struct, frozen=True, omit_defaults=True):
+    """What became of a hook's command."""
+
+    code: int | None = None  # None: it did not end by itself, `error` says why
+    stdout: str = ""
+    stderr: str = ""
+    error: str = ""
+    duration: float = 0.0  # seconds
+
+
+class HookRunner(Protocol):
+    """Runs the commands of hooks."""
+
+    async def run(self, hook: Hook, given: Mapping[str, Any], place: Place) -> Ran:
+        """Run one with `given` as JSON on its stdin, in `place`; its whole tree ends with its time.
+
+        Builtins answer as commands do.
+        """
+        ...
+
+
+class Wrapped(Protocol):
+    """A tool as a script sees it."""
+
+    @property
+    def definition(self) -> Definition:
+        """How the script is told of it."""
+        ...
+
+    async def call(self, arguments: dict[str, Any]) -> Result:
+        """Run it as a call of its own."""
+        ...
+
+
+class Scripts(Protocol):
+    """Runs the scripts of code mode."""
+
+    async def run(self, script: str, tools: Sequence[Wrapped]) -> Result:
+        """Run JavaScript to which tools are functions; a bound in time and memory is kept."""
+        ...
+
+
+class Logins(Protocol):
+    """The logins at tool servers that wait for a browser to come back."""
+
+    def deliver(self, state: str, *, code: str = "", error: str = "", description: str = "") -> bool:
+        """Hand over what a browser brought; False where no login waits for this state.  Each state is taken once."""
+        ...
+
+
 class Surroundings(Protocol):
     """What an agent may be told of the place where it works."""
 
@@ -563,10 +745,13 @@ class Surroundings(Protocol):
         """The block of `add_environment_info`: directory, git or not, system, architecture."""
         ...
 
-    async def prompt_files(self, working_dir: str, names: Sequence[str], *, firm: bool = False) -> Sequence[str]:
+    async def prompt_files(
+        self, working_dir: str, names: Sequence[str], *, firm: bool = False, depth: int = 0
+    ) -> Sequence[str]:
         """The texts of the files so named: the nearest of the directory and its parents, then home.
 
-        With `firm` no link is followed that leads out of the working directory.
+        With `depth`, those in directories below, down to so many levels, too.  With `firm` no link is
+        followed that leads out of the working directory.
         """
         ...
 

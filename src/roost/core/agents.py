@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from roost.core.events import Command, Permissions
+from roost.core.events import Budget, Command, Permissions
 from roost.core.usage import Price
 
 
@@ -12,8 +12,8 @@ class ModelSpec(Struct, frozen=True, omit_defaults=True):
     """How to reach a model, with all inheritance done.
 
     `provider` is what the file says (a native type, an alias or a name of `providers`); `dialect`
-    the wire format that speaks to it: `openai-chat`, `openai-responses`, `anthropic`, `local`,
-    `scripted`, or `auto`, which is decided when it is used.
+    the wire format that speaks to it: `openai-chat`, `openai-responses`, `anthropic`, `google`,
+    `bedrock`, `local`, `scripted`, or `auto`, which is decided when it is used.
     """
 
     name: str  # the key in the file, or the reference itself
@@ -35,6 +35,15 @@ class ModelSpec(Struct, frozen=True, omit_defaults=True):
     price: Price | None = None  # from the file; None asks the catalogue
     context_limit: int = 0
     images: bool | None = None  # capabilities of the file; None asks the catalogue
+    pdf: bool | None = None  # likewise
+    routing: "tuple[Route, ...]" = ()  # decided anew for each request, by the newest words of a person
+    candidates: tuple[str, ...] = ()  # first_available: the first whose credentials are there takes its place
+    title_model: str = ""
+    compaction_model: str = ""
+    compaction_threshold: float = 0.0
+    task_budget: int = 0  # tokens
+    bypass_gateway: bool = False
+    auth: dict[str, Any] = {}  # workload identity federation, as the file has it
 
     @property
     def ref(self) -> str:
@@ -43,13 +52,85 @@ class ModelSpec(Struct, frozen=True, omit_defaults=True):
 
 
 class ToolsetSpec(Struct, frozen=True, omit_defaults=True):
-    """One entry of an agent's `toolsets`, checked but not yet built."""
+    """One entry of an agent's `toolsets`, checked but not yet built.
+
+    Entries that a file does not spell out stand beside those that it does: `transfer_task`, `handoff`
+    and `skills` come of the agent's own keys.
+    """
 
     type: str
     tools: tuple[str, ...] = ()  # only these, when not empty
     instruction: str = ""
     name: str = ""
     options: dict[str, Any] = {}  # the fields that only this type has
+    toon: tuple[str, ...] = ()  # patterns of tools whose results are written as TOON
+    defer: bool | tuple[str, ...] = False  # all of its tools, or these, are offered only once they are looked for
+    model: str = ""  # for the answer after a result of its tools
+
+
+class Hook(Struct, frozen=True, omit_defaults=True):
+    """Something to run at a moment of an agent's life."""
+
+    type: str  # command, builtin or model
+    command: str = ""  # a shell's command line, or the name of a builtin
+    args: tuple[str, ...] = ()
+    timeout: float = 60.0  # seconds
+    name: str = ""
+    env: dict[str, str] = {}
+    working_dir: str = ""  # where it is relative: to the session's
+    on_error: str = "warn"  # warn, ignore or block
+    model: str = ""  # of type model: who judges
+    prompt: str = ""
+    schema: str = ""
+
+
+class Matcher(Struct, frozen=True, omit_defaults=True):
+    """Hooks for the tools whose name a regular expression matches whole; "" and `*` are all of them."""
+
+    hooks: tuple[Hook, ...]
+    matcher: str = ""
+    preempt: bool = False  # before the permissions, whatever the safety mode
+
+
+class Fallback(Struct, frozen=True, omit_defaults=True):
+    """What to do when the model of an agent fails."""
+
+    models: tuple[str, ...] = ()
+    retries: int = 2  # of each model, after its first try; -1 is none
+    cooldown: float = 60.0  # seconds for which the model that helped stays
+
+
+class Schema(Struct, frozen=True, omit_defaults=True):
+    """The form that an agent's last answer must have."""
+
+    name: str
+    schema: dict[str, Any]
+    description: str = ""
+    strict: bool = False
+    mode: str = "native"  # native or tool
+
+
+class Cache(Struct, frozen=True, omit_defaults=True):
+    """Answers that are kept, and given again to the same words."""
+
+    case_sensitive: bool = False
+    trim_spaces: bool = True
+    path: str = ""
+
+
+class Compaction(Struct, frozen=True, omit_defaults=True):
+    """When a long conversation is summed up, and by whom."""
+
+    automatic: bool = True
+    threshold: float = 0.0  # share of the context window; 0 asks the model, then takes 0.9
+    model: str = ""  # "" asks the model, then takes the agent's
+
+
+class Route(Struct, frozen=True):
+    """A model for requests that resemble the examples."""
+
+    model: str
+    examples: tuple[str, ...]
 
 
 class Harness(Struct, frozen=True, omit_defaults=True):
@@ -82,6 +163,21 @@ class Agent(Struct, frozen=True, omit_defaults=True):
     num_history_items: int = 0
     safety: str = ""
     harness: Harness | None = None
+    sub_agents: tuple[str, ...] = ()  # names of the team's agents, as are the next two
+    handoffs: tuple[str, ...] = ()
+    force_handoff: str = ""
+    fallback: Fallback = Fallback()
+    structured_output: Schema | None = None
+    code_mode: bool = False
+    hooks: "dict[str, tuple[Matcher, ...]]" = {}  # by event
+    budgets: tuple[str, ...] = ()  # names of the team's
+    cache: Cache | None = None
+    compaction: Compaction = Compaction()
+    max_consecutive_tool_calls: int = 0  # 0 is the usual 5
+    max_old_tool_call_tokens: int = 0  # 0 is the usual 40 000, -1 no limit
+    max_tool_result_tokens: int = 0  # 0 and less is no limit
+    redact_secrets: bool = True
+    add_prompt_files_depth: int = 0
 
 
 class Team(Struct, frozen=True, omit_defaults=True):
@@ -94,7 +190,10 @@ class Team(Struct, frozen=True, omit_defaults=True):
     providers: dict[str, ModelSpec] = {}  # the file's own, as what an inline `provider/model` starts from
     permissions: Permissions = Permissions()
     safety: str = ""
+    budgets: dict[str, Budget] = {}  # by name; the one called "" holds for every agent
+    needs: tuple[str, ...] = ()  # environment variables without which no agent of it runs, whatever its model
     warnings: tuple[str, ...] = ()
+    raw: bytes = b""  # the file, as it was read
     config: dict[str, Any] = {}
 
     @property

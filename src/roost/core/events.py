@@ -40,6 +40,15 @@ class Permissions(Struct, frozen=True, omit_defaults=True):
     deny: tuple[str, ...] = ()
 
 
+class Budget(Struct, frozen=True, omit_defaults=True):
+    """What may be spent; 0 is no limit."""
+
+    name: str = ""
+    max_cost: float = 0.0  # US dollars
+    max_tokens: int = 0
+    max_time: float = 0.0  # seconds, summed over turns
+
+
 class Template(Struct, frozen=True, omit_defaults=True):
     """What a session is born with."""
 
@@ -61,6 +70,8 @@ class Template(Struct, frozen=True, omit_defaults=True):
     custom_models: tuple[str, ...] = ()
     attached_files: tuple[str, ...] = ()
     owner: str = ""  # the account that made it
+    budget: Budget | None = None  # of this session alone
+    tree_budget: Budget | None = None  # of this session and all below it
 
 
 class Answer(Struct, frozen=True, omit_defaults=True):
@@ -77,6 +88,16 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     content: dict[str, Any] | None = None
 
 
+class Spent(Struct, frozen=True, omit_defaults=True):
+    """A budget, and what has gone of it."""
+
+    budget: Budget
+    cost: float = 0.0
+    tokens: int = 0
+    seconds: float = 0.0
+    unpriced: bool = False  # something was used whose price nobody knows
+
+
 class Command(Struct, frozen=True, omit_defaults=True):
     """A slash command of an agent."""
 
@@ -84,6 +105,7 @@ class Command(Struct, frozen=True, omit_defaults=True):
     description: str = ""
     instruction: str = ""
     agent: str = ""  # switches to this agent instead
+    url: str = ""  # opens this page instead
 
 
 class Teammate(Struct, frozen=True, omit_defaults=True):
@@ -111,6 +133,7 @@ class SessionCreated(Base, frozen=True):
     definitions: dict[str, Definition] = {}  # by digest
     order: Order | None = None  # what a spawn asked for
     root: SessionId = SessionId("")  # of the tree of spawned sessions, where it is another one
+    call: CallId = CallId("")  # of a sub-session: the call that it is for
 
 
 class TitleSet(Base, frozen=True):
@@ -149,6 +172,19 @@ class StarredSet(Base, frozen=True):
     """A person marked the session, or took the mark away."""
 
     starred: bool
+
+
+class BudgetSet(Base, frozen=True):
+    """What the session, and its whole tree, may spend from now on."""
+
+    budget: Budget | None = None
+    tree_budget: Budget | None = None
+
+
+class BudgetRaised(Base, frozen=True):
+    """A person let a budget that was used up go on, to these limits."""
+
+    budget: Budget
 
 
 class TokensSet(Base, frozen=True):
@@ -251,6 +287,8 @@ class TurnOpened(Base, frozen=True):
     order: Order | None = None  # what an agent file asks of the CLI that plays its agent
     permissions: Permissions | None = None  # of that file
     safety: str = ""  # likewise
+    unattended: bool = False  # nobody can be asked: what would need it is refused
+    tools: tuple[str, ...] = ()  # of a task: only these, when not empty
 
 
 class TurnDetached(Base, frozen=True):
@@ -417,6 +455,7 @@ class ToolCalled(Base, frozen=True):
     agent: str
     attempt: int = 1
     definition: str = ""
+    leave: str = ""  # by whose: an approval source, such as `readonly_hint`
 
 
 class OutputAdded(Base, frozen=True):
@@ -435,6 +474,76 @@ class ToolReturned(Base, frozen=True):
     result: Result
     agent: str
     definition: str = ""
+    leave: str = ""  # where it never ran: who refused it
+
+
+class CallChanged(Base, frozen=True):
+    """A hook gave a call other arguments than the model's."""
+
+    call: CallId
+    arguments: str  # JSON
+    agent: str = ""
+
+
+class HookStarted(Base, frozen=True):
+    """The hooks of an event run."""
+
+    event: str
+    agent: str = ""
+
+
+class HookEnded(Base, frozen=True):
+    """They have run."""
+
+    event: str
+    duration: float  # seconds
+    allowed: bool = True
+    error: str = ""
+    message: str = ""  # for people
+    agent: str = ""
+
+
+class HookBlocked(Base, frozen=True):
+    """A hook refused a call."""
+
+    call: ToolCall
+    message: str
+    agent: str = ""
+    definition: str = ""
+
+
+class ContextAdded(Base, frozen=True):
+    """Text that hooks put before the model, from now on."""
+
+    text: str
+    event: str
+    agent: str = ""
+
+
+class PlanSet(Base, frozen=True):
+    """The plan of the session, whole."""
+
+    content: str
+    path: str = ""
+    agent: str = ""
+
+
+class IndexingShown(Base, frozen=True):
+    """How far the index of a knowledge base is."""
+
+    stage: Literal["started", "progress", "completed"]
+    source: str
+    strategy: str
+    current: int = 0
+    total: int = 0
+    agent: str = ""
+
+
+class BudgetShown(Base, frozen=True):
+    """What has been spent of the budgets that hold here."""
+
+    budgets: tuple[Spent, ...]
+    agent: str = ""
 
 
 class CallLost(Base, frozen=True):
@@ -495,12 +604,20 @@ class Authorized(Base, frozen=True):
 
 
 class AgentSwitched(Base, frozen=True):
-    """Work moves to another agent (`switching`), or back."""
+    """A task goes to another agent (`switching`), or its result comes back."""
 
     agent: str
     switching: bool
     from_agent: str = ""
     to_agent: str = ""
+
+
+class HandedOver(Base, frozen=True):
+    """Another agent has the conversation from now on."""
+
+    to_agent: str
+    agent: str = ""  # who had it
+    why: Literal["handoff", "force_handoff", "command"] = "handoff"
 
 
 class SubSessionEnded(Base, frozen=True):
@@ -720,6 +837,8 @@ Known = (
     | ThinkingSet
     | StarredSet
     | TokensSet
+    | BudgetRaised
+    | BudgetSet
     | ModelChosen
     | MessageWritten
     | MessageEdited
@@ -750,6 +869,14 @@ Known = (
     | ToolCalled
     | OutputAdded
     | ToolReturned
+    | CallChanged
+    | HookStarted
+    | HookEnded
+    | HookBlocked
+    | ContextAdded
+    | PlanSet
+    | IndexingShown
+    | BudgetShown
     | CallLost
     | WaitOpened
     | WaitAnswered
@@ -757,6 +884,7 @@ Known = (
     | LimitRaised
     | Authorized
     | AgentSwitched
+    | HandedOver
     | SubSessionEnded
     | CompactionStarted
     | CompactionEnded

@@ -112,6 +112,9 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     rounds: int = 0  # messages that the CLI is through with
     limit: Limit | None = None
     limits: int = 0  # hit so far
+    unattended: bool = False
+    tools: tuple[str, ...] = ()  # only these, when not empty
+    at: Micros = Micros(0)  # when it was opened
 
 
 class Head(Struct, frozen=True, omit_defaults=True):
@@ -178,6 +181,15 @@ class Head(Struct, frozen=True, omit_defaults=True):
     active_at: Micros = Micros(0)  # the newest fact that is no delta
     spoke: int = 0  # the seq of the newest answer that has a text
     result: int = 0  # the seq of the newest ResultSet
+    call: CallId = CallId("")  # of a sub-session: the call of its parent that it is for
+    subs: "tuple[Head, ...]" = ()  # sub-sessions whose call has not returned; waits and queues are the root's alone
+    below: float = 0.0  # US dollars that sub-sessions have cost
+    used_below: Usage = Usage()
+    handed: str = ""  # the agent that the conversation was handed over to
+    budget: e.Budget | None = None
+    tree_budget: e.Budget | None = None
+    raised: tuple[e.Budget, ...] = ()  # budgets that a person let go on
+    active: float = 0.0  # seconds in turns that have ended
 
     @property
     def tools_approved(self) -> bool:
@@ -188,6 +200,22 @@ class Head(Struct, frozen=True, omit_defaults=True):
     def waiting(self) -> bool:
         """Whether the turn can't go on without a person."""
         return bool(self.waits)
+
+    @property
+    def own_waits(self) -> tuple[OpenWait, ...]:
+        """The waits that are not a sub-session's."""
+        return tuple(wait for wait in self.waits if not wait.sub)
+
+    def sub(self, session: SessionId) -> "Head | None":
+        """A sub-session, at any depth."""
+        for head in self.subs:
+            if found := head if head.id == session else head.sub(session):
+                return found
+        return None
+
+    def serving(self, call: CallId) -> "Head | None":
+        """The sub-session that a call of this one has begun."""
+        return next((head for head in self.subs if head.call == call), None)
 
     def depth(self, queue: e.Queue) -> int:
         """How many messages wait in a queue."""
@@ -225,9 +253,13 @@ def _born(event: e.Event) -> Head:
     fact = event.fact
     if not isinstance(fact, e.SessionCreated) or fact.sub:
         raise ValueError(f"a log begins with the SessionCreated of its session, not with {e.kind(fact)}")
+    return _born_as(SessionId(event.log), event, fact)
+
+
+def _born_as(session: SessionId, event: e.Event, fact: e.SessionCreated) -> Head:
     t = fact.template
     return Head(
-        id=SessionId(event.log),
+        id=session,
         created_at=event.at,
         first_seq=event.seq,
         last_seq=event.seq,
@@ -254,6 +286,9 @@ def _born(event: e.Event) -> Head:
         root=fact.root or SessionId(event.log),
         forked_from=fact.forked_from,
         active_at=event.at,
+        call=fact.call,
+        budget=t.budget,
+        tree_budget=t.tree_budget,
         **_ordered(fact.order),
     )
 
@@ -277,6 +312,8 @@ def _ordered(order: Order | None) -> dict[str, Any]:
 def _of_sub(head: Head, event: e.Event) -> Head:
     """What a sub-session's fact means for the session whose log it stands in."""
     fact = event.fact
+    assert not isinstance(fact, e.Unknown)
+    head = _nested(head, event, fact.sub)
     match fact:
         case e.SessionCreated(parent=parent) if parent == head.id:
             return replace(head, items=head.items + 1)
@@ -286,15 +323,49 @@ def _of_sub(head: Head, event: e.Event) -> Head:
             head = _taken(head, fact)
             return replace(head, messages=head.messages + _counts(message))
         case e.MessageAdded(message=message, call=call):
-            return replace(head, messages=head.messages + _counts(message, call))
+            head = replace(head, messages=head.messages + _counts(message, call))
+            return head if head.turn is None else replace(head, turn=replace(head.turn, resumes=0))
         case e.WaitOpened() | e.WaitAnswered() | e.WaitVoided():
             return _step(head, event)
         case e.TurnEnded(sub=sub):
             return replace(head, waits=tuple(w for w in head.waits if w.sub != sub))
         case e.ToolCalled() | e.ToolReturned() | e.LimitRaised():
             return head if head.turn is None else replace(head, turn=_acted(head.turn, fact))
+        case e.UsageAdded() | e.SummaryAdded():
+            below = head.below + (0 if isinstance(fact, e.UsageAdded) and fact.why == "compaction" else fact.cost)
+            used = plus(head.used_below, fact.usage) if isinstance(fact, e.UsageAdded) else head.used_below
+            return replace(head, below=below, used_below=used)
         case _:
             return head
+
+
+_ROOTS = e.WaitOpened | e.WaitAnswered | e.WaitVoided | e.MessageQueued
+"""Facts whose trace is in the head of the log alone, whichever sub-session they name."""
+
+
+def _nested(head: Head, event: e.Event, sub: SessionId) -> Head:
+    """The head with its sub-session's, which is folded as any other."""
+    fact = event.fact
+    if isinstance(fact, e.SessionCreated):
+        born = replace(_born_as(sub, event, fact), root=head.root, owner=head.owner)
+        if fact.parent == head.id:
+            return replace(head, subs=(*head.subs, born))
+        return replace(head, subs=tuple(_adopting(other, born, fact.parent) for other in head.subs))
+    if isinstance(fact, _ROOTS):
+        return head
+    return replace(head, subs=tuple(_folded(other, event, sub) for other in head.subs)) if head.subs else head
+
+
+def _adopting(head: Head, born: Head, parent: SessionId) -> Head:
+    if head.id == parent:
+        return replace(head, subs=(*head.subs, born))
+    return replace(head, subs=tuple(_adopting(other, born, parent) for other in head.subs)) if head.subs else head
+
+
+def _folded(head: Head, event: e.Event, sub: SessionId) -> Head:
+    if head.id == sub:
+        return _step(replace(head, last_seq=event.seq), event)
+    return replace(head, subs=tuple(_folded(other, event, sub) for other in head.subs)) if head.subs else head
 
 
 _Quiet = (
@@ -323,9 +394,28 @@ _Quiet = (
     | e.LineSkipped
     | e.RoundResult
     | e.LimitResumeFailed
+    | e.AgentSwitched
+    | e.CallChanged
+    | e.HookStarted
+    | e.HookEnded
+    | e.HookBlocked
+    | e.ContextAdded
+    | e.PlanSet
+    | e.IndexingShown
+    | e.BudgetShown
     | e.Unknown
 )
-_Setting = e.TitleSet | e.PolicySet | e.PermissionsSet | e.ThinkingSet | e.StarredSet | e.TokensSet | e.ModelChosen
+_Setting = (
+    e.TitleSet
+    | e.PolicySet
+    | e.PermissionsSet
+    | e.ThinkingSet
+    | e.StarredSet
+    | e.TokensSet
+    | e.ModelChosen
+    | e.BudgetSet
+    | e.BudgetRaised
+)
 _Spawned = e.LabelSet | e.ResultSet | e.WorktreeMade | e.WorktreeLeft | e.Introduced
 _InTurn = (
     e.TurnDetached
@@ -338,7 +428,7 @@ _InTurn = (
     | e.ToolReturned
     | e.CallLost
     | e.LimitRaised
-    | e.AgentSwitched
+    | e.HandedOver
     | e.CancelAsked
     | e.RunStarted
     | e.RunRead
@@ -361,6 +451,12 @@ def _step(head: Head, event: e.Event) -> Head:
         grown = _said(head, event, fact) if isinstance(fact, e.MessageAdded) else head
         if isinstance(fact, e.RunStarted):
             grown = replace(head, sandbox=fact.sandbox)
+        if isinstance(fact, e.HandedOver):
+            grown = replace(head, agent=fact.to_agent, handed=fact.to_agent)
+        if isinstance(fact, e.ToolReturned):
+            grown = replace(head, subs=tuple(sub for sub in head.subs if sub.call != fact.call.id))
+        if isinstance(fact, e.CancelAsked):
+            grown = _canceled_below(head, fact)
         return grown if grown.turn is None else replace(grown, turn=_turn(grown.turn, event, fact))
     match fact:
         case e.MessageWritten(message=message):
@@ -410,6 +506,10 @@ def _set(head: Head, fact: _Setting) -> Head:
             return replace(head, input_tokens=fact.input, output_tokens=fact.output, cost=fact.cost)
         case e.ModelChosen(agent=agent, ref=ref):
             return _chosen(head, agent, ref)
+        case e.BudgetSet(budget=budget, tree_budget=tree):
+            return replace(head, budget=budget, tree_budget=tree)
+        case e.BudgetRaised(budget=budget):
+            return replace(head, raised=(*(b for b in head.raised if b.name != budget.name), budget))
         case unknown:
             assert_never(unknown)
 
@@ -468,8 +568,8 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
             return replace(turn, calls=_mark(turn.calls, lost, state="lost"))
         case e.LimitRaised(max_iterations=limit):
             return replace(_acted(turn, fact), max_iterations=limit)
-        case e.AgentSwitched(to_agent=to_agent):
-            return replace(turn, agent=to_agent or turn.agent)
+        case e.HandedOver(to_agent=to_agent):
+            return replace(turn, agent=to_agent)
         case e.CancelAsked(why=why):
             return turn if turn.canceled else replace(turn, canceled=True, cancel_why=why)
         case e.RunStarted() | e.RunRead() | e.RunEnded():
@@ -529,10 +629,10 @@ def _answered_by(turn: Turn, fact: e.MessageAdded) -> Turn:
 def _acted(turn: Turn, fact: e.ToolCalled | e.ToolReturned | e.LimitRaised) -> Turn:
     """The turn without the answers that it (or a sub-session in it) has now acted on."""
     match fact:
-        case e.ToolCalled(call=call):
-            kept = [a for a in turn.answers if (a.call, a.kind) != (call.id, "approval")]
-        case e.ToolReturned(call=call):
-            kept = [a for a in turn.answers if a.call != call.id]
+        case e.ToolCalled(call=call, sub=sub):
+            kept = [a for a in turn.answers if (a.sub, a.call, a.kind) != (sub, call.id, "approval")]
+        case e.ToolReturned(call=call, sub=sub):
+            kept = [a for a in turn.answers if (a.sub, a.call) != (sub, call.id)]
         case e.LimitRaised(sub=sub):
             kept = [a for a in turn.answers if (a.sub, a.kind) != (sub, "limit")]
     return turn if len(kept) == len(turn.answers) else replace(turn, answers=tuple(kept))
@@ -579,8 +679,24 @@ def _opened(head: Head, event: e.Event, fact: e.TurnOpened) -> Head:
         driver=fact.driver,
         interactive=fact.interactive,
         confined=fact.confined,
+        unattended=fact.unattended,
+        tools=fact.tools,
+        at=event.at,
     )
-    return replace(head, turn=turn, turns=head.turns + 1, source=fact.source, agent=fact.agent)
+    handed = head.handed if fact.agent == head.handed else ""
+    return replace(head, turn=turn, turns=head.turns + 1, source=fact.source, agent=fact.agent, handed=handed)
+
+
+def _canceled_below(head: Head, fact: e.CancelAsked) -> Head:
+    """A cancel of a turn is one of all that was begun in it."""
+    if head.turn is None or head.turn.id != fact.turn or not head.subs:
+        return head
+    return replace(head, subs=tuple(_canceled(sub, fact) for sub in head.subs))
+
+
+def _canceled(head: Head, fact: e.CancelAsked) -> Head:
+    turn = head.turn and replace(head.turn, canceled=True, cancel_why=head.turn.cancel_why or fact.why)
+    return replace(head, turn=turn, subs=tuple(_canceled(sub, fact) for sub in head.subs))
 
 
 def _ended(head: Head, event: e.Event, fact: e.TurnEnded) -> Head:
@@ -595,6 +711,8 @@ def _ended(head: Head, event: e.Event, fact: e.TurnEnded) -> Head:
         turn=None,
         waits=(),
         queue=kept,
+        subs=(),
+        active=head.active + (max(0, event.at - head.turn.at) / 1e6 if head.turn else 0.0),
         outcome=fact.outcome,
         error=fact.error[:LONGEST_ERROR],
         ended_at=event.at,

@@ -13,13 +13,14 @@ from anyio.abc import TaskGroup
 
 from roost.core import approvals
 from roost.core import events as e
+from roost.core.errors import NotBuilt
 from roost.core.ids import CallId, WaitId, fresh
 from roost.core.messages import Definition, Result, ToolCall
 from roost.core.session import OpenCall
 from roost.engine.bulkhead import open_group
 from roost.engine.ear import Park
 from roost.engine.stage import Stage
-from roost.ports import Ask, Tool
+from roost.ports import Ask, Office, Task, Tool
 
 log = logging.getLogger(__name__)
 
@@ -242,6 +243,18 @@ class _Use:
     async def ask(self, question: Ask) -> e.Answer:
         self._questions += 1
         return await self._calls.ask(self._call, self._digest, self._questions - 1, question)
+
+    async def delegate(self, task: Task) -> Result:
+        raise NotBuilt("sub-agents are being built")
+
+    async def hand_over(self, agent: str) -> None:
+        raise NotBuilt("handing over is being built")
+
+    async def choose_model(self, ref: str) -> None:
+        raise NotBuilt("choosing a model is being built")
+
+    def office(self) -> Office:
+        raise NotBuilt("background agents are being built")
 
 
 def _arguments(call: ToolCall) -> dict[str, Any] | str:

@@ -9,7 +9,7 @@ import msgspec
 from roost.core.agents import ModelSpec
 from roost.core.errors import BadModel, ModelFailed
 from roost.core.usage import Price
-from roost.ports import Finished, ModelRequest, Piece
+from roost.ports import Finished, ModelRequest, Piece, Provider
 from roost.providers import failures, prices
 from roost.providers.anthropic import Messages
 from roost.providers.http import Http, Timeouts, drain
@@ -84,9 +84,18 @@ class Remote:
         return prices.context_limit(self._spec)
 
     @property
+    def output_limit(self) -> int:
+        """Tokens of its longest answer."""
+        return prices.output_limit(self._spec)
+
+    @property
     def price(self) -> Price | None:
         """What it costs."""
         return prices.price(self._spec)
+
+    def route(self, text: str) -> Provider:
+        """Itself."""
+        return self
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
         """Ask, and yield what comes."""

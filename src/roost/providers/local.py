@@ -22,7 +22,7 @@ from roost.core.agents import ModelSpec
 from roost.core.errors import BadModel, ModelFailed
 from roost.core.messages import Message
 from roost.core.usage import Price
-from roost.ports import Finished, ModelRequest, Piece
+from roost.ports import Finished, ModelRequest, Piece, Provider
 from roost.providers import failures
 from roost.providers.dialects import Remote
 from roost.providers.http import Http, Timeouts, open_http
@@ -176,6 +176,15 @@ class Local:
     def price(self) -> Price | None:
         """It is free."""
         return self._spec.price or Price(0.0, 0.0, 0.0, 0.0)
+
+    @property
+    def output_limit(self) -> int:
+        """Nobody knows."""
+        return 0
+
+    def route(self, text: str) -> Provider:
+        """Itself."""
+        return self
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
         """Ask, with as much of the conversation as fits: the newest part of it."""

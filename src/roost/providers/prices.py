@@ -34,6 +34,11 @@ def context_limit(spec: ModelSpec) -> int:
     return int(model.context_window or 0) if model is not None else 0
 
 
+def output_limit(spec: ModelSpec) -> int:
+    """Tokens of a model's longest answer: the file's word, else 0."""
+    return spec.max_tokens or 0
+
+
 def models(provider: str) -> Iterator[ModelInfo]:
     """The models that can chat, of one provider of the catalogue."""
     listed = _provider(provider)

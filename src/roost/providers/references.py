@@ -14,7 +14,7 @@ from roost.core.agents import ModelSpec, Team
 from roost.core.errors import BadModel, NotBuilt
 from roost.core.usage import Price
 from roost.core.vendors import Vendor
-from roost.ports import ModelInfo, ModelRequest, Piece, Provider
+from roost.ports import Embedder, ModelInfo, ModelRequest, Piece, Provider
 from roost.providers import local, prices
 from roost.providers.dialects import Remote
 from roost.providers.http import PATIENCE, Http, Timeouts, open_http
@@ -88,6 +88,18 @@ class Models:
             known = ", ".join(team.models) or "none"
             raise BadModel(f"there is no model {ref!r}: name one of the file ({known}), or provider/model")
         return [self._complete(self._inline(team, ref, provider, model))]
+
+    def embedder(self, team: Team, ref: str) -> Embedder:
+        """The embedding model of a reference.
+
+        Raises:
+            NotBuilt
+        """
+        raise NotBuilt(f"embeddings are not built yet (model {ref!r})")
+
+    def missing(self, team: Team, agents: Sequence[str]) -> Sequence[str]:
+        """The environment variables that the models of these agents need and that are not set, sorted."""
+        return ()
 
     def listing(self, team: Team) -> Sequence[ModelInfo]:
         """The team's models first, then those of the catalogue whose provider has a key."""
@@ -271,6 +283,15 @@ class Alloy:
     def price(self) -> Price | None:
         """What the member costs that was asked last."""
         return (self._now or self._members[0]).price
+
+    @property
+    def output_limit(self) -> int:
+        """The largest that is known."""
+        return max(member.output_limit for member in self._members)
+
+    def route(self, text: str) -> Provider:
+        """One of them, by chance."""
+        return self._dice.choice(self._members).route(text)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
         """Ask one of them."""

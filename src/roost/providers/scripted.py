@@ -13,7 +13,7 @@ from roost.core.agents import ModelSpec
 from roost.core.errors import BadModel, ModelFailed
 from roost.core.messages import Message
 from roost.core.usage import Price, Usage
-from roost.ports import CallPiece, Finished, ModelRequest, Piece, ReasoningPiece, TextPiece
+from roost.ports import CallPiece, Finished, ModelRequest, Piece, Provider, ReasoningPiece, TextPiece
 from roost.providers import failures, scenario
 from roost.providers.scenario import Call, Failure, Place, Scenario, Step
 
@@ -59,6 +59,15 @@ class Scripted:
     def price(self) -> Price | None:
         """What the file says; else it is free."""
         return self._spec.price or Price(0.0, 0.0, 0.0, 0.0)
+
+    @property
+    def output_limit(self) -> int:
+        """Nobody knows."""
+        return 0
+
+    def route(self, text: str) -> Provider:
+        """Itself."""
+        return self
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
         """Play the answer that is due."""

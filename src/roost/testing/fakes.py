@@ -18,6 +18,7 @@ from roost.ports import (
     CallPiece,
     Committed,
     Condition,
+    Embedder,
     Finished,
     ModelInfo,
     ModelRequest,
@@ -52,6 +53,7 @@ class FakeProvider:
 
     takes_tools = True
     context_limit = 1000
+    output_limit = 100
     price: Price | None = Price(1.0, 10.0, 0.5, 0.0)
 
     def __init__(self, script: Script, *, titles: bool) -> None:
@@ -59,6 +61,10 @@ class FakeProvider:
         self.titles = titles
         self.script = script
         self.requests: list[ModelRequest] = []
+
+    def route(self, text: str) -> "FakeProvider":
+        """See `ports.Provider`."""
+        return self
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
         """See `ports.Provider`."""
@@ -93,6 +99,14 @@ class FakeModels:
         if ref.startswith("bad"):
             raise BadModel(f"no model {ref!r}")
         return self.one
+
+    def embedder(self, team: Team, ref: str) -> Embedder:
+        """See `ports.Models`."""
+        raise BadModel(f"no embeddings: {ref!r}")
+
+    def missing(self, team: Team, agents: Sequence[str]) -> Sequence[str]:
+        """See `ports.Models`."""
+        return ()
 
     def listing(self, team: Team) -> Sequence[ModelInfo]:
         """See `ports.Models`."""
@@ -208,7 +222,9 @@ class FakeSurroundings:
         """See `ports.Surroundings`."""
         return f"you are in {working_dir}"
 
-    async def prompt_files(self, working_dir: str, names: Sequence[str], *, firm: bool = False) -> Sequence[str]:
+    async def prompt_files(
+        self, working_dir: str, names: Sequence[str], *, firm: bool = False, depth: int = 0
+    ) -> Sequence[str]:
         """See `ports.Surroundings`."""
         return ()
 

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import anyio.to_thread
@@ -31,25 +31,42 @@ class LocalSurroundings:
         )
         return "\n".join(("Here is useful information about the environment you are running in:", *lines))
 
-    async def prompt_files(self, working_dir: str, names: Sequence[str], *, firm: bool = False) -> Sequence[str]:
+    async def prompt_files(
+        self, working_dir: str, names: Sequence[str], *, firm: bool = False, depth: int = 0
+    ) -> Sequence[str]:
         """The texts of the files so named: the nearest of the directory and its parents, then home.
 
-        With `firm` one that lies in the working directory is left out where it is a link out of that.
+        With `firm` one that lies in the working directory, or below, is left out where it is a link out of that.
         """
-        return await anyio.to_thread.run_sync(lambda: _notes(Path(working_dir), self._home, names, firm=firm))
+        return await anyio.to_thread.run_sync(
+            lambda: _notes(Path(working_dir), self._home, names, firm=firm, depth=depth)
+        )
 
 
 def _in_repository(directory: Path) -> bool:
     return any((place / ".git").exists() for place in (directory, *directory.parents))
 
 
-def _notes(directory: Path, home: Path, names: Sequence[str], *, firm: bool) -> Sequence[str]:
+def _notes(directory: Path, home: Path, names: Sequence[str], *, firm: bool, depth: int) -> Sequence[str]:
     texts: list[str] = []
+    below = list(_below(directory, depth))
     for name in names:
         nearest = next((p / name for p in (directory, *directory.parents) if (p / name).is_file()), None)
         found = dict.fromkeys(p for p in (nearest, home / name) if p is not None and p.is_file())
+        found |= dict.fromkeys(p / name for p in below if (p / name).is_file())
         texts += [text for path in found if (text := _read(path, directory if firm else None)) is not None]
     return texts
+
+
+def _below(directory: Path, depth: int) -> Iterator[Path]:
+    """The directories below one, down to so many levels, without hidden ones and links."""
+    if depth <= 0:
+        return
+    with os.scandir(directory) as entries:
+        inner = sorted(e.name for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith("."))
+    for name in inner:
+        yield directory / name
+        yield from _below(directory / name, depth - 1)
 
 
 def _read(path: Path, within: Path | None) -> str | None:

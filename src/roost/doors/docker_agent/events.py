@@ -171,6 +171,42 @@ def _usage(fact: e.UsageAdded, here: Here) -> Body:
     return {"session_id": here.session, "usage": usage}
 
 
+def _hook_started(fact: e.HookStarted, here: Here) -> Body:
+    return {"session_id": here.session, "hook_event": fact.event}
+
+
+def _hook_ended(fact: e.HookEnded, here: Here) -> Body:
+    body = {"session_id": here.session, "hook_event": fact.event, "duration_ms": round(fact.duration * 1000)}
+    said = {"error": fact.error, "message": fact.message}
+    return {**body, "allowed": fact.allowed} | {key: text for key, text in said.items() if text}
+
+
+def _hook_blocked(fact: e.HookBlocked, here: Here) -> Body:
+    known = here.memory.definition(fact.definition, fact.call.name)
+    return {"tool_call": shapes.call_shape(fact.call), "tool_definition": known, "message": fact.message}
+
+
+def _planned(fact: e.PlanSet, here: Here) -> Body:
+    return {"session_id": here.session, "content": fact.content} | ({"path": fact.path} if fact.path else {})
+
+
+def _indexing(fact: e.IndexingShown, here: Here) -> Body:
+    body: dict[str, Any] = {"rag_name": fact.source, "strategy_name": fact.strategy}
+    return body | ({"current": fact.current, "total": fact.total} if fact.stage == "progress" else {})
+
+
+def _budgets(fact: e.BudgetShown, here: Here) -> Body:
+    return {"session_id": here.session, "budgets": [_spent(spent) for spent in fact.budgets]}
+
+
+def _spent(spent: e.Spent) -> dict[str, Any]:
+    budget = spent.budget
+    caps = {"max_cost": budget.max_cost, "max_tokens": budget.max_tokens, "max_time_seconds": budget.max_time}
+    used = {"cost": number(spent.cost), "tokens": spent.tokens, "elapsed_seconds": number(spent.seconds)}
+    known = {key: number(cap) for key, cap in caps.items() if cap}
+    return {"name": budget.name, **used, **known} | ({"unpriced": True} if spent.unpriced else {})
+
+
 def _fell_back(fact: e.FellBack, here: Here) -> Body:
     return {
         "failed_model": fact.failed_model,
@@ -299,6 +335,12 @@ TABLE: Mapping[type, Row] = {
     e.MessageAdded: ("message_added", _added),
     e.UsageAdded: ("token_usage", _usage),
     e.FellBack: ("model_fallback", _fell_back),
+    e.HookStarted: ("hook_started", _hook_started),
+    e.HookEnded: ("hook_finished", _hook_ended),
+    e.HookBlocked: ("hook_blocked", _hook_blocked),
+    e.PlanSet: ("plan_updated", _planned),
+    e.IndexingShown: ("rag_indexing", _indexing),
+    e.BudgetShown: ("budget_usage", _budgets),
     e.ToolCalled: ("tool_call", _called),
     e.OutputAdded: ("tool_call_output", _output),
     e.ToolReturned: ("tool_call_response", _returned),
@@ -336,6 +378,11 @@ SILENT = frozenset(
         e.TurnDetached,
         e.TurnResumed,
         e.CallLost,
+        e.CallChanged,
+        e.ContextAdded,
+        e.HandedOver,
+        e.BudgetSet,
+        e.BudgetRaised,
         e.WaitAnswered,
         e.LimitRaised,
         e.CancelAsked,
@@ -374,6 +421,8 @@ def render(event: e.Event, memory: Memory) -> bytes | None:
     if isinstance(fact, e.Unknown) or type(fact) in SILENT:
         return None
     kind, make = WAITS[fact.kind] if isinstance(fact, e.WaitOpened) else TABLE[type(fact)]
+    if isinstance(fact, e.IndexingShown):
+        kind = f"{kind}_{fact.stage}"
     body = make(fact, Here(fact.sub or event.log, event.at, memory))
     if body is None:
         return None

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from roost.config import harnesses
-from roost.config.references import external, placed
+from roost.config.externals import external, placed
 from roost.config.toolsets import BUILT, KEYS
 from roost.core.agents import Agent, ToolsetSpec
 from roost.core.events import Command

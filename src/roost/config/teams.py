@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from roost.config.agentfile import load
 from roost.config.agents import acquainted
-from roost.config.references import is_file
+from roost.config.externals import is_file
 from roost.config.yaml import LARGEST
 from roost.core.agents import Agent, Compaction, Fallback, Hook, Matcher, ModelSpec, Route, Team, ToolsetSpec
 from roost.core.errors import AgentBroken

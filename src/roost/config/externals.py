@@ -8,26 +8,26 @@ from msgspec import Struct
 
 _ADDRESS = re.compile(r"https?://\S+")
 _IMAGE = re.compile(
-    r"[a-z0-9][\w.-]*(:\d+)?(/[\w.-]+)+(:\w[\w.-]{0,127})?(@[a-z0-9]+:[0-9a-fA-F]{32,})?", re.IGNORECASE
+    r"(oci://)?[a-z0-9][\w.-]*(:\d+)?(/[\w.-]+)+(:\w[\w.-]{0,127})?(@[a-z0-9]+:[0-9a-fA-F]{32,})?", re.IGNORECASE
 )
 _FILE = re.compile(r"(/|\.{1,2}/|~/)\S*\.ya?ml", re.IGNORECASE)
 _NAMED = re.compile(r"([\w-]+):(?!\d+/|//)(\S+)")
 _TAG = re.compile(r"(:[\w.-]+)?(@\S+)?$")
 
 
-class Reference(Struct, frozen=True):
+class External(Struct, frozen=True):
     """The agent of another file, and the name that it has in this one."""
 
     name: str
     target: str
 
 
-def external(text: str) -> Reference | None:
+def external(text: str) -> External | None:
     """What an entry of `sub_agents` or `handoffs` refers to, if that is no agent of the file."""
     named = _NAMED.fullmatch(text)
     if named and not _ADDRESS.fullmatch(text) and _outside(named[2]):
-        return Reference(named[1], named[2])
-    return Reference(_name(text), text) if _outside(text) else None
+        return External(named[1], named[2])
+    return External(_name(text), text) if _outside(text) else None
 
 
 def is_file(target: str) -> bool:

@@ -76,6 +76,28 @@ EVENTS: Mapping[str, Moment] = {
     "worktree_create": _LOOKS_ON,
 }
 
+BUILTINS = frozenset(
+    {
+        "add_date",
+        "add_directory_listing",
+        "add_environment_info",
+        "add_git_diff",
+        "add_git_status",
+        "add_prompt_files",
+        "add_recent_commits",
+        "add_user_info",
+        "elide_repeated_tool_results",
+        "limit_large_tool_results",
+        "max_iterations",
+        "redact_secrets",
+        "safer_shell",
+    }
+)
+"""Hooks that come with the house."""
+
+NOT_BUILT = frozenset({"cache_response", "inject_memories", "snapshot", "strip_unsupported_media", "unload"})
+"""Builtins that files may name, and that are not there."""
+
 
 # -- what they are given ------------------------------------------------------------------------
 
@@ -118,6 +140,12 @@ def chosen(
         if lane and (not EVENTS[event].under_tools or _matches(matcher.matcher, tool)):
             found += [hook for hook in matcher.hooks if not any(_same(hook, other) for other in found)]
     return tuple(found)
+
+
+def joined(*sources: Mapping[str, Sequence[Matcher]]) -> dict[str, tuple[Matcher, ...]]:
+    """The hooks of several sources, the first source's first."""
+    events = dict.fromkeys(event for source in sources for event in source)
+    return {event: tuple(matcher for source in sources for matcher in source.get(event, ())) for event in events}
 
 
 def complaint(matcher: str) -> str:

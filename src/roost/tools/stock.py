@@ -11,7 +11,7 @@ from typing import Any
 from anyio import to_thread
 from msgspec import Struct
 
-from roost.core.hooks import EVENTS
+from roost.core.hooks import EVENTS, NOT_BUILT
 from roost.core.ids import Micros
 from roost.core.redaction import Redactor
 from roost.ports import Place, Ran, Surroundings
@@ -23,17 +23,7 @@ ENTRIES = 200  # names of a listing
 DIFF = 64_000  # characters of a diff
 COMMITS = 10
 RESULT = 200_000  # characters of a tool's result
-
-NOT_BUILT = frozenset(
-    {
-        "elide_repeated_tool_results",
-        "cache_response",
-        "unload",
-        "inject_memories",
-        "strip_unsupported_media",
-        "snapshot",
-    }
-)
+REPEATED = 200  # characters of a result that is worth being left out
 
 
 class Failed(Exception):
@@ -200,6 +190,24 @@ async def _limit_large_tool_results(errand: Errand) -> Answer:
     return {"hook_specific_output": {"updated_tool_response": cut}}
 
 
+async def _elide_repeated_tool_results(errand: Errand) -> Answer:
+    messages = errand.given.get("messages")
+    if not isinstance(messages, list):
+        raise Failed(f"the builtin hook {errand.name!r} belongs to before_llm_call, not to {errand.event}")
+    seen: set[str] = set()
+    after: list[Any] = []
+    for message in reversed(messages):
+        text = message.get("content") if message.get("role") == "tool" else None
+        if not isinstance(text, str) or len(text) < REPEATED or text not in seen:
+            after.append(message)
+        else:
+            after.append({**message, "content": "[the same result as that of a later call]"})
+        if isinstance(text, str):
+            seen.add(text)
+    after.reverse()
+    return {} if after == messages else {"hook_specific_output": {"updated_messages": after}}
+
+
 async def _nothing(errand: Errand) -> Answer:
     return {}
 
@@ -215,6 +223,7 @@ BUILTINS: Mapping[str, Work] = {
     "add_recent_commits": _add_recent_commits,
     "max_iterations": _max_iterations,
     "redact_secrets": _redact_secrets,
+    "elide_repeated_tool_results": _elide_repeated_tool_results,
     "limit_large_tool_results": _limit_large_tool_results,
     "safer_shell": _nothing,  # it only judged commands, which the safety modes do today
 }

@@ -77,6 +77,8 @@ _MODES: Mapping[str, Source] = {
 
 _NO_RULES = Permissions()
 
+DEEPEST = 100  # levels of arguments
+
 REJECTED = "The user rejected the tool call."
 CANCELED = "The tool call was canceled by the user."
 CANCELED_WITH_BATCH = "The tool call was canceled because another tool call in the same batch was canceled by the user."
@@ -386,9 +388,20 @@ def _arguments(call: ToolCall) -> dict[str, Any] | None:
     """The arguments, or None where they can't be read."""
     try:
         arguments = json.loads(call.arguments or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return arguments if isinstance(arguments, dict) else None
+    return arguments if isinstance(arguments, dict) and not _too_deep(arguments) else None
+
+
+def _too_deep(data: Any) -> bool:
+    """Whether there are so many levels that nobody could read them out."""
+    level = [data]
+    for _ in range(DEEPEST):
+        below = [value.values() if isinstance(value, dict) else value for value in level]
+        level = [value for values in below for value in values if isinstance(value, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _hits(pattern: str, name: str, arguments: dict[str, Any] | None) -> bool:

@@ -56,7 +56,7 @@ class Redactor:
                 for key, value in data.items()
             }
         if isinstance(data, list | tuple):
-            return [self._data(value, depth + 1) for value in data]
+            return type(data)(self._data(value, depth + 1) for value in data)
         return data
 
 

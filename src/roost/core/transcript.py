@@ -28,7 +28,7 @@ class _Said(Struct, frozen=True, omit_defaults=True):
 
     role: Role
     content: str | None = ""
-    tool_calls: tuple[_Call, ...] = ()
+    tool_calls: list[_Call] = []
     tool_call_id: str = ""
     is_error: bool = False
 
@@ -78,5 +78,5 @@ def _reworded(message: Message, text: str) -> Message:
 
 
 def _said(message: Message) -> _Said:
-    calls = tuple(_Call(call.id, _Function(call.name, call.arguments)) for call in message.calls)
+    calls = [_Call(call.id, _Function(call.name, call.arguments)) for call in message.calls]
     return _Said(message.role, message.content, calls, message.call_id, message.is_error)

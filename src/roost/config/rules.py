@@ -68,7 +68,7 @@ def _drop_in(path: Path, errors: list[str]) -> Hooks:
     """The hooks of a file: as under `hooks` of an agent, with or without that key above."""
     try:
         raw = path.read_bytes()
-        document = read(raw)
+        document = read(raw) if _says_something(raw) else Document(None)
     except OSError as error:
         errors.append(f"{path}: {error.strerror}")
         return {}

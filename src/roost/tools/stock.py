@@ -17,7 +17,7 @@ from roost.core.redaction import Redactor
 from roost.ports import Place, Ran, Surroundings
 
 HARMLESS = ("--no-optional-locks", "--no-pager", "-c", "core.fsmonitor=false", "-c", "color.ui=false")
-"""Options of git with which a repository's own settings start nothing."""
+"""Options of git with which a repository's own settings start no programs, but for filters of files."""
 
 ENTRIES = 200  # names of a listing
 DIFF = 64_000  # characters of a diff

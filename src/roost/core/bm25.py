@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 LONGEST = 100_000  # characters of a query that are looked at
 
 _WORD = re.compile(r"[^\W_]+")
-_STOP = frozenset(
-    """a about above after again against all am an and any are as at be because been before being below between both
+_LITTLE = """
+    a about above after again against all am an and any are as at be because been before being below between both
     but by can could did do does doing don down during each few for from further had has have having he her here hers
     him his how i if in into is it its just me more most my no nor not now of off on once only or other our out over
     own s same she should so some such t than that the their them then there these they this those through to too
-    under until up very was we were what when where which while who whom why will with would you your""".split()
-)
+    under until up very was we were what when where which while who whom why will with would you your
+"""
+_STOP = frozenset(_LITTLE.split())
 _DOUBLED = re.compile(r"([^aeioulsz])\1$")
 _VOWEL = re.compile(r"[aeiouy]")
 

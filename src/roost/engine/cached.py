@@ -1,8 +1,10 @@
 """Answers that are kept, and given again to the same words (`cache` of an agent)."""
 
+import errno
 import fcntl
 import logging
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +56,7 @@ class Answers:
         wanted = key(text, cache)
         if not cache.path:
             return self._memory.get((source, agent), {}).get(wanted)
-        path = Path(folder, cache.path).expanduser()
+        path = _place(folder, cache)
         try:
             kept = await to_thread.run_sync(_read, path)
         except OSError as error:
@@ -74,24 +76,31 @@ class Answers:
             while len(place) > MOST:
                 del place[next(iter(place))]
             return
-        path = Path(folder, cache.path).expanduser()
+        path = _place(folder, cache)
         try:
             await to_thread.run_sync(_add, path, one)
         except OSError as error:
             log.warning("an answer can't be kept in %s: %s", path, error, extra={"action": "cache_unwritable"})
 
 
+def _place(folder: str, cache: Cache) -> Path:
+    return Path(folder, os.path.expanduser(cache.path))  # noqa: PTH111  Path's own raises where there is no home
+
+
 def _read(path: Path) -> list[Kept]:
     """What a file holds; lines that are none of ours are passed over.
 
     Raises:
-        OSError: it can't be read.
+        OSError: it can't be read, or is no regular file.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(2 * LARGEST)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except FileNotFoundError:
         return []
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        data = file.read(2 * LARGEST)
     kept = []
     for line in data.splitlines():
         try:

@@ -1,5 +1,6 @@
 """Code mode: which tools go into scripts, and what becomes of each call."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from engine.fakes import FakeTool
 from engine.uses import NoUse
 from roost.core.messages import Definition, Result, ToolCall
-from roost.engine.codemode import NAME, Javascript, mentioned, wrapped
+from roost.engine.codemode import NAME, CodeMode, mentioned, wrapped
 from roost.ports import Ask, Wrapped
+from roost.tools.scripts import Javascript
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +36,7 @@ async def anything(call: ToolCall, definition: Definition) -> str | None:
     return None
 
 
-def play(tool: Javascript, script: str, use: NoUse) -> Any:
+def play(tool: CodeMode, script: str, use: NoUse) -> Any:
     return tool.run({"script": script}, use)
 
 
@@ -58,8 +60,8 @@ class Listed(FakeTool):
 
 def test_running_a_lost_script_again_is_safe_if_all_of_its_tools_are() -> None:
     safe, once = FakeTool("a", effect="safe"), FakeTool("b", effect="once")
-    assert Javascript([safe], Player(), anything).definition.effect == "safe"
-    mixed = Javascript([safe, once], Player(), anything).definition
+    assert CodeMode([safe], Player(), anything).definition.effect == "safe"
+    mixed = CodeMode([safe, once], Player(), anything).definition
     assert (mixed.effect, mixed.annotations.read_only) == ("ask", False)
 
 
@@ -82,7 +84,7 @@ async def test_each_call_is_checked_shown_and_numbered() -> None:
     look, shell = FakeTool("look-up"), FakeTool("shell")
     player = Player(("look_up", {"n": 1}), ("shell", {"cmd": "ls"}), ("look_up", {"n": 2}))
     use = NoUse("call-7")
-    result = await play(Javascript([look, shell], player, check), "look_up(); shell()", use)
+    result = await play(CodeMode([look, shell], player, check), "look_up(); shell()", use)
     assert result.output == "played"
     assert [(call.id, call.name, call.arguments) for call in checked] == [
         ("call-7.1", "look-up", '{"n":1}'),
@@ -102,7 +104,7 @@ async def test_each_call_is_checked_shown_and_numbered() -> None:
 async def test_a_tool_that_the_script_does_not_name_never_runs() -> None:
     shell = FakeTool("shell")
     player = Player(("shell", {}))
-    await play(Javascript([shell], player, anything), "globalThis['sh' + 'ell']({})", NoUse())
+    await play(CodeMode([shell], player, anything), "globalThis['sh' + 'ell']({})", NoUse())
     assert player.results[0].is_error
     assert shell.runs == []
 
@@ -115,7 +117,7 @@ async def test_a_tool_in_a_script_may_ask_a_person_but_not_give_its_task_away() 
 
     use = NoUse()
     player = Player(("look", {}))
-    await play(Javascript([FakeTool("look", asks)], player, anything), "look()", use)
+    await play(CodeMode([FakeTool("look", asks)], player, anything), "look()", use)
     assert player.results[0].output == "acceptNo task"
     assert (len(use.asked), use.shown) == (1, ["look({})\n", "working\n"])
 
@@ -125,12 +127,29 @@ async def test_a_tool_that_breaks_is_a_failure_in_the_script() -> None:
         raise RuntimeError("oh no")
 
     player = Player(("look", {}))
-    await play(Javascript([FakeTool("look", breaks)], player, anything), "look()", NoUse())
+    await play(CodeMode([FakeTool("look", breaks)], player, anything), "look()", NoUse())
     assert (player.results[0].output, player.results[0].is_error) == ("Error calling tool: oh no", True)
 
 
 async def test_what_is_no_script_is_refused() -> None:
-    tool = Javascript([FakeTool("look")], Player(), anything)
+    tool = CodeMode([FakeTool("look")], Player(), anything)
     for wrong in ({}, {"script": " "}, {"script": 5}):
         assert (await tool.run(wrong, NoUse())).is_error
         assert tool.mentions(wrong) == ()
+
+
+async def test_a_real_script_calls_real_tools() -> None:
+    async def double(arguments: dict[str, Any], use: Any) -> Result:
+        return Result(str(arguments["n"] * 2))
+
+    async def check(call: ToolCall, definition: Definition) -> str | None:
+        return "four is denied" if json.loads(call.arguments)["n"] == 4 else None
+
+    tool = CodeMode([FakeTool("double-it", double)], Javascript(), check)
+    script = "const all = []; for (const n of [1, 2]) all.push(double_it({n})); return all.join()"
+    assert json.loads((await play(tool, script, NoUse())).output)["value"] == "2,4"
+    refused = await play(tool, "return double_it({n: 4})", NoUse())
+    assert refused.is_error
+    assert json.loads(refused.output)["tool_calls"][0]["error"] == "four is denied"
+    hidden = await play(tool, "return globalThis['double' + '_it']({n: 1})", NoUse())
+    assert "is not named in the script" in hidden.output

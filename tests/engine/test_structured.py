@@ -11,7 +11,7 @@ from roost.core.errors import NotInForm
 from roost.core.ids import CallId, Micros
 from roost.core.messages import Message, ToolCall, tool_message
 from roost.engine import structured
-from roost.engine.structured import NAME, REMINDER, Desk, given, reminder
+from roost.engine.structured import NAME, REMINDER, Form, given, reminder
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ def test_the_mode_says_who_sees_to_the_form() -> None:
 
 
 async def test_an_answer_of_the_form_becomes_compact_json() -> None:
-    desk = Desk(VERDICT)
+    desk = Form(VERDICT)
     assert desk.definition.name == NAME
     assert desk.definition.parameters == VERDICT.schema
     assert "Final review verdict" in desk.definition.description
@@ -56,14 +56,14 @@ async def test_an_answer_of_the_form_becomes_compact_json() -> None:
     ],
 )
 async def test_any_other_answer_is_told_what_is_wrong(arguments: dict[str, Any], why: str) -> None:
-    result = await Desk(VERDICT).run(arguments, NoUse())
+    result = await Form(VERDICT).run(arguments, NoUse())
     assert result.is_error
     assert why in result.output
 
 
 async def test_what_is_no_object_is_wrapped_and_unwrapped() -> None:
     form = Schema("list", {"type": "array", "items": {"$ref": "#/$defs/n"}, "$defs": {"n": {"type": "integer"}}})
-    desk = Desk(form)
+    desk = Form(form)
     assert desk.definition.parameters is not None
     assert desk.definition.parameters["required"] == ["value"]
     assert (await desk.run({"value": [1, 2]}, NoUse())).output == "[1,2]"
@@ -72,7 +72,7 @@ async def test_what_is_no_object_is_wrapped_and_unwrapped() -> None:
 
 async def test_a_schema_that_is_none_is_an_error_and_no_crash() -> None:
     for schema in ({"type": "nonsense"}, {"$ref": "#/nowhere"}, {"required": 5}):
-        assert (await Desk(Schema("x", schema)).run({"a": 1}, NoUse())).is_error
+        assert (await Form(Schema("x", schema)).run({"a": 1}, NoUse())).is_error
 
 
 def asks(*calls: tuple[str, str]) -> Message:
@@ -80,7 +80,7 @@ def asks(*calls: tuple[str, str]) -> Message:
 
 
 async def returned(call: str, arguments: dict[str, Any]) -> Message:
-    result = await Desk(VERDICT).run(arguments, NoUse())
+    result = await Form(VERDICT).run(arguments, NoUse())
     return tool_message(ToolCall(CallId(call), NAME), result, agent="a", at=NOW)
 
 

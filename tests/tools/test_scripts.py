@@ -131,6 +131,8 @@ async def test_a_tools_failure_is_an_error_in_the_script() -> None:
         ("return 'x'.repeat(2e6)", "return less"),
         ("const o = {}; o.o = o; return o", "circular"),
         ("return look({text: 'x'.repeat(2e6)})", "more than 1048576 characters"),
+        ("let a = []; for (let n = 0; n < 985; n++) a = [a]; return a", "levels deep"),
+        ("let a = {}; for (let n = 0; n < 3000; n++) a = {a}; look(a)", "levels deep"),
         ("await new Promise(() => {})", "a promise that nothing keeps"),
         ("return import('os')", "could not load module"),
         ("while (true) { try { look() } catch (error) {} }", f"has made {MOST_CALLS} calls"),

@@ -13,7 +13,19 @@ from roost.ports import Ask, Office, Scripts, Task, Tool, Use
 
 NAME: Final = "run_tools_with_javascript"
 CATEGORY: Final = "code_mode"
-BESIDE_CATEGORIES: Final = frozenset({"todo", "deferred", "structured_output", "user_prompt", "skills", "model_picker"})
+BESIDE_CATEGORIES: Final = frozenset(
+    {
+        "todo",
+        "deferred",
+        "structured_output",
+        "user_prompt",
+        "skills",
+        "model_picker",
+        "transfer_task",
+        "handoff",
+        "background_agents",
+    }
+)
 BESIDE: Final = frozenset(
     {
         "transfer_task",
@@ -52,7 +64,7 @@ def wrapped(tools: Sequence[Tool], scripts: Scripts, check: Check) -> list[Tool]
     """What an agent in code mode is offered: the script's tool, then those that no script may call."""
     inside = [tool for tool in tools if not beside(tool.definition)]
     outside = [tool for tool in tools if beside(tool.definition)]
-    return [Javascript(inside, scripts, check), *outside] if inside else outside
+    return [CodeMode(inside, scripts, check), *outside] if inside else outside
 
 
 def beside(definition: Definition) -> bool:
@@ -69,7 +81,7 @@ def mentioned(script: str, names: Collection[str]) -> tuple[str, ...]:
     return tuple(name for name, identifier in identifiers(names).items() if identifier in found)
 
 
-class Javascript:
+class CodeMode:
     """The one tool of code mode (`ports.Tool`)."""
 
     def __init__(self, tools: Sequence[Tool], scripts: Scripts, check: Check) -> None:

@@ -30,7 +30,7 @@ def handed_in(agent: Agent) -> Schema | None:
     return form if form is not None and form.mode == "tool" else None
 
 
-class Desk:
+class Form:
     """The tool through which an answer is handed in (`ports.Tool`)."""
 
     def __init__(self, form: Schema) -> None:

@@ -22,6 +22,7 @@ WALLS = {
 }
 LOGGED = 64 << 10  # characters of each of stdout and stderr
 LONGEST = 1 << 20  # characters of a value, and of a call's arguments
+DEEPEST = 400  # levels of a value
 WORDS = 2_000  # characters of what went wrong
 SPEECHLESS = "the script failed without a word; most likely it ran out of memory"  # saying more takes memory
 
@@ -97,7 +98,10 @@ class Interpreter:
 
     def _host(self, text: str) -> str:
         """What the script's side of us sends: something for the console, a call, or the end."""
-        said = json.loads(text)
+        try:
+            said = json.loads(text)
+        except RecursionError:
+            said = {"error": f"what it passes on is nested more than about {DEEPEST} levels deep"}
         if "log" in said:
             return self._log(said["log"], said["text"])
         if "call" in said:
@@ -141,6 +145,7 @@ def main() -> None:
     import _quickjs  # what FOLDER is for
 
     order = json.loads(sys.stdin.readline())
+    sys.setrecursionlimit(DEEPEST + 50)  # the server reads each line, too, and stands deeper when it does
     for bound, most in WALLS.items():
         with suppress(ValueError, OSError):  # not every system has each of them
             resource.setrlimit(bound, (most, most))

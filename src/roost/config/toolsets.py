@@ -197,6 +197,7 @@ KEYS: Final[Mapping[str, Key]] = {
     "blocked_servers": Key(_texts, since=NEWER, types=("mcp_catalog",)),
     "sandbox": Key(_any, since=3, until=5, mark="warn", types=("shell",)),
     "protocol": Key(Text(words=("auto", "legacy")), since=UNRELEASED, types=("mcp",)),
+    "sampling": Key(Text(words=("ask", "allow", "deny")), since=UNRELEASED, types=("mcp",)),
     "env_file": Key(_any, gone="set variables with --env-from-file, or in the environment"),
     "envfiles": Key(_any, gone="set variables with --env-from-file, or in the environment"),
 }

@@ -36,7 +36,7 @@ class Live:
             RoostError: the agent or its model can't be used.
         """
         makers, turn, head = stage.makers, stage.turn, stage.journal.head
-        team = await makers.agents.team(turn.source)
+        team = await makers.agents.team(turn.source, turn.source_hash)
         if self.runtime is None or self.runtime.key != rt.key(head, turn, team):
             await self.close()
             events = await makers.store.messages(self.log)

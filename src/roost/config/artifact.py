@@ -124,7 +124,7 @@ def _with_line(raw: bytes, document: Document, version: int) -> bytes | None:
     mark = "\ufeff" if raw.startswith(codecs.BOM_UTF8) else ""
     text = raw.decode("utf-8").removeprefix(mark)
     breaks = list(_BREAK.finditer(text))
-    ending = breaks[0][0] if breaks else "\n"
+    ending = next((one[0] for one in breaks if one[0] in ("\n", "\r\n", "\r")), "\n")
     first = min(at for path, at in document.keys.items() if len(path) == 1)
     start = breaks[first.line - 2].end() if first.line > 1 else 0
     offset = start + first.column - 1

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -140,6 +141,8 @@ class Remotes:
     async def _pulled(self, reference: Reference, kept: Kept | None) -> Kept:
         """What the registry has, with as little traffic as that takes: none for a digest that is here."""
         if kept is not None and reference.digest:
+            with suppress(OSError):
+                await to_thread.run_sync(self._room.hold, reference)
             return kept
         try:
             with anyio.fail_after(PATIENCE):

@@ -61,10 +61,20 @@ class Storeroom:
             for content in (raw, manifest):  # the manifest last: whoever finds it finds the file
                 private.write(self._blobs / artifact.digest(content).removeprefix("sha256:"), content)
             older = [one for one in self._digests(path) if one != digest]
-            table = {"reference": str(reference), "digests": [digest, *older][:KEPT]}
-            private.write(path, json.dumps(table).encode())
+            self._name(path, reference, [digest, *older][:KEPT])
             self._sweep()
         return Kept(str(reference), digest, raw)
+
+    def hold(self, reference: Reference) -> None:
+        """Keep what is here of a digest for its own sake, whatever becomes of the tag that it came with.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        path = self._path(str(reference))
+        with self._lock:
+            if not path.exists():
+                self._name(path, reference, [reference.digest])
 
     def all(self) -> Iterator[Kept]:
         """Everything that is here and whole, by reference."""
@@ -80,6 +90,9 @@ class Storeroom:
                 raw = self._blob(artifact.layer(manifest, reference).digest) if manifest is not None else None
                 if raw is not None:
                     yield Kept(reference, digest, raw)
+
+    def _name(self, path: Path, reference: Reference, digests: list[str]) -> None:
+        private.write(path, json.dumps({"reference": str(reference), "digests": digests}).encode())
 
     def _path(self, reference: str) -> Path:
         return self._refs / hashlib.sha256(reference.encode()).hexdigest()

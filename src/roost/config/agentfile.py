@@ -5,18 +5,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from roost.config import models
+from roost.config import instructions, models
 from roost.config.agents import agents, externals
-from roost.config.checks import check, section
+from roost.config.checks import check
 from roost.config.complaints import Complaint, did_you_mean, quoted, render
+from roost.config.mentions import section
 from roost.config.migrations import migrate
+from roost.config.placeholders import filled
 from roost.config.schema import FILE
 from roost.config.shapes import BAD, NEWEST, Notes
 from roost.config.shown import show
+from roost.config.values import as_seconds
 from roost.config.yaml import Document, Unreadable, read
 from roost.core.agents import Team
 from roost.core.errors import AgentBroken
-from roost.core.events import Permissions
+from roost.core.events import Budget, Permissions
 
 Data = dict[str, Any]
 
@@ -45,18 +48,24 @@ def load(
     if notes.complaints:
         raise AgentBroken(render(name, notes.complaints, text))
     today = migrate(data, notes)
+    told = instructions.read(today, folder, notes)
+    full = filled(told.data, env, notes)
+    if notes.complaints:
+        raise AgentBroken(render(name, notes.complaints, text))
     return Team(
         source=source_id,
-        hash=hashlib.sha256(raw).hexdigest(),
-        agents=agents(today),
-        models=models.models(today),
-        providers=models.providers(today),
-        permissions=_permissions(today),
-        safety=section(today, "runtime").get("safety", ""),
+        hash=hashlib.sha256(raw + told.bytes).hexdigest(),
+        agents=agents(full, folder),
+        models=models.models(full),
+        providers=models.providers(full),
+        permissions=_permissions(full),
+        safety=section(full, "runtime").get("safety", ""),
+        budgets=_budgets(full),
         warnings=tuple(_headings(name, notes.warnings)),
         raw=raw,
         config=show(today),
-        externals=externals(today, folder),
+        externals=externals(full, folder),
+        files=told.files,
     )
 
 
@@ -82,3 +91,17 @@ def _headings(name: str, warnings: list[Complaint]) -> list[str]:
 def _permissions(data: Data) -> Permissions:
     lists = section(data, "permissions")
     return Permissions(*(tuple(lists.get(key, ())) for key in ("allow", "ask", "deny")))
+
+
+def _budgets(data: Data) -> dict[str, Budget]:
+    """Those with names, and the one for every agent, whose name is empty."""
+    entries = {"": data["budget"]} if data.get("budget") else {}
+    return {
+        name: Budget(
+            name=name,
+            max_cost=float(entry.get("max_cost", 0)),
+            max_tokens=entry.get("max_tokens", 0),
+            max_time=as_seconds(entry.get("max_time", 0)),
+        )
+        for name, entry in (entries | section(data, "budgets")).items()
+    }

@@ -8,18 +8,18 @@ from msgspec.structs import replace
 
 from roost.config import harnesses
 from roost.config.externals import external, placed
-from roost.config.toolsets import BUILT, KEYS
-from roost.core.agents import Agent, ToolsetSpec
+from roost.config.hooks import hooks
+from roost.config.specs import specs
+from roost.config.values import as_seconds
+from roost.core.agents import Agent, Cache, Compaction, Fallback, Schema, ToolsetSpec
 from roost.core.events import Command
 
 Data = dict[str, Any]
 
-_SHARED = ("type", "tools", "instruction", "name", "toon", "defer", "model")
 
-
-def agents(data: Data) -> tuple[Agent, ...]:
-    """The agents of a file, in its order."""
-    return acquainted(_agent(name, entry, data["agents"]) for name, entry in data["agents"].items())
+def agents(data: Data, folder: Path | None) -> tuple[Agent, ...]:
+    """The agents of a file, in its order.  Its relative paths begin in `folder`."""
+    return acquainted(_agent(name, entry, data, folder) for name, entry in data["agents"].items())
 
 
 def externals(data: Data, folder: Path | None) -> dict[str, str]:
@@ -64,26 +64,77 @@ def acquainted(agents: Iterable[Agent]) -> tuple[Agent, ...]:
     return tuple(agent if agent.harness is not None else knowing(agent) for agent in found)
 
 
-def _agent(name: str, entry: Data, known: Data) -> Agent:
+def _agent(name: str, entry: Data, data: Data, folder: Path | None) -> Agent:
+    known = data["agents"]
     return Agent(
         name=name,
         model=entry.get("model") or "auto",
         description=entry.get("description", ""),
         instruction=entry.get("instruction", ""),
         welcome=entry.get("welcome_message", ""),
-        toolsets=() if entry.get("harness") else _toolsets(entry),
+        toolsets=() if entry.get("harness") else specs(entry, data, folder),
         commands=tuple(_command(command, fields) for command, fields in entry.get("commands", {}).items()),
         add_date=entry.get("add_date", False),
         add_environment_info=entry.get("add_environment_info", False),
         add_description_parameter=entry.get("add_description_parameter", False),
         add_prompt_files=tuple(entry.get("add_prompt_files", ())),
-        max_iterations=entry.get("max_iterations", 0),
+        add_prompt_files_depth=entry.get("add_prompt_files_depth", 0),
         num_history_items=entry.get("num_history_items", 0),
         safety=entry.get("safety", ""),
         harness=harnesses.harness(entry),
         sub_agents=tuple(_mate(text, known) for text in entry.get("sub_agents", ())),
         handoffs=tuple(_mate(text, known) for text in entry.get("handoffs", ())),
         force_handoff=_mate(entry.get("force_handoff", ""), known),
+        fallback=_fallback(entry.get("fallback", {})),
+        structured_output=_schema(entry.get("structured_output")),
+        code_mode=entry.get("code_mode_tools", False),
+        hooks=hooks(entry.get("hooks", {})),
+        budgets=tuple(entry.get("budgets", ())),
+        cache=_cache(entry.get("cache")),
+        compaction=_compaction(entry),
+        redact_secrets=entry.get("redact_secrets", True),
+        **{key: entry[key] for key in _LIMITS if key in entry},
+    )
+
+
+_LIMITS = ("max_iterations", "max_consecutive_tool_calls", "max_old_tool_call_tokens", "max_tool_result_tokens")
+
+
+def _fallback(entry: Data) -> Fallback:
+    return Fallback(
+        models=tuple(entry.get("models", ())),
+        retries=entry.get("retries", 2),
+        cooldown=as_seconds(entry.get("cooldown", 60)),
+    )
+
+
+def _schema(entry: Data | None) -> Schema | None:
+    if entry is None:
+        return None
+    return Schema(
+        name=entry["name"],
+        schema=entry["schema"],
+        description=entry.get("description", ""),
+        strict=entry.get("strict", False),
+        mode=entry.get("mode", "native"),
+    )
+
+
+def _cache(entry: Data | None) -> Cache | None:
+    if not entry or not entry.get("enabled"):
+        return None
+    return Cache(
+        case_sensitive=entry.get("case_sensitive", False),
+        trim_spaces=entry.get("trim_spaces", True),
+        path=entry.get("path", ""),
+    )
+
+
+def _compaction(entry: Data) -> Compaction:
+    return Compaction(
+        automatic=entry.get("session_compaction", True),
+        threshold=float(entry.get("compaction_threshold", 0)),
+        model=entry.get("compaction_model", ""),
     )
 
 
@@ -93,22 +144,5 @@ def _command(name: str, fields: Data) -> Command:
         description=fields.get("description", ""),
         instruction=fields.get("instruction", ""),
         agent=fields.get("agent", ""),
-    )
-
-
-def _toolsets(agent: Data) -> tuple[ToolsetSpec, ...]:
-    """Those that are built; `readonly` of the agent holds for each of them."""
-    narrow = {"readonly": True} if agent.get("readonly") else {}
-    return tuple(_toolset(entry | narrow) for entry in agent.get("toolsets", ()) if entry["type"] in BUILT)
-
-
-def _toolset(entry: Data) -> ToolsetSpec:
-    """What is built of an entry; keys that are ignored do not reach the toolset."""
-    options = {key: value for key, value in entry.items() if key not in _SHARED and KEYS[key].mark == "built"}
-    return ToolsetSpec(
-        type=entry["type"],
-        tools=tuple(entry.get("tools", ())),
-        instruction=entry.get("instruction", ""),
-        name=entry.get("name", ""),
-        options=options,
+        url=fields.get("url", ""),
     )

@@ -44,7 +44,7 @@ class Builtin:
     """
 
     def __init__(self, env: Mapping[str, str], sandbox: Sandbox | None = None, state: Path | None = None) -> None:
-        self._house = House(dict(env), Cells(sandbox, state or Path("~/.roost").expanduser()))
+        self._house = House(env, Cells(sandbox, state or Path("~/.roost").expanduser()))
 
     @property
     def types(self) -> frozenset[str]:

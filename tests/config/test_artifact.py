@@ -69,6 +69,11 @@ def test_a_file_that_does_not_load_is_not_packed() -> None:
         artifact.pack(b"agents: {root: {modle: x}}", name="a.yaml", tool="1", now=NOW)
 
 
+def test_a_file_that_names_files_of_this_machine_is_not_packed() -> None:
+    with pytest.raises(AgentBroken, match=r"names a file of this machine, which nobody else has: \./mate\.yaml"):
+        artifact.pack(b"agents: {root: {sub_agents: [./mate.yaml]}}", name="a.yaml", tool="1", now=NOW)
+
+
 def manifest(**changes: object) -> bytes:
     layer = {"mediaType": artifact.LAYER, "digest": artifact.digest(WHOLE), "size": 1}
     marked = {"layers": [layer], "annotations": {"io.docker.cagent.version": "1"}}

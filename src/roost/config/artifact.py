@@ -10,6 +10,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from roost.config.agentfile import load
+from roost.config.externals import is_file
 from roost.config.shapes import NEWEST
 from roost.config.yaml import Document, Unreadable, read
 from roost.core.errors import AgentBroken
@@ -100,7 +101,9 @@ def versioned(raw: bytes, *, name: str) -> bytes:
     Raises:
         AgentBroken: it does not load.
     """
-    load(name, raw, name=name)
+    team = load(name, raw, name=name)
+    if near := next(filter(is_file, team.externals.values()), ""):
+        raise AgentBroken(f"{name} names a file of this machine, which nobody else has: {near}")
     document = read(raw)
     if not isinstance(document.data, dict) or "version" in document.data:
         return raw

@@ -274,6 +274,42 @@ async def test_what_can_not_be_fetched_carries_its_error_and_is_asked_again_late
         assert (await agents.team(source.id)).default.description == "one"
 
 
+async def test_a_list_says_again_what_was_wrong_and_asks_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remotes, "RETRY", 0.0)
+    path = tmp_path / "a.yaml"
+    with site(a=GOOD.encode()) as there:
+        there.down = 500
+        write(path, f"agents: {{root: {{sub_agents: ['{there.url}/a.yaml']}}}}", age=60)
+        agents = remote(tmp_path, str(path), f"{there.url}/a.yaml")
+        first = await agents.sources()
+        asked = len(there.seen)
+        assert all(source.error.endswith("HTTP 500") for source in first)
+        assert await agents.sources() == first
+        assert len(there.seen) == asked
+        write(path, GOOD, age=30)
+        near, far = await agents.sources()
+        assert near.error == "" and far.error
+
+
+async def test_what_could_not_be_had_is_tried_again_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remotes, "RETRY", 0.0)
+    monkeypatch.setattr(sources, "MENDING", 0.05)
+    with site(a=GOOD.encode()) as there:
+        there.down = 500
+        agents = remote(tmp_path, f"{there.url}/a.yaml")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(agents.keep)
+            with anyio.fail_after(10):
+                while not (await agents.sources())[0].error:
+                    await anyio.sleep(0.01)
+                there.down = 0
+                while (await agents.sources())[0].error:
+                    await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+
+
 async def test_a_list_does_not_wait_for_a_slow_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "LISTING", 0.05)
     write(tmp_path / "near.yaml", GOOD)
@@ -287,7 +323,9 @@ async def test_a_list_does_not_wait_for_a_slow_server(tmp_path: Path, monkeypatc
         assert (await agents.team(far.id)).default.description == "one"
 
 
-async def test_a_refresh_takes_what_is_new_and_keeps_what_was_where_that_fails(tmp_path: Path) -> None:
+async def test_a_refresh_takes_what_is_new_and_keeps_what_was_where_that_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with site(a=GOOD.encode()) as there:
         agents = remote(tmp_path, f"{there.url}/a.yaml")
         first = await agents.team(f"{there.url}/a.yaml")
@@ -296,10 +334,12 @@ async def test_a_refresh_takes_what_is_new_and_keeps_what_was_where_that_fails(t
         await agents.refresh()
         second = await agents.team(first.source)
         assert second.default.description == "two"
-        for broken in (b"agents: {", b"<html>"):
-            there.pages["/a.yaml"] = broken
+        caplog.clear()
+        there.pages["/a.yaml"] = b"agents: {"
+        for _ in range(3):
             await agents.refresh()
             assert await agents.team(first.source) is second
+        assert [record.action for record in caplog.records] == ["agent_kept"]  # type: ignore[attr-defined]
         there.down = 500
         await agents.refresh()
         assert await agents.team(first.source) is second
@@ -350,6 +390,9 @@ async def test_a_team_whose_agent_can_not_be_had_says_which(tmp_path: Path) -> N
             await agents.team("a")
         with pytest.raises(AgentBroken, match=r"broken\.yaml:1:17: unknown key 'modle'"):
             await agents.team("b")
+        there.pages = {"/gone.yaml": GOOD.encode(), "/broken.yaml": GOOD.encode()}
+        await agents.refresh()
+        assert all(source.error == "" for source in await agents.sources())
 
 
 @pytest.mark.parametrize("target", ["./near.yaml", "../x/near.yml"])

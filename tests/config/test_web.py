@@ -7,6 +7,7 @@ import pytest
 
 from fakes.pages import site
 from roost.config.remotes import Remotes
+from roost.config.transfer import leads
 from roost.config.web import Pages, reject_login
 from roost.config.yaml import LARGEST
 from roost.core.errors import AgentUnreachable
@@ -71,6 +72,14 @@ async def test_redirects_are_followed_a_few_times(tmp_path: Path) -> None:
             await Remotes(tmp_path, {}).fetch(f"{there.url}/round")
         with pytest.raises(AgentUnreachable, match="not http"):
             await Remotes(tmp_path, {}).fetch(f"{there.url}/file")
+
+
+def test_no_redirect_leads_from_tls_to_none() -> None:
+    at = httpx2.URL("https://x.example/a")
+    with pytest.raises(AgentUnreachable, match="without TLS"):
+        leads(at, "http://x.example/a")
+    assert str(leads(at, "/b")) == "https://x.example/b"
+    assert str(leads(httpx2.URL("http://x.example/a"), "https://y.example/")) == "https://y.example/"
 
 
 async def test_too_much_and_compressed_answers_are_refused(tmp_path: Path) -> None:

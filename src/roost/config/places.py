@@ -112,7 +112,12 @@ def place(argument: str, env: Mapping[str, str], aliases: Mapping[str, str]) -> 
 
 def _path(argument: str, env: Mapping[str, str]) -> Path:
     home = env.get("HOME")
-    return Path(home + argument[1:]) if home and argument.startswith("~/") else Path(argument).expanduser()
+    if home and argument.startswith("~/"):
+        return Path(home + argument[1:])
+    try:
+        return Path(argument).expanduser()
+    except RuntimeError:  # the home of somebody who is not there
+        return Path(argument)
 
 
 def spellings(source: str) -> list[str]:

@@ -2,54 +2,28 @@
 
 import logging
 import os
-import stat
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import anyio
 from anyio import to_thread
-from msgspec import Struct
 
 from roost.config.bundle import Bundle, complete
 from roost.config.pins import Pins
-from roost.config.places import Entry, File, Place, place, shown, spellings
+from roost.config.places import Entry, File, Place, place, spellings
+from roost.config.reading import Reading, mark, of_file
 from roost.config.references import canonical, is_address, is_external, lasting
 from roost.config.remotes import Remotes
-from roost.config.yaml import LARGEST
 from roost.core.agents import Source, Team
-from roost.core.errors import AgentBroken, AgentNotFound, AgentUnreachable, BadValue, RoostError
+from roost.core.errors import AgentBroken, AgentNotFound, AgentUnreachable, BadValue
 
 log = logging.getLogger(__name__)
 
-SETTLED: Final = 100_000_000  # nanoseconds after which a second change shows in a file's time
 LISTING: Final = 5.0  # seconds that a list waits for what comes over the network
+MENDING: Final = 30.0  # seconds between two tries at what could not be fetched
 AT_ONCE: Final = 4  # sources that are fetched anew at a time
 SHORTEST: Final = 0.1  # seconds between two looks
-
-Mark = tuple[int, int, int]
-"""What tells that a file has changed: time of writing, size, inode."""
-
-
-class _Loaded(Struct, frozen=True):
-    """What became of reading a source: a team with its bytes, or an error.
-
-    `mark` is that of a local file, None where it must be read again in any case; `once` says that it can't be.
-    `lasts` is for what is not asked for again until it is refreshed.
-    """
-
-    mark: Mark | None = None
-    team: Team | None = None
-    bundle: Bundle | None = None
-    error: RoostError | None = None
-    once: bool = False
-    lasts: bool = False
-
-    @property
-    def outcome(self) -> tuple[str, str]:
-        """What a person has to be told of only once."""
-        return (self.team.hash if self.team is not None else "", str(self.error or ""))
 
 
 class Files:
@@ -70,17 +44,19 @@ class Files:
         self._interval = interval  # seconds; 0 is never
         self._remotes = Remotes(folder, env) if folder is not None else None
         self._pins = Pins(folder / "store" / "pins" if folder is not None else None)
-        self._loaded: dict[str, _Loaded] = {}
+        self._loaded: dict[str, Reading] = {}
+        self._troubles: dict[str, str] = {}  # why a source could not be refreshed
 
     async def sources(self) -> Sequence[Source]:
         """All of them, sorted by id; those that do not load carry their error.  It does not wait long for any."""
         found: dict[str, Source] = {}
 
         async def look(source: str, entry: Entry) -> None:
-            loaded = None
-            with anyio.move_on_after(LISTING):
-                loaded = await self._read(source, entry)
-            loaded = loaded or self._loaded.get(source) or _Loaded(error=AgentUnreachable("it is still being fetched"))
+            loaded = self._loaded.get(source)
+            if loaded is None or not loaded.away or (isinstance(entry, Path) and loaded.mark != mark(entry)):
+                with anyio.move_on_after(LISTING):
+                    loaded = await self._read(source, entry)
+            loaded = loaded or Reading(error=AgentUnreachable("it is still being fetched"))
             found[source] = Source(source, loaded.team, str(loaded.error or ""))
 
         async with anyio.create_task_group() as tasks:
@@ -107,17 +83,20 @@ class Files:
         return loaded.team
 
     async def keep(self) -> None:
-        """Fetch what comes from elsewhere, and then again each interval, until cancelled."""
-        remote = {source: entry for source, entry in self._entries().items() if isinstance(entry, str)}
+        """Fetch what comes from elsewhere, again each interval, and what could not be had every now and then."""
+        await self._mend()
         async with anyio.create_task_group() as tasks:
-            for source, entry in remote.items():
-                tasks.start_soon(self._read, source, entry, name=f"first look at {source}")
-        while self._interval:
-            await anyio.sleep(max(self._interval, SHORTEST))
-            try:
-                await self.refresh()
-            except Exception:  # the next look may do better
-                log.exception("agents can't be fetched anew", extra={"action": "refresh_failed"})
+            tasks.start_soon(_repeat, self._mend, MENDING, name="agents that could not be fetched")
+            if self._interval:
+                tasks.start_soon(_repeat, self.refresh, max(self._interval, SHORTEST), name="refresh of agents")
+
+    async def _mend(self) -> None:
+        """Look at what comes from elsewhere and is not here yet."""
+        async with anyio.create_task_group() as tasks:
+            for source, entry in self._entries().items():
+                known = self._loaded.get(source)
+                if (isinstance(entry, str) and known is None) or (known is not None and known.away):
+                    tasks.start_soon(self._read, source, entry, name=f"look at {source}")
 
     async def refresh(self) -> None:
         """Fetch anew whatever comes from elsewhere; what can't be fetched, or does not load, stays as it was."""
@@ -127,8 +106,10 @@ class Files:
             async with limit:
                 known, loaded = self._loaded.get(source), await self._load(source, entry, anew=True)
                 if loaded.error is None or known is None or known.team is None:
+                    self._troubles.pop(source, None)
                     self._settle(source, loaded)
-                elif known.outcome != loaded.outcome:
+                elif self._troubles.get(source) != str(loaded.error):
+                    self._troubles[source] = str(loaded.error)
                     log.warning("%s stays as it was: %s", source, loaded.error, extra={"action": "agent_kept"})
 
         async with anyio.create_task_group() as tasks:
@@ -141,7 +122,7 @@ class Files:
         known = self._loaded.get(source)
         if known is None or known.once:
             return known is None
-        return isinstance(known.error, AgentUnreachable) or bool(known.bundle and known.bundle.others)
+        return known.team is None or bool(known.bundle and known.bundle.others)
 
     # -- which ----------------------------------------------------------------------------------
 
@@ -163,7 +144,7 @@ class Files:
             same = [name for name in entries if is_address(name) and lasting(name) == lasting(meant)]
         return same[0] if len(same) == 1 else ""
 
-    async def _only(self, agent: str, entries: Mapping[str, Entry]) -> _Loaded | None:
+    async def _only(self, agent: str, entries: Mapping[str, Entry]) -> Reading | None:
         """The only source there is, if it has an agent of this name."""
         if len(entries) == 1:
             [(only, entry)] = entries.items()
@@ -197,42 +178,43 @@ class Files:
 
     # -- reading --------------------------------------------------------------------------------
 
-    async def _read(self, source: str, entry: Entry) -> _Loaded:
+    async def _read(self, source: str, entry: Entry) -> Reading:
         known = self._loaded.get(source)
         if known is not None:
-            changed = isinstance(entry, Path) and (known.mark is None or known.mark != _mark(entry))
-            if known.once or known.lasts or (isinstance(entry, Path) and not changed):
+            same = isinstance(entry, Path) and known.mark is not None and known.mark == mark(entry)
+            if known.once or known.lasts or (same and not known.away):
                 return known
         loaded = await self._load(source, entry)
         self._settle(source, loaded)
         return loaded
 
-    def _settle(self, source: str, loaded: _Loaded) -> None:
+    def _settle(self, source: str, loaded: Reading) -> None:
         known = self._loaded.get(source)
         self._loaded[source] = loaded
         if known is None or known.outcome != loaded.outcome:
-            _tell(source, loaded)
+            loaded.tell(source)
 
-    async def _load(self, source: str, entry: Entry, *, anew: bool = False) -> _Loaded:
+    async def _load(self, source: str, entry: Entry, *, anew: bool = False) -> Reading:
         async def fetch(target: str) -> bytes:
             if self._remotes is None:
                 raise AgentUnreachable(f"{target} can't be fetched: there is no folder to keep it in")
             return (await self._remotes.fetch(target, anew=anew)).raw
 
-        first = _Loaded()
+        first = Reading()
         try:
             if isinstance(entry, Path):
-                first = await to_thread.run_sync(_file, source, entry, self._env)
+                first = await to_thread.run_sync(of_file, source, entry, self._env)
             else:
                 bundle = Bundle(entry, await fetch(entry), origin=entry)
                 team = await to_thread.run_sync(bundle.first, source, self._env)
-                first = _Loaded(team=team, bundle=bundle, lasts=True)
+                first = Reading(team=team, bundle=bundle, lasts=True)
             if first.team is None or first.bundle is None:
                 return first
             bundle, team = await complete(first.bundle, first.team, fetch, self._env)
         except (AgentBroken, AgentUnreachable) as error:
-            return _Loaded(error=error, once=first.once)
-        return _Loaded(first.mark, team, bundle, once=first.once, lasts=first.lasts)
+            seen = first.mark if isinstance(error, AgentUnreachable) else None
+            return Reading(seen, error=error, once=first.once)
+        return Reading(first.mark, team, bundle, once=first.once, lasts=first.lasts)
 
 
 def open_agents(
@@ -258,52 +240,17 @@ def open_agents(
     return Files(places, env or {}, folder=folder, aliases=aliases, interval=pull_interval * 60)
 
 
+async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:
+    while True:
+        await anyio.sleep(seconds)
+        try:
+            await work()
+        except Exception:  # the next time may do better
+            log.exception("agents can't be fetched anew", extra={"action": "refresh_failed"})
+
+
 def _same(reference: str, entry: Entry) -> bool:
     """Whether a reference leads to what an entry leads to."""
     if isinstance(entry, str):
         return canonical(reference) == canonical(entry) if is_external(reference) else False
-    return os.sep in reference and "\0" not in reference and Path(reference).expanduser().absolute() == entry
-
-
-def _mark(path: Path) -> Mark | None:
-    """The mark of a file as it is now; None where there is none."""
-    try:
-        return _mark_of(path.stat())
-    except (OSError, ValueError):
-        return None
-
-
-def _mark_of(status: os.stat_result) -> Mark:
-    return (status.st_mtime_ns, status.st_size, status.st_ino)
-
-
-def _file(source: str, path: Path, env: Mapping[str, str]) -> _Loaded:
-    """Read a file, without the agents of others.
-
-    The mark is taken before, so that a change while reading is seen the next time; a file written a
-    moment ago gets none, since a second change may not show in its time, nor does one that names others.
-    """
-    name = shown(path.name)
-    try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            raw = file.read(LARGEST + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        return _Loaded(error=AgentBroken(f"{name}: can't be read: {reason}"))
-    settled = abs(time.time_ns() - status.st_mtime_ns) > SETTLED
-    mark = _mark_of(status) if settled else None
-    once = not stat.S_ISREG(status.st_mode)  # a pipe gives what it holds only once
-    bundle = Bundle(name, raw, folder=str(path.parent))
-    try:
-        team = bundle.first(source, env)
-    except AgentBroken as error:
-        return _Loaded(mark, error=error, once=once)
-    return _Loaded(None if team.files else mark, team, bundle, once=once)
-
-
-def _tell(source: str, loaded: _Loaded) -> None:
-    if loaded.error is not None:
-        log.warning("agent %s does not load:\n%s", source, loaded.error, extra={"action": "agent_broken"})
-    for warning in loaded.team.warnings if loaded.team is not None else ():
-        log.warning("%s", warning, extra={"action": "agent_warning", "agent": source})
+    return os.sep in reference and Path(reference).absolute() == entry

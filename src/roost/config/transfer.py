@@ -37,7 +37,7 @@ class Reply(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_client(*, near: bool) -> AsyncIterator["httpx2.AsyncClient"]:
-    """A client for a few requests; one for this machine asks no proxy and reads no certificates."""
+    """A client for a few requests; one for this machine asks no proxy."""
     import httpx2  # what is served from local files alone does without
 
     async with httpx2.AsyncClient(
@@ -45,7 +45,6 @@ async def open_client(*, near: bool) -> AsyncIterator["httpx2.AsyncClient"]:
         headers={"user-agent": f"roost/{__version__}", "accept-encoding": "identity"},
         follow_redirects=False,
         trust_env=not near,
-        verify=not near,
     ) as client:
         yield client
 
@@ -78,7 +77,7 @@ async def ask(
             goes_on = method in ("GET", "HEAD") and reply.status in (301, 302, 303, 307, 308)
             if not goes_on or not reply.headers.get("location"):
                 return reply
-            at = _next(at, reply.headers["location"])
+            at = leads(at, reply.headers["location"])
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
         raise AgentUnreachable(f"this is no address: {url[:200]!r}") from error
     except httpx2.TimeoutException as error:
@@ -88,7 +87,12 @@ async def ask(
     raise AgentUnreachable(f"{url[:200]} leads from one address to the next, more than {REDIRECTS} times")
 
 
-def _next(at: "httpx2.URL", location: str) -> "httpx2.URL":
+def leads(at: "httpx2.URL", location: str) -> "httpx2.URL":
+    """Where a redirect leads.
+
+    Raises:
+        AgentUnreachable: it is not followed.
+    """
     there = at.join(location)
     if there.scheme != "https" and at.scheme == "https":
         raise AgentUnreachable(f"{at.host} redirects to an address without TLS, which is not followed")

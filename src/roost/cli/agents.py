@@ -63,11 +63,10 @@ def push(file: Path, reference: str, as_json: bool, **flags: Any) -> None:
     with file.open("rb") as opened:
         raw = opened.read(LARGEST + 1)
     packed = artifact.pack(raw, name=file.name, tool=__version__, now=datetime.now(UTC))
-    if packed.layer != raw:
-        show.note(f"{file.name} has no `version`: what is pushed begins with one")
     digest = anyio.run(_remotes(flags).push, named, packed)
     _print({"reference": str(named), "digest": digest}, digest, as_json)
-    show.note(f"pushed {named}")
+    added = f"; {file.name} has no `version`, what was pushed has one" if packed.layer != raw else ""
+    show.note(f"pushed {named}{added}")
 
 
 @agents.command(short_help="Fetch an agent from a registry.")

@@ -81,10 +81,14 @@ async def ask(
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as error:
         raise AgentUnreachable(f"this is no address: {url[:200]!r}") from error
     except httpx2.TimeoutException as error:
-        raise AgentUnreachable(f"{at.host} does not answer") from error
+        raise AgentUnreachable(f"{_who(at)} does not answer") from error
     except httpx2.HTTPError as error:
-        raise AgentUnreachable(f"{at.host} can't be reached: {error or type(error).__name__}") from error
+        raise AgentUnreachable(f"{_who(at)} can't be reached: {error or type(error).__name__}") from error
     raise AgentUnreachable(f"{url[:200]} leads from one address to the next, more than {REDIRECTS} times")
+
+
+def _who(url: "httpx2.URL") -> str:
+    return url.netloc.decode("ascii", "replace")
 
 
 def leads(at: "httpx2.URL", location: str) -> "httpx2.URL":

@@ -295,3 +295,8 @@ def test_a_run_is_stopped() -> None:
 def test_where_nothing_else_can_be_blocked_the_run_is(event: str) -> None:
     verdict = merge(event, [said(event, Ran(code=2, stderr="too dear"))])
     assert (verdict.stop, verdict.stop_reason) == (True, "too dear")
+
+
+def test_an_agent_that_may_not_stop_reads_why() -> None:
+    verdict = merge("stop", [said("stop", Ran(code=2, stderr="tests fail")), Output("b", context="look again")])
+    assert (verdict.blocked, verdict.contexts, verdict.stop) == ("tests fail", ("tests fail", "look again"), False)

@@ -135,6 +135,8 @@ behaviour = _all(
         help="What sandboxes are made with.  [default: auto]",
     ),
     click.option("--sandbox-image", metavar="IMAGE", help="A Docker image that is the system inside."),
+    click.option("--permissions", metavar="JSON", help="Patterns that allow, ask and deny tools of every agent."),
+    click.option("--hooks", metavar="JSON", help="Hooks of every agent, before those of hooks.d."),
 )
 
 common = _all(

@@ -116,10 +116,8 @@ _matchers = Either(items=Items(_matcher), entries=_matcher)
 
 HOOKS: Final = Record(
     {event: Key(_matchers, since=since) for event, since in TOOLS.items()}
-    | {
-        event: Key(_hooks, since=since, mark="warn" if event == "before_agent_run" else "built")
-        for event, since in OTHERS.items()
-    }
+    | {event: Key(_hooks, since=since) for event, since in OTHERS.items()}
+    | {"before_agent_run": Key(_hooks, since=UNRELEASED, mark="warn")}
 )
 
 

@@ -22,28 +22,10 @@ from roost.config.shapes import (
 )
 from roost.config.yaml import Path
 from roost.core.agents import Hook, Matcher
+from roost.core.hooks import BUILTINS, NOT_BUILT
 
 Data = dict[str, Any]
 
-BUILTINS: Final = frozenset(
-    {
-        "add_date",
-        "add_environment_info",
-        "add_prompt_files",
-        "add_git_status",
-        "add_git_diff",
-        "add_directory_listing",
-        "add_user_info",
-        "add_recent_commits",
-        "max_iterations",
-        "redact_secrets",
-        "limit_large_tool_results",
-        "elide_repeated_tool_results",
-        "cache_response",
-        "safer_shell",
-    }
-)
-NOT_BUILT: Final = frozenset({"snapshot", "unload", "inject_memories", "strip_unsupported_media"})
 GUARDS: Final = frozenset({"pre_tool_use", "tool_guard"})
 """Events whose hooks keep tools from running: what can't run there refuses the file."""
 

@@ -192,14 +192,26 @@ def as_sandbox(value: Any) -> str:
     return word
 
 
+def as_table(value: Any) -> dict[str, Any]:
+    """A table; outside of the file as JSON."""
+    try:
+        table = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        table = None
+    if not isinstance(table, dict):
+        raise Wrong("must be a table; outside of the file a JSON object")
+    return table
+
+
 def as_tables(value: Any) -> dict[str, Any]:
     """Tables by name; outside of the file as JSON."""
+    what = "must be a table of tables, as [drivers.NAME]; outside of the file a JSON object of objects"
     try:
-        tables = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        tables = None
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise Wrong("must be a table of tables, as [drivers.NAME]; outside of the file a JSON object of objects")
+        tables = as_table(value)
+    except Wrong:
+        raise Wrong(what) from None
+    if not all(isinstance(table, dict) for table in tables.values()):
+        raise Wrong(what)
     return tables
 
 

@@ -13,7 +13,7 @@ class ModelSpec(Struct, frozen=True, omit_defaults=True):
 
     `provider` is what the file says (a native type, an alias or a name of `providers`); `dialect`
     the wire format that speaks to it: `openai-chat`, `openai-responses`, `anthropic`, `google`,
-    `bedrock`, `local`, `scripted`, or `auto`, which is decided when it is used.
+    `bedrock`, `azure`, `dmr`, `local`, `scripted`, or `auto`, which is decided when it is used.
     """
 
     name: str  # the key in the file, or the reference itself

@@ -771,6 +771,65 @@ agents:
     assert loaded.default.toolsets[0].options["env"]["A"] == "hunter2"
 
 
+def test_groups_servers_and_hooks_are_shown_in_order_and_without_secrets() -> None:
+    loaded = team(
+        """\
+mcps:
+  time: {env: {KEY: hunter2}, args: [x], command: time-server}
+toolsets:
+  web: [{url: https://x.example, headers: {Authorization: hunter2}, type: openapi}]
+  one: {webhook_config: {url: https://hooks.example/hunter2, provider: slack}, type: webhook}
+models:
+  m: {model: x, provider: openai, task_budget: 5, routing: [{examples: [a], model: auto}]}
+budgets: {small: {max_tokens: 5, max_cost: 1}}
+agents:
+  root:
+    hooks: {stop: [{command: x, type: command, env: {KEY: hunter2}}], pre_tool_use: [{hooks: [], matcher: a}]}
+    structured_output: {schema: {type: object}, name: n}
+    fallback: {retries: 1, models: [m]}
+    force_handoff: other
+    code_mode_tools: true
+  other: {}
+"""
+    )
+    assert "hunter2" not in str(loaded.config)
+    assert json.dumps(loaded.config) == json.dumps(
+        {
+            "agents": [
+                {
+                    "Name": "root",
+                    "fallback": {"models": ["m"], "retries": 1},
+                    "code_mode_tools": True,
+                    "structured_output": {"name": "n", "schema": {"type": "object"}},
+                    "hooks": {
+                        "pre_tool_use": [{"matcher": "a", "hooks": []}],
+                        "stop": [{"type": "command", "command": "x", "env": {"KEY": "***"}}],
+                    },
+                    "force_handoff": "other",
+                },
+                {"Name": "other"},
+            ],
+            "models": {
+                "m": {
+                    "provider": "openai",
+                    "model": "x",
+                    "parallel_tool_calls": True,
+                    "routing": [{"model": "auto", "examples": ["a"]}],
+                    "task_budget": 5,
+                }
+            },
+            "mcps": {"time": {"command": "time-server", "args": ["x"], "env": {"KEY": "***"}}},
+            "metadata": {},
+            "toolsets": {
+                "web": [{"type": "openapi", "url": "https://x.example", "headers": {"Authorization": "***"}}],
+                "one": {"type": "webhook", "webhook_config": {"provider": "slack", "url": "***"}},
+            },
+            "budgets": {"small": {"max_cost": 1, "max_tokens": 5}},
+        }
+    )
+    assert loaded.raw.startswith(b"mcps:")
+
+
 # -- files that ship ----------------------------------------------------------------------------
 
 

@@ -106,7 +106,12 @@ def test_the_name_of_a_source() -> None:
     assert only(inline % ("tool: {name: ask}", "")).name == "ask"
     assert only(inline % ("name: b, tool: {name: ask}", "")).name == "b"
     assert only(inline % ("name: b", ", name: c")).options["name"] == "c"
-    assert only(inline % ("respect_vcs: true", "")).options == {"docs": ["a"], "respect_vcs": True, "name": "rag"}
+    assert only(inline % ("respect_vcs: true", "")).options == {
+        "docs": ["a"],
+        "respect_vcs": True,
+        "name": "rag",
+        "strategies": [{"type": "bm25"}],
+    }
 
 
 def test_where_only_semantic_search_is_wanted_words_are_looked_for() -> None:

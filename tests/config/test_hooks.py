@@ -51,6 +51,8 @@ def test_what_is_not_built_is_left_out_and_its_neighbours_stay() -> None:
     ("hooks", "words"),
     [
         ("{pre_tool_use: [{matcher: '[', hooks: []}]}", "'[' is no regular expression"),
+        ("{pre_tool_use: [{matcher: '%s', hooks: []}]}" % ("(" * 9999 + ")" * 9999), "nested too deeply"),
+        ("{pre_tool_use: [{matcher: 'a{99999999999}', hooks: []}]}", "is no regular expression"),
         ("{pre_tool_use: [{matcher: x}]}", "hooks is missing"),
         ("{pre_tool_use: [{hooks: [{type: command, command: x, timeout: 0}]}]}", "must be at least 1, is 0"),
         ("{stop: [{type: command, command: ''}]}", "a hook of type 'command' needs command"),

@@ -118,7 +118,7 @@ def resolved(source: Data, folder: File | None) -> Data:
     """A source as it is searched: without what is not built, and with paths that lead somewhere from anywhere."""
     strategies = [_strategy_of(entry, folder) for entry in source.get("strategies", ()) if entry["type"] in BUILT]
     if not strategies:
-        like = next(iter(source.get("strategies", ())), {})
+        like: Data = next(iter(source.get("strategies", ())), {})
         strategies = [_strategy_of({"type": "bm25"} | {k: like[k] for k in ("docs", "limit") if k in like}, folder)]
     results = {key: value for key, value in source.get("results", {}).items() if _results.keys[key].mark == "built"}
     return (

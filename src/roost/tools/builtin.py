@@ -47,6 +47,11 @@ class Builtin:
         self._house = House(env, Cells(sandbox, state or Path("~/.roost").expanduser()))
 
     @property
+    def cells(self) -> Cells:
+        """Where the programs of confined sessions run."""
+        return self._house.cells
+
+    @property
     def types(self) -> frozenset[str]:
         """The types that can be built."""
         return frozenset(TYPES)

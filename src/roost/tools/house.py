@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,11 +33,16 @@ class Board:
 
 
 class House:
-    """One server's share of its toolsets."""
+    """One server's share of its toolsets.
 
-    def __init__(self, env: Mapping[str, str], cells: Cells) -> None:
+    `home` is the server's own folder; `endpoints` are the `host:port` that confined sessions may reach.
+    """
+
+    def __init__(self, env: Mapping[str, str], cells: Cells, home: Path, endpoints: Collection[str] = ()) -> None:
         self.env = env
         self.cells = cells
+        self.home = home
+        self.endpoints = endpoints
         self.locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._boards: dict[tuple[str, str], tuple[Board, int]] = {}
 

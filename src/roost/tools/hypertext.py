@@ -123,7 +123,7 @@ class Page(HTMLParser):
             self._lists.pop()
         elif tag in ("td", "th") and self._row is not None:
             self._header = self._header or tag == "th"
-            self._row.append(re.sub(r"\s+", " ", "".join(self._line)).strip().replace("|", "\\|"))
+            self._row.append(re.sub(r"\s+", " ", "".join(self._line)).strip())
             self._line, self._links = [], []
         elif tag == "tr":
             self._end_row()
@@ -158,7 +158,7 @@ class Page(HTMLParser):
         if not self._markdown:
             self._out.append("\t".join(row))
             return
-        self._out.append("| " + " | ".join(row) + " |")
+        self._out.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
         if self._header:
             self._out.append("|" + " --- |" * len(row))
 

@@ -110,8 +110,22 @@ async def test_a_page_as_markdown_text_and_html(session: Session, site: Site) ->
 
 @pytest.mark.parametrize(
     "page",
-    ["", "<", "<p", "<!--", "<![", "</p></p>", "<li>" * 3000, "<table><tr><td>x", "<a href='http://['>x</a>", "<title>"]
-    + ["<script>never closed <p>x", "<ol><li><ul>" * 500, "&#xFFFFFFFF;&bogus;", "\0<b>\ud800"],
+    [
+        "",
+        "<",
+        "<p",
+        "<!--",
+        "<![",
+        "</p></p>",
+        "<li>" * 3000,
+        "<table><tr><td>x",
+        "<a href='http://['>x</a>",
+        "<title>",
+        "<script>never closed <p>x",
+        "<ol><li><ul>" * 500,
+        "&#xFFFFFFFF;&bogus;",
+        "\0<b>\ud800",
+    ],
 )
 @pytest.mark.parametrize("form", ["text", "markdown"])
 def test_broken_html_is_text_all_the_same(page: str, form: str) -> None:

@@ -117,7 +117,7 @@ def session(tmp_path: Path) -> Session:
 
 async def test_what_is_published_stays(session: Session, site: Site) -> None:
     """Names, schemas, annotations and effects: whoever changes one renews the listing, and says so in the changelog."""
-    assert shown(await listing(session, site)) == LISTING.read_text(), "python tests/contracts/toolsets.py"
+    assert shown(await listing(session, site)) == LISTING.read_text(), "see contracts/toolsets.py"
 
 
 async def test_its_tools_are_those_of_the_specification(type: str, session: Session, needs: Mapping[str, Any]) -> None:
@@ -210,9 +210,11 @@ async def test_a_cancelled_call_leaves_no_process(
         "write_file": {"path": "x", "content": "y"},
         "greet": {"who": "you"},
     }
-    more = {"post_edit": [{"path": "*", "cmd": "echo > begun; sleep 1000"}]} if type in ("file", "filesystem") else {}
+    slow = {"post_edit": [{"path": "*", "cmd": "echo > begun; sleep 1000"}]}
+    script = {"shell": {"greet": {"cmd": "echo > begun; sleep 1000", "args": {"who": {}}}}}
+    more = {"file": slow, "filesystem": slow, "script": script}.get(type, needs)
     marks = []
-    async with session.open(type, **needs, **more) as toolset:
+    async with session.open(type, **more) as toolset:
         for tool in await toolset.tools():
             if tool.definition.name not in calls:
                 continue

@@ -1,4 +1,7 @@
-"""An entry of each type of toolset, and the listing of what it offers: `python tests/contracts/toolsets.py` renews that."""
+"""An entry of each type of toolset, and the listing of all that they offer.
+
+`PYTHONPATH=src:tests python tests/contracts/toolsets.py` renews the listing.
+"""
 
 import json
 import tempfile
@@ -56,9 +59,9 @@ def options(site: Site) -> Mapping[str, Mapping[str, Any]]:
 async def listing(session: Session, site: Site) -> dict[str, Any]:
     """All definitions, by type of toolset."""
     found: dict[str, Any] = {}
-    for type in sorted(TYPES):
-        async with session.open(type, **options(site).get(type, {})) as toolset:
-            found[type] = [msgspec.to_builtins(tool.definition) for tool in await toolset.tools()]
+    for name in sorted(TYPES):
+        async with session.open(name, **options(site).get(name, {})) as toolset:
+            found[name] = [msgspec.to_builtins(tool.definition) for tool in await toolset.tools()]
     return found
 
 

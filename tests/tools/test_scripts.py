@@ -1,105 +1,236 @@
-"""Command lines of an agent file as tools."""
+"""Scripts of code mode: what they can do, what they can't, and where each ends."""
 
+import json
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
-from fakes.calls import Session, names
-from roost.core.errors import ToolsetFailed
-from roost.core.messages import Result
-from roost.core.scripts import undeclared
-from roost.tools import script
-from roost.tools.builtin import Builtin
+from roost.core.messages import Definition, Result
+from roost.testing.clock import PATIENCE
+from roost.tools.scripts import LONGEST, MOST_CALLS, Javascript
 
 pytestmark = pytest.mark.anyio
 
-
-async def run(session: Session, entry: dict[str, Any], more: dict[str, Any] | None = None, **arguments: Any) -> Result:
-    async with session.open("script", shell={"it": entry}, **(more or {})) as toolset:
-        return await session.call(toolset, "it", **arguments)
+Work = Callable[[dict[str, Any]], Awaitable[Result]]
 
 
-async def test_arguments_are_variables(session: Session) -> None:
-    entry = {"cmd": 'echo "$who ${many} $flag $list"', "args": {"who": {"type": "string"}, "many": {"type": "integer"}}}
-    entry["args"] |= {"flag": {"type": "boolean"}, "list": {"type": "array"}}
-    entry["required"] = ["who"]
-    result = await run(session, entry, who='$(id) "; rm x', many=3, flag=True, list=["a", 1])
-    assert result == Result('$(id) "; rm x 3 true ["a", 1]')
-    assert (await run(session, entry, who="x")).output == "x"
-    assert (await run(session, entry)).output == "Invalid arguments for it: 'who' is a required property"
+class Function:
+    """A tool, and what it was called with."""
+
+    def __init__(self, name: str, work: Work | None = None, schema: dict[str, Any] | None = None) -> None:
+        self.definition = Definition(name, output_schema=schema)
+        self.calls: list[dict[str, Any]] = []
+        self._work = work
+
+    async def call(self, arguments: dict[str, Any]) -> Result:
+        self.calls.append(arguments)
+        return await self._work(arguments) if self._work else Result(f"got {json.dumps(arguments)}")
 
 
-async def test_definitions(session: Session) -> None:
-    entries = {
-        "one": {"cmd": "echo $a $b", "args": {"a": {"description": "An a"}, "b": "A b"}},
-        "two": {"cmd": "true", "description": "Does nothing"},
-    }
-    async with session.open("script", shell=entries) as toolset:
-        assert await names(toolset) == ["one", "two"]
-        one, two = [tool.definition for tool in await toolset.tools()]
-    assert one.description == "Execute: echo $a $b" and two.description == "Does nothing"
-    described = {"a": {"type": "string", "description": "An a"}, "b": {"type": "string", "description": "A b"}}
-    assert one.parameters == {"type": "object", "properties": described, "required": ["a", "b"]}
-    assert not one.annotations.read_only and one.effect == "ask"
+def gives(result: Result) -> Work:
+    async def work(_: dict[str, Any]) -> Result:
+        await anyio.lowlevel.checkpoint()
+        return result
+
+    return work
 
 
-async def test_env_and_folder(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    session = Session(tmp_path, Builtin({"PATH": os.environ["PATH"], "A": "process", "B": "b"}, state=tmp_path))
-    entry = {"cmd": "echo $A $B $C; pwd", "env": {"C": "${B}c"}, "working_dir": "sub"}
-    assert await run(session, entry, {"env": {"A": "toolset"}}) == Result(f"toolset b bc\n{tmp_path}/sub")
-    assert (await run(session, {**entry, "env": {"A": "own", "C": ""}}, {"env": {"A": "toolset"}})).output[:3] == "own"
-    (tmp_path / "sub").rmdir()
-    gone = await run(session, {"cmd": "pwd", "working_dir": "sub"})
-    assert gone == Result(f"the working directory does not exist: {tmp_path}/sub", is_error=True)
+async def run(script: str, *tools: Function, own_time: float = 10.0) -> tuple[Result, dict[str, Any]]:
+    result = await Javascript(own_time=own_time).run(script, tools)
+    outcome: dict[str, Any] = json.loads(result.output)
+    assert ("tool_calls" in outcome) == result.is_error
+    return result, outcome
 
 
-async def test_what_goes_wrong(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = await run(session, {"cmd": "echo no; exit 3"})
-    assert failed == Result("Error executing command 'echo no; exit 3': exit status 3\nOutput: no", is_error=True)
-    assert await run(session, {"cmd": "true"}) == Result("<no output>")
-    long = await run(session, {"cmd": "head -c 9000000 /dev/zero | tr '\\0' x"})
-    assert len(long.output) < 30_100 and "bytes left out" in long.output
-    assert (await run(session, {"cmd": "echo $x", "args": {"x": {"type": "string"}}}, x="a\0b")).is_error
-    huge = await run(session, {"cmd": "echo $x", "args": {"x": {"type": "string"}}}, x="a" * 3_000_000)
-    assert huge.is_error and "Argument list too long" in huge.output
-    monkeypatch.setattr(script, "PATIENCE", 0.2)
-    assert "timed out after 0.2s\nOutput: here" in (await run(session, {"cmd": "echo here; sleep 1000"})).output
+def interpreters() -> set[int]:
+    """The processes of ours that run a script now."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            parent = int((path.parent / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and b"interpreter.py" in path.read_bytes():
+                found.add(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Any:
+    yield
+    assert interpreters() == set()
 
 
 @pytest.mark.parametrize(
-    ("entry", "what"),
+    ("script", "value"),
     [
-        ({"cmd": "echo $nmae", "args": {"name": {}}}, r"tool 'it' uses undefined args: \['nmae'\]"),
-        ({"cmd": "x", "args": {"a b": {}}}, "name of an argument"),
-        ({"cmd": "x", "args": {"a": {"type": "strin"}}}, "JSON schema"),
-        ({"cmd": "x", "required": ["a"]}, r"requires args that it does not have: \['a'\]"),
-        ({"cmd": "x", "env": {"A": "$NO_SUCH_THING"}}, "NO_SUCH_THING is not set"),
+        ("return 1 + 1", 2),
+        ("return {a: [1, null, 'é😀']}", {"a": [1, None, "é😀"]}),
+        ("", None),
+        ("return undefined // nothing", None),
+        ("return await new Promise(done => done(7))", 7),
+        ("let sum = 0; for (const n of [1, 2, 3]) sum += n; return sum", 6),
+        ("return '\\ud800'", "?"),
     ],
 )
-async def test_mistakes_are_found_before_anything_runs(session: Session, entry: dict[str, Any], what: str) -> None:
-    with pytest.raises(ToolsetFailed, match=what):
-        await run(session, entry)
+async def test_a_script_has_a_value(script: str, value: Any) -> None:
+    assert (await run(script))[1] == {"value": value, "stdout": "", "stderr": ""}
 
 
-async def test_a_name_that_is_no_tools(session: Session) -> None:
-    with pytest.raises(ToolsetFailed, match="name of a tool"):
-        async with session.open("script", shell={"a b": {"cmd": "x"}}):
-            pass
+async def test_tools_are_functions_that_take_one_object() -> None:
+    look, bare = Function("look"), Function("bare")
+    _, outcome = await run("return [look({a: 1, b: ['x']}), await bare()]", look, bare)
+    assert outcome["value"] == ['got {"a": 1, "b": ["x"]}', "got {}"]
+    assert (look.calls, bare.calls) == ([{"a": 1, "b": ["x"]}], [{}])
+
+
+async def test_a_tool_that_says_of_which_form_its_results_are_returns_data() -> None:
+    shape = {"type": "object"}
+    structured = Function("structured", gives(Result("text", structured={"n": 1})), shape)
+    written = Function("written", gives(Result('{"n": 2}')), shape)
+    prose = Function("prose", gives(Result("three")), shape)
+    plain = Function("plain", gives(Result('{"n": 4}', structured={"n": 4})))
+    script = "return [structured().n, written().n, prose(), plain()]"
+    assert (await run(script, structured, written, prose, plain))[1]["value"] == [1, 2, "three", '{"n": 4}']
+
+
+async def test_what_is_logged_comes_back_beside_the_value() -> None:
+    _, outcome = await run("console.log('a', {b: [1]}, undefined); console.error('c'); return 1")
+    assert outcome == {"value": 1, "stdout": 'a {"b":[1]} undefined\n', "stderr": "c\n"}
+
+
+async def test_a_tools_failure_is_an_error_in_the_script() -> None:
+    bad = Function("bad", gives(Result("no such file", is_error=True)))
+    result, outcome = await run("try { bad({}) } catch (error) { return error.message }", bad)
+    assert (result.is_error, outcome["value"]) == (False, "no such file")
+    result, outcome = await run("look({n: 1}); bad({n: 2}); return 1", Function("look"), bad)
+    assert result.is_error
+    assert outcome["value"] is None
+    assert outcome["stderr"].startswith("Error: no such file")
+    assert outcome["tool_calls"] == [
+        {"name": "look", "arguments": '{"n": 1}', "result": 'got {"n": 1}'},
+        {"name": "bad", "arguments": '{"n": 2}', "error": "no such file"},
+    ]
 
 
 @pytest.mark.parametrize(
-    ("command", "missing"),
+    ("script", "why"),
     [
-        ("echo $a ${b} ${c:-x} ${#d} ${!e}", ["a", "b", "c", "d", "e"]),
-        ("echo $HOME $1 $? $$ $@ $(date) ${PWD}", []),
-        ("awk '{print $x}' f; echo \\$y", []),
-        ("echo \"it's $z\" 'quoted $q'", ["z"]),
-        ("for f in *; do echo $f; done; n=1; echo $n; read -r l m; echo $l$m; a+=x; echo $a", []),
-        ("known=$known", []),
+        ("throw new Error('boom')", "Error: boom"),
+        ("throw 5", "5"),
+        ("return look(5)", "look takes one object"),
+        ("return look([])", "look takes one object"),
+        ("return nothing()", "'nothing' is not defined"),
+        ("return (", "SyntaxError"),
+        ("function again() { return again() + 1 } return again()", "stack overflow"),
+        ("const all = []; while (true) all.push(new Array(1000).fill('x'))", "out of memory"),
+        ("return 'x'.repeat(2e6)", "return less"),
+        ("const o = {}; o.o = o; return o", "circular"),
+        ("return look({text: 'x'.repeat(2e6)})", "more than 1048576 characters"),
+        ("let a = []; for (let n = 0; n < 985; n++) a = [a]; return a", "levels deep"),
+        ("let a = {}; for (let n = 0; n < 3000; n++) a = {a}; look(a)", "levels deep"),
+        ("await new Promise(() => {})", "a promise that nothing keeps"),
+        ("return import('os')", "could not load module"),
+        ("while (true) { try { look() } catch (error) {} }", f"has made {MOST_CALLS} calls"),
     ],
 )
-def test_variables_of_a_command(command: str, missing: list[str]) -> None:
-    assert undeclared(command, ["known"]) == missing
+async def test_what_goes_wrong_is_said(script: str, why: str) -> None:
+    result, outcome = await run(script, Function("look"))
+    assert result.is_error
+    assert why in outcome["stderr"]
+    assert len(result.output) < 100_000
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "while (true) {}",
+        "return /(a+)+$/.test('a'.repeat(40) + 'b')",
+        "for (;;) console.log('x'.repeat(1000))",
+        "}); while (true) {} (function () {",
+        "const again = async () => { await null; await again() }; again(); while (true) await null",
+    ],
+)
+async def test_a_script_that_does_not_end_is_ended(script: str) -> None:
+    result, outcome = await run(script, own_time=1.0)
+    assert result.is_error
+    assert "took too long" in outcome["stderr"]
+    assert len(outcome["stdout"]) < 70_000
+
+
+async def test_promises_without_end_end_by_one_bound_or_another() -> None:
+    result, outcome = await run("const again = () => Promise.resolve().then(again); await again()")
+    assert result.is_error
+    assert any(why in outcome["stderr"] for why in ("memory", "took too long", "a promise that nothing keeps"))
+
+
+async def test_nothing_of_the_machine_is_in_reach() -> None:
+    names = "require process fetch XMLHttpRequest std os Deno Bun setTimeout print load scriptArgs __host __end __names"
+    script = f"return {json.dumps(names.split())}.filter(name => typeof globalThis[name] !== 'undefined')"
+    assert (await run(script))[1]["value"] == []
+    assert (await run("return Object.keys(globalThis)", Function("look")))[1]["value"] == ["console", "look"]
+    (_, outcome) = await run("look = () => 'mine'; return look()", Function("look"))
+    assert "read-only" in outcome["stderr"] or outcome["value"] == "got {}"
+
+
+async def test_the_time_of_tools_is_not_the_scripts() -> None:
+    async def slow(_: dict[str, Any]) -> Result:
+        await anyio.sleep(1.2)
+        return Result("done")
+
+    assert (await run("return look()", Function("look", slow), own_time=1.0))[1]["value"] == "done"
+
+
+async def test_a_cancel_ends_the_tool_and_the_script() -> None:
+    started, ended = anyio.Event(), anyio.Event()
+
+    async def hang(_: dict[str, Any]) -> Result:
+        started.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Javascript().run, "return look()", [Function("look", hang)])
+            await started.wait()
+            assert len(interpreters()) == 1
+            tasks.cancel_scope.cancel()
+    assert ended.is_set()
+
+
+async def test_a_cancel_ends_a_script_that_is_busy() -> None:
+    with anyio.fail_after(PATIENCE):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Javascript().run, "look(); while (true) {}", [look := Function("look")])
+            while not look.calls:
+                await anyio.sleep(0)
+            tasks.cancel_scope.cancel()
+
+
+async def test_huge_things_are_refused() -> None:
+    result = await Javascript().run("x" * (LONGEST + 1), [])
+    assert result.is_error
+    flood = Function("flood", gives(Result("x" * 9_000_000)))
+    _, outcome = await run("try { flood() } catch (error) { return error.message }", flood)
+    assert "ask for less" in outcome["value"]
+    large = Function("large", gives(Result("é" * 3_000_000)))
+    assert (await run("return large().length", large))[1]["value"] == 3_000_000
+
+
+async def test_scripts_run_beside_each_other() -> None:
+    values: list[Any] = []
+
+    async def one(n: int) -> None:
+        values.append((await run(f"return look({{n: {n}}})", Function("look")))[1]["value"])
+
+    async with anyio.create_task_group() as tasks:
+        for n in range(4):
+            tasks.start_soon(one, n)
+    assert sorted(values) == [f'got {{"n": {n}}}' for n in range(4)]

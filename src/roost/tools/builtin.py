@@ -78,7 +78,7 @@ class Builtin:
         endpoints: Collection[str] = (),
     ) -> None:
         home = state or Path("~/.roost").expanduser()
-        self._house = House(dict(env), Cells(sandbox, home), home, endpoints)
+        self._house = House(env, Cells(sandbox, home), home, endpoints)
 
     @property
     def types(self) -> frozenset[str]:

@@ -95,6 +95,9 @@ async def test_its_variables(tmp_path: Path) -> None:
     session = Session(tmp_path, Builtin({"PATH": os.environ["PATH"], "A": "a", "B": "b"}))
     async with session.open("shell", env={"A": "own", "C": "${B}$A ${env.NONE || 'd'}"}) as toolset:
         assert (await session.call(toolset, "shell", cmd="echo $A $B $C")).output == "own b ba d"
+    odd = {"A": "${env.B ? 'yes' : 'no'} ${env.NONE}. ${nonsense( ${B} 5$"}
+    async with session.open("shell", env=odd) as toolset:
+        assert (await session.call(toolset, "shell", cmd='echo "$A"')).output == "yes . ${nonsense( b 5$"
     with pytest.raises(ToolsetFailed, match=r"env\.A: the environment variable NONE is not set"):
         async with session.open("shell", env={"A": "$NONE"}):
             pass

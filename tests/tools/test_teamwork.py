@@ -205,7 +205,7 @@ async def test_a_plan(session: Session, kind: str) -> None:
         assert (await session.call(below, "read_plan")).output == "# One\n"
         await session.call(below, "write_plan", content="# Two")
         left = await session.call(toolset, "exit_plan_mode")
-        assert left == Result("The plan was agreed to. Carry it out now:\n\n# Two")
+        assert left == Result("Planning is over. Carry the plan out now:\n\n# Two")
     path = session.home / "plans" / f"{session.id}.md"
     assert path.exists() == (kind == "plan") == (str(path) in written.output)
     where = str(path) if kind == "plan" else ""

@@ -19,8 +19,10 @@ from roost.core.history import History
 from roost.core.ids import LogId, SessionId
 from roost.core.limits import Limits
 from roost.core.messages import Definition, Result
+from roost.core.redaction import Redactor
 from roost.core.session import Head, Turn
 from roost.engine.bulkhead import open_group
+from roost.engine.cached import Answers
 from roost.engine.prompt import Guidance, today
 from roost.ports import (
     Agents,
@@ -73,6 +75,9 @@ class Makers:
     scripts: Scripts | None = None
     permissions: Permissions = Permissions()  # of the person who runs this server
     rules: Mapping[str, tuple[Matcher, ...]] = field(default_factory=dict)  # hooks of that person, by event
+    redactor: Redactor = Redactor()
+    answers: Answers = field(default_factory=Answers)  # that are kept, where agents want that
+    commands: bool = True  # whether `/name` in what people say is a command
     trust_hints: bool = True  # whether a tool's own word that it only reads counts
 
     def confines(self, turn: Turn) -> bool:

@@ -75,7 +75,7 @@ class _Script:
             raise ToolsetFailed(f"tool {self._name!r}: {bad[0]!r} can't be the name of an argument: it is a variable's")
         if unknown := [name for name in self._parameters["required"] if name not in arguments]:
             raise ToolsetFailed(f"tool {self._name!r} requires args that it does not have: {unknown}")
-        if unknown := variables.undeclared(self._command, {*arguments, *self._env}):
+        if unknown := variables.undeclared(self._command, {*arguments, *self._env, *self._house.env}):
             raise ToolsetFailed(f"tool {self._name!r} uses undefined args: {unknown}")
 
     def tool(self) -> Native:

@@ -17,6 +17,7 @@ from roost.core.errors import AgentNotFound, NothingWaits, NotOwner, StoreFull
 from roost.core.ids import CallId, WaitId
 from roost.core.messages import Result, ToolCall
 from roost.core.session import OpenCall
+from roost.engine.arguments import read
 from roost.engine.asked import put
 from roost.engine.bulkhead import open_group
 from roost.engine.bureau import Bureau
@@ -84,7 +85,7 @@ class Calls:
         elif tool is None:
             text = UNAVAILABLE.format(call.name) if opened.state == "new" else LOST
             await self._return(call, Result(text, is_error=True))
-        elif isinstance(arguments := read_arguments(call), str):
+        elif isinstance(arguments := read(call), str):
             await self._return(call, Result(f"Error calling tool: {arguments}", is_error=True))
         elif opened.state == "called":  # it had asked a person, and was parked with its question
             changed = replace(call, arguments=opened.changed) if opened.changed else call
@@ -106,7 +107,7 @@ class Calls:
         stage, call = self._stage, leave.call
         if stage.stopping:
             await anyio.sleep_forever()  # the server is on its way out; the turn goes on after the restart
-        if isinstance(arguments := read_arguments(call), str):
+        if isinstance(arguments := read(call), str):
             await self._return(call, Result(f"Error calling tool: {arguments}", is_error=True))
             return
         digest = stage.ready.digests.get(call.name, "")
@@ -225,16 +226,3 @@ class _Use:
 
     def office(self) -> Office:
         return Bureau(self._stage)
-
-
-def read_arguments(call: ToolCall) -> dict[str, Any] | str:
-    """The arguments as data, or what is wrong with them."""
-    if not call.arguments.strip():
-        return {}
-    try:
-        arguments = msgspec.json.decode(call.arguments)
-    except msgspec.DecodeError as error:
-        return f"the arguments are not valid JSON ({error}): {call.arguments[:200]}"
-    if not isinstance(arguments, dict):
-        return f"the arguments must be a JSON object, not: {call.arguments[:200]}"
-    return arguments

@@ -16,6 +16,7 @@ from roost.tools.ask import open_user_prompt
 from roost.tools.cell import Cells
 from roost.tools.filesystem import open_filesystem
 from roost.tools.house import House
+from roost.tools.lsp.toolset import open_lsp
 from roost.tools.shell import open_shell
 from roost.tools.think import open_think
 from roost.tools.todo import open_todo
@@ -33,6 +34,7 @@ TYPES: Mapping[str, Open] = {
     "think": open_think,
     "todo": open_todo,
     "user_prompt": open_user_prompt,
+    "lsp": open_lsp,
 }
 
 

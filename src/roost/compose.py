@@ -181,7 +181,7 @@ async def open_server(
         models = await stack.enter_async_context(_models(settings, env))
         front = front or Front(home=settings.home, zag=settings.home, max_sessions=0, max_sessions_per_account=0)
         sandbox = await _walls(settings, env, forced=front.force_sandbox)
-        toolsets, around = Builtin(_outward(env), sandbox, settings.home), LocalSurroundings(Path.home())
+        toolsets, around = Builtin(_outward(env), sandbox, settings.home, models=models), LocalSurroundings(Path.home())
         keepers = await stack.enter_async_context(open_keepers(settings.home))
         hatch = Hatch(settings.home, settings.session_db)
         told = clis.load(settings.home)

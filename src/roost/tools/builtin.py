@@ -11,12 +11,13 @@ from roost import process
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
 from roost.core.ids import CallId
-from roost.ports import Place, Sandbox, Toolset
+from roost.ports import Models, Place, Sandbox, Toolset
 from roost.tools.ask import open_user_prompt
 from roost.tools.cell import Cells
 from roost.tools.filesystem import open_filesystem
 from roost.tools.house import House
 from roost.tools.lsp.toolset import open_lsp
+from roost.tools.rag.toolset import open_rag
 from roost.tools.shell import open_shell
 from roost.tools.think import open_think
 from roost.tools.todo import open_todo
@@ -35,6 +36,7 @@ TYPES: Mapping[str, Open] = {
     "todo": open_todo,
     "user_prompt": open_user_prompt,
     "lsp": open_lsp,
+    "rag": open_rag,
 }
 
 
@@ -42,11 +44,20 @@ class Builtin:
     """Makes the toolsets that need no other server.
 
     `env` is what their programs find in their environment.  Those of a confined session run in
-    `sandbox`; what is needed for that lies in `state`, the server's own folder.
+    `sandbox`; what is needed for that, and what they keep, lies in `state`, the server's own folder.
+    `models` are for the toolsets that ask one by themselves.
     """
 
-    def __init__(self, env: Mapping[str, str], sandbox: Sandbox | None = None, state: Path | None = None) -> None:
-        self._house = House(dict(env), Cells(sandbox, state or Path("~/.roost").expanduser()))
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        sandbox: Sandbox | None = None,
+        state: Path | None = None,
+        *,
+        models: Models | None = None,
+    ) -> None:
+        home = state or Path("~/.roost").expanduser()
+        self._house = House(dict(env), Cells(sandbox, home), home, models)
 
     @property
     def types(self) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -66,12 +66,23 @@ class Shared:
 
 
 class House:
-    """One server's share of its toolsets.  `home` is the server's own folder."""
+    """One server's share of its toolsets.
 
-    def __init__(self, env: Mapping[str, str], cells: Cells, home: Path, models: Models | None = None) -> None:
+    `home` is the server's own folder; `endpoints` are the `host:port` that confined sessions may reach.
+    """
+
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        cells: Cells,
+        home: Path,
+        endpoints: Collection[str] = (),
+        models: Models | None = None,
+    ) -> None:
         self.env = env
         self.cells = cells
         self.home = home
+        self.endpoints = endpoints
         self.models = models
         self.shared = Shared()
         self.locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()

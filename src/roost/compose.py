@@ -17,6 +17,7 @@ from roost import __version__
 from roost.clock import SystemClock
 from roost.config import clis
 from roost.config.front import Front
+from roost.config.secrets import Secrets
 from roost.config.settings import Settings, env_files
 from roost.config.sources import open_agents
 from roost.config.users import UsersFile
@@ -53,7 +54,7 @@ log = logging.getLogger(__name__)
 Wrap = Callable[[Makers], Makers]
 
 OURS = ("ROOST_AUTH_", "ROOST_SERVE_", "ROOST_CONNECT_", "ROOST_TOKEN", "ZAG_SERVE_", "ZAG_CONNECT_")
-"""How the variables begin that tell how to command a server."""
+"""How the variables begin that tell how to command a server: programs that agents start do not know them."""
 
 ENDING = 15.0  # seconds that turns have to end in when sessions are ended with the server
 LOOK = 5.0  # seconds between two looks whether anything is going on
@@ -166,7 +167,7 @@ async def open_server(
         StoreRefused: the database can't be used.
         RoostError: an agent source, a cassette or a setting can't be.
     """
-    env = {**(os.environ if env is None else env), **env_files(settings.env_from_file)}
+    env = Secrets({**(os.environ if env is None else env), **env_files(settings.env_from_file)}, hidden=OURS)
     sys.setswitchinterval(SWITCH)
     gc.set_threshold(GARBAGE)
     clock = SystemClock()
@@ -181,7 +182,8 @@ async def open_server(
         models = await stack.enter_async_context(_models(settings, env))
         front = front or Front(home=settings.home, zag=settings.home, max_sessions=0, max_sessions_per_account=0)
         sandbox = await _walls(settings, env, forced=front.force_sandbox)
-        toolsets, around = Builtin(_outward(env), sandbox, settings.home, models=models), LocalSurroundings(Path.home())
+        toolsets = Builtin(env.outward(OURS), sandbox, settings.home, models=models)
+        around = LocalSurroundings(Path.home())
         keepers = await stack.enter_async_context(open_keepers(settings.home))
         hatch = Hatch(settings.home, settings.session_db)
         told = clis.load(settings.home)
@@ -260,10 +262,10 @@ def _kept(accounts: Accounts, roll: Roll | None, settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def _models(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[Models]:
+async def _models(settings: Settings, env: Secrets) -> AsyncIterator[Models]:
     """The makers of providers, with a cassette in between where one is wanted."""
     if settings.default_model:
-        env = {**env, "ROOST_DEFAULT_MODEL": settings.default_model}
+        env = env.also(ROOST_DEFAULT_MODEL=settings.default_model)
     tape: Player | Recorder | None = None
     if settings.fake:
         tape = Player(settings.fake)
@@ -271,11 +273,6 @@ async def _models(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[M
         tape = Recorder(settings.record)
     async with open_models(env, tape, gateway=settings.models_gateway, need_keys=settings.fake is None) as models:
         yield models
-
-
-def _outward(env: Mapping[str, str]) -> dict[str, str]:
-    """What programs that agents start may know of the environment: not how to command this server."""
-    return {name: value for name, value in env.items() if not name.startswith(OURS)}
 
 
 def _die(error: BaseException) -> None:

@@ -50,10 +50,10 @@ def test_a_model_without_its_key_is_said(folder: Path) -> None:
 
 
 def test_what_an_agent_file_asks_for_in_vain_is_said(folder: Path) -> None:
-    (folder / "a.yaml").write_text(GOOD + "    toolsets:\n      - type: mcp\n        command: x\n")
+    (folder / "a.yaml").write_text(GOOD + "    toolsets:\n      - type: scheduler\n")
     [found] = checks.agents("a.yaml", {"OPENAI_API_KEY": "k"})
     assert found.state == "warn"
-    assert "'mcp' is not supported yet" in found.text
+    assert "'scheduler' is not supported yet" in found.text
 
 
 def test_the_built_in_agent_loads() -> None:

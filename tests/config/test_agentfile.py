@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from roost.config.agentfile import load
+from roost.config.hooks import HOOKS, TOOLS
 from roost.config.schema import FILE
 from roost.config.shapes import (
     Anything,
@@ -171,7 +172,7 @@ def sample(shape: Any) -> Any:
         case Toolset():
             return {"type": "think"}
         case Server():
-            return {"command": "x", "name": "y"}
+            return {name: value for name, value in toolset_with_every_key("mcp").items() if name != "type"}
     raise AssertionError(shape)
 
 
@@ -182,16 +183,25 @@ def toolset_with_every_key(kind: str) -> dict[str, Any]:
         if (not key.types or kind in key.types) and key.legal(None) and key.mark != "refuse"
     }
     entry["type"] = kind
+    if kind == "fetch":
+        del entry["blocked_domains"]
     if kind == "mcp":
         entry = {name: value for name, value in entry.items() if name not in ("remote", "ref")}
     if kind == "rag":
         entry["ref"] = "name"
+        entry["rag_config"]["strategies"][0] |= {"embedding_model": "auto", "model": "auto"}
     for name in ("model", "models"):
         if name in entry:
             entry[name] = "auto" if name == "model" else ["auto"]
     if "shell" in entry:
         entry["shell"]["name"] |= {"cmd": "echo $word", "args": {"word": {"type": "string"}}}
     return entry
+
+
+def hooks_of_every_kind() -> dict[str, Any]:
+    hook = {"type": "command", "command": "x", "args": ["y"], "timeout": 5, "env": {"A": 1}, "on_error": "block"}
+    under = [{"matcher": "shell", "hooks": [hook], "preempt_yolo": True}]
+    return {event: under if event in TOOLS else [hook] for event in HOOKS.keys}
 
 
 def big() -> dict[str, Any]:
@@ -204,9 +214,11 @@ def big() -> dict[str, Any]:
     agent |= {f"use_{group}": ["name"] for group in ("toolsets", "commands", "skills")}
     agent |= {"model": "name,auto", "compaction_model": "auto", "rag": ["name"], "budgets": ["name"]}
     agent["fallback"]["models"] = ["openai/gpt-5"]
+    agent["skills"][0]["model"] = data["skills"]["name"][0]["model"] = data["mcps"]["name"]["model"] = "auto"
+    agent["hooks"] = hooks_of_every_kind()
     agent["commands"] = {"go": {"description": "d", "instruction": "i", "agent": "other", "url": "https://x"}}
     del agent["instruction_file"]
-    data["agents"]["other"] = {"instruction_file": ["a.md"], "harness": agent.pop("harness")}
+    data["agents"]["other"] = {"harness": agent.pop("harness")}
     data["commands"] = {"name": [{"stop": "Stop"}]}
     model = data["models"]["name"]
     del model["first_available"], model["type"]
@@ -215,13 +227,14 @@ def big() -> dict[str, Any]:
     model["routing"] = [{"model": "openai/gpt-5", "examples": ["hi"]}]
     data["models"]["chosen"] = {"first_available": ["name", "auto"], "description": "d"}
     data["models"]["old"] = {"type": "openai", "model": "gpt-5"}
+    data["rag"]["name"]["strategies"] = [{"type": "chunked-embeddings", "embedding_model": "auto"}]
     data["providers"]["name"] |= {"base_url": url, "provider": "openai", "compaction_model": "auto"}
     return data
 
 
 def test_every_legal_key_loads_in_a_file_without_version() -> None:
     loaded = load("x", json.dumps(big()).encode(), name="x.yaml")
-    assert {toolset.type for toolset in loaded.agents[0].toolsets} == BUILT
+    assert {toolset.type for toolset in loaded.agents[0].toolsets} == BUILT | {"transfer_task", "handoff", "skills"}
     assert loaded.warnings
     assert msgspec.json.decode(msgspec.json.encode(loaded), type=Team) == loaded
 
@@ -229,7 +242,7 @@ def test_every_legal_key_loads_in_a_file_without_version() -> None:
 def test_every_key_that_is_not_built_is_warned_of() -> None:
     warnings = "\n".join(load("x", json.dumps(big()).encode(), name="x.yaml").warnings)
     for name, key in FILE.keys["agents"].shape.value.keys.items():
-        if key.mark == "warn" and name != "instruction_file":
+        if key.mark == "warn":
             assert f"agents.name.{name} " in warnings, name
     for kind in TYPES.keys() - BUILT:
         assert f"toolset type {kind!r} is not supported yet" in warnings
@@ -252,11 +265,7 @@ def refusals(keys: dict[str, Key], path: str = "") -> list[str]:
 
 def test_the_list_of_keys_that_refuse_a_file() -> None:
     assert sorted(refusals(dict(FILE.keys)) + refusals(dict(KEYS), "toolset.")) == [
-        "agents.hooks.pre_tool_use",
-        "agents.hooks.tool_guard",
         "runtime.sandbox",
-        "toolset.allowed_domains",
-        "toolset.blocked_domains",
     ]
 
 
@@ -264,12 +273,13 @@ def test_the_list_of_keys_that_refuse_a_file() -> None:
     "text",
     [
         "{runtime: {sandbox: true}, agents: {root: {}}}",
-        "agents: {root: {toolsets: [{type: fetch, allowed_domains: [a.example]}]}}",
-        "agents: {root: {hooks: {pre_tool_use: [{matcher: shell, hooks: [{type: command, command: x}]}]}}}",
+        "agents: {root: {hooks: {pre_tool_use: [{hooks: [{type: model, model: auto, prompt: x}]}]}}}",
+        "agents: {root: {hooks: {tool_guard: {matcher: shell, hooks: {type: evaluator, evaluator: x}}}}}",
+        "agents: {root: {hooks: {pre_tool_use: [{hooks: [{type: builtin, command: inject_memories}]}]}}}",
     ],
 )
 def test_what_would_be_less_safe_when_ignored_refuses_the_file(text: str) -> None:
-    refused(text, "would make the agent less safe")
+    refused(text, "so the file is refused")
 
 
 @pytest.mark.parametrize("none", ["[]", "{}", "null"])
@@ -359,7 +369,6 @@ rag:
         "x.yaml:3:5",
         "x.yaml:4:5",
         "x.yaml:5:5",
-        "x.yaml:7:5",
         "x.yaml:7:5",
         "x.yaml:10:9",
     ]
@@ -466,7 +475,7 @@ agents:
     toolsets:
       - {type: filesystem, tools: [read_file], instruction: x, ignore_vcs: false, deny_list: [~/.ssh]}
       - {type: shell, env: {PORT: 8080, RATE: 1.10, ON: true}}
-      - {type: fetch}
+      - {type: webhook, webhook_config: {url: https://x.example}}
     commands:
       plan: Write a plan
       fix: {description: Repair, instruction: Repair it}
@@ -487,7 +496,7 @@ permissions: {allow: ["read_*"], ask: [fetch], deny: ["shell:cmd=sudo*"]}
     assert root.commands == (Command("plan", "Write a plan", "Write a plan"), Command("fix", "Repair", "Repair it"))
     assert loaded.permissions == Permissions(("read_*",), ("fetch",), ("shell:cmd=sudo*",))
     assert loaded.warnings == (
-        "x.yaml:17:10: agents.root.toolsets[2]: toolset type 'fetch' is not supported yet and is left out",
+        "x.yaml:17:10: agents.root.toolsets[2]: toolset type 'webhook' is not supported yet and is left out",
     )
 
 
@@ -617,7 +626,8 @@ agents:
     assert (chat.dialect, chat.price, chat.images) == ("openai-chat", Price(1.0, 2.0, 0.0, 0.0), False)
     assert loaded.models["proxied"].dialect == "openai-chat"
     assert loaded.models["mixed"].dialect == "auto"
-    assert msgspec.structs.replace(loaded.models["first"], name="coder") == coder
+    assert msgspec.structs.replace(loaded.models["first"], name="coder", candidates=()) == coder
+    assert loaded.models["first"].candidates == ("coder", "gpt")
     assert loaded.models["gemini"].dialect == "google"
     assert loaded.models["lab/other"].base_url == "http://127.0.0.1:9000/v1"
     assert loaded.models["newer/x"].dialect == "openai-responses"

@@ -76,7 +76,7 @@ def agents(where: str, env: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("agents", "fail", f"{where}: no agent file there")
     for name, raw in paths:
         try:
-            team = agentfile.load(Path(name).stem, raw, name=name)
+            team = agentfile.load(Path(name).stem, raw, name=name, env=env, folder=Path(name).absolute().parent)
         except AgentBroken as error:
             yield Finding("agents", "fail", error.message)
             continue

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from roost.cli import checks, options
+from roost.config.secrets import Secrets
 from roost.core.ids import Micros, ServerId, fresh
 from roost.stores.sqlite import open_sqlite
 
@@ -55,11 +56,12 @@ def doctor(
 
 def look(agents: str | None, listen: str, database: Path, *, given: bool = False) -> Iterator[checks.Finding]:
     """All checks, one after the other."""
+    known = Secrets(os.environ)
     yield checks.python()
-    yield checks.keys(os.environ)
+    yield checks.keys(known)
     yield checks.local_model()
     if agents:
-        yield from checks.agents(agents, os.environ)
+        yield from checks.agents(agents, known)
     yield checks.disk(Path(os.environ.get("ROOST_HOME") or "~/.roost").expanduser())
     yield checks.disk(database.parent)
     yield checks.database(database, given=given)

@@ -33,6 +33,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     sandbox: str = "auto"
     sandbox_image: str = ""
     drivers: dict[str, Any] = {}
+    permissions: dict[str, Any] = {}
+    hooks: dict[str, Any] = {}
     allow_unknown_models: bool = False
     pull_interval: float = 0.0
     record: Path | None = None
@@ -79,6 +81,8 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "sandbox": _Field(values.as_sandbox),
     "sandbox_image": _Field(values.as_text),
     "drivers": _Field(values.as_tables),
+    "permissions": _Field(values.as_table),
+    "hooks": _Field(values.as_table),
     "allow_unknown_models": _Field(values.as_flag),
     "pull_interval": _Field(values.as_minutes),
     "record": _Field(values.as_cassette),

@@ -50,8 +50,9 @@ class _Loaded(Struct, frozen=True):
 class Files:
     """Agents from local files, each read anew when it has changed."""
 
-    def __init__(self, places: Sequence["_File | _Folder"]) -> None:
+    def __init__(self, places: Sequence["_File | _Folder"], env: Mapping[str, str]) -> None:
         self._places = places
+        self._env = env
         self._loaded: dict[str, _Loaded] = {}
 
     async def sources(self) -> Sequence[Source]:
@@ -86,7 +87,7 @@ class Files:
         known = self._loaded.get(source)
         if known is not None and (known.once or (known.mark is not None and known.mark == _mark(path))):
             return known
-        loaded = await to_thread.run_sync(_load, source, path)
+        loaded = await to_thread.run_sync(_load, source, path, self._env)
         self._loaded[source] = loaded
         if known is None or known.outcome != loaded.outcome:
             _tell(source, path, loaded)
@@ -162,7 +163,7 @@ def open_agents(
     places = [_place(argument, env or {}) for argument in arguments]
     if pull_interval and any(isinstance(place, _File) for place in places):
         raise BadValue("--pull-interval flag can only be used with OCI references, not local files")
-    return Files(places)
+    return Files(places, env or {})
 
 
 def _place(argument: str, env: Mapping[str, str]) -> _File | _Folder:
@@ -209,11 +210,11 @@ def _mark_of(status: os.stat_result) -> Mark:
     return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
-def _load(source: str, path: Path) -> _Loaded:
+def _load(source: str, path: Path, env: Mapping[str, str]) -> _Loaded:
     """Read a file.
 
     The mark is taken before, so that a change while reading is seen the next time; a file written a
-    moment ago gets none, since a second change may not show in its time.
+    moment ago gets none, since a second change may not show in its time, nor does one that names others.
     """
     name = _text(path.name)
     try:
@@ -227,7 +228,8 @@ def _load(source: str, path: Path) -> _Loaded:
     mark = _mark_of(status) if settled else None
     once = not stat.S_ISREG(status.st_mode)  # a pipe gives what it holds only once
     try:
-        return _Loaded(mark, load(source, raw, name=name), once=once)
+        team = load(source, raw, name=name, env=env, folder=path.parent)
+        return _Loaded(None if team.files else mark, team, once=once)
     except AgentBroken as error:
         return _Loaded(mark, error=error.message, once=once)
 

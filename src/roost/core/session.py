@@ -4,7 +4,7 @@ The head is all of a session but its messages (`history.py`).  It has the same s
 length, and is what the store keeps in the session's row.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, assert_never
 
 from msgspec import Struct
@@ -41,6 +41,7 @@ class OpenWait(Struct, frozen=True, omit_defaults=True):
     tool: str = ""
     durable: bool = True
     sub: SessionId = SessionId("")
+    about: str = ""  # what kind of question it is, where it is one of ours
 
 
 class Answered(Struct, frozen=True, omit_defaults=True):
@@ -51,6 +52,7 @@ class Answered(Struct, frozen=True, omit_defaults=True):
     answer: e.Answer
     call: CallId = CallId("")
     sub: SessionId = SessionId("")
+    about: str = ""
 
 
 class Queued(Struct, frozen=True):
@@ -213,6 +215,12 @@ class Head(Struct, frozen=True, omit_defaults=True):
                 return found
         return None
 
+    def below_all(self) -> "Iterator[Head]":
+        """Its sub-sessions, and theirs."""
+        for head in self.subs:
+            yield head
+            yield from head.below_all()
+
     def serving(self, call: CallId) -> "Head | None":
         """The sub-session that a call of this one has begun."""
         return next((head for head in self.subs if head.call == call), None)
@@ -364,7 +372,7 @@ def _adopting(head: Head, born: Head, parent: SessionId) -> Head:
 
 def _folded(head: Head, event: e.Event, sub: SessionId) -> Head:
     if head.id == sub:
-        return _step(replace(head, last_seq=event.seq), event)
+        return _step(head, event)
     return replace(head, subs=tuple(_folded(other, event, sub) for other in head.subs)) if head.subs else head
 
 
@@ -385,7 +393,6 @@ _Quiet = (
     | e.Authorized
     | e.CompactionStarted
     | e.CompactionEnded
-    | e.SubSessionEnded
     | e.SessionCreated
     | e.MessageEdited
     | e.UserNoted
@@ -461,6 +468,8 @@ def _step(head: Head, event: e.Event) -> Head:
     match fact:
         case e.MessageWritten(message=message):
             return _grown(head, message)
+        case e.SubSessionEnded(session=over):
+            return replace(head, subs=tuple(replace(s, exited=True) if s.id == over else s for s in head.subs))
         case e.SummaryAdded():
             return replace(head, items=head.items + 1, summary=event.seq, cost=head.cost + fact.cost)
         case e.DeleteAsked():
@@ -730,6 +739,7 @@ def _opened_wait(head: Head, event: e.Event, fact: e.WaitOpened) -> Head:
         tool=call.name if call else "",
         durable=fact.durable,
         sub=fact.sub,
+        about=str(fact.meta.get("roost/type", "")),
     )
     others = tuple(w for w in head.waits if w.id != wait.id)
     return replace(head, waits=(*others, wait))
@@ -742,7 +752,7 @@ def _answered(head: Head, wait: WaitId, answer: e.Answer) -> Head:
     rest = tuple(w for w in head.waits if w.id != wait)
     turn = head.turn
     if turn is not None:
-        kept = Answered(wait, opened.kind, answer, opened.call, opened.sub)
+        kept = Answered(wait, opened.kind, answer, opened.call, opened.sub, opened.about)
         turn = replace(turn, answers=(*turn.answers, kept))
     return replace(head, waits=rest, turn=turn)
 

@@ -38,6 +38,7 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.LaunchFailed: 500,
     errors.NotBuilt: 501,
     errors.ModelFailed: 502,
+    errors.NotInForm: 502,
     errors.AgentUnreachable: 502,
     errors.ServerFailed: 502,
     errors.ShuttingDown: 503,

@@ -13,11 +13,14 @@ from anyio.abc import TaskGroup
 
 from roost.core import approvals
 from roost.core import events as e
-from roost.core.errors import NotBuilt
+from roost.core.errors import AgentNotFound, NothingWaits, NotOwner, StoreFull
 from roost.core.ids import CallId, WaitId, fresh
 from roost.core.messages import Definition, Result, ToolCall
 from roost.core.session import OpenCall
+from roost.engine.asked import put
 from roost.engine.bulkhead import open_group
+from roost.engine.bureau import Bureau
+from roost.engine.delegation import delegate
 from roost.engine.ear import Park
 from roost.engine.stage import Stage
 from roost.ports import Ask, Office, Task, Tool
@@ -66,11 +69,15 @@ class Calls:
         try:
             return await self._stage.ear.answer(wait)
         except Park:
-            assert self._tasks is not None
-            self._parked = True
-            self._tasks.cancel_scope.cancel()
-            await anyio.sleep_forever()
+            await self._park()
             raise
+
+    async def _park(self) -> None:
+        """Put all calls to sleep; does not return."""
+        assert self._tasks is not None
+        self._parked = True
+        self._tasks.cancel_scope.cancel()
+        await anyio.sleep_forever()
 
     async def _one(self, call: ToolCall, opened: OpenCall) -> None:
         tool = self._stage.ready.tools.get(call.name)
@@ -125,8 +132,8 @@ class Calls:
 
     def _known(self, call: CallId, kind: e.Kind) -> list[WaitId]:
         """The waits of a call that a person was shown already, the answered ones first."""
-        answered = [a.id for a in self._stage.turn.answers if a.call == call and a.kind == kind]
-        return answered + [w.id for w in self._stage.journal.head.waits if w.call == call and w.kind == kind]
+        answered = [a.id for a in self._stage.answers if a.call == call and a.kind == kind]
+        return answered + [w.id for w in self._stage.waits if w.call == call and w.kind == kind]
 
     async def _asked(self, call: ToolCall, ask: approvals.Ask, opened: OpenCall) -> Result | None:
         """What a person says to it: None lets it run."""
@@ -156,7 +163,12 @@ class Calls:
             if attempt != self._open[call.id].attempt:
                 called = e.ToolCalled(call, tool.definition.effect, stage.turn.agent, attempt, digest)
                 await stage.journal.write(called)
-            await self._return(call, await _result(tool, arguments, _Use(self, stage, call, attempt, digest)))
+            try:
+                result = await _result(tool, arguments, _Use(self, stage, call, attempt, digest))
+            except Park:  # in a sub-session
+                await self._park()
+                raise
+            await self._return(call, result)
 
     async def _return(self, call: ToolCall, result: Result) -> None:
         """Commit a result, and the messages whose turn has come.  Cancellation waits: it is there."""
@@ -164,7 +176,7 @@ class Calls:
         digest = stage.ready.digests.get(call.name, "")
         with anyio.CancelScope(shield=True):
             self._returned.add(call.id)
-            left = [w for w in stage.journal.head.waits if w.call == call.id]
+            left = [w for w in stage.waits if w.call == call.id]
             voided = [e.WaitVoided(wait.id, "its tool call is over", sub=wait.sub) for wait in left]
             returned = e.ToolReturned(call, result, stage.turn.agent, digest)
             await stage.journal.write(*voided, returned, *self._entering())
@@ -182,28 +194,11 @@ class Calls:
         The n-th question of a call that runs again has the n-th answer that it was given before.
         """
         known = self._known(call.id, "question")
-        wait = known[asked] if asked < len(known) else await self._open_question(call, digest, question)
+        if not known[asked:] and self._stage.turn.unattended:
+            raise NothingWaits("nobody is there to answer")
+        wait = known[asked] if asked < len(known) else await put(self._stage, question, call, digest)
         with self._stage.ear.at_work(-1 if question.durable else 0):
             return await self.answer(wait)
-
-    async def _open_question(self, call: ToolCall, digest: str, question: Ask) -> WaitId:
-        wait = WaitId(fresh())
-        opened = e.WaitOpened(
-            wait,
-            "question",
-            self._stage.turn.agent,
-            call=call,
-            definition=digest,
-            message=question.message,
-            mode=question.mode,
-            schema=question.schema,
-            url=question.url,
-            server_id=question.server_id,
-            meta=question.meta,
-            durable=question.durable,
-        )
-        await self._stage.journal.write(opened)
-        return wait
 
 
 async def _result(tool: Tool, arguments: dict[str, Any], use: "_Use") -> Result:
@@ -211,6 +206,8 @@ async def _result(tool: Tool, arguments: dict[str, Any], use: "_Use") -> Result:
     try:
         result = await tool.run(arguments, use)
         msgspec.json.encode(result)  # what can't be written down is a failure too
+    except (Park, NotOwner, StoreFull):
+        raise
     except Exception as error:
         log.exception("tool %s failed", tool.definition.name, extra={"action": "tool_failed"})
         return Result(f"Error calling tool: {error or type(error).__name__}", is_error=True)
@@ -245,16 +242,22 @@ class _Use:
         return await self._calls.ask(self._call, self._digest, self._questions - 1, question)
 
     async def delegate(self, task: Task) -> Result:
-        raise NotBuilt("sub-agents are being built")
+        return await delegate(self._stage, self._call, task)
 
     async def hand_over(self, agent: str) -> None:
-        raise NotBuilt("handing over is being built")
+        team, turn = self._stage.ready.team, self._stage.turn
+        if team.agent(agent) is None:
+            raise AgentNotFound(agent, tuple(a.name for a in team.agents))
+        await self._stage.journal.write(e.HandedOver(agent, turn.agent))
 
     async def choose_model(self, ref: str) -> None:
-        raise NotBuilt("choosing a model is being built")
+        ready = self._stage.ready
+        if ref:
+            self._stage.makers.models.provider(ready.team, ref)
+        await self._stage.journal.write(e.ModelChosen(ready.agent.name, ref))
 
     def office(self) -> Office:
-        raise NotBuilt("background agents are being built")
+        return Bureau(self._stage)
 
 
 def _arguments(call: ToolCall) -> dict[str, Any] | str:

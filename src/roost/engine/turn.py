@@ -6,20 +6,25 @@ a fresh one.
 """
 
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 
 import anyio
 
 from roost.core import events as e
-from roost.core.errors import MessagesWait, ModelFailed, NotOwner, RoostError, StoreFull
+from roost.core.errors import BadModel, MessagesWait, ModelFailed, NotOwner, RoostError, StoreFull
 from roost.core.ids import WaitId, fresh
 from roost.core.messages import Message
 from roost.core.orders import Order
 from roost.engine import commission, mailbox, prompt
 from roost.engine.calls import Calls
+from roost.engine.chain import chain
+from roost.engine.driven import run_inner
 from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
-from roost.engine.runtime import providers, unknown_definitions
+from roost.engine.runtime import choose, providers, unknown_definitions
 from roost.engine.stage import Stage
+from roost.ports import ModelRequest, Provider
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +61,47 @@ async def _play(stage: Stage, order: Order | None) -> None:
     await commission.wait(stage, order)
     if not await stage.makers.surroundings.exists(stage.turn.working_dir):
         raise RoostError(f"the working directory {stage.turn.working_dir!r} no longer exists")
+    await _enter(stage)
+    await commission.tell(stage, order)
+    await _rounds(stage)
+
+
+async def play_inner(stage: Stage) -> None:
+    """Play the turn of a sub-session to its end, or until it has to sleep.
+
+    Raises:
+        Park, NotOwner, StoreFull: as `run_turn`.
+    """
+    if stage.turn.driver:
+        await run_inner(stage)
+        return
+    try:
+        await _enter(stage)
+        await _rounds(stage)
+    except (Park, NotOwner, StoreFull):
+        raise
+    except Exception as error:
+        await _fail(stage, error)
+
+
+async def _enter(stage: Stage) -> None:
+    """Make the agent ready, and show who it is where that has not been done."""
     stage.runtime = await stage.prepare(stage)
     stage.built.set()
     if not stage.turn.started:
         await _begin(stage)
-    await commission.tell(stage, order)
+    else:
+        stage.shown = (stage.runtime.agent.name, stage.runtime.provider.spec.ref)
+        if stage.runtime.fresh:
+            await _refreshed(stage)
+
+
+async def _rounds(stage: Stage) -> None:
+    """Calls, people's messages and the model's answers, until nothing is left to do."""
     while True:
         await stage.catch_up()
+        if stage.ready.agent.name != stage.turn.agent:
+            await _change(stage)
         newest = stage.newest()
         if stage.turn.calls:
             if (answer := newest_answer(stage.history)) is None:
@@ -82,12 +121,21 @@ async def _play(stage: Stage, order: Order | None) -> None:
                 return
 
 
+async def _change(stage: Stage) -> None:
+    """Another agent has the conversation: make it ready, and show who it is."""
+    stage.runtime = await stage.prepare(stage)
+    facts: list[e.Fact] = [_shown(stage), *(e.Warned(warning, stage.turn.agent) for warning in stage.ready.warnings)]
+    if stage.ready.fresh:
+        facts += await _refreshed(stage)
+    await stage.journal.write(*facts)
+
+
 async def _may_go_on(stage: Stage) -> bool:
     """Whether the turn goes on.  Where a person was asked that after a restart, the answer is acted on."""
     if stage.turn.canceled or stage.journal.head.deleted:
         await _cancel(stage)
         return False
-    asked = [a.answer.action for a in stage.turn.answers if a.kind == "question" and not a.call]
+    asked = [a.answer.action for a in stage.answers if a.about == "resume"]
     if not asked:
         return True
     if asked[-1] == "accept":
@@ -103,25 +151,32 @@ async def _may_go_on(stage: Stage) -> bool:
 async def _begin(stage: Stage) -> None:
     """Show what clients want to know first; then the turn is under way."""
     runtime, head = stage.ready, stage.journal.head
-    provider = runtime.provider
-    facts: list[e.Fact] = [e.TitleShown(head.title)] if head.title else []
-    facts.append(
-        e.AgentShown(
-            runtime.agent.name,
-            provider.spec.ref,
-            runtime.agent.description,
-            runtime.agent.welcome,
-            provider.context_limit,
-        )
-    )
+    facts: list[e.Fact] = [e.TitleShown(head.title)] if head.title and stage.outer is None else []
+    facts.append(_shown(stage))
     cast = providers(stage.makers.models, runtime.team, head)
-    facts.append(runtime.team_shown(cast | {runtime.agent.name: provider}))
+    facts.append(runtime.team_shown(cast | {runtime.agent.name: runtime.provider}))
     facts += [e.Warned(warning, runtime.agent.name) for warning in runtime.warnings]
+    if runtime.fresh and runtime.servers:
+        await stage.journal.write(*facts, e.McpStarting(runtime.agent.name))
+        facts = [e.McpReady(runtime.agent.name), *await _refreshed(stage)]
+    elif runtime.fresh:
+        facts += await _refreshed(stage)
     facts.append(await _tools_shown(stage))
-    if posted := stage.newest():
+    if stage.outer is None and (posted := stage.newest()):
         facts.append(_said(*posted))
     facts.append(e.TurnStarted(runtime.agent.name))
     await stage.journal.write(*facts)
+
+
+def _shown(stage: Stage) -> e.AgentShown:
+    agent, provider = stage.ready.agent, stage.ready.provider
+    stage.shown = (agent.name, provider.spec.ref)
+    return e.AgentShown(agent.name, provider.spec.ref, agent.description, agent.welcome, provider.context_limit)
+
+
+async def _refreshed(stage: Stage) -> list[e.Fact]:
+    """Ask the toolsets what they have; what people should know of that."""
+    return [e.Warned(warning, stage.turn.agent) for warning in await stage.ready.refresh()]
 
 
 def _said(position: int, message: Message) -> e.UserSaid:
@@ -139,15 +194,63 @@ async def _tools_shown(stage: Stage) -> e.ToolsShown:
 async def _ask(stage: Stage) -> bool:
     """One answer of the model; whether it is in the history."""
     runtime = stage.ready
-    before: list[e.Fact] = [e.Warned(warning, runtime.agent.name) for warning in await runtime.refresh()]
+    before = await _refreshed(stage)
     await stage.catch_up()
-    images = runtime.provider.spec.images is not False
-    request = prompt.request(runtime.agent, runtime.guidance, stage.history, runtime.definitions(), images=images)
+    links, warnings = _links(stage)
+    before += [e.Warned(warning, runtime.agent.name) for warning in runtime.unsaid(warnings)]
     before.append(await _tools_shown(stage))
+    if stage.shown != (runtime.agent.name, links[0].spec.ref):
+        stage.shown = (runtime.agent.name, links[0].spec.ref)
+        limit = links[0].context_limit
+        before.append(e.AgentShown(runtime.agent.name, links[0].spec.ref, runtime.agent.description, "", limit))
     if stage.stopping:
         await anyio.sleep_forever()  # the server is on its way out; the turn goes on after the restart
-    agent = runtime.agent.name
-    return await stage.asking.ask(runtime.provider, request, agent, runtime.digests, *before) is not None
+
+    def make(provider: Provider) -> ModelRequest:
+        images = provider.spec.images is not False
+        return prompt.request(runtime.agent, runtime.guidance, stage.history, runtime.definitions(), images=images)
+
+    tries = max(runtime.agent.fallback.retries, 0)
+    with stage.ear.at_thought():
+        said, by = await stage.asking.ask(links, make, runtime.agent.name, runtime.digests, *before, tries=tries)
+    _remember(stage, links, by)
+    return said is not None
+
+
+def _links(stage: Stage) -> tuple[Sequence[Provider], Sequence[str]]:
+    """The models for the next answer: what a tool's results want, or the agent's own, as its rules choose."""
+    runtime, makers, head = stage.ready, stage.makers, stage.journal.head
+    warnings: list[str] = []
+    own = choose(makers.models, runtime.team, head, runtime.agent, warnings)
+    if ref := _after_tools(stage):
+        try:
+            return [makers.models.provider(runtime.team, ref)], warnings
+        except BadModel as error:
+            warnings.append(f"the model {ref!r} for results of tools can't be used: {error}")
+    runtime.provider = own
+    routed = own.route(stage.history.last_said())
+    links, doubts = chain(makers.models, runtime.team, runtime.agent, routed, stage.sticky, makers.clock.monotonic())
+    return links, [*warnings, *doubts]
+
+
+def _after_tools(stage: Stage) -> str:
+    """The model that the toolset of the newest answer's calls wants for what follows; "" where none does."""
+    newest = stage.newest()
+    answer = newest_answer(stage.history)
+    if newest is None or newest[1].role != "tool" or answer is None:
+        return ""
+    wanted = (stage.ready.models.get(call.name, "") for call in answer.calls)
+    return next((ref for ref in wanted if ref), "")
+
+
+def _remember(stage: Stage, links: Sequence[Provider], by: Provider) -> None:
+    """Which model has helped stays the first for a while."""
+    agent, names = stage.ready.agent, stage.ready.agent.fallback.models
+    for ref in names:
+        with suppress(BadModel):
+            if by is not links[0] and stage.makers.models.provider(stage.ready.team, ref) is by:
+                until = stage.makers.clock.monotonic() + agent.fallback.cooldown
+                stage.sticky.stay(agent.name, ref, until)
 
 
 # -- natural stops ------------------------------------------------------------------------------
@@ -157,7 +260,7 @@ async def _goes_on(stage: Stage) -> bool:
     """At a natural stop: take what people have sent meanwhile, else end the turn (or, interactive, wait for more)."""
     while True:
         changed = stage.ear.changed
-        if await mailbox.take(stage, "steer") or await mailbox.take(stage, "followup"):
+        if await mailbox.take(stage, "steer") or await _passed_on(stage) or await mailbox.take(stage, "followup"):
             return True
         if stage.turn.interactive:
             await changed.wait()
@@ -171,6 +274,17 @@ async def _goes_on(stage: Stage) -> bool:
             return False
 
 
+async def _passed_on(stage: Stage) -> bool:
+    """Hand the conversation over where the agent's file says so; whether it was."""
+    agent, to = stage.turn.agent, stage.ready.agent.force_handoff
+    if not to or stage.ready.agent.name != agent:
+        return False
+    text = f"The agent {agent} has finished its part and hands this conversation over to you. Go on with it."
+    told = Message("user", text, at=stage.makers.clock.now(), implicit=True)
+    await stage.journal.write(e.HandedOver(to, agent, "force_handoff"), e.MessageWritten(told))
+    return True
+
+
 # -- the iteration limit ------------------------------------------------------------------------
 
 
@@ -181,14 +295,14 @@ def _spent(stage: Stage) -> bool:
 async def _more(stage: Stage) -> bool:
     """Ask a person for more iterations; without them the turn has ended."""
     turn, limit = stage.turn, stage.turn.max_iterations
-    known = [w.id for w in stage.journal.head.waits if w.kind == "limit"]
-    known += [a.id for a in turn.answers if a.kind == "limit"]
+    known = [w.id for w in stage.waits if w.kind == "limit"]
+    known += [a.id for a in stage.answers if a.kind == "limit"]
     wait = known[0] if known else WaitId(fresh())
-    if not known:
+    if not known and not turn.unattended:
         opened = e.WaitOpened(wait, "limit", turn.agent, max_iterations=limit)
         await stage.journal.write(await _tools_shown(stage), opened)
-    answer = await stage.ear.answer(wait)
-    if answer.action == "approve":
+    approved = not turn.unattended and (await stage.ear.answer(wait)).action == "approve"
+    if approved:
         await stage.journal.write(e.LimitRaised(limit + MORE_ITERATIONS))
         return True
     text = f"Execution stopped after reaching the configured max_iterations limit ({limit})."
@@ -234,5 +348,12 @@ async def _cancel(stage: Stage) -> None:
         model = stage.runtime.provider.spec.ref if stage.runtime else ""
         partial = draft.message(at=at, model=model, partial=True) if draft else None
         shown = draft is not None and draft.posted
+        inner = {sub: one.asking.draft for sub, one in stage.inners.items()}
+        partials = {
+            sub: draft.message(at=at, model=stage.inners[sub].ready.provider.spec.ref, partial=True)
+            for sub, draft in inner.items()
+            if draft is not None and draft.posted
+        }
         head = stage.journal.head
-        await stage.journal.write(*ending(head, stage.history, "canceled", partial=partial, shown=shown))
+        end = ending(head, stage.history, "canceled", partial=partial, shown=shown, partials=partials)
+        await stage.journal.write(*end)

@@ -71,7 +71,7 @@ class Builtin:
 
     `env` is what their programs find in their environment.  Those of a confined session run in
     `sandbox`, and reach over HTTP only `endpoints` (`host:port`).  `state` is the server's own folder: what
-    sandboxes need lies there, and memories, plans and indexes.  `models` are for the toolsets that ask one by themselves.
+    sandboxes need lies there, and memories, plans and indexes.  `models` are for toolsets that ask one by themselves.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Builtin:
         models: Models | None = None,
     ) -> None:
         home = state or Path("~/.roost").expanduser()
-        self._house = House(dict(env), Cells(sandbox, home), home, endpoints, models)
+        self._house = House(env, Cells(sandbox, home), home, endpoints, models)
 
     @property
     def types(self) -> frozenset[str]:

@@ -30,6 +30,7 @@ from roost.tools.plan import open_plan
 from roost.tools.rag.toolset import open_rag
 from roost.tools.script import open_script
 from roost.tools.shell import open_shell
+from roost.tools.skills.toolset import open_skills
 from roost.tools.tasks import open_tasks
 from roost.tools.think import open_think
 from roost.tools.todo import open_todo
@@ -63,6 +64,7 @@ TYPES: Mapping[str, Open] = {
     "background_agents": open_background_agents,
     "lsp": open_lsp,
     "rag": open_rag,
+    "skills": open_skills,
 }
 
 

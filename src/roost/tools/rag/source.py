@@ -74,7 +74,7 @@ def source(options: Mapping[str, Any]) -> Source:
     given = options.get("strategies") or ()
     if not given:
         raise ToolsetFailed(f"rag {name}: it has no strategies")
-    kind = str(fusion.get("strategy") or "rrf")
+    kind = str(fusion.get("strategy") or "rrf").replace("reciprocal_rank_fusion", "rrf")
     if kind not in ("rrf", "weighted", "max"):
         raise ToolsetFailed(f"rag {name}: unknown fusion strategy {kind!r} (there are: rrf, weighted, max)")
     title = str(tool.get("name") or name)

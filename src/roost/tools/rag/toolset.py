@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import apsw
 import msgspec
+from msgspec.structs import replace
 
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import BadModel, ToolsetFailed
@@ -37,6 +38,7 @@ _LEAST = 200  # characters of a piece that is cut
 async def open_rag(spec: ToolsetSpec, place: Place, house: House) -> AsyncIterator[Kit]:
     """One tool, and the indexes behind it, which sessions share."""
     base = source({**spec.options, **({"name": spec.name} if spec.name and "name" not in spec.options else {})})
+    base = replace(base, strategies=tuple(_filled(strategy, house) for strategy in base.strategies))
     paths = _paths(place, house)
     async with AsyncExitStack() as stack:
         indexers = [
@@ -48,6 +50,12 @@ async def open_rag(spec: ToolsetSpec, place: Place, house: House) -> AsyncIterat
                 indexer.start()
         knowledge = _Knowledge(base, indexers, paths)
         yield Kit((_tool(base, knowledge),), base.instruction, lambda: any(indexer.busy for indexer in indexers))
+
+
+def _filled(strategy: Strategy, house: House) -> Strategy:
+    """With its placeholders replaced."""
+    docs = tuple(house.expand(doc, "docs") for doc in strategy.docs)
+    return replace(strategy, docs=docs, database=house.expand(strategy.database, "database"))
 
 
 def _paths(place: Place, house: House) -> Paths:
@@ -108,14 +116,17 @@ def _key(base: Source, strategy: Strategy, place: Place, paths: Paths) -> str:
 
 
 def _database(strategy: Strategy, key: str, house: House, paths: Paths) -> Path:
-    """Where the index lies: where the file wants it, else, and where that is another program's, in our own folder."""
+    """Where the index lies: where the file wants it, else in our own folder.
+
+    There too if it may not lie there, as in a confined session, or if another program's lies there.
+    """
     ours = house.home / "rag" / f"{key}.db"
     if not strategy.database:
         return ours
     try:
-        wanted = Path(paths.find(house.expand(strategy.database, "database")).real)
-    except Refused as refusal:
-        raise ToolsetFailed(f"database: {refusal}") from None
+        wanted = Path(paths.find(strategy.database).real)
+    except Refused:
+        return ours
     try:
         if wanted.exists():
             shelf.Shelf(wanted, key, now=int(time.time())).close()

@@ -12,6 +12,7 @@ from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
 from roost.core.ids import CallId
 from roost.ports import Models, Place, Sandbox, Toolset
+from roost.tools.a2a.toolset import open_a2a
 from roost.tools.api import open_api
 from roost.tools.ask import open_user_prompt
 from roost.tools.cell import Cells
@@ -62,6 +63,7 @@ TYPES: Mapping[str, Open] = {
     "transfer_task": open_transfer_task,
     "handoff": open_handoff,
     "background_agents": open_background_agents,
+    "a2a": open_a2a,
     "lsp": open_lsp,
     "rag": open_rag,
     "skills": open_skills,
@@ -114,7 +116,10 @@ def _narrowed(kit: Kit, spec: ToolsetSpec) -> Kit:
     """What the entry leaves of the tools, and what it makes of the guidance."""
     members = kit.members
     if spec.tools:
-        members = tuple(tool for tool in members if tool.definition.name in spec.tools)
+        wanted = set(spec.tools)
+        members = tuple(
+            tool for tool in members if {tool.definition.name, tool.definition.name.removeprefix(kit.prefix)} & wanted
+        )
     if spec.options.get("readonly"):
         members = tuple(tool for tool in members if tool.definition.annotations.read_only)
     instructions = spec.instruction.replace(ORIGINAL, kit.instructions, 1) if spec.instruction else kit.instructions

@@ -125,13 +125,15 @@ def _sendable(result: Result) -> Result:
 class Kit(Struct, frozen=True):
     """A toolset whose tools never change.
 
-    `working` says whether work goes on between calls; `commands` are what its tools are to people who type.
+    `working` says whether work goes on between calls; `commands` are what its tools are to people who type;
+    `prefix` is what all names begin with, and a person who names tools may leave out.
     """
 
     members: tuple[Tool, ...]
     instructions: str = ""
     working: Callable[[], bool] = bool
     commands: tuple[Command, ...] = ()
+    prefix: str = ""
 
     @property
     def busy(self) -> bool:

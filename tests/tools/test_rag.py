@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio import ClosedResourceError
 
 from fakes.calls import Using, find
 from roost.core.agents import Agent, Team, ToolsetSpec
@@ -173,6 +174,26 @@ async def test_sessions_share_an_index(desk: Desk) -> None:
             assert names(await ask(one, "animal")) == names(await ask(two, "animal")) == ["docs/cats.md"]
         assert names(await ask(one, "engine")) == ["docs/cars.md"]  # the last to leave closes it
     assert sorted(batch[0][:4] for batch in desk.meaning.batches) == ["Cars", "Cats", "anim", "anim", "engi"]
+
+
+async def test_sessions_elsewhere_share_what_lies_beside_the_agent_file(desk: Desk) -> None:
+    meaning = {"type": "chunked-embeddings", "embedding_model": "fake/one"}
+    docs = [str(desk.work / "docs")]
+    async with desk.open(meaning, docs=docs) as toolset:
+        assert names(await ask(toolset, "animal")) == ["docs/cats.md"]
+    desk.work = desk.folder
+    async with desk.open(meaning, docs=docs) as toolset:
+        assert names(await ask(toolset, "animal")) == ["work/docs/cats.md"]
+    assert len(desk.meaning.batches) == 4  # two files, two queries
+
+
+async def test_a_session_that_no_longer_listens_stops_nothing(desk: Desk) -> None:
+    async def refuse(fact: Fact) -> None:
+        raise ClosedResourceError
+
+    desk.tell = refuse  # type: ignore[method-assign]
+    async with desk.open() as toolset:
+        assert names(await ask(toolset, "kitten")) == ["docs/cats.md"]
 
 
 async def test_which_files_belong_to_it(desk: Desk) -> None:

@@ -124,8 +124,9 @@ async def test_reading_a_skill_and_its_files(session: Session, tmp_path: Path) -
         (folder / "SKILL.md").write_text("---\nname: pdf\n---\nChanged.")
         assert (await session.call(toolset, "read_skill", name="pdf")).output.startswith("Changed.")
         for path, words in (
-            ("../../../secret", "not a path inside"), ("/etc/passwd", "not a path inside"), ("link", "not a path inside"),
-            ("up/secret", "not a path inside"), ("~/x", "not a path inside"), ("none", "not found"), ("scripts", "directory"),
+            ("../../../secret", "not a path inside"), ("/etc/passwd", "not a path inside"),
+            ("link", "not a path inside"), ("up/secret", "not a path inside"), ("~/x", "not a path inside"),
+            ("none", "not found"), ("scripts", "directory"),
             ("big.txt", "too large"), ("logo.png", "binary"), ("", "empty"), ("a\0b", "inside"),
         ):  # fmt: skip
             refused = await session.call(toolset, "read_skill_file", skill_name="pdf", path=path)

@@ -25,6 +25,7 @@ from roost.tools.lsp.documents import Documents
 from roost.tools.lsp.lifecycle import STEADY, Lifecycle, lifecycle
 from roost.tools.lsp.talk import Declined, Ended, Silent, Talk
 from roost.tools.lsp.words import CAPABILITIES
+from roost.tools.paths import Paths
 from roost.tools.tool import Refused
 
 
@@ -51,8 +52,7 @@ def entry(given: Mapping[str, Any], place: Place, house: House) -> Entry:
     args = tuple(expand(str(arg), house.env) for arg in given.get("args") or ())
     if not command:
         raise ToolsetFailed("a language server needs a command")
-    root = Path(os.path.realpath(place.working_dir))
-    folder = root / house.expand(str(given.get("working_dir") or "."), "working_dir")
+    folder = _working_dir(given, place, house)
     if not folder.is_dir():
         raise ToolsetFailed(f"the working_dir of the language server {command} is no directory: {folder}")
     program = shutil.which(command, path=env.get("PATH")) if "/" not in command else str(folder / command)
@@ -60,6 +60,14 @@ def entry(given: Mapping[str, Any], place: Place, house: House) -> Entry:
         raise ToolsetFailed(f"the language server {command!r} is not installed: there is no such program on the PATH")
     suffixes = ("." + str(kind).lower().lstrip("*.") for kind in given.get("file_types") or ())
     return Entry(program, args, env, tuple(suffixes), str(folder), lifecycle(given.get("lifecycle")))
+
+
+def _working_dir(given: Mapping[str, Any], place: Place, house: House) -> Path:
+    paths = Paths(os.path.realpath(place.working_dir), house.env, confined=place.confined)
+    try:
+        return Path(paths.find(house.expand(str(given.get("working_dir") or "."), "working_dir")).real)
+    except Refused as refusal:
+        raise ToolsetFailed(f"working_dir: {refusal}") from None
 
 
 class Server:
@@ -72,6 +80,7 @@ class Server:
         self.why = ""  # it is not ready
         self._place = place
         self._cells = house.cells
+        self._starting = anyio.Lock()
         self._ready: asyncio.Future[Documents] | None = None
         self._task: asyncio.Task[None] | None = None
         self._ends = 0
@@ -88,13 +97,17 @@ class Server:
         Raises:
             Refused: it can't be.
         """
-        if self._ready is None or (self._ready.done() and self._run_is_over(self._ready)):
-            if self.state == "failed":
-                raise Refused(f"the language server {self.name} is not started again: {self.why}")
-            self._ready = asyncio.get_running_loop().create_future()
-            self._task = asyncio.create_task(self._run(call, self._ready), name=f"language server {self.name}")
+        async with self._starting:
+            if self._ready is None or (self._ready.done() and self._run_is_over(self._ready)):
+                if self._task is not None:
+                    await asyncio.wait([self._task])  # the end of the last run counts
+                if self.state == "failed":
+                    raise Refused(f"the language server {self.name} is not started again: {self.why}")
+                self._ready = asyncio.get_running_loop().create_future()
+                self._task = asyncio.create_task(self._run(call, self._ready), name=f"language server {self.name}")
+            ready = self._ready
         try:
-            return await asyncio.shield(self._ready)
+            return await asyncio.shield(ready)
         except Refused as refusal:  # a new one: several calls may wait
             raise Refused(str(refusal)) from None
 

@@ -308,9 +308,9 @@ class Indexer:
         for tell in tuple(self.listeners):
             try:
                 await tell(stage, self.done, self.total)
-            except RoostError as error:  # its session has ended, or is another server's
+            except Exception as error:  # its session has ended, or is another server's: the index is for others, too
                 self.listeners.discard(tell)
-                log.info("nobody hears of the index: %s", error, extra={"action": "rag_untold"})
+                log.info("a session hears no more of the index: %s", error, extra={"action": "rag_untold"})
 
 
 def _reasons(error: Exception, *kinds: type[Exception]) -> set[str]:

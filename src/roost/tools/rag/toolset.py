@@ -105,8 +105,8 @@ def _key(base: Source, strategy: Strategy, place: Place, paths: Paths) -> str:
     model = place.team.models.get(strategy.model) if place.team is not None else None
     parts = [
         strategy.kind,
-        paths.base,
-        *strategy.docs,
+        paths.base if place.confined else "",  # what may be read depends on it
+        *(os.path.join(paths.base, doc) for doc in strategy.docs),  # noqa: PTH118  globs are no paths
         base.respect_vcs,
         (strategy.size, strategy.overlap, strategy.words),
         model.ref if model is not None else strategy.model,

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
 from roost.core.history import History
 from roost.core.hooks import Verdict
 from roost.core.ids import CallId, LogId, SessionId
-from roost.core.messages import Message
+from roost.core.messages import Message, ToolCall
 from roost.core.session import Answered, OpenWait, Turn
 from roost.engine.answer import Asking
 from roost.engine.chain import Sticky
@@ -133,6 +134,12 @@ class Stage:
         """The sub-session that a call of this turn has begun."""
         serving = self.journal.head.serving(call)
         return None if serving is None else serving.id
+
+    def seen(self, call: ToolCall) -> ToolCall:
+        """A call as people may see it: without secrets, where the agent's file does not say otherwise."""
+        if self.runtime is None or not self.runtime.agent.redact_secrets:
+            return call
+        return replace(call, arguments=self.makers.redactor.arguments(call.arguments))
 
     async def fire(self, event: str, **special: Any) -> Verdict:
         """Run the hooks of an event (see `firing.fire`)."""

@@ -1,11 +1,14 @@
 """A web site on loopback that answers as a test says, and writes down what it was asked."""
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import trustme
 
 Answer = tuple[int, Mapping[str, str], bytes]
 Page = Answer | Callable[["Asked", Any], Answer | None]
@@ -79,11 +82,18 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     site: Site
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away."""
+
 
 @contextmanager
-def open_site() -> Iterator[Site]:
+def open_site(certificate: trustme.LeafCert | None = None) -> Iterator[Site]:
     """A site for as long as the block is open."""
     server = _Server(("127.0.0.1", 0), _Handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.site = Site(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import ssl
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+import trustme
 
 from fakes.calls import Session
 from fakes.site import Asked, Site, drip, endless, hang, open_site
@@ -108,10 +110,32 @@ async def test_a_page_as_markdown_text_and_html(session: Session, site: Site) ->
     assert (await get(session, url, form="html")).output.endswith(HTML)
 
 
+def test_ends_of_tags_that_html_does_not_ask_for() -> None:
+    assert (
+        hypertext.convert("<head><title>T<meta charset=x><body>Hello<svg/>, <br/>you<p>a<p>b", "text")
+        == "Hello,\nyou\na\nb"
+    )
+    assert hypertext.convert("<title>T</title>x", "markdown") == "# T\n\nx"
+
+
 @pytest.mark.parametrize(
     "page",
-    ["", "<", "<p", "<!--", "<![", "</p></p>", "<li>" * 3000, "<table><tr><td>x", "<a href='http://['>x</a>", "<title>"]
-    + ["<script>never closed <p>x", "<ol><li><ul>" * 500, "&#xFFFFFFFF;&bogus;", "\0<b>\ud800"],
+    [
+        "",
+        "<",
+        "<p",
+        "<!--",
+        "<![",
+        "</p></p>",
+        "<li>" * 3000,
+        "<table><tr><td>x",
+        "<a href='http://['>x</a>",
+        "<title>",
+        "<script>never closed <p>x",
+        "<ol><li><ul>" * 500,
+        "&#xFFFFFFFF;&bogus;",
+        "\0<b>\ud800",
+    ],
 )
 @pytest.mark.parametrize("form", ["text", "markdown"])
 def test_broken_html_is_text_all_the_same(page: str, form: str) -> None:
@@ -256,6 +280,20 @@ async def test_the_next_address_where_one_does_not_answer(
     url = site.page("/x", "here").replace("127.0.0.1", "two.test")
     assert (await get(session, url)).output.endswith("\nhere")
     assert (await get(session, "http://none.test/")).output.endswith("no address is known for none.test")
+
+
+async def test_a_certificate_is_the_hosts(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = trustme.CA()
+    names(monkeypatch, good_test=["127.0.0.1"], bad_test=["127.0.0.1"])
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    monkeypatch.setattr(web, "_tls", lambda: trusting)
+    with open_site(authority.issue_cert("good.test")) as secure:
+        secure.page("/x", "safe")
+        assert (await get(session, f"https://good.test:{secure.port}/x")).output.endswith("\nsafe")
+        bad = await get(session, f"https://bad.test:{secure.port}/x")
+        assert bad.is_error and "CERTIFICATE_VERIFY_FAILED" in bad.output
+        assert len(secure.asked) == 2
 
 
 async def test_lists_of_domains(session: Session, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ from roost import process
 from roost.core.agents import ToolsetSpec
 from roost.core.messages import Annotations, Result
 from roost.ports import Place, Use
-from roost.tools import hypertext
 from roost.tools.house import House
 from roost.tools.robots import Robots
 from roost.tools.tool import Kit, Native, Refused, failed, schema, shown
@@ -26,7 +25,7 @@ MOST = 256 * 1024  # characters of all that one call brings
 MANY = 20  # addresses of one call
 BESIDE = 5  # that are fetched at a time
 PATIENCE = 10.0  # seconds for a conversion
-_PROGRAM = str(Path(hypertext.__file__).resolve())
+_PROGRAM = str(Path(__file__).resolve().with_name("hypertext.py"))
 _TEXT = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|javascript|x-[\w-]+)|[^;]*\+(?:json|xml)|$")
 
 _INSTRUCTIONS = """\

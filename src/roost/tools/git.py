@@ -140,7 +140,7 @@ class _Git:
 
     async def blame(self, arguments: dict[str, Any], use: Use) -> Result:
         first, last = arguments.get("start_line", 1), arguments.get("end_line", "")
-        words = ("blame", "--date=short", "-L", f"{first},{last}", *_revisions(arguments))
+        words = ("blame", "--no-textconv", "--date=short", "-L", f"{first},{last}", *_revisions(arguments))
         return await self._run(arguments, use, words, paths=True)
 
     async def branches(self, arguments: dict[str, Any], use: Use) -> Result:

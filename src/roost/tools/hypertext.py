@@ -8,7 +8,7 @@ import sys
 from html.parser import HTMLParser
 from urllib.parse import urljoin
 
-_SKIPPED = frozenset({"script", "style", "noscript", "template", "svg", "math", "head", "iframe", "canvas", "select"})
+_SKIPPED = frozenset({"script", "style", "noscript", "template", "svg", "math", "iframe", "canvas", "select"})
 _BLOCKS = re.compile(
     "address|article|aside|blockquote|body|center|dd|details|dialog|div|dl|dt|fieldset|figcaption|figure|footer|form"
     "|h[1-6]|header|hr|html|legend|li|main|nav|ol|p|pre|section|summary|table|tbody|td|tfoot|th|thead|tr|ul"
@@ -45,10 +45,14 @@ class Page(HTMLParser):
 
     # -- what the parser tells ------------------------------------------------------------------
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A tag that holds nothing."""
+        if tag not in _SKIPPED:
+            self.handle_starttag(tag, attrs)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """A tag opens."""
-        if tag == "title":
-            self._in_title = True
+        self._in_title = tag == "title" and not self._skipped
         if self._skipped or tag in _SKIPPED:
             if tag in _SKIPPED and len(self._skipped) < _DEEPEST:
                 self._skipped.append(tag)

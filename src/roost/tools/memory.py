@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import anyio
 import apsw
 from anyio import to_thread
 
@@ -42,8 +44,13 @@ by itself. Correct a memory that is wrong; do not keep two that contradict each 
 
 @asynccontextmanager
 async def open_memory(spec: ToolsetSpec, place: Place, house: House) -> AsyncIterator[Kit]:
-    """One file for all sessions; it is opened for each call, and closed."""
-    yield Kit(_tools(_Memories(_path(spec.options.get("path", ""), place, house))), _INSTRUCTIONS)
+    """One file for all sessions; it is made when something is remembered, or looked for."""
+    memories = _Memories(_path(spec.options.get("path", ""), place, house), house)
+    try:
+        yield Kit(_tools(memories), _INSTRUCTIONS)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(memories.close)
 
 
 def _path(wanted: str, place: Place, house: House) -> Path:
@@ -112,10 +119,13 @@ def _tools(memories: "_Memories") -> tuple[Native, ...]:
 
 
 class _Memories:
-    """The work of these tools, each call one transaction."""
+    """The work of these tools, each call one transaction.  Sessions of one server take turns."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, house: House) -> None:
         self._path = path
+        self._house = house
+        self._db: apsw.Connection | None = None
+        self._file = 0
 
     async def add(self, arguments: dict[str, Any], use: Use) -> Result:
         name, now = secrets.token_hex(8), datetime.now(UTC).isoformat(timespec="seconds")
@@ -157,27 +167,37 @@ class _Memories:
         return [{name: str(value) for name, value in zip(names, row, strict=True) if value is not None} for row in rows]
 
     async def _do(self, work: Callable[[apsw.Connection], T]) -> T:
-        """One transaction in a thread, whole even where the call is cancelled.
+        """One step in a thread, whole even where the call is cancelled.
 
         Raises:
             Refused: the file can't be used.
         """
+        lock = self._house.locks.get(str(self._path))
+        if lock is None:
+            lock = self._house.locks[str(self._path)] = anyio.Lock()
+        async with lock:
+            return await to_thread.run_sync(self._done, work)
 
-        return await to_thread.run_sync(_done, self._path, work)
+    def _done(self, work: Callable[[apsw.Connection], T]) -> T:
+        try:
+            return work(self._open())
+        except (apsw.Error, OSError) as error:
+            self.close()
+            raise Refused(f"the memory can't be used: {error}") from None
 
+    def _open(self) -> apsw.Connection:
+        """The connection; a new one where another file lies there meanwhile."""
+        if self._db is None or not self._path.exists() or self._path.stat().st_ino != self._file:
+            self.close()
+            self._db = _opened(self._path)
+            self._file = self._path.stat().st_ino
+        return self._db
 
-def _done(path: Path, work: Callable[[apsw.Connection], T]) -> T:
-    db = None
-    try:
-        db = _opened(path)
-        with db:
-            found = work(db)
-        return found  # noqa: RET504  it is committed
-    except (apsw.Error, OSError) as error:
-        raise Refused(f"the memory can't be used: {error}") from None
-    finally:
-        if db is not None:
-            db.close()
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
 
 
 def _opened(path: Path) -> apsw.Connection:
@@ -191,13 +211,26 @@ def _opened(path: Path) -> apsw.Connection:
         db.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
         db.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
         db.config(apsw.SQLITE_DBCONFIG_ENABLE_VIEW, 0)
-        db.transaction_mode = "IMMEDIATE"
-        db.pragma("journal_mode", "wal")
+        _wal(db)
         db.execute(_TABLE)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _wal(db: apsw.Connection) -> None:
+    """Let readers not wait for writers.  Here SQLite does not wait by itself for others who do the same."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while True:
+        try:
+            db.pragma("journal_mode", "wal")
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _listed(rows: list[dict[str, str]]) -> Result:

@@ -1,7 +1,7 @@
 """The toolset `openapi`: each operation of an OpenAPI document as a tool."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from roost.tools.veil import Veil
 from roost.tools.web import Request, Web, web
 
 CATEGORY = "openapi"
+DEEPEST = 200  # levels of a YAML document
 _INSTRUCTIONS = """\
 Some tools are operations of an HTTP API. Their arguments that begin with `body_` are the fields of the request's body.
 """
@@ -57,11 +58,23 @@ def _read(body: bytes) -> Any:
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+    text = body.decode("utf-8-sig", errors="replace")
     try:
-        return yaml.load(body.decode("utf-8-sig", errors="replace"), Loader)  # noqa: S506  it is a safe one
+        _flat(yaml.parse(text, Loader))
+        return yaml.load(text, Loader)  # noqa: S506  it is a safe one
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         what = str(getattr(error, "problem", "") or type(error).__name__)
         raise Broken(f"it is neither JSON nor YAML ({what[:200]})") from None
+
+
+def _flat(events: Iterable[Any]) -> None:
+    """See that nothing is nested too deeply: the loader is C, and would end the process."""
+    depth = 0
+    for event in events:
+        name = type(event).__name__
+        depth += name.endswith("StartEvent") - name.endswith("EndEvent")
+        if depth > DEEPEST:
+            raise Broken(f"it is nested more than {DEEPEST} levels deep")
 
 
 def _tool(operation: Operation, base: str, web: Web, veil: Veil) -> Native:

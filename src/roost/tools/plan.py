@@ -85,7 +85,7 @@ class _Plan:
         content = await self._content()
         if not content:
             raise Refused("there is no plan yet: write one first")
-        return Result(f"The plan was agreed to. Carry it out now:\n\n{content}")
+        return Result(f"Planning is over. Carry the plan out now:\n\n{content}")
 
     async def _content(self) -> str:
         """The file goes before what is remembered: somebody may have changed it."""

@@ -1,7 +1,7 @@
 """What a site's robots.txt lets us fetch."""
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from urllib.robotparser import RobotFileParser
 
 import anyio
 
@@ -10,6 +10,10 @@ from roost.tools.web import AGENT, Request, Web
 
 _MOST = 500 * 1024  # bytes of a robots.txt
 _PATIENCE = 10.0
+
+
+if TYPE_CHECKING:
+    from urllib.robotparser import RobotFileParser
 
 
 class Robots:
@@ -35,8 +39,10 @@ class Robots:
         if not self._rules[site].can_fetch(self._agent, url):
             raise Refused("the robots.txt of the site does not allow it")
 
-    async def _read(self, url: str) -> RobotFileParser:
+    async def _read(self, url: str) -> "RobotFileParser":
         """Without a robots.txt all is allowed; where the server fails, nothing is."""
+        from urllib.robotparser import RobotFileParser  # it brings much of urllib, for few
+
         rules = RobotFileParser()
         reply = await self._web.ask(Request(url), most=_MOST, timeout=min(self._web.timeout, _PATIENCE))
         if reply.status >= 500:

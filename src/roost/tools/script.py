@@ -11,7 +11,7 @@ import anyio
 from anyio import to_thread
 
 from roost import process
-from roost.core import scripts
+from roost.core import variables
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
 from roost.core.messages import Annotations, Result
@@ -75,7 +75,7 @@ class _Script:
             raise ToolsetFailed(f"tool {self._name!r}: {bad[0]!r} can't be the name of an argument: it is a variable's")
         if unknown := [name for name in self._parameters["required"] if name not in arguments]:
             raise ToolsetFailed(f"tool {self._name!r} requires args that it does not have: {unknown}")
-        if unknown := scripts.undeclared(self._command, {*arguments, *self._env}):
+        if unknown := variables.undeclared(self._command, {*arguments, *self._env, *self._house.env}):
             raise ToolsetFailed(f"tool {self._name!r} uses undefined args: {unknown}")
 
     def tool(self) -> Native:

@@ -1,4 +1,4 @@
-"""The command lines of script tools: which variables they name."""
+"""The variables that a command line names."""
 
 import re
 from collections.abc import Collection

@@ -71,9 +71,7 @@ def source(options: Mapping[str, Any]) -> Source:
     name = str(options.get("name") or "knowledge")
     tool, results = _table(options, "tool"), _table(options, "results")
     fusion = _table(results, "fusion")
-    given = options.get("strategies") or ()
-    if not given:
-        raise ToolsetFailed(f"rag {name}: it has no strategies")
+    given = options.get("strategies") or ({"type": BM25},)
     kind = str(fusion.get("strategy") or "rrf").replace("reciprocal_rank_fusion", "rrf")
     if kind not in ("rrf", "weighted", "max"):
         raise ToolsetFailed(f"rag {name}: unknown fusion strategy {kind!r} (there are: rrf, weighted, max)")

@@ -244,7 +244,7 @@ def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Mak
         BadValue: the settings' hooks or permissions can't be used.
     """
     outward, around = env.outward(OURS), LocalSurroundings(Path.home())
-    toolsets = Builtin(outward, parts.sandbox, settings.home)
+    toolsets = Builtin(outward, parts.sandbox, settings.home, models=parts.models)
     told = clis.load(settings.home)
     permissions, rules = user_rules(settings.home, settings)
     return Makers(

@@ -11,7 +11,8 @@ from roost import process
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
 from roost.core.ids import CallId
-from roost.ports import Place, Sandbox, Toolset
+from roost.ports import Models, Place, Sandbox, Toolset
+from roost.tools.a2a.toolset import open_a2a
 from roost.tools.api import open_api
 from roost.tools.ask import open_user_prompt
 from roost.tools.cell import Cells
@@ -22,12 +23,15 @@ from roost.tools.fetch import open_fetch
 from roost.tools.filesystem import open_filesystem
 from roost.tools.git import open_git
 from roost.tools.house import House
+from roost.tools.lsp.toolset import open_lsp
 from roost.tools.memory import open_memory
 from roost.tools.openapi import open_openapi
 from roost.tools.picker import open_model_picker
 from roost.tools.plan import open_plan
+from roost.tools.rag.toolset import open_rag
 from roost.tools.script import open_script
 from roost.tools.shell import open_shell
+from roost.tools.skills.toolset import open_skills
 from roost.tools.tasks import open_tasks
 from roost.tools.think import open_think
 from roost.tools.todo import open_todo
@@ -59,6 +63,10 @@ TYPES: Mapping[str, Open] = {
     "transfer_task": open_transfer_task,
     "handoff": open_handoff,
     "background_agents": open_background_agents,
+    "a2a": open_a2a,
+    "lsp": open_lsp,
+    "rag": open_rag,
+    "skills": open_skills,
 }
 
 
@@ -67,7 +75,7 @@ class Builtin:
 
     `env` is what their programs find in their environment.  Those of a confined session run in
     `sandbox`, and reach over HTTP only `endpoints` (`host:port`).  `state` is the server's own folder: what
-    sandboxes need lies there, and memories and plans.
+    sandboxes need lies there, and memories, plans and indexes.  `models` are for toolsets that ask one by themselves.
     """
 
     def __init__(
@@ -76,9 +84,11 @@ class Builtin:
         sandbox: Sandbox | None = None,
         state: Path | None = None,
         endpoints: Collection[str] = (),
+        *,
+        models: Models | None = None,
     ) -> None:
         home = state or Path("~/.roost").expanduser()
-        self._house = House(env, Cells(sandbox, home), home, endpoints)
+        self._house = House(env, Cells(sandbox, home), home, endpoints, models)
 
     @property
     def cells(self) -> Cells:
@@ -111,7 +121,10 @@ def _narrowed(kit: Kit, spec: ToolsetSpec) -> Kit:
     """What the entry leaves of the tools, and what it makes of the guidance."""
     members = kit.members
     if spec.tools:
-        members = tuple(tool for tool in members if tool.definition.name in spec.tools)
+        wanted = set(spec.tools)
+        members = tuple(
+            tool for tool in members if {tool.definition.name, tool.definition.name.removeprefix(kit.prefix)} & wanted
+        )
     if spec.options.get("readonly"):
         members = tuple(tool for tool in members if tool.definition.annotations.read_only)
     instructions = spec.instruction.replace(ORIGINAL, kit.instructions, 1) if spec.instruction else kit.instructions

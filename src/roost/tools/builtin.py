@@ -11,11 +11,12 @@ from roost import process
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
 from roost.core.ids import CallId
-from roost.ports import Place, Sandbox, Toolset
+from roost.ports import Logins, Models, Place, Sandbox, Toolset
 from roost.tools.ask import open_user_prompt
 from roost.tools.cell import Cells
 from roost.tools.filesystem import open_filesystem
 from roost.tools.house import House
+from roost.tools.mcp.toolset import open_mcp
 from roost.tools.shell import open_shell
 from roost.tools.think import open_think
 from roost.tools.todo import open_todo
@@ -23,7 +24,7 @@ from roost.tools.tool import Kit
 
 ORIGINAL = "{ORIGINAL_INSTRUCTIONS}"
 
-Open = Callable[[ToolsetSpec, Place, House], AbstractAsyncContextManager[Kit]]
+Open = Callable[[ToolsetSpec, Place, House], AbstractAsyncContextManager[Toolset]]
 
 TYPES: Mapping[str, Open] = {
     "filesystem": open_filesystem,
@@ -33,18 +34,34 @@ TYPES: Mapping[str, Open] = {
     "think": open_think,
     "todo": open_todo,
     "user_prompt": open_user_prompt,
+    "mcp": open_mcp,
 }
 
 
 class Builtin:
-    """Makes the toolsets that need no other server.
+    """Makes all toolsets.
 
     `env` is what their programs find in their environment.  Those of a confined session run in
-    `sandbox`; what is needed for that lies in `state`, the server's own folder.
+    `sandbox`; what is needed for that lies in `state`, the server's own folder.  `models` answer to
+    tool servers that ask for that, and `redirect_uri` is where their logins come back to.
     """
 
-    def __init__(self, env: Mapping[str, str], sandbox: Sandbox | None = None, state: Path | None = None) -> None:
-        self._house = House(dict(env), Cells(sandbox, state or Path("~/.roost").expanduser()))
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        sandbox: Sandbox | None = None,
+        state: Path | None = None,
+        *,
+        models: Models | None = None,
+        redirect_uri: str = "",
+    ) -> None:
+        home = state or Path("~/.roost").expanduser()
+        self._house = House(dict(env), Cells(sandbox, home), home, models=models, redirect_uri=redirect_uri)
+
+    @property
+    def logins(self) -> Logins:
+        """The logins at tool servers that wait for a browser."""
+        return self._house.lobby
 
     @property
     def types(self) -> frozenset[str]:
@@ -68,8 +85,10 @@ class Builtin:
         await self._house.cells.end(call)
 
 
-def _narrowed(kit: Kit, spec: ToolsetSpec) -> Kit:
-    """What the entry leaves of the tools, and what it makes of the guidance."""
+def _narrowed(kit: Toolset, spec: ToolsetSpec) -> Toolset:
+    """What the entry leaves of the tools, and what it makes of the guidance; others than kits see to it themselves."""
+    if not isinstance(kit, Kit):
+        return kit
     members = kit.members
     if spec.tools:
         members = tuple(tool for tool in members if tool.definition.name in spec.tools)

@@ -9,10 +9,18 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import anyio
+from anyio import to_thread
 
+from roost import process
 from roost.core.errors import ToolsetFailed
-from roost.ports import Place
+from roost.core.ids import CallId
+from roost.ports import Models, Place
 from roost.tools.cell import Cells
+from roost.tools.mcp.lobby import Lobby
+from roost.tools.mcp.vault import Vault
+
+MCP = CallId("mcp")
+"""What the programs of tool servers are marked with, in place of a call."""
 
 
 class Board:
@@ -35,11 +43,31 @@ class Board:
 class House:
     """One server's share of its toolsets."""
 
-    def __init__(self, env: Mapping[str, str], cells: Cells) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        cells: Cells,
+        state: Path | None = None,
+        *,
+        models: Models | None = None,
+        redirect_uri: str = "",
+    ) -> None:
         self.env = env
         self.cells = cells
+        self.state = state or Path("~/.roost").expanduser()
+        self.models = models
+        self.redirect_uri = redirect_uri  # where logins come back to
+        self.lobby = Lobby()
+        self.vault = Vault(self.state / "mcp-logins")
         self.locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._boards: dict[tuple[str, str], tuple[Board, int]] = {}
+        self._swept = False
+
+    async def sweep(self) -> None:
+        """End what is left of the tool servers of servers that are dead; once is enough."""
+        if not self._swept:
+            self._swept = True
+            await to_thread.run_sync(process.sweep_lost, MCP)
 
     @contextmanager
     def board(self, category: str, place: Place, *, shared: bool = False) -> Iterator[Board]:

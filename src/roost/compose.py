@@ -181,7 +181,7 @@ async def open_server(
         models = await stack.enter_async_context(_models(settings, env))
         front = front or Front(home=settings.home, zag=settings.home, max_sessions=0, max_sessions_per_account=0)
         sandbox = await _walls(settings, env, forced=front.force_sandbox)
-        toolsets, around = Builtin(_outward(env), sandbox, settings.home), LocalSurroundings(Path.home())
+        toolsets, around = _toolsets(settings, env, sandbox, models), LocalSurroundings(Path.home())
         keepers = await stack.enter_async_context(open_keepers(settings.home))
         hatch = Hatch(settings.home, settings.session_db)
         told = clis.load(settings.home)
@@ -215,7 +215,7 @@ async def open_server(
         accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
         capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
-        service = make_service(desk, accounts, grace=settings.disconnect_grace)
+        service = make_service(desk, accounts, grace=settings.disconnect_grace, logins=toolsets.logins)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
         recovery = Recovery(makers, hub, supervisor, settings.resume)
@@ -249,6 +249,12 @@ async def _walls(settings: Settings, env: Mapping[str, str], *, forced: bool) ->
     if forced and (trouble := await sandbox.trouble()):
         raise NoSandbox(f"--force-sandbox: no sandbox works on this machine: {trouble}")
     return sandbox
+
+
+def _toolsets(settings: Settings, env: Mapping[str, str], sandbox: Choice, models: Models) -> Builtin:
+    """The maker of toolsets."""
+    redirect_uri = settings.mcp_oauth_redirect_uri
+    return Builtin(_outward(env), sandbox, settings.home, models=models, redirect_uri=redirect_uri)
 
 
 def _kept(accounts: Accounts, roll: Roll | None, settings: Settings) -> str:

@@ -58,7 +58,7 @@ TYPES: Final[Mapping[str, int]] = {
 }
 """The types, with the version that brought each."""
 
-BUILT: Final = frozenset({"filesystem", "file", "shell", "background_jobs", "think", "todo", "user_prompt"})
+BUILT: Final = frozenset({"filesystem", "file", "shell", "background_jobs", "think", "todo", "user_prompt", "mcp"})
 
 NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "lsp": ("command",),
@@ -194,6 +194,8 @@ KEYS: Final[Mapping[str, Key]] = {
     "allow_list": Key(_texts, since=NEWER, types=_files),
     "deny_list": Key(_texts, since=NEWER, types=_files),
     "working_dir": Key(_text, since=NEWER, types=("mcp", "lsp")),
+    "protocol": Key(Text(words=("auto", "legacy")), since=NEWER, types=("mcp",)),
+    "sampling": Key(Text(words=("ask", "allow", "deny")), since=NEWER, types=("mcp",)),
     "lifecycle": Key(LIFECYCLE, since=NEWER, types=("mcp", "lsp")),
     "allow_private_ips": Key(_flag, since=NEWER, types=("fetch", "api", "openapi", "a2a", "mcp")),
     "allowed_domains": Key(_texts, since=NEWER, mark="refuse", types=("fetch",)),

@@ -1,6 +1,6 @@
 """The maker of built-in toolsets: an entry of an agent file in, an open toolset out."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -42,7 +42,8 @@ class Builtin:
     """Makes all toolsets.
 
     `env` is what their programs find in their environment.  Those of a confined session run in
-    `sandbox`; what is needed for that lies in `state`, the server's own folder.  `models` answer to
+    `sandbox`, and reach over HTTP only `endpoints` (`host:port`).  `state` is the server's own folder: what
+    sandboxes need lies there, and logins.  `models` answer to
     tool servers that ask for that, and `redirect_uri` is where their logins come back to.
     """
 
@@ -51,12 +52,13 @@ class Builtin:
         env: Mapping[str, str],
         sandbox: Sandbox | None = None,
         state: Path | None = None,
+        endpoints: Collection[str] = (),
         *,
         models: Models | None = None,
         redirect_uri: str = "",
     ) -> None:
         home = state or Path("~/.roost").expanduser()
-        self._house = House(dict(env), Cells(sandbox, home), home, models=models, redirect_uri=redirect_uri)
+        self._house = House(dict(env), Cells(sandbox, home), home, endpoints, models=models, redirect_uri=redirect_uri)
 
     @property
     def logins(self) -> Logins:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,24 +41,29 @@ class Board:
 
 
 class House:
-    """One server's share of its toolsets."""
+    """One server's share of its toolsets.
+
+    `home` is the server's own folder; `endpoints` are the `host:port` that confined sessions may reach.
+    """
 
     def __init__(
         self,
         env: Mapping[str, str],
         cells: Cells,
-        state: Path | None = None,
+        home: Path,
+        endpoints: Collection[str] = (),
         *,
         models: Models | None = None,
         redirect_uri: str = "",
     ) -> None:
         self.env = env
         self.cells = cells
-        self.state = state or Path("~/.roost").expanduser()
+        self.home = home
+        self.endpoints = endpoints
         self.models = models
         self.redirect_uri = redirect_uri  # where logins come back to
         self.lobby = Lobby()
-        self.vault = Vault(self.state / "mcp-logins")
+        self.vault = Vault(home / "mcp-logins")
         self.locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._boards: dict[tuple[str, str], tuple[Board, int]] = {}
         self._swept = False

@@ -93,7 +93,7 @@ def read(spec: ToolsetSpec, place: Place, house: House) -> Entry:
     Raises:
         ToolsetFailed: a variable is missing, or something can't be what it says.
     """
-    mapped = mapping.load(house.state)
+    mapped = mapping.load(house.home)
     options = spec.options
     return Entry(
         label=label_of(spec),
@@ -155,11 +155,24 @@ def _remote(told: Mapping[str, Any], place: Place, house: House) -> Remote:
     url = fill(str(told.get("url") or ""), house.env, place.headers)
     if urlsplit(url).scheme not in ("http", "https", "unix"):
         raise ToolsetFailed(f"remote.url must begin with http://, https:// or unix://, not {url!r}")
+    if place.confined and _endpoint(url) not in house.endpoints:
+        raise ToolsetFailed(
+            f"{_endpoint(url)} can't be reached: this session is confined to a sandbox, and it is not one of the "
+            "addresses that may be reached from there"
+        )
     transport = str(told.get("transport_type") or "").removesuffix("-http")
     if transport not in ("", "streamable", "sse"):
         raise ToolsetFailed(f"remote.transport_type must be streamable or sse, not {transport!r}")
     headers = {name: fill(str(value), house.env, place.headers) for name, value in (told.get("headers") or {}).items()}
     return Remote(url, transport, {n: v for n, v in headers.items() if v}, _client(told.get("oauth") or {}, house))
+
+
+def _endpoint(url: str) -> str:
+    """Host and port of an address; a socket has none, and is itself."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return url
+    return f"{parts.hostname or ''}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
 
 def _client(oauth: Mapping[str, Any], house: House) -> Client:

@@ -22,10 +22,20 @@ class Forbidden(Exception):
     """An address that a server must not lead us to."""
 
 
-def _public(address: str) -> bool:
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def public(address: str) -> bool:
+    """Whether an address is one of the open internet, and so is each that is wrapped in it."""
     number = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(number, "ipv4_mapped", None)
-    return (mapped or number).is_global and not number.is_multicast
+    found: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = [number]
+    if isinstance(number, ipaddress.IPv6Address):
+        found += [inner for inner in (number.ipv4_mapped, number.sixtofour, *(number.teredo or ())) if inner]
+        if number in _NAT64:
+            found.append(ipaddress.IPv4Address(int(number) & 0xFFFFFFFF))
+        if number.ipv4_mapped or number in _NAT64:
+            del found[0]  # it is nothing but the other spelling
+    return all(each.is_global and not each.is_multicast for each in found)
 
 
 class Guarded:
@@ -45,7 +55,7 @@ class Guarded:
         except OSError as error:
             raise Forbidden(f"{host} can't be found: {error}") from None
         addresses = [str(entry[4][0]) for entry in found]
-        if not addresses or not all(map(_public, addresses)):
+        if not addresses or not all(map(public, addresses)):
             raise Forbidden(
                 f"{host} is a private address, and the server is not to lead there (allow_private_ips allows it)"
             )

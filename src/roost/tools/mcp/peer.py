@@ -276,8 +276,8 @@ async def _started(
     await house.sweep()
     async with AsyncExitStack() as stack:
         if isinstance(server, Gateway):
-            docker = await gateway.there(server, house.state, confined=place.confined)
-            server = stack.enter_context(gateway.program(server, docker, house.state / "mcp"))
+            docker = await gateway.there(server, house.home, confined=place.confined)
+            server = stack.enter_context(gateway.program(server, docker, house.home / "mcp"))
         ends = Ends()
         try:
             peer = await stack.enter_async_context(

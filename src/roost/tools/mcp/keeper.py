@@ -67,10 +67,9 @@ class Keeper:
         self._task = asyncio.create_task(self._keep(), name=f"life of {self._label}")
 
     def _why(self) -> str:
-        if self._failure is None:
-            return f"{self._label} is being started, and is not ready yet"
         what = "is required and is" if self._rules.required else "is"
-        return f"{self._label} {what} not available: {self._failure}"
+        why = self._failure or f"it was not ready within {self._rules.startup:g} s"
+        return f"{self._label} {what} not available: {why}"
 
     def retry(self) -> None:
         """Whatever was in the way is gone: the next who wants it may try at once."""

@@ -25,6 +25,10 @@ class Lost(Exception):
     """The server did not take the request: it knows our session no more, or could not be reached."""
 
 
+class Older(Exception):
+    """A tool asks a person in a way that only the older protocol has."""
+
+
 class Closed(Exception):
     """The connection ended before an answer came."""
 

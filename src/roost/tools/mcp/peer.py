@@ -19,7 +19,7 @@ from roost.tools.house import MCP, House
 from roost.tools.mcp import gateway, http
 from roost.tools.mcp.elicitation import Elicitation
 from roost.tools.mcp.entry import Entry, Gateway, Program, Remote
-from roost.tools.mcp.failures import Closed, LoginNeeded, Lost, Unreached, leaves, said, unsent
+from roost.tools.mcp.failures import Closed, LoginNeeded, Lost, Older, Unreached, leaves, said, unsent
 from roost.tools.mcp.sampling import Sampling
 from roost.tools.mcp.stdio import talking
 from roost.tools.mcp.talk import Allowance
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mcp.shared.exceptions import MCPError
 
 PAGES = 100  # of one list
+NO_WAY_BACK = "no back-channel for server-initiated requests"  # of a tool written for the older protocol
 OLD = frozenset({404, 405})  # what servers answer that only speak the older transport
 FULL = frozenset({408, 429, 500, 502, 503, 504, 529})
 
@@ -107,23 +108,30 @@ class Peer:
             Lost: it was not carried out, and may be tried again on a new connection.
             LoginNeeded: it was not carried out.
             Closed: the connection ended; nobody knows what became of it.
+            Older: the tool can't ask in the newer protocol.
             MCPError: the server refused.
         """
 
         async def progress(progress: float, total: float | None, message: str | None) -> None:
             allowance.renew()
 
-        return await self._asked(self._client.call_tool(name, arguments, progress_callback=progress))
+        returned = await self._asked(self._client.call_tool(name, arguments, progress_callback=progress))
+        if self.modern and returned.is_error:
+            for part in returned.content:
+                if part.type == "text" and NO_WAY_BACK in part.text:
+                    raise Older(part.text)
+        return returned
 
     async def _asked(self, asking: Awaitable[T]) -> T:
         from mcp.shared.exceptions import MCPError
 
         try:
-            return await asking
+            returned = await asking
         except MCPError as error:
             raise await self._meaning(error) from error
         except BaseExceptionGroup as group:  # of the rounds in which a server asked something
             raise next(leaves(group)) from group
+        return returned
 
     async def _meaning(self, error: "MCPError") -> Exception:
         import mcp_types as types
@@ -137,6 +145,8 @@ class Peer:
             with anyio.move_on_after(1.0):
                 await self.ends.over.wait()
             return Lost(self.ends.why) if self.ends.unsent else Closed(self.ends.why or error.message)
+        if self.modern and NO_WAY_BACK in error.message:
+            return Older(error.message)
         return error
 
 

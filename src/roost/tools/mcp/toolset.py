@@ -17,7 +17,7 @@ from roost.tools.mcp import entry as entries
 from roost.tools.mcp.definitions import definitions
 from roost.tools.mcp.elicitation import Elicitation
 from roost.tools.mcp.entry import Entry, Remote
-from roost.tools.mcp.failures import Closed, LoginNeeded, Lost, Unreached, leaves, said
+from roost.tools.mcp.failures import Closed, LoginNeeded, Lost, Older, Unreached, leaves, said
 from roost.tools.mcp.keeper import Keeper
 from roost.tools.mcp.login import Login
 from roost.tools.mcp.peer import Manners, Peer, open_peer
@@ -223,12 +223,23 @@ class McpToolset:
                 continue
             except Closed as error:
                 return failed(f"{self.label} ended in the middle of this call, whose outcome is not known: {error}")
-            if peer.modern and not self._legacy and "old" not in tried and _wants_the_older_way(returned):
-                tried.add("old")
-                self._legacy = True
-                self._keeper.drop(peer, "it has to ask in the older way")
+            except Older as error:
+                if not self._legacy and not await self._older_way(peer):
+                    return failed(f"{self.label}: {error}")
                 continue
             return result(returned)
+
+    async def _older_way(self, peer: Peer) -> bool:
+        """Make the connection anew in the older protocol; False where the server does not speak it."""
+        self._legacy = True
+        self._keeper.drop(peer, "it has to ask in the older way")
+        try:
+            await self._peer()
+        except ToolsetFailed:
+            self._legacy = False
+            self._keeper.retry()
+            return False
+        return True
 
     async def _talked(self, peer: Peer, name: str, arguments: dict[str, Any], use: Use) -> "types.CallToolResult":
         import mcp_types as types
@@ -270,14 +281,6 @@ class McpToolset:
                 if (await use.ask(question)).action != "accept":
                     return False
         return True
-
-
-def _wants_the_older_way(returned: "types.CallToolResult") -> bool:
-    """Whether a tool failed since it can't ask: it is written for the protocol as it was."""
-    return returned.is_error and any(
-        part.type == "text" and "no back-channel for server-initiated requests" in part.text
-        for part in returned.content
-    )
 
 
 class RemoteTool:

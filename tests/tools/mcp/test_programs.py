@@ -120,7 +120,7 @@ async def test_a_server_that_dies_at_its_start_is_tried_again_but_not_at_once(be
             await toolset.tools()
         with pytest.raises(ToolsetFailed):
             await toolset.tools()
-        assert toolset._keeper._rules.again is False and bench.starts == 3  # type: ignore[attr-defined]
+        assert toolset._life._rules.again is False and bench.starts == 3  # type: ignore[attr-defined]
 
 
 async def test_a_server_that_is_installed_later_is_found(bench: Bench) -> None:
@@ -178,7 +178,7 @@ async def test_a_server_that_always_dies_is_given_up(bench: Bench) -> None:
         tool = next(tool for tool in await toolset.tools() if tool.definition.name == "die")
         for _ in range(3):
             assert "in the middle of this call" in (await tool.run({}, Using())).output
-        await until(lambda: toolset._keeper._failure is not None)  # type: ignore[attr-defined]
+        await until(lambda: toolset._life._failure is not None)  # type: ignore[attr-defined]
     assert bench.starts == 3
 
 

@@ -14,7 +14,7 @@ from roost.tools.mcp import guard, oauth
 from roost.tools.mcp.entry import Entry, Remote
 from roost.tools.mcp.failures import leaves, said
 from roost.tools.mcp.lobby import Arrival, Lobby
-from roost.tools.mcp.vault import Kept, Shelf, Token, Vault
+from roost.tools.mcp.vault import Drawer, Kept, Token, Vault
 
 if TYPE_CHECKING:
     import httpx2
@@ -33,7 +33,7 @@ class Login:
         self._remote = remote
         self.url = remote.url
         self._place = place
-        self._shelf: Shelf = vault.shelf(place.owner, remote.url)
+        self._drawer: Drawer = vault.drawer(place.owner, remote.url)
         self._lobby = lobby
         self._redirect = remote.client.redirect_uri or redirect
         self._lock = anyio.Lock()
@@ -44,17 +44,17 @@ class Login:
 
     async def access(self) -> str:
         """The token to send, renewed if it is near its end; "" where there is none."""
-        kept = await self._shelf.get()
+        kept = await self._drawer.get()
         if kept is not None and kept.token.near_its_end(time.time()):
             await self.renew(kept.token.access)
-            kept = await self._shelf.get()
+            kept = await self._drawer.get()
         self._sent = kept.token.access if kept is not None else ""
         return self._sent
 
     async def renew(self, stale: str) -> str:
         """Another token in place of one that is not taken any more; "" where only a person can get one."""
-        async with self._shelf.lock:
-            kept = await self._shelf.get()
+        async with self._drawer.lock:
+            kept = await self._drawer.get()
             if kept is None or kept.token.access != stale:  # another session was first
                 return kept.token.access if kept is not None else ""
             try:
@@ -65,7 +65,7 @@ class Login:
                 return ""
             if renewed is None:
                 return ""
-            await self._shelf.put(renewed)
+            await self._drawer.put(renewed)
             return renewed.token.access
 
     def auth(self) -> "httpx2.Auth | None":
@@ -86,7 +86,7 @@ class Login:
             raise ToolsetFailed(f"{self._label} refuses the Authorization header that the agent file gives it")
         refused = self._sent
         async with self._lock:
-            kept = await self._shelf.get()
+            kept = await self._drawer.get()
             if kept is not None and kept.token.access not in ("", refused):
                 return  # another call, or another session, has done it meanwhile
             if self._declined:
@@ -116,18 +116,18 @@ class Login:
         if not self._redirect:
             await self._by_client(ask, found)
             return
-        errand = oauth.errand(found, client, self._redirect)
-        with self._lobby.wait(errand.state) as seat:
-            came = await self._first(ask, self._question(found, errand), seat.arrival)
+        trip = oauth.trip(found, client, self._redirect)
+        with self._lobby.wait(trip.state) as seat:
+            came = await self._first(ask, self._question(found, trip), seat.arrival)
         if came is None:
             return
-        arrival = came if isinstance(came, Arrival) else _carried(came, errand, found)
+        arrival = came if isinstance(came, Arrival) else _carried(came, trip, found)
         if arrival is None:
             self._no()
             return
         if not arrival.code:
             raise oauth.Failed(f"{arrival.error}: {arrival.description}"[:300].rstrip(": "))
-        await self._exchanged(found, client, arrival.code, errand.verifier)
+        await self._exchanged(found, client, arrival.code, trip.verifier)
 
     async def _exchanged(self, found: oauth.Found, client: dict[str, Any], code: str, verifier: str) -> None:
         try:
@@ -135,14 +135,14 @@ class Login:
                 kept = await oauth.exchange(http, found, client, self._redirect, code, verifier)
         except oauth.Refused as error:
             if "invalid_client" in str(error) or "unauthorized_client" in str(error):
-                await self._shelf.put(Kept(Token("")), quietly=True)  # the next try registers anew
+                await self._drawer.put(Kept(Token("")), quietly=True)  # the next try registers anew
             raise
-        await self._shelf.put(kept)
+        await self._drawer.put(kept)
 
     async def _client(self, http: "httpx2.AsyncClient", found: oauth.Found) -> dict[str, Any]:
         """The client that we are at this authorization server; registered once for all sessions."""
-        async with self._shelf.lock:
-            kept = await self._shelf.get()
+        async with self._drawer.lock:
+            kept = await self._drawer.get()
             own = bool(self._remote.client.id)
             same = kept is not None and (kept.issuer, kept.redirect_uri) == (found.issuer, self._redirect)
             if kept is not None and kept.client and same and not own:
@@ -151,7 +151,7 @@ class Login:
             if not own:
                 token = kept.token if kept is not None else Token("")
                 made = Kept(token, found.issuer, found.token, found.resource, self._redirect, client)
-                await self._shelf.put(made, quietly=True)
+                await self._drawer.put(made, quietly=True)
             return client
 
     async def _by_client(self, ask: Callable[[Ask], Awaitable[Answer]], found: oauth.Found) -> None:
@@ -165,13 +165,13 @@ class Login:
         content = came.content or {}
         token = oauth.token_of(content)
         client = {name: str(content[name]) for name in ("client_id", "client_secret") if content.get(name)}
-        await self._shelf.put(Kept(token, found.issuer, found.token, found.resource, "", client))
+        await self._drawer.put(Kept(token, found.issuer, found.token, found.resource, "", client))
 
     def _no(self) -> None:
         self._declined = True
         raise oauth.Failed("it was declined")
 
-    def _question(self, found: oauth.Found, errand: oauth.Errand | None) -> Ask:
+    def _question(self, found: oauth.Found, trip: oauth.Trip | None) -> Ask:
         meta: dict[str, Any] = {
             "auth_server": found.issuer,
             "auth_server_metadata": found.server_metadata,
@@ -179,8 +179,8 @@ class Login:
         }
         for prefix in ("cagent", "docker-agent"):
             meta |= {f"{prefix}/type": "oauth_flow", f"{prefix}/server_url": self._remote.url}
-            if errand is not None:
-                meta |= {f"{prefix}/authorize_url": errand.url, f"{prefix}/state": errand.state}
+            if trip is not None:
+                meta |= {f"{prefix}/authorize_url": trip.url, f"{prefix}/state": trip.state}
         return Ask(f"OAuth authorization required for {self._remote.url}", meta=meta, durable=False)
 
     async def _first(
@@ -191,7 +191,7 @@ class Login:
     ) -> Answer | Arrival | None:
         """What comes first: an answer, the browser, or (None) the login of another session."""
         came: list[Answer | Arrival | None] = []
-        news = self._shelf.news
+        news = self._drawer.news
 
         async def until(what: Callable[[], Awaitable[Answer | Arrival | None]]) -> None:
             came.append(await what())
@@ -217,7 +217,7 @@ class Login:
         return came[0]
 
 
-def _carried(answer: Answer, errand: oauth.Errand, found: oauth.Found) -> Arrival | None:
+def _carried(answer: Answer, trip: oauth.Trip, found: oauth.Found) -> Arrival | None:
     """What a person's answer brings from the browser; None where it is a no.
 
     Raises:
@@ -226,7 +226,7 @@ def _carried(answer: Answer, errand: oauth.Errand, found: oauth.Found) -> Arriva
     if answer.action != "accept":
         return None
     content = {name: str(value) for name, value in (answer.content or {}).items() if value is not None}
-    if content.get("state", "") != errand.state:
+    if content.get("state", "") != trip.state:
         raise oauth.Failed("the answer's state is that of another login, or an old one")
     if content.get("iss") and content["iss"] != found.issuer:
         raise oauth.Failed(f"the answer comes from {content['iss'][:200]}, not from {found.issuer}")

@@ -36,7 +36,7 @@ class Found(Struct, frozen=True):
     tells_issuer: bool = False
 
 
-class Errand(Struct, frozen=True):
+class Trip(Struct, frozen=True):
     """A login that a browser is to bring to its end."""
 
     url: str
@@ -169,7 +169,7 @@ async def register(http: "httpx2.AsyncClient", found: Found, redirect_uri: str, 
     from mcp.shared.auth import OAuthClientMetadata
 
     if own.id:
-        post = "client_secret_basic" not in found.methods and "client_secret_post" in found.methods
+        post = "client_secret_post" in found.methods
         method = ("client_secret_post" if post else "client_secret_basic") if own.secret else "none"
         return {"client_id": own.id, "client_secret": own.secret, "token_endpoint_auth_method": method}
     if not found.register:
@@ -197,7 +197,7 @@ async def register(http: "httpx2.AsyncClient", found: Found, redirect_uri: str, 
     }
 
 
-def errand(found: Found, client: dict[str, Any], redirect_uri: str) -> Errand:
+def trip(found: Found, client: dict[str, Any], redirect_uri: str) -> Trip:
     """Where the browser goes, with a state and a challenge of its own."""
     verifier, state = secrets.token_urlsafe(64), secrets.token_urlsafe(32)
     digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
@@ -215,7 +215,7 @@ def errand(found: Found, client: dict[str, Any], redirect_uri: str) -> Errand:
         if "offline_access" in found.scope.split():
             query["prompt"] = "consent"
     mark = "&" if "?" in found.authorize else "?"
-    return Errand(f"{found.authorize}{mark}{urlencode(query)}", state, verifier)
+    return Trip(f"{found.authorize}{mark}{urlencode(query)}", state, verifier)
 
 
 async def exchange(
@@ -262,11 +262,12 @@ class Refused(Failed):
 async def _token(http: "httpx2.AsyncClient", endpoint: str, client: dict[str, Any], form: dict[str, str]) -> Token:
     headers = {"Accept": "application/json"}
     identity, secret = str(client["client_id"]), str(client.get("client_secret") or "")
+    form = {**form, "client_id": identity}
     if secret and client.get("token_endpoint_auth_method") == "client_secret_basic":
         pair = f"{quote(identity, safe='')}:{quote(secret, safe='')}"
         headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
-    else:
-        form = {**form, "client_id": identity, **({"client_secret": secret} if secret else {})}
+    elif secret:
+        form["client_secret"] = secret
     response = await http.post(endpoint, data=form, headers=headers)
     if response.status_code >= 500 or response.status_code == 429:
         raise Failed(f"{endpoint} answers with status {response.status_code}")

@@ -18,7 +18,7 @@ from roost.tools.mcp.definitions import definitions
 from roost.tools.mcp.elicitation import Elicitation
 from roost.tools.mcp.entry import Entry, Remote
 from roost.tools.mcp.failures import Closed, LoginNeeded, Lost, Older, Unreached, leaves, said
-from roost.tools.mcp.keeper import Keeper
+from roost.tools.mcp.life import Life
 from roost.tools.mcp.login import Login
 from roost.tools.mcp.peer import Manners, Peer, open_peer
 from roost.tools.mcp.results import clipped, prompt_text, result
@@ -66,7 +66,7 @@ class McpToolset:
         self._house = house
         self.label = entries.label_of(spec)
         self._rules = entries.rules_of(spec)
-        self._keeper = Keeper(self.label, self._connect, self._rules)
+        self._life = Life(self.label, self._connect, self._rules)
         self._talks = Talks(place.ask)
         self._login: Login | None = None
         self._entry: Entry | None = None
@@ -126,7 +126,7 @@ class McpToolset:
 
     async def close(self) -> None:
         """End the server."""
-        await self._keeper.close()
+        await self._life.close()
 
     # -- the server -----------------------------------------------------------------------------
 
@@ -156,11 +156,11 @@ class McpToolset:
     async def _peer(self) -> Peer:
         """The server, logged in where it wants that."""
         try:
-            return await self._keeper.peer()
+            return await self._life.peer()
         except LoginNeeded as needed:
             await self._log_in(needed)
         try:
-            return await self._keeper.peer()
+            return await self._life.peer()
         except LoginNeeded:
             raise ToolsetFailed(f"{self.label} does not take the login that it was given") from None
 
@@ -168,14 +168,14 @@ class McpToolset:
         if self._login is None:
             raise ToolsetFailed(f"{self.label} wants a login that is not known here")
         await self._login.perform(needed.challenge)
-        self._keeper.retry()
+        self._life.retry()
 
     async def _mend(self, peer: Peer, error: Exception) -> None:
         """Do what helps where a server did not take a request."""
         if isinstance(error, LoginNeeded):
             await self._log_in(error)
         elif isinstance(error, Lost):
-            self._keeper.drop(peer, f"its session was lost: {error}")
+            self._life.drop(peer, f"its session was lost: {error}")
 
     async def _list(self, peer: Peer) -> None:
         entry = self._entry
@@ -232,12 +232,12 @@ class McpToolset:
     async def _older_way(self, peer: Peer) -> bool:
         """Make the connection anew in the older protocol; False where the server does not speak it."""
         self._legacy = True
-        self._keeper.drop(peer, "it has to ask in the older way")
+        self._life.drop(peer, "it has to ask in the older way")
         try:
             await self._peer()
         except ToolsetFailed:
             self._legacy = False
-            self._keeper.retry()
+            self._life.retry()
             return False
         return True
 

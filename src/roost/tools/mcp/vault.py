@@ -48,7 +48,7 @@ class Kept(Struct, frozen=True, omit_defaults=True):
     client: dict[str, Any] = {}  # the registration, as the authorization server has it
 
 
-class Shelf:
+class Drawer:
     """The place of one login: of an account, at a server."""
 
     def __init__(self, path: Path, load: Callable[[Path], Kept | None], save: Callable[[Path, Kept], None]) -> None:
@@ -92,13 +92,13 @@ class Vault:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._shelves: dict[Path, Shelf] = {}
+        self._drawers: dict[Path, Drawer] = {}
 
-    def shelf(self, account: str, url: str) -> Shelf:
+    def drawer(self, account: str, url: str) -> Drawer:
         """The place of an account's login at a server."""
         name = hashlib.sha256(f"{account}\0{url}".encode()).hexdigest()
         path = self._folder / f"{name}.login"
-        return self._shelves.setdefault(path, Shelf(path, self._load, self._save))
+        return self._drawers.setdefault(path, Drawer(path, self._load, self._save))
 
     def _load(self, path: Path) -> Kept | None:
         from cryptography.fernet import InvalidToken

@@ -21,7 +21,7 @@ Connect = Callable[[], AbstractAsyncContextManager[Peer]]
 log = logging.getLogger(__name__)
 
 
-class Keeper:
+class Life:
     """The life of one server.  Its task belongs to no scope, since it outlives the call that wants it first."""
 
     def __init__(self, label: str, connect: Connect, rules: Rules) -> None:

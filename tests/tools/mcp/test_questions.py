@@ -1,6 +1,9 @@
 """What servers ask in a call: forms, addresses, answers of a model; and who answers."""
 
 import json
+import os
+import socket
+import subprocess
 import sys
 
 import anyio
@@ -8,8 +11,9 @@ import pytest
 
 from fakes.calls import Using
 from roost.core.agents import Agent, Team
+from roost.core.errors import ToolsetFailed
 from roost.core.events import Answer
-from roost.ports import Ask
+from roost.ports import Ask, Toolset
 from roost.testing.fakes import FakeModels, answers
 from roost.tools.builtin import Builtin
 from tools.mcp.asking import Asked
@@ -202,3 +206,39 @@ async def test_a_question_outside_of_a_call_is_the_sessions(bench: Bench) -> Non
     context = type("C", (), {"meta": None})()
     assert (await Elicitation(Talks(ask), anyio.Lock(), "x").ask(context, params)).content == {"n": 1}
     assert (await Elicitation(Talks(None), anyio.Lock(), "x").ask(context, params)).action == "decline"
+
+
+async def test_server_everything_behind_an_address(bench: Bench, everything: tuple[str, str]) -> None:
+    """Each of two calls beside each other gets the question that belongs to it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    env = {**os.environ, "PORT": str(port)}
+    running = subprocess.Popen([*everything, "streamableHttp"], env=env, stderr=subprocess.DEVNULL)
+    try:
+        async with bench.open(
+            remote={"url": f"http://127.0.0.1:{port}/mcp"}, lifecycle={"backoff": {"initial": "20ms", "max": "20ms"}}
+        ) as toolset:
+            with anyio.fail_after(20):
+                while not await ready(toolset):
+                    await anyio.sleep(0.02)
+            said: dict[str, str] = {}
+
+            async def one(name: str) -> None:
+                form = Asked(Answer("accept", content={"name": name, "check": True}))
+                said[name] = (await call(toolset, "trigger-elicitation-request", form)).output
+                assert len(form.asked) == 1
+
+            async with anyio.create_task_group() as tasks:
+                for name in ("Ada", "Grace", "Joan"):
+                    tasks.start_soon(one, name)
+            assert all(f"- Name: {name}" in text for name, text in said.items()) and len(said) == 3
+    finally:
+        running.terminate()
+        running.wait()
+
+
+async def ready(toolset: Toolset) -> bool:
+    try:
+        return bool(await toolset.tools())
+    except ToolsetFailed:
+        return False

@@ -17,7 +17,10 @@ pytestmark = pytest.mark.anyio
 DOCKER = """#!/bin/sh
 if [ "$4" = --help ]; then {help}; exit; fi
 shift 3
-for word in "$@"; do echo "$word" >> {folder}/arguments; if [ -f "$word" ]; then cp "$word" {folder}/; ls -l "$word" >> {folder}/modes; fi; done
+for word in "$@"; do
+    echo "$word" >> {folder}/arguments
+    if [ -f "$word" ]; then cp "$word" {folder}/; ls -l "$word" >> {folder}/modes; fi
+done
 exec {python} {server}
 """
 

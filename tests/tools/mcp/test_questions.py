@@ -194,7 +194,7 @@ async def test_servers_that_speak_the_newest_protocol(bench: Bench, module: str)
 
 
 async def test_a_question_outside_of_a_call_is_the_sessions(bench: Bench) -> None:
-    import mcp_types as types
+    import mcp.types as types
 
     from roost.tools.mcp.elicitation import Elicitation
     from roost.tools.mcp.talk import Talks

@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-import mcp_types as types
+import mcp.types as types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -10,7 +10,7 @@ from roost.core.messages import Annotations, Definition
 from roost.tools.mcp.results import clipped
 
 if TYPE_CHECKING:
-    import mcp_types as types
+    from mcp import types
 
 CATEGORY = "mcp"
 MOST = 1000  # tools of one server

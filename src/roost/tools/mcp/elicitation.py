@@ -13,7 +13,7 @@ from roost.tools.mcp.results import clipped
 from roost.tools.mcp.talk import Over, Talks
 
 if TYPE_CHECKING:
-    import mcp_types as types
+    from mcp import types
     from mcp.client.session import ClientRequestContext
 
 TRIES = 3  # answers that do not fit their form
@@ -32,7 +32,7 @@ class Elicitation:
 
     async def ask(self, context: "ClientRequestContext", params: "types.ElicitRequestParams") -> "types.ElicitResult":
         """Ask, and come back with an answer that fits the form; a no at once where nobody can answer."""
-        import mcp_types as types
+        from mcp import types
 
         question = _question(params, context.meta)
         try:
@@ -91,11 +91,9 @@ def _question(params: "types.ElicitRequestParams", meta: Any) -> Ask:
 def _complaint(question: Ask, answer: Answer) -> str:
     """What of an answer does not fit its form; a form that is none takes everything that can be sent."""
     # Heavy, and seldom wanted: not loaded at start.
-    import mcp_types as types
     from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError, best_match
-    from pydantic import ValidationError
-    from referencing.exceptions import Unresolvable
+    from jsonschema.exceptions import best_match
+    from mcp import types
 
     if answer.action != "accept" or question.mode == "url":
         return ""
@@ -106,10 +104,10 @@ def _complaint(question: Ask, answer: Answer) -> str:
         if error is not None:
             place = ".".join(str(step) for step in error.absolute_path)
             return f"{place}: {error.message[:300]}" if place else error.message[:300]
-    except (SchemaError, Unresolvable):
-        pass
+    except Exception as wrong:
+        log.debug("a form can't be used: %s", wrong)
     try:
         types.ElicitResult(action="accept", content=content)
-    except ValidationError:
+    except ValueError:
         return "its values may be texts, numbers, yes and no, and lists of texts"
     return ""

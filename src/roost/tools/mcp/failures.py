@@ -53,7 +53,6 @@ def said(error: BaseException, seen: Seen | None = None) -> str:
     """Why a server can't be used."""
     import httpx2
     from mcp.shared.exceptions import MCPError
-    from pydantic import ValidationError
 
     leaf = next(leaves(error))
     match leaf:
@@ -67,6 +66,6 @@ def said(error: BaseException, seen: Seen | None = None) -> str:
             return f"it answers with status {seen.status}"
         case MCPError():
             return leaf.message[:500]
-        case ValidationError():
-            return f"what it says is not as the protocol wants it: {leaf.errors()[0]['msg'][:200]}"
+        case ValueError():  # of pydantic
+            return f"what it says is not as the protocol wants it: {str(leaf)[:300]}"
     return str(leaf)[:500] or type(leaf).__name__

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from mcp.shared.message import SessionMessage
-    from mcp_types import JSONRPCMessage
+    from mcp.types import JSONRPCMessage
 
 LONGEST = 16 * 1024 * 1024  # bytes of one message
 ENDS = 4096  # bytes of its beginning and its end that are kept of a message that is longer
@@ -89,7 +89,7 @@ def _answered(first: bytes, last: bytes) -> int | str | None:
 def decoded(line: bytes) -> "SessionMessage | Torn | None":
     """The message of a line; None where it is none at all, as what servers print by mistake."""
     from mcp.shared.message import SessionMessage
-    from mcp_types import jsonrpc_message_adapter
+    from mcp.types import jsonrpc_message_adapter
 
     text = line.decode(errors="replace").strip()
     if not text.startswith("{"):
@@ -104,7 +104,7 @@ def decoded(line: bytes) -> "SessionMessage | Torn | None":
 def refusal(torn: Torn) -> "SessionMessage":
     """The error that ends the call which a message that can't be used would have answered."""
     from mcp.shared.message import SessionMessage
-    from mcp_types import PARSE_ERROR, ErrorData, JSONRPCError
+    from mcp.types import PARSE_ERROR, ErrorData, JSONRPCError
 
     assert torn.id is not None
     error = ErrorData(code=PARSE_ERROR, message=f"the server's answer can't be used: {torn.why}")

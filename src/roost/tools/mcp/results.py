@@ -8,7 +8,7 @@ from roost.core.messages import Media, Result
 from roost.process import Output
 
 if TYPE_CHECKING:
-    import mcp_types as types
+    from mcp import types
 
 TEXT = 256 * 1024  # bytes of text that are kept
 MEDIA = 8 * 1024 * 1024  # characters of base64, of all pictures and sounds together

@@ -12,7 +12,7 @@ from roost.tools.mcp.results import clipped
 from roost.tools.mcp.talk import Over, Talks
 
 if TYPE_CHECKING:
-    import mcp_types as types
+    from mcp import types
     from mcp.client.session import ClientRequestContext
 
 MESSAGES = 200
@@ -37,7 +37,7 @@ class Sampling:
         self, context: "ClientRequestContext", params: "types.CreateMessageRequestParams"
     ) -> "types.CreateMessageResult | types.ErrorData":
         """Ask the model, if that may be."""
-        import mcp_types as types
+        from mcp import types
 
         talk = self._talks.now()
         if talk is None:
@@ -65,7 +65,7 @@ class Sampling:
     async def _sampled(
         self, use: Use, provider: Provider, request: ModelRequest, params: "types.CreateMessageRequestParams"
     ) -> "types.CreateMessageResult | types.ErrorData":
-        import mcp_types as types
+        from mcp import types
 
         if self._consent != "allow":
             shown = clipped("\n\n".join(f"{m.role}: {m.content}" for m in request.messages), SHOWN)

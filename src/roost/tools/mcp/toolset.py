@@ -14,20 +14,21 @@ from roost.core.messages import Definition, Result
 from roost.ports import Ask, Place, Tool, Toolset, Use
 from roost.tools.house import House
 from roost.tools.mcp import entry as entries
+from roost.tools.mcp.connect import Manners, open_peer
 from roost.tools.mcp.definitions import definitions
 from roost.tools.mcp.elicitation import Elicitation
 from roost.tools.mcp.entry import Entry, Remote
 from roost.tools.mcp.failures import Closed, LoginNeeded, Lost, Older, Unreached, leaves, said
 from roost.tools.mcp.life import Life
 from roost.tools.mcp.login import Login
-from roost.tools.mcp.peer import Manners, Peer, open_peer
+from roost.tools.mcp.peer import Peer
 from roost.tools.mcp.results import clipped, prompt_text, result
 from roost.tools.mcp.sampling import Sampling
 from roost.tools.mcp.talk import Talk, Talks
 from roost.tools.tool import failed
 
 if TYPE_CHECKING:
-    import mcp_types as types
+    from mcp import types
 
 ORIGINAL = "{ORIGINAL_INSTRUCTIONS}"
 GUIDANCE = 16 * 1024  # bytes of what a server says about its use
@@ -242,7 +243,7 @@ class McpToolset:
         return True
 
     async def _talked(self, peer: Peer, name: str, arguments: dict[str, Any], use: Use) -> "types.CallToolResult":
-        import mcp_types as types
+        from mcp import types
         from mcp.shared.exceptions import MCPError
 
         with self._talks.open(Talk(use, self._rules.call)) as talk:
@@ -294,12 +295,11 @@ class RemoteTool:
     async def run(self, arguments: dict[str, Any], use: Use) -> Result:
         """Call it; what went wrong is a result, too.  A call that is cancelled is cancelled at the server."""
         from mcp.shared.exceptions import MCPError
-        from pydantic import ValidationError
 
         given = {name: value for name, value in arguments.items() if value is not None}
         try:
             return await self._toolset.call(self._name, given, use)
         except ToolsetFailed as error:
             return failed(str(error))
-        except (MCPError, Unreached, RuntimeError, ValidationError) as error:
+        except (MCPError, Unreached, RuntimeError, ValueError) as error:
             return failed(f"{self._toolset.label}: {said(error)}")

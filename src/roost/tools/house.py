@@ -9,11 +9,19 @@ from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
+from anyio import to_thread
 
+from roost import process
 from roost.core.errors import ToolsetFailed
 from roost.core.expressions import Failed, Scope, as_text, evaluate, parse
+from roost.core.ids import CallId
 from roost.ports import Models, Place
 from roost.tools.cell import Cells
+from roost.tools.mcp.lobby import Lobby
+from roost.tools.mcp.vault import Vault
+
+MCP = CallId("mcp")
+"""What the programs of tool servers are marked with, in place of a call."""
 
 
 class Board:
@@ -79,6 +87,8 @@ class House:
         home: Path,
         endpoints: Collection[str] = (),
         models: Models | None = None,
+        *,
+        redirect_uri: str = "",
     ) -> None:
         self.env = env
         self.cells = cells
@@ -86,8 +96,18 @@ class House:
         self.endpoints = endpoints
         self.models = models
         self.shared = Shared()
+        self.redirect_uri = redirect_uri  # where logins come back to
+        self.lobby = Lobby()
+        self.vault = Vault(home / "mcp-logins")
         self.locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._boards: dict[tuple[str, str], tuple[Board, int]] = {}
+        self._swept = False
+
+    async def sweep(self) -> None:
+        """End what is left of the tool servers of servers that are dead; once is enough."""
+        if not self._swept:
+            self._swept = True
+            await to_thread.run_sync(process.sweep_lost, MCP)
 
     @contextmanager
     def board(self, category: str, place: Place, *, shared: bool = False) -> Iterator[Board]:

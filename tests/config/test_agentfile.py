@@ -594,6 +594,7 @@ models:
   mixed: {model: "gpt, chat"}
   first: {first_available: [coder, gpt]}
   gemini: {provider: google, model: gemini-2.5-flash}
+  login: {provider: chatgpt, model: gpt-5}
 agents:
   root: {model: "lab/other, coder"}
   two: {model: newer/x}
@@ -624,7 +625,7 @@ agents:
     assert loaded.models["newer/x"].token_key == ""
     assert loaded.models["newer/x"].headers == {"X-B": "${B}"}
     assert loaded.providers["lab"].token_key == "LAB_KEY"
-    assert any("provider 'google' is not supported yet" in line for line in loaded.warnings)
+    assert any("provider 'chatgpt' is not supported yet" in line for line in loaded.warnings)
 
 
 # -- what clients are shown ---------------------------------------------------------------------

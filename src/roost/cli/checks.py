@@ -19,6 +19,7 @@ from roost.cli import model
 from roost.config import agentfile
 from roost.config.settings import load
 from roost.core import vendors
+from roost.core.agents import Team
 from roost.core.errors import AgentBroken, BadModel, BadValue, NotBuilt
 from roost.doors.listen import bind, parse
 from roost.drivers.catalogue import drivers

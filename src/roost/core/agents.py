@@ -194,6 +194,8 @@ class Team(Struct, frozen=True, omit_defaults=True):
     needs: tuple[str, ...] = ()  # environment variables without which no agent of it runs, whatever its model
     warnings: tuple[str, ...] = ()
     raw: bytes = b""  # the file, as it was read
+    externals: dict[str, str] = {}  # agents of other files that are yet to join: name -> where the file is
+    files: tuple[str, ...] = ()  # others that were read for it: absolute paths
     config: dict[str, Any] = {}
 
     @property

@@ -111,8 +111,9 @@ def test_it_runs_to_an_answer(played: dict[tuple[str, str], Any], example: str, 
     run = played[example, agent].result(60)
     assert [event["error"] for event in run.of("error")] == []
     assert [event["message"] for event in run.of("warning")] == []
-    failed = [event for event in run.of("tool_call_response") if (event.get("result") or {}).get("isError")]
+    failed = [event["response"] for event in run.of("tool_call_response") if (event.get("result") or {}).get("isError")]
     assert failed == []
+    assert not [event["response"] for event in run.of("tool_call_response") if "did not work" in event["response"]]
     assert run.words.endswith(f"{agent} has spoken")
     assert run.frames[-1].event["reason"] == "normal"
     specs = TEAMS[example].agent(agent).toolsets

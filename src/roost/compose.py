@@ -10,19 +10,23 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 
 from roost import __version__
 from roost.clock import SystemClock
-from roost.config import clis
+from roost.config import aliases, clis
 from roost.config.front import Front
+from roost.config.rules import user_rules
+from roost.config.secrets import Secrets
 from roost.config.settings import Settings, env_files
-from roost.config.sources import open_agents
+from roost.config.sources import Files, open_agents
 from roost.config.users import UsersFile
 from roost.core.errors import NoSandbox, SessionNotFound, SessionNotRunning
 from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
+from roost.core.redaction import Redactor, secrets_of
 from roost.doors.app import Doors, make_app
 from roost.doors.hatch import Hatch as HatchDoor
 from roost.doors.listen import host, parse
@@ -35,6 +39,7 @@ from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
 from roost.hatch.hatch import Hatch
 from roost.keepers.keepers import open_keepers
+from roost.ports import EventStore, Runs
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
 from roost.sandbox.choice import Choice, choice
@@ -45,6 +50,8 @@ from roost.service.policy import Policy
 from roost.service.service import Service, make_service
 from roost.stores.sqlite import open_sqlite
 from roost.tools.builtin import Builtin
+from roost.tools.hooks import Runner
+from roost.tools.scripts import Javascript
 from roost.tools.surroundings import LocalSurroundings
 from roost.worktrees import GitWorktrees
 
@@ -53,7 +60,7 @@ log = logging.getLogger(__name__)
 Wrap = Callable[[Makers], Makers]
 
 OURS = ("ROOST_AUTH_", "ROOST_SERVE_", "ROOST_CONNECT_", "ROOST_TOKEN", "ZAG_SERVE_", "ZAG_CONNECT_")
-"""How the variables begin that tell how to command a server."""
+"""How the variables begin that tell how to command a server: programs that agents start do not know them."""
 
 ENDING = 15.0  # seconds that turns have to end in when sessions are ended with the server
 LOOK = 5.0  # seconds between two looks whether anything is going on
@@ -166,14 +173,18 @@ async def open_server(
         StoreRefused: the database can't be used.
         RoostError: an agent source, a cassette or a setting can't be.
     """
-    env = {**(os.environ if env is None else env), **env_files(settings.env_from_file)}
+    env = Secrets({**(os.environ if env is None else env), **env_files(settings.env_from_file)}, hidden=OURS)
     sys.setswitchinterval(SWITCH)
     gc.set_threshold(GARBAGE)
     clock = SystemClock()
     hub = Hub(clock.monotonic)
     async with AsyncExitStack() as stack:
         agents = open_agents(
-            settings.agents, data_dir=str(settings.data_dir), env=env, pull_interval=settings.pull_interval
+            settings.agents,
+            data_dir=str(settings.data_dir),
+            env=env,
+            pull_interval=settings.pull_interval,
+            aliases=aliases.known(settings.aliases, settings.config_dir, env),
         )
         store = await stack.enter_async_context(
             open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
@@ -181,33 +192,12 @@ async def open_server(
         models = await stack.enter_async_context(_models(settings, env))
         front = front or Front(home=settings.home, zag=settings.home, max_sessions=0, max_sessions_per_account=0)
         sandbox = await _walls(settings, env, forced=front.force_sandbox)
-        toolsets, around = _toolsets(settings, env, sandbox, models), LocalSurroundings(Path.home())
+        toolsets = Builtin(
+            env.outward(OURS), sandbox, settings.home, models=models, redirect_uri=settings.mcp_oauth_redirect_uri
+        )
         keepers = await stack.enter_async_context(open_keepers(settings.home))
         hatch = Hatch(settings.home, settings.session_db)
-        told = clis.load(settings.home)
-        makers = Makers(
-            store,
-            agents,
-            models,
-            toolsets,
-            around,
-            clock,
-            env,
-            drivers=drivers(
-                mock=front.enable_mock,
-                rows=settings.drivers,
-                open_models=settings.allow_unknown_models,
-                patterns=told.patterns,
-                env=env,
-            ),
-            limits=told.limits,
-            runs=keepers,
-            sandbox=sandbox,
-            walled=front.force_sandbox,
-            worktrees=GitWorktrees(settings.home / "worktrees"),
-            hatch=hatch,
-            home=settings.home,
-        )
+        makers = _makers(settings, front, env, Parts(store, agents, models, toolsets, sandbox, keepers, hatch, clock))
         makers = wrap(makers)
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
@@ -220,6 +210,7 @@ async def open_server(
         bulkhead.start(accounts.watch, name="accounts")
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
+        bulkhead.start(agents.keep, name="agents from elsewhere")
         bulkhead.start(House(makers, supervisor).keep, name="housekeeping")
         bulkhead.start(HatchDoor(service, hatch.whose, hatch.path).serve, name="hatch")
         closing = anyio.Event()
@@ -237,6 +228,59 @@ async def open_server(
         yield Running(app, service, recovery, closing, _kept(accounts, roll, settings), notes)
 
 
+class Parts(NamedTuple):
+    """What has been opened so far."""
+
+    store: EventStore
+    agents: Files
+    models: Models
+    toolsets: Builtin
+    sandbox: Choice
+    keepers: Runs
+    hatch: Hatch
+    clock: SystemClock
+
+
+def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Makers:
+    """All that the engine asks of the world.
+
+    Raises:
+        BadValue: the settings' hooks or permissions can't be used.
+    """
+    outward, around = env.outward(OURS), LocalSurroundings(Path.home())
+    told = clis.load(settings.home)
+    permissions, rules = user_rules(settings.home, settings)
+    return Makers(
+        parts.store,
+        parts.agents,
+        parts.models,
+        parts.toolsets,
+        around,
+        parts.clock,
+        env,
+        drivers=drivers(
+            mock=front.enable_mock,
+            rows=settings.drivers,
+            open_models=settings.allow_unknown_models,
+            patterns=told.patterns,
+            env=env,
+        ),
+        limits=told.limits,
+        runs=parts.keepers,
+        sandbox=parts.sandbox,
+        walled=front.force_sandbox,
+        worktrees=GitWorktrees(settings.home / "worktrees"),
+        hatch=parts.hatch,
+        home=settings.home,
+        hooks=Runner(outward, parts.toolsets.cells, around, parts.clock),
+        scripts=Javascript(),
+        permissions=permissions,
+        rules=rules,
+        redactor=Redactor(secrets_of(env)),
+        code_mode=settings.code_mode_tools,
+    )
+
+
 async def _walls(settings: Settings, env: Mapping[str, str], *, forced: bool) -> Choice:
     """The sandboxes of this machine.
 
@@ -251,12 +295,6 @@ async def _walls(settings: Settings, env: Mapping[str, str], *, forced: bool) ->
     return sandbox
 
 
-def _toolsets(settings: Settings, env: Mapping[str, str], sandbox: Choice, models: Models) -> Builtin:
-    """The maker of toolsets."""
-    redirect_uri = settings.mcp_oauth_redirect_uri
-    return Builtin(_outward(env), sandbox, settings.home, models=models, redirect_uri=redirect_uri)
-
-
 def _kept(accounts: Accounts, roll: Roll | None, settings: Settings) -> str:
     """Where the accounts come from, if there are any."""
     if not accounts.enabled:
@@ -266,10 +304,10 @@ def _kept(accounts: Accounts, roll: Roll | None, settings: Settings) -> str:
 
 
 @asynccontextmanager
-async def _models(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[Models]:
+async def _models(settings: Settings, env: Secrets) -> AsyncIterator[Models]:
     """The makers of providers, with a cassette in between where one is wanted."""
     if settings.default_model:
-        env = {**env, "ROOST_DEFAULT_MODEL": settings.default_model}
+        env = env.also(ROOST_DEFAULT_MODEL=settings.default_model)
     tape: Player | Recorder | None = None
     if settings.fake:
         tape = Player(settings.fake)
@@ -277,11 +315,6 @@ async def _models(settings: Settings, env: Mapping[str, str]) -> AsyncIterator[M
         tape = Recorder(settings.record)
     async with open_models(env, tape, gateway=settings.models_gateway, need_keys=settings.fake is None) as models:
         yield models
-
-
-def _outward(env: Mapping[str, str]) -> dict[str, str]:
-    """What programs that agents start may know of the environment: not how to command this server."""
-    return {name: value for name, value in env.items() if not name.startswith(OURS)}
 
 
 def _die(error: BaseException) -> None:

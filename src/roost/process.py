@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from asyncio.subprocess import Process, create_subprocess_exec
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, NamedTuple
@@ -94,37 +94,57 @@ async def run(
     env: Mapping[str, str],
     mark: str,
     output: Output,
+    errors: Output | None = None,
     timeout: float | None = None,
     show: Show | None = None,
     feed: bytes = b"",
 ) -> Ended:
     """Run a program to its end, in a session of its own, with stdout and stderr in `output`.
 
-    It reads `feed` and then the end of its input.  After `timeout` seconds it and all its descendants
-    are stopped.  When it is cancelled they are stopped before it returns.  A descendant that outlives
-    an ordinary end is left alone: `sweep` finds it by the mark.
+    With `errors`, its stderr goes there.  It reads `feed` and then the end of its input.  After `timeout`
+    seconds it and all its descendants are stopped.  When it is cancelled they are stopped before it returns.
+    A descendant that outlives an ordinary end is left alone: `sweep` finds it by the mark.
 
     Raises:
         OSError: it can't be started.
     """
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    try:
+    with ExitStack() as stack:
+        pipes = [stack.enter_context(_pipe(each)) for each in (output, errors) if each is not None]
         try:
             with anyio.CancelScope(shield=True):
-                process = await _start(argv, cwd, {**env, MARK: mark, OWNER: owner()}, writing, feed)
+                ends = (pipes[0].writing, pipes[-1].writing)
+                process = await _spawn(argv, cwd, {**env, MARK: mark, OWNER: owner()}, ends, feed)
         finally:
-            os.close(writing)
+            for pipe in pipes:
+                pipe.writing.close()
         with anyio.move_on_after(timeout) as patience:
             try:
-                return Ended(await _attend(process, reading, output, show))
+                return Ended(await _attend(process, pipes, show))
             except BaseException:
                 with anyio.CancelScope(shield=True):
                     await _stop(process, mark)
-                    _drain(reading, output)
+                    for pipe in pipes:
+                        _drain(pipe.reading, pipe.output)
                 raise
         assert patience.cancelled_caught
         return Ended(None, timed_out=True)
+
+
+class _Pipe(NamedTuple):
+    """What a program writes into, and where it goes."""
+
+    reading: int
+    writing: IO[bytes]
+    output: Output
+
+
+@contextmanager
+def _pipe(output: Output) -> Iterator[_Pipe]:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    try:
+        with os.fdopen(writing, "wb", 0) as end:
+            yield _Pipe(reading, end, output)
     finally:
         os.close(reading)
 
@@ -167,10 +187,12 @@ async def _listen(source: asyncio.StreamReader, output: Output) -> None:
         output.add(chunk)
 
 
-async def _start(argv: Sequence[str], cwd: str, env: Mapping[str, str], out: int, feed: bytes) -> Process:
+async def _spawn(
+    argv: Sequence[str], cwd: str, env: Mapping[str, str], ends: tuple[IO[bytes], IO[bytes]], feed: bytes
+) -> Process:
     with _fed(feed) as source:
         return await create_subprocess_exec(
-            *argv, cwd=cwd, env=env, stdin=source, stdout=out, stderr=out, start_new_session=True
+            *argv, cwd=cwd, env=env, stdin=source, stdout=ends[0], stderr=ends[1], start_new_session=True
         )
 
 
@@ -185,25 +207,31 @@ def _fed(feed: bytes) -> Iterator[int | IO[bytes]]:
         yield file
 
 
-async def _attend(process: Process, reading: int, output: Output, show: Show | None) -> int:
-    """Read what it writes, until it has ended and nobody writes any more (or too long after it has ended)."""
-    window = _Window(show)
-    dry = anyio.Event()
+async def _attend(process: Process, pipes: Sequence[_Pipe], show: Show | None) -> int:
+    """Read what it writes, until it has ended and nobody writes any more (or too long after it has ended).
 
-    async def pump() -> None:
-        while chunk := await _read(reading):
-            output.add(chunk)
-            window.add(chunk)
-        dry.set()
+    Only what comes through the first pipe is shown.
+    """
+    window = _Window(show)
+    dry = [anyio.Event() for _ in pipes]
+
+    async def pump(pipe: _Pipe, done: anyio.Event) -> None:
+        while chunk := await _read(pipe.reading):
+            pipe.output.add(chunk)
+            if pipe is pipes[0]:
+                window.add(chunk)
+        done.set()
 
     try:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(pump, name="output of a program")
+            for pipe, done in zip(pipes, dry, strict=True):
+                tasks.start_soon(pump, pipe, done, name="output of a program")
             if show is not None:
                 tasks.start_soon(window.keep_showing, name="showing output of a program")
             code = await process.wait()
             with anyio.move_on_after(LINGER):
-                await dry.wait()
+                for done in dry:
+                    await done.wait()
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None

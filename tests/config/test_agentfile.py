@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from roost.config.agentfile import load
+from roost.config.hooks import HOOKS, TOOLS
 from roost.config.schema import FILE
 from roost.config.shapes import (
     Anything,
@@ -118,6 +119,68 @@ def test_all_mistakes_of_a_file_are_named_with_their_place() -> None:
         assert words in line
 
 
+TWENTY = """\
+agents:
+  root:
+    model: anthropic/claude-sonnet-4-5
+    modle: x
+    sub_agents: [reviewr]
+    fallback: {cooldown: 2 minutes}
+    structured_output: {name: verdict}
+    compaction_threshold: 1.5
+    budgets: [cheap]
+    hooks:
+      pre_tool_use: [{matcher: "shell(", hooks: [{type: command}]}]
+      turn_start: [{type: builtin, command: add_dat}]
+    toolsets:
+      - {type: mcp, command: npx, ref: docker:time}
+      - {type: mcp, ref: githb}
+      - {type: filesystem, toon: "list_[", defer: sometimes}
+      - {type: fetch, allowed_domains: [a.example], blocked_domains: [b.example]}
+      - {type: script, shell: {build: {cmd: make, required: [target]}}}
+    commands:
+      - {fix: Fix, build: Build}
+  reviewer: {force_handoff: reviewer}
+models:
+  fast: {provider: openai, model: gpt-5-mini}
+  chosen: {first_available: [fast, slow]}
+mcps:
+  github: {ref: github}
+rag:
+  docs: {strategies: [{type: chunked-embeddings}]}
+"""
+
+
+def test_twenty_mistakes_are_twenty_complaints() -> None:
+    expected = [
+        ((4, 5), "unknown key 'modle' in agents.root; did you mean 'model'?"),
+        ((5, 18), "agent 'root' references non-existent sub-agent 'reviewr'; did you mean 'reviewer'?"),
+        ((6, 26), "agents.root.fallback.cooldown: expected a duration such as '1m30s'"),
+        ((7, 24), "agents.root.structured_output: schema is missing"),
+        ((8, 27), "agents.root.compaction_threshold: must be at most 1, is 1.5"),
+        ((9, 15), "agents.root.budgets[0]: 'cheap' is not in `budgets`"),
+        ((11, 32), "agents.root.hooks.pre_tool_use[0].matcher: 'shell(' is no regular expression"),
+        ((11, 50), "agents.root.hooks.pre_tool_use[0].hooks[0]: a hook of type 'command' needs command"),
+        ((12, 45), "agents.root.hooks.turn_start[0]: unknown builtin hook 'add_dat'; did you mean 'add_date'?"),
+        ((14, 9), "agents.root.toolsets[0]: needs exactly one of command, remote and ref, has command and ref"),
+        ((15, 26), "agents.root.toolsets[1].ref: 'githb' is not in `mcps`; did you mean 'github'?"),
+        ((16, 34), "agents.root.toolsets[2].toon: 'list_[' is no regular expression"),
+        ((16, 51), "agents.root.toolsets[2].defer: expected true or false or a list, got the text 'sometimes'"),
+        ((17, 53), "agents.root.toolsets[3]: allowed_domains and blocked_domains exclude each other"),
+        ((18, 62), "tool 'build' requires 'target', which is not in its args"),
+        ((20, 9), "agents.root.commands[0]: a command of a list has one name, this 2"),
+        ((21, 29), "agents.reviewer: force_handoff never ends: reviewer → reviewer"),
+        ((24, 36), "models.chosen.first_available[1]: model 'slow' is neither in `models`"),
+        ((26, 17), "mcps.github: ref must start with 'docker:'"),
+        ((28, 23), "rag.docs.strategies[0]: a strategy of type 'chunked-embeddings' needs embedding_model"),
+    ]
+    found = complaints(TWENTY)
+    assert len(expected) == 20
+    assert [tuple(map(int, line.split(":")[1:3])) for line in found] == [place for place, _ in expected], found
+    for line, (_, words) in zip(found, expected, strict=True):
+        assert words in line
+
+
 def test_a_complaint_shows_its_line_and_a_caret_but_no_values_beside_keys() -> None:
     with pytest.raises(AgentBroken) as caught:
         team("agents:\n  root:\n    modle: secret-thing\n")
@@ -171,7 +234,7 @@ def sample(shape: Any) -> Any:
         case Toolset():
             return {"type": "think"}
         case Server():
-            return {"command": "x", "name": "y"}
+            return {name: value for name, value in toolset_with_every_key("mcp").items() if name != "type"}
     raise AssertionError(shape)
 
 
@@ -182,16 +245,25 @@ def toolset_with_every_key(kind: str) -> dict[str, Any]:
         if (not key.types or kind in key.types) and key.legal(None) and key.mark != "refuse"
     }
     entry["type"] = kind
+    if kind == "fetch":
+        del entry["blocked_domains"]
     if kind == "mcp":
         entry = {name: value for name, value in entry.items() if name not in ("remote", "ref")}
     if kind == "rag":
         entry["ref"] = "name"
+        entry["rag_config"]["strategies"][0] |= {"embedding_model": "auto", "model": "auto"}
     for name in ("model", "models"):
         if name in entry:
             entry[name] = "auto" if name == "model" else ["auto"]
     if "shell" in entry:
         entry["shell"]["name"] |= {"cmd": "echo $word", "args": {"word": {"type": "string"}}}
     return entry
+
+
+def hooks_of_every_kind() -> dict[str, Any]:
+    hook = {"type": "command", "command": "x", "args": ["y"], "timeout": 5, "env": {"A": 1}, "on_error": "block"}
+    under = [{"matcher": "shell", "hooks": [hook], "preempt_yolo": True}]
+    return {event: under if event in TOOLS else [hook] for event in HOOKS.keys}
 
 
 def big() -> dict[str, Any]:
@@ -204,9 +276,11 @@ def big() -> dict[str, Any]:
     agent |= {f"use_{group}": ["name"] for group in ("toolsets", "commands", "skills")}
     agent |= {"model": "name,auto", "compaction_model": "auto", "rag": ["name"], "budgets": ["name"]}
     agent["fallback"]["models"] = ["openai/gpt-5"]
+    agent["skills"][0]["model"] = data["skills"]["name"][0]["model"] = data["mcps"]["name"]["model"] = "auto"
+    agent["hooks"] = hooks_of_every_kind()
     agent["commands"] = {"go": {"description": "d", "instruction": "i", "agent": "other", "url": "https://x"}}
     del agent["instruction_file"]
-    data["agents"]["other"] = {"instruction_file": ["a.md"], "harness": agent.pop("harness")}
+    data["agents"]["other"] = {"harness": agent.pop("harness")}
     data["commands"] = {"name": [{"stop": "Stop"}]}
     model = data["models"]["name"]
     del model["first_available"], model["type"]
@@ -215,13 +289,14 @@ def big() -> dict[str, Any]:
     model["routing"] = [{"model": "openai/gpt-5", "examples": ["hi"]}]
     data["models"]["chosen"] = {"first_available": ["name", "auto"], "description": "d"}
     data["models"]["old"] = {"type": "openai", "model": "gpt-5"}
+    data["rag"]["name"]["strategies"] = [{"type": "chunked-embeddings", "embedding_model": "auto"}]
     data["providers"]["name"] |= {"base_url": url, "provider": "openai", "compaction_model": "auto"}
     return data
 
 
 def test_every_legal_key_loads_in_a_file_without_version() -> None:
     loaded = load("x", json.dumps(big()).encode(), name="x.yaml")
-    assert {toolset.type for toolset in loaded.agents[0].toolsets} == BUILT
+    assert {toolset.type for toolset in loaded.agents[0].toolsets} == BUILT | {"transfer_task", "handoff", "skills"}
     assert loaded.warnings
     assert msgspec.json.decode(msgspec.json.encode(loaded), type=Team) == loaded
 
@@ -229,7 +304,7 @@ def test_every_legal_key_loads_in_a_file_without_version() -> None:
 def test_every_key_that_is_not_built_is_warned_of() -> None:
     warnings = "\n".join(load("x", json.dumps(big()).encode(), name="x.yaml").warnings)
     for name, key in FILE.keys["agents"].shape.value.keys.items():
-        if key.mark == "warn" and name != "instruction_file":
+        if key.mark == "warn":
             assert f"agents.name.{name} " in warnings, name
     for kind in TYPES.keys() - BUILT:
         assert f"toolset type {kind!r} is not supported yet" in warnings
@@ -252,11 +327,7 @@ def refusals(keys: dict[str, Key], path: str = "") -> list[str]:
 
 def test_the_list_of_keys_that_refuse_a_file() -> None:
     assert sorted(refusals(dict(FILE.keys)) + refusals(dict(KEYS), "toolset.")) == [
-        "agents.hooks.pre_tool_use",
-        "agents.hooks.tool_guard",
         "runtime.sandbox",
-        "toolset.allowed_domains",
-        "toolset.blocked_domains",
     ]
 
 
@@ -264,12 +335,13 @@ def test_the_list_of_keys_that_refuse_a_file() -> None:
     "text",
     [
         "{runtime: {sandbox: true}, agents: {root: {}}}",
-        "agents: {root: {toolsets: [{type: fetch, allowed_domains: [a.example]}]}}",
-        "agents: {root: {hooks: {pre_tool_use: [{matcher: shell, hooks: [{type: command, command: x}]}]}}}",
+        "agents: {root: {hooks: {pre_tool_use: [{hooks: [{type: model, model: auto, prompt: x}]}]}}}",
+        "agents: {root: {hooks: {tool_guard: {matcher: shell, hooks: {type: evaluator, evaluator: x}}}}}",
+        "agents: {root: {hooks: {pre_tool_use: [{hooks: [{type: builtin, command: inject_memories}]}]}}}",
     ],
 )
 def test_what_would_be_less_safe_when_ignored_refuses_the_file(text: str) -> None:
-    refused(text, "would make the agent less safe")
+    refused(text, "so the file is refused")
 
 
 @pytest.mark.parametrize("none", ["[]", "{}", "null"])
@@ -359,7 +431,6 @@ rag:
         "x.yaml:3:5",
         "x.yaml:4:5",
         "x.yaml:5:5",
-        "x.yaml:7:5",
         "x.yaml:7:5",
         "x.yaml:10:9",
     ]
@@ -466,7 +537,7 @@ agents:
     toolsets:
       - {type: filesystem, tools: [read_file], instruction: x, ignore_vcs: false, deny_list: [~/.ssh]}
       - {type: shell, env: {PORT: 8080, RATE: 1.10, ON: true}}
-      - {type: fetch}
+      - {type: webhook, webhook_config: {url: https://x.example}}
     commands:
       plan: Write a plan
       fix: {description: Repair, instruction: Repair it}
@@ -487,7 +558,7 @@ permissions: {allow: ["read_*"], ask: [fetch], deny: ["shell:cmd=sudo*"]}
     assert root.commands == (Command("plan", "Write a plan", "Write a plan"), Command("fix", "Repair", "Repair it"))
     assert loaded.permissions == Permissions(("read_*",), ("fetch",), ("shell:cmd=sudo*",))
     assert loaded.warnings == (
-        "x.yaml:17:10: agents.root.toolsets[2]: toolset type 'fetch' is not supported yet and is left out",
+        "x.yaml:17:10: agents.root.toolsets[2]: toolset type 'webhook' is not supported yet and is left out",
     )
 
 
@@ -594,6 +665,7 @@ models:
   mixed: {model: "gpt, chat"}
   first: {first_available: [coder, gpt]}
   gemini: {provider: google, model: gemini-2.5-flash}
+  login: {provider: chatgpt, model: x}
 agents:
   root: {model: "lab/other, coder"}
   two: {model: newer/x}
@@ -617,14 +689,15 @@ agents:
     assert (chat.dialect, chat.price, chat.images) == ("openai-chat", Price(1.0, 2.0, 0.0, 0.0), False)
     assert loaded.models["proxied"].dialect == "openai-chat"
     assert loaded.models["mixed"].dialect == "auto"
-    assert msgspec.structs.replace(loaded.models["first"], name="coder") == coder
+    assert msgspec.structs.replace(loaded.models["first"], name="coder", candidates=()) == coder
+    assert loaded.models["first"].candidates == ("coder", "gpt")
     assert loaded.models["gemini"].dialect == "google"
     assert loaded.models["lab/other"].base_url == "http://127.0.0.1:9000/v1"
     assert loaded.models["newer/x"].dialect == "openai-responses"
     assert loaded.models["newer/x"].token_key == ""
     assert loaded.models["newer/x"].headers == {"X-B": "${B}"}
     assert loaded.providers["lab"].token_key == "LAB_KEY"
-    assert any("provider 'google' is not supported yet" in line for line in loaded.warnings)
+    assert any("provider 'chatgpt' is not supported yet" in line for line in loaded.warnings)
 
 
 # -- what clients are shown ---------------------------------------------------------------------
@@ -696,6 +769,65 @@ agents:
     assert "hunter2" not in str(loaded.config)
     assert loaded.models["m"].headers == {"A": "hunter2"}
     assert loaded.default.toolsets[0].options["env"]["A"] == "hunter2"
+
+
+def test_groups_servers_and_hooks_are_shown_in_order_and_without_secrets() -> None:
+    loaded = team(
+        """\
+mcps:
+  time: {env: {KEY: hunter2}, args: [x], command: time-server}
+toolsets:
+  web: [{url: https://x.example, headers: {Authorization: hunter2}, type: openapi}]
+  one: {webhook_config: {url: https://hooks.example/hunter2, provider: slack}, type: webhook}
+models:
+  m: {model: x, provider: openai, task_budget: 5, routing: [{examples: [a], model: auto}]}
+budgets: {small: {max_tokens: 5, max_cost: 1}}
+agents:
+  root:
+    hooks: {stop: [{command: x, type: command, env: {KEY: hunter2}}], pre_tool_use: [{hooks: [], matcher: a}]}
+    structured_output: {schema: {type: object}, name: n}
+    fallback: {retries: 1, models: [m]}
+    force_handoff: other
+    code_mode_tools: true
+  other: {}
+"""
+    )
+    assert "hunter2" not in str(loaded.config)
+    assert json.dumps(loaded.config) == json.dumps(
+        {
+            "agents": [
+                {
+                    "Name": "root",
+                    "fallback": {"models": ["m"], "retries": 1},
+                    "code_mode_tools": True,
+                    "structured_output": {"name": "n", "schema": {"type": "object"}},
+                    "hooks": {
+                        "pre_tool_use": [{"matcher": "a", "hooks": []}],
+                        "stop": [{"type": "command", "command": "x", "env": {"KEY": "***"}}],
+                    },
+                    "force_handoff": "other",
+                },
+                {"Name": "other"},
+            ],
+            "models": {
+                "m": {
+                    "provider": "openai",
+                    "model": "x",
+                    "parallel_tool_calls": True,
+                    "routing": [{"model": "auto", "examples": ["a"]}],
+                    "task_budget": 5,
+                }
+            },
+            "mcps": {"time": {"command": "time-server", "args": ["x"], "env": {"KEY": "***"}}},
+            "metadata": {},
+            "toolsets": {
+                "web": [{"type": "openapi", "url": "https://x.example", "headers": {"Authorization": "***"}}],
+                "one": {"type": "webhook", "webhook_config": {"provider": "slack", "url": "***"}},
+            },
+            "budgets": {"small": {"max_cost": 1, "max_tokens": 5}},
+        }
+    )
+    assert loaded.raw.startswith(b"mcps:")
 
 
 # -- files that ship ----------------------------------------------------------------------------

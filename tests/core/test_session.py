@@ -233,7 +233,7 @@ def test_a_sub_session_can_take_what_waits() -> None:
 
 def test_a_turn_opens_and_ends() -> None:
     head = head_of(OPENED)
-    assert head.turn == Turn(TurnId("t1"), 2, "team.yaml", "root", "/srv", max_iterations=5)
+    assert head.turn == Turn(TurnId("t1"), 2, "team.yaml", "root", "/srv", max_iterations=5, at=20)
     assert (head.turns, head.source, head.agent) == (1, "team.yaml", "root")
     head = head_of(OPENED, wait("w"), e.TurnEnded(TurnId("t1"), "normal"))
     assert (head.turn, head.waits, head.turns) == (None, (), 1)
@@ -251,8 +251,8 @@ def test_marks_of_a_turn() -> None:
     assert (turn.started, turn.resumes, turn.detached, turn.canceled) == (True, 2, True, True)
     assert turn_of(e.TurnDetached(TurnId("t1"))).detached
     assert turn_of(e.LimitRaised(15)).max_iterations == 15
-    assert turn_of(e.AgentSwitched("coder", True, "root", "coder")).agent == "coder"
-    assert turn_of(e.AgentSwitched("coder", True)).agent == "root"
+    assert turn_of(e.HandedOver("coder", "root")).agent == "coder"
+    assert turn_of(e.AgentSwitched("coder", True, "root", "coder")).agent == "root"
 
 
 def test_progress_forgives_crashes() -> None:

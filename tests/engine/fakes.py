@@ -61,6 +61,7 @@ class FakeProvider:
 
     takes_tools = True
     context_limit = 1000
+    output_limit = 100
     price: Price | None = Price(1.0, 10.0, 0.5, 0.0)
 
     def __init__(self, script: Script, spec: ModelSpec, *, titles: bool = False) -> None:
@@ -69,6 +70,9 @@ class FakeProvider:
         self.requests: list[ModelRequest] = []
         self.dropped = 0
         self._script = script
+
+    def route(self, text: str) -> "FakeProvider":
+        return self
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
         self.requests.append(request)
@@ -191,7 +195,7 @@ class FakeAgents:
     async def sources(self) -> Sequence[Source]:
         return [Source("crew", self.one)]
 
-    async def team(self, source: str) -> Team:
+    async def team(self, source: str, hash: str = "") -> Team:
         await anyio.lowlevel.checkpoint()
         if source != "crew":
             raise AgentNotFound(source, ("crew",))
@@ -209,7 +213,9 @@ class FakeSurroundings:
     async def describe(self, working_dir: str) -> str:
         return f"you are in {working_dir}"
 
-    async def prompt_files(self, working_dir: str, names: Sequence[str], *, firm: bool = False) -> Sequence[str]:
+    async def prompt_files(
+        self, working_dir: str, names: Sequence[str], *, firm: bool = False, depth: int = 0
+    ) -> Sequence[str]:
         return [f"text of {name}" for name in names]
 
 

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from roost.cli import checks, options
+from roost.config.secrets import Secrets
 from roost.core.ids import Micros, ServerId, fresh
 from roost.stores.sqlite import open_sqlite
 
@@ -36,8 +37,8 @@ def doctor(
 ) -> None:
     """Say what works on this machine, and what is missing.
 
-    With AGENTS (an agent file, a folder of them, or `default`) it also says which of them
-    do not load, and why. The exit code is 1 if something is broken.
+    With AGENTS (an agent file, a folder of them, an http(s) address, an agent of a registry,
+    or `default`) it also says which of them do not load, and why. The exit code is 1 if something is broken.
     """
     path = (session_db or Path("session.db")).expanduser().absolute()
     findings = list(look(agents, listen, path, given=session_db is not None))
@@ -55,11 +56,12 @@ def doctor(
 
 def look(agents: str | None, listen: str, database: Path, *, given: bool = False) -> Iterator[checks.Finding]:
     """All checks, one after the other."""
+    known = Secrets(os.environ)
     yield checks.python()
-    yield checks.keys(os.environ)
+    yield checks.keys(known)
     yield checks.local_model()
     if agents:
-        yield from checks.agents(agents, os.environ)
+        yield from checks.agents(agents, known)
     yield checks.disk(Path(os.environ.get("ROOST_HOME") or "~/.roost").expanduser())
     yield checks.disk(database.parent)
     yield checks.database(database, given=given)

@@ -1,28 +1,36 @@
 """An agent file, from bytes to a Team, with line and column in every complaint."""
 
 import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from roost.config import harnesses, models
-from roost.config.checks import check, section
+from roost.config import instructions, models
+from roost.config.agents import agents, externals
+from roost.config.checks import check
 from roost.config.complaints import Complaint, did_you_mean, quoted, render
+from roost.config.mentions import section
 from roost.config.migrations import migrate
+from roost.config.placeholders import filled
 from roost.config.schema import FILE
 from roost.config.shapes import BAD, NEWEST, Notes
 from roost.config.shown import show
-from roost.config.toolsets import BUILT, KEYS
+from roost.config.values import as_seconds
 from roost.config.yaml import Document, Unreadable, read
-from roost.core.agents import Agent, Team, ToolsetSpec
+from roost.core.agents import Team
 from roost.core.errors import AgentBroken
-from roost.core.events import Command, Permissions
+from roost.core.events import Budget, Permissions
 
 Data = dict[str, Any]
 
-_SHARED = ("type", "tools", "instruction", "name", "toon", "defer", "model")
 
-
-def load(source_id: str, raw: bytes, *, name: str) -> Team:
+def load(
+    source_id: str, raw: bytes, *, name: str, env: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Team:
     """The team that a file describes; `name` is what complaints call the file.
+
+    `env` is what its placeholders are looked up in; `folder` is where the file lies, or None where it does
+    not lie on this machine.  Agents of other files are only named, in `externals`: `teams.whole` brings them in.
 
     Raises:
         AgentBroken: the file does not load; the message lists all that is wrong with it, by line.
@@ -40,16 +48,24 @@ def load(source_id: str, raw: bytes, *, name: str) -> Team:
     if notes.complaints:
         raise AgentBroken(render(name, notes.complaints, text))
     today = migrate(data, notes)
+    told = instructions.read(today, folder, notes)
+    full = filled(told.data, env, notes)
+    if notes.complaints:
+        raise AgentBroken(render(name, notes.complaints, text))
     return Team(
         source=source_id,
-        hash=hashlib.sha256(raw).hexdigest(),
-        agents=tuple(_agent(agent, entry) for agent, entry in today["agents"].items()),
-        models=models.models(today),
-        providers=models.providers(today),
-        permissions=_permissions(today),
-        safety=section(today, "runtime").get("safety", ""),
+        hash=hashlib.sha256(raw + told.bytes).hexdigest(),
+        agents=agents(full, folder),
+        models=models.models(full),
+        providers=models.providers(full),
+        permissions=_permissions(full),
+        safety=section(full, "runtime").get("safety", ""),
+        budgets=_budgets(full),
         warnings=tuple(_headings(name, notes.warnings)),
+        raw=raw,
         config=show(today),
+        externals=externals(full, folder),
+        files=told.files,
     )
 
 
@@ -72,53 +88,20 @@ def _headings(name: str, warnings: list[Complaint]) -> list[str]:
     return [warning.heading(name) for warning in sorted(set(warnings))]
 
 
-def _agent(name: str, entry: Data) -> Agent:
-    return Agent(
-        name=name,
-        model=entry.get("model") or "auto",
-        description=entry.get("description", ""),
-        instruction=entry.get("instruction", ""),
-        welcome=entry.get("welcome_message", ""),
-        toolsets=() if entry.get("harness") else _toolsets(entry),
-        commands=tuple(_command(command, fields) for command, fields in entry.get("commands", {}).items()),
-        add_date=entry.get("add_date", False),
-        add_environment_info=entry.get("add_environment_info", False),
-        add_description_parameter=entry.get("add_description_parameter", False),
-        add_prompt_files=tuple(entry.get("add_prompt_files", ())),
-        max_iterations=entry.get("max_iterations", 0),
-        num_history_items=entry.get("num_history_items", 0),
-        safety=entry.get("safety", ""),
-        harness=harnesses.harness(entry),
-    )
-
-
-def _command(name: str, fields: Data) -> Command:
-    return Command(
-        name=name,
-        description=fields.get("description", ""),
-        instruction=fields.get("instruction", ""),
-        agent=fields.get("agent", ""),
-    )
-
-
-def _toolsets(agent: Data) -> tuple[ToolsetSpec, ...]:
-    """Those that are built; `readonly` of the agent holds for each of them."""
-    narrow = {"readonly": True} if agent.get("readonly") else {}
-    return tuple(_toolset(entry | narrow) for entry in agent.get("toolsets", ()) if entry["type"] in BUILT)
-
-
-def _toolset(entry: Data) -> ToolsetSpec:
-    """What is built of an entry; keys that are ignored do not reach the toolset."""
-    options = {key: value for key, value in entry.items() if key not in _SHARED and KEYS[key].mark == "built"}
-    return ToolsetSpec(
-        type=entry["type"],
-        tools=tuple(entry.get("tools", ())),
-        instruction=entry.get("instruction", ""),
-        name=entry.get("name", ""),
-        options=options,
-    )
-
-
 def _permissions(data: Data) -> Permissions:
     lists = section(data, "permissions")
     return Permissions(*(tuple(lists.get(key, ())) for key in ("allow", "ask", "deny")))
+
+
+def _budgets(data: Data) -> dict[str, Budget]:
+    """Those with names, and the one for every agent, whose name is empty."""
+    entries = {"": data["budget"]} if data.get("budget") else {}
+    return {
+        name: Budget(
+            name=name,
+            max_cost=float(entry.get("max_cost", 0)),
+            max_tokens=entry.get("max_tokens", 0),
+            max_time=as_seconds(entry.get("max_time", 0)),
+        )
+        for name, entry in (entries | section(data, "budgets")).items()
+    }

@@ -1,12 +1,14 @@
 """What must hold between the parts of an agent file: references lead somewhere, and choices exclude each other."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from roost.config import harnesses
+from roost.config import harnesses, hooks, rag, regulars
 from roost.config.complaints import did_you_mean, quoted
-from roost.config.shapes import BAD, NEWER, Notes, where
+from roost.config.externals import external
+from roost.config.mentions import listed, named, references, section, toolsets
+from roost.config.shapes import NEWER, Notes, where
 from roost.config.yaml import Path
 from roost.core.vendors import NOT_BUILT, VENDORS
 
@@ -16,36 +18,15 @@ MOST_HOPS: Final = 8  # selectors that choose selectors
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SHELL_VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
-_EXTERNAL = re.compile(r"https?://\S+|([\w.-]+:)?[\w.-]+(:\d+)?(/[\w.-]+)+(:[\w.-]+)?(@sha256:[0-9a-f]+)?")
 _COMMAND_NAME = re.compile(r"[^\s/]+")
 
 
 def check(data: Data, notes: Notes) -> None:
     """Complain about all that does not fit together in a file whose shape has been checked."""
-    for rule in (_agents, _providers, _models, _tools, _commands, _hooks, _groups):
+    for path, ref in references(data):
+        _reference(ref, path, data, notes)
+    for rule in (_agents, _providers, _models, _tools, _commands, _groups):
         rule(data, notes)
-
-
-def section(data: Data, name: str) -> Data:
-    """A mapping of the file, empty where it has none."""
-    found = data.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def named(data: Data, name: str, notes: Notes) -> Iterator[tuple[str, Data]]:
-    """The entries of a mapping that have the form of one; the others have been complained of."""
-    raw = notes.document.data.get(name)
-    for key, entry in section(data, name).items():
-        if isinstance(raw, dict) and isinstance(raw.get(key), dict | None):
-            yield key, entry
-
-
-def listed(entry: Data, *keys: str) -> Iterator[tuple[int, Any]]:
-    """The items of a list, with their places; those that have been complained of are left out."""
-    found: Any = entry
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return ((i, item) for i, item in enumerate(found if isinstance(found, list) else ()) if item is not BAD)
 
 
 # -- models -------------------------------------------------------------------------------------
@@ -104,8 +85,6 @@ def _providers(data: Data, notes: Notes) -> None:
             notes.bad(path, f"{where(path)}: base_url is missing")
         _url(entry.get("base_url"), (*path, "base_url"), notes)
         _token_key(entry, path, notes)
-        if entry.get("compaction_model"):
-            _reference(entry["compaction_model"], (*path, "compaction_model"), data, notes)
 
 
 def _models(data: Data, notes: Notes) -> None:
@@ -119,21 +98,20 @@ def _models(data: Data, notes: Notes) -> None:
             _provider(provider, (*path, "provider" if entry.get("provider") else "type"), data, notes)
             if not model and provider.lower() not in ("local", "auto"):
                 notes.bad(path, f"{where(path)}: model is missing")
-        elif "," in model:
-            _reference(model, (*path, "model"), data, notes)
-        elif "provider" not in (notes.document.data["models"][name] or {}):  # a bad one has been complained of
+        elif "," not in model and "provider" not in (
+            notes.document.data["models"][name] or {}
+        ):  # a bad one has been complained of
             notes.bad(path, f"{where(path)}: provider is missing")
         _url(entry.get("base_url"), (*path, "base_url"), notes)
         _token_key(entry, path, notes)
         _routes(entry, path, data, notes)
-        for key in ("title_model", "compaction_model"):
-            if entry.get(key):
-                _reference(entry[key], (*path, key), data, notes)
+
+
+def _written(model: str, key: str, notes: Notes) -> bool:
+    return key in (notes.document.data["models"][model] or {})
 
 
 def _selector(entry: Data, path: Path, data: Data, notes: Notes) -> None:
-    for index, ref in listed(entry, "first_available"):
-        _reference(ref, (*path, "first_available", index), data, notes)
     if _hops(str(path[-1]), section(data, "models")) > MOST_HOPS:
         notes.bad(path, f"{where(path)}: first_available leads back to itself, or on and on")
     for key in entry.keys() - {"first_available", "description"}:
@@ -153,8 +131,6 @@ def _routes(entry: Data, path: Path, data: Data, notes: Notes) -> None:
     for index, route in listed(entry, "routing"):
         at = (*path, "routing", index, "model")
         target = route.get("model") or ""
-        if target:
-            _reference(target, at, data, notes)
         if section(data, "models").get(target, {}).get("routing"):
             notes.bad(at, f"{where(path)}: routes to {target!r}, which has routing itself")
 
@@ -170,32 +146,43 @@ def _agents(data: Data, notes: Notes) -> None:
         path: Path = ("agents", name)
         if not name.strip():
             notes.bad_key(path, "the name of an agent must not be empty")
-        for key in ("model", "compaction_model"):
-            if agent.get(key):
-                _reference(agent[key], (*path, key), data, notes)
-        for index, ref in listed(agent, "fallback", "models"):
-            _reference(ref, (*path, "fallback", "models", index), data, notes)
         if agent.get("instruction") and agent.get("instruction_file"):
             notes.bad_key(
                 (*path, "instruction_file"), f"{where(path)}: instruction and instruction_file exclude each other"
             )
         _team(name, agent, agents, notes)
         _skills(agent, path, notes)
+        hooks.check(agent.get("hooks", {}), (*path, "hooks"), notes)
         harnesses.check(name, agent, notes)
+    _outsiders(agents, notes)
     _rings(agents, notes)
 
 
 def _team(name: str, agent: Data, agents: Data, notes: Notes) -> None:
-    for key, word in (("sub_agents", "sub-agent"), ("handoffs", "handoff")):
-        for index, other in listed(agent, key):
-            if other not in agents and not _EXTERNAL.fullmatch(other):
-                hint = notes.hint(other, agents)
-                says = f"agent {name!r} references non-existent {word} {other!r}{hint}"
-                notes.bad(("agents", name, key, index), says)
-    other = agent.get("force_handoff")
-    if other and other not in agents and not _EXTERNAL.fullmatch(other):
-        hint = notes.hint(other, agents)
-        notes.bad(("agents", name, "force_handoff"), f"agent {name!r} references non-existent handoff {other!r}{hint}")
+    path: Path = ("agents", name)
+    named = [((*path, key, index), "sub-agent", text) for key in ("sub_agents",) for index, text in listed(agent, key)]
+    named += [((*path, "handoffs", index), "handoff", text) for index, text in listed(agent, "handoffs")]
+    if agent.get("force_handoff"):
+        named.append(((*path, "force_handoff"), "handoff", agent["force_handoff"]))
+    for at, word, text in named:
+        if text not in agents and external(text) is None:
+            hint = notes.hint(text, agents)
+            notes.bad(at, f"agent {quoted(name)} references non-existent {word} {quoted(text)}{hint}")
+
+
+def _outsiders(agents: Data, notes: Notes) -> None:
+    """Agents of different other files have different names."""
+    targets: dict[str, str] = {}
+    for name, agent in agents.items():
+        for key in ("sub_agents", "handoffs"):
+            for index, text in listed(agent, key):
+                other = None if text in agents else external(text)
+                if other is None or other.name in agents:
+                    continue
+                if targets.setdefault(other.name, other.target) != other.target:
+                    both = f"{targets[other.name]} and {other.target} would both be called {other.name!r}"
+                    says = f"{both}; give one of them a name: `other:{other.target}`"
+                    notes.bad(("agents", name, key, index), says)
 
 
 def _rings(agents: Mapping[str, Data], notes: Notes) -> None:
@@ -226,24 +213,10 @@ def _skills(agent: Data, path: Path, notes: Notes) -> None:
 # -- toolsets, commands, hooks ------------------------------------------------------------------
 
 
-def toolsets(data: Data) -> Iterator[tuple[Path, Data]]:
-    """Every toolset of the file, with its path."""
-    for name, agent in section(data, "agents").items():
-        for index, entry in listed(agent, "toolsets"):
-            yield ("agents", name, "toolsets", index), entry
-    for name, group in section(data, "toolsets").items():
-        if isinstance(group, dict):
-            yield ("toolsets", name), group
-        else:
-            yield from ((("toolsets", name, index), entry) for index, entry in listed({"": group}, ""))
-
-
 def _tools(data: Data, notes: Notes) -> None:
     for path, entry in toolsets(data):
-        if entry.get("model"):
-            _reference(entry["model"], (*path, "model"), data, notes)
-        for index, ref in listed(entry, "models"):
-            _reference(ref, (*path, "models", index), data, notes)
+        _toon(entry, path, notes)
+        rag.check(entry.get("rag_config", {}), (*path, "rag_config"), notes)
         ref = entry.get("ref", "")
         if ref and entry.get("type") == "mcp" and not ref.startswith("docker:"):
             _exists(ref, section(data, "mcps"), "`mcps`", (*path, "ref"), notes)
@@ -251,9 +224,18 @@ def _tools(data: Data, notes: Notes) -> None:
             _exists(ref, section(data, "rag"), "`rag`", (*path, "ref"), notes)
         for name, script in entry.get("shell", {}).items():
             _script(name, script, (*path, "shell", name), entry, notes)
+    for name, source in named(data, "rag", notes):
+        rag.check(source, ("rag", name), notes)
+    for name, server in named(data, "mcps", notes):
+        _toon(server, ("mcps", name), notes)
     for name, agent in section(data, "agents").items():
         for index, ref in listed(agent, "rag"):
             _exists(ref, section(data, "rag"), "`rag`", ("agents", name, "rag", index), notes)
+
+
+def _toon(entry: Data, path: Path, notes: Notes) -> None:
+    for pattern in entry.get("toon", "").split(","):
+        regulars.check(pattern.strip(), (*path, "toon"), notes)
 
 
 def _exists(name: str, known: Sequence[str] | Data, place: str, path: Path, notes: Notes) -> None:
@@ -299,30 +281,6 @@ def _each(group: Any, path: Path) -> Iterator[tuple[Path, str, Any]]:
         yield from (((*path, name), name, command) for name, command in group.items())
     for index, entry in listed({"": group}, ""):
         yield from (((*path, index, name), name, command) for name, command in entry.items())
-
-
-def _hooks(data: Data, notes: Notes) -> None:
-    for name, agent in section(data, "agents").items():
-        for event, entries in agent.get("hooks", {}).items():
-            path: Path = ("agents", name, "hooks", event)
-            _walk(entries, path, lambda hook, at: _hook(hook, at, notes))
-
-
-def _walk(entries: Any, path: Path, visit: Callable[[Data, Path], None]) -> None:
-    if isinstance(entries, list):
-        for index, entry in listed({"": entries}, ""):
-            _walk(entry, (*path, index), visit)
-    elif isinstance(entries, dict) and "hooks" in entries:
-        _walk(entries["hooks"], (*path, "hooks"), visit)
-    elif isinstance(entries, dict):
-        visit(entries, path)
-
-
-def _hook(hook: Data, path: Path, notes: Notes) -> None:
-    needs = {"command": ("command",), "builtin": ("command",), "model": ("model", "prompt")}
-    for key in needs.get(hook.get("type", ""), ()):
-        if not hook.get(key):
-            notes.bad(path, f"{where(path)}: a hook of type {hook['type']!r} needs {key}")
 
 
 def _groups(data: Data, notes: Notes) -> None:

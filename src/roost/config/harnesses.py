@@ -17,6 +17,9 @@ ABLE: Final = {"effort": ("claude", "codex"), "agent": ("claude",)}
 """Which CLIs can be told such a thing."""
 
 
+_OURS = ("sub_agents", "handoffs", "force_handoff", "skills", "use_skills", "structured_output", "code_mode_tools")
+
+
 def harness(entry: Data) -> Harness | None:
     """The CLI that an agent wants, if it does."""
     given = entry.get("harness")
@@ -51,8 +54,12 @@ def check(name: str, entry: Data, notes: Notes) -> None:
         for key, able in ABLE.items()
         if given.get(key) and driver not in able
     }
-    if entry.get("toolsets"):
-        vain["agents", name, "toolsets"] = f"are ignored: {kind} has tools of its own"
+    for key in ("toolsets", "use_toolsets"):
+        if entry.get(key):
+            vain["agents", name, key] = f"are ignored: {kind} has tools of its own"
+    for key in _OURS:
+        if entry.get(key):
+            vain["agents", name, key] = f"is ignored: {kind} plays this agent"
     if entry.get("model"):
         vain["agents", name, "model"] = f"is ignored: {kind} plays this agent, and its model stands under `harness`"
     for at, why in vain.items():

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from roost.config.checks import section
+from roost.config.mentions import section
 from roost.config.shapes import Notes, where
 
 Data = dict[str, Any]
@@ -60,7 +60,6 @@ def _sources(name: str, agent: Data, notes: Notes) -> list[Data]:
         return []
     path = ("agents", name, "rag")
     notes.warn(path, f"{where(path)} is an old spelling; write toolsets of type 'rag' with ref")
-    notes.warn(path, f"{where(path)}: toolset type 'rag' is not supported yet and is left out")
     return [{"type": "rag", "ref": ref} for ref in agent["rag"]]
 
 

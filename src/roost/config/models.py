@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from roost.config.checks import section
-from roost.core.agents import ModelSpec
+from msgspec.structs import replace
+
+from roost.config.mentions import references, section
+from roost.core.agents import ModelSpec, Route
 from roost.core.usage import Price
 from roost.core.vendors import API_TYPES, openai_dialect, vendor
 
@@ -40,23 +42,25 @@ def models(data: Data) -> dict[str, ModelSpec]:
 
 
 def _named(name: str, data: Data) -> ModelSpec:
-    """A model of the file; a selector stands for its first candidate."""
+    """A model of the file; a selector looks like its first candidate until one is chosen."""
     ref, entries = name, section(data, "models")
     while "first_available" in entries.get(ref, {}):  # the checks have seen that this ends
         ref = entries[ref]["first_available"][0].strip()
     if ref in entries:
-        return spec(name, entries[ref], data)
-    provider, _, model = ref.partition("/")
-    return spec(name, {"provider": provider, "model": model}, data)
+        found = spec(name, entries[ref], data)
+    elif "," in ref:
+        found = spec(name, {"model": ref}, data)
+    else:
+        provider, _, model = ref.partition("/")
+        found = spec(name, {"provider": provider, "model": model}, data)
+    candidates = entries[name].get("first_available", ())
+    return replace(found, candidates=tuple(candidate.strip() for candidate in candidates))
 
 
 def _inline(data: Data) -> list[str]:
-    """The references of the agents, each part of an alloy by itself."""
-    refs: list[str] = []
-    for agent in section(data, "agents").values():
-        for text in [agent.get("model", ""), *agent.get("fallback", {}).get("models", ())]:
-            refs += [part.strip() for part in text.split(",")]
-    return [ref for ref in refs if "/" in ref]
+    """The references of the file to models that it does not list, each part of an alloy by itself."""
+    parts = [part.strip() for _, text in references(data) for part in text.split(",")]
+    return list(dict.fromkeys(part for part in parts if "/" in part))
 
 
 def spec(name: str, entry: Data, data: Data) -> ModelSpec:
@@ -74,7 +78,6 @@ def spec(name: str, entry: Data, data: Data) -> ModelSpec:
     model = entry.get("model", "")
     merged: Data = {key: entry.get(key, base.get(key)) for key in _INHERITED if key in entry or key in base}
     context = options.get("context_size")
-    images = entry.get("capabilities", {}).get("image", options.get("supports_images"))
     return ModelSpec(
         name=name,
         provider=provider,
@@ -86,9 +89,27 @@ def spec(name: str, entry: Data, data: Data) -> ModelSpec:
         options=options,
         price=_price(entry.get("cost")),
         context_limit=context if isinstance(context, int) and not isinstance(context, bool) else 0,
-        images=images if isinstance(images, bool) else None,
+        images=_capability(entry, options, "image", "supports_images"),
+        pdf=_capability(entry, options, "pdf", "supports_pdf"),
+        routing=tuple(Route(route["model"], tuple(route["examples"])) for route in entry.get("routing", ())),
+        title_model=entry.get("title_model", ""),
+        compaction_model=entry.get("compaction_model") or base.get("compaction_model", ""),
+        compaction_threshold=float(entry.get("compaction_threshold", 0)),
+        task_budget=_tokens(entry.get("task_budget") or base.get("task_budget") or 0),
+        bypass_gateway=entry.get("bypass_models_gateway", False),
+        auth=entry.get("auth") or base.get("auth", {}),
         **merged,
     )
+
+
+def _capability(entry: Data, options: Mapping[str, Any], name: str, option: str) -> bool | None:
+    found = entry.get("capabilities", {}).get(name, options.get(option))
+    return found if isinstance(found, bool) else None
+
+
+def _tokens(budget: int | Data) -> int:
+    """A task's budget, in either of its forms."""
+    return int(budget["total"]) if isinstance(budget, dict) else budget
 
 
 def _options(base: Data, entry: Data) -> Data:

@@ -5,6 +5,8 @@ The order of the keys is the order in which they are shown to clients.
 
 from typing import Final
 
+from roost.config.hooks import HOOKS
+from roost.config.rag import RAG
 from roost.config.shapes import (
     NEWER,
     UNRELEASED,
@@ -18,7 +20,8 @@ from roost.config.shapes import (
     Record,
     Text,
 )
-from roost.config.toolsets import RAG, TOOLSET, Server
+from roost.config.skills import SKILLS
+from roost.config.toolsets import TOOLSET, Server
 
 HARNESS: Final = 9  # what came with inheriting providers and harnesses
 
@@ -45,89 +48,13 @@ COMMAND = Record(
         "description": Key(_text),
         "instruction": Key(_text),
         "agent": Key(Text(filled=True), since=NEWER),
-        "url": Key(_text, since=NEWER, mark="warn"),
+        "url": Key(_text, since=NEWER),
     }
 )
 _commands = Either(
     entries=Entries(Either(text=_text, entries=COMMAND)),
     items=Items(Entries(Either(text=_text, entries=COMMAND))),
 )
-
-_hook = Record(
-    {
-        "name": Key(_text, since=NEWER),
-        "type": Key(Text(words=("command", "builtin", "model", "evaluator"))),
-        "command": Key(_text),
-        "args": Key(Items(Text(loose=True)), since=NEWER),
-        "timeout": Key(Number(1, whole=True)),
-        "env": Key(Entries(Text(loose=True)), since=NEWER),
-        "working_dir": Key(_text, since=NEWER),
-        "on_error": Key(Text(words=("warn", "ignore", "block")), since=NEWER),
-        "model": Key(_text, since=NEWER),
-        "prompt": Key(_text, since=NEWER),
-        "schema": Key(_text, since=NEWER),
-        "evaluator": Key(_text, since=UNRELEASED),
-        "evaluator_policy": Key(_any, since=UNRELEASED),
-        "routing_policy": Key(_any, since=UNRELEASED),
-        "strict_output": Key(_flag, since=UNRELEASED),
-    },
-    required=("type",),
-)
-_hooks = Either(items=Items(_hook), entries=_hook)
-_matcher = Record(
-    {"matcher": Key(_text), "hooks": Key(_hooks), "preempt_yolo": Key(_flag, since=NEWER)}, required=("hooks",)
-)
-_matchers = Either(items=Items(_matcher), entries=_matcher)
-_EVENTS = (
-    "user_prompt_submit",
-    "user_steering_messages_submit",
-    "user_followup_submit",
-    "turn_start",
-    "turn_end",
-    "before_llm_call",
-    "after_llm_call",
-    "pre_compact",
-    "before_compaction",
-    "after_compaction",
-    "subagent_stop",
-    "stop",
-    "notification",
-    "on_error",
-    "on_max_iterations",
-    "on_agent_switch",
-    "on_session_resume",
-    "on_tool_approval_decision",
-    "worktree_create",
-)
-HOOKS = Record(
-    {
-        "pre_tool_use": Key(_matchers, mark="refuse"),
-        "post_tool_use": Key(_matchers, mark="warn"),
-        "session_start": Key(_hooks, mark="warn"),
-        "session_end": Key(_hooks, mark="warn"),
-        "on_user_input": Key(_hooks, since=6, mark="warn"),
-        "permission_request": Key(_matchers, since=NEWER, mark="warn"),
-        "tool_response_transform": Key(_matchers, since=NEWER, mark="warn"),
-        "tool_input_transform": Key(_matchers, since=UNRELEASED, mark="warn"),
-        "tool_guard": Key(_matchers, since=UNRELEASED, mark="refuse"),
-        "before_agent_run": Key(_hooks, since=UNRELEASED, mark="warn"),
-    }
-    | {event: Key(_hooks, since=NEWER, mark="warn") for event in _EVENTS}
-)
-
-_skill = Record(
-    {
-        "name": Key(Text(pattern=r"\S+", what="a name without blanks")),
-        "description": Key(_text),
-        "instructions": Key(_text),
-        "context": Key(Text(words=("fork",))),
-        "model": Key(_text),
-        "allowed_tools": Key(_names),
-        "toolsets": Key(_names),
-    },
-    required=("name", "description", "instructions"),
-)
-_skills = Either(flag=_flag, items=Items(Either(text=_text, entries=_skill)))
 
 _fallback = Record(
     {"models": Key(_names), "retries": Key(_limit), "cooldown": Key(_duration)},
@@ -144,7 +71,7 @@ _structured = Record(
 )
 _cache = Record(
     {
-        "enabled": Key(_flag, mark="warn"),
+        "enabled": Key(_flag),
         "case_sensitive": Key(_flag),
         "trim_spaces": Key(_flag),
         "path": Key(_text),
@@ -171,49 +98,49 @@ _old_memory = Record({"path": Key(_text)})
 AGENT = Record(
     {
         "model": Key(_text),
-        "fallback": Key(_fallback, since=4, mark="warn"),
+        "fallback": Key(_fallback, since=4),
         "description": Key(_text),
         "welcome_message": Key(_text, since=2),
         "toolsets": Key(Items(TOOLSET)),
         "instruction": Key(_text),
-        "sub_agents": Key(_names, mark="warn"),
-        "handoffs": Key(_names, since=2, mark="warn"),
+        "sub_agents": Key(_names),
+        "handoffs": Key(_names, since=2),
         "rag": Key(_names, since=2, until=7),
         "add_date": Key(_flag),
         "add_environment_info": Key(_flag),
-        "code_mode_tools": Key(_flag, since=2, mark="warn"),
+        "code_mode_tools": Key(_flag, since=2),
         "add_description_parameter": Key(_flag, since=4),
         "max_iterations": Key(_count, since=2),
         "num_history_items": Key(_count),
         "add_prompt_files": Key(_names, since=2),
         "commands": Key(_commands),
-        "structured_output": Key(_structured, since=2, mark="warn"),
-        "skills": Key(_skills, since=3, mark="warn"),
+        "structured_output": Key(_structured, since=2),
+        "skills": Key(SKILLS, since=3),
         "hooks": Key(HOOKS, since=3),
         "harness": Key(_harness, since=HARNESS),
-        "instruction_file": Key(Either(text=_text, items=_names), since=NEWER, mark="warn"),
+        "instruction_file": Key(Either(text=_text, items=_names), since=NEWER),
         "use_toolsets": Key(_names, since=NEWER),
         "use_commands": Key(_names, since=NEWER),
-        "use_skills": Key(_names, since=NEWER, mark="warn"),
-        "force_handoff": Key(_text, since=NEWER, mark="warn"),
-        "add_prompt_files_depth": Key(_count, since=NEWER, mark="warn"),
-        "max_consecutive_tool_calls": Key(_count, since=NEWER, mark="warn"),
-        "max_old_tool_call_tokens": Key(_limit, since=NEWER, mark="warn", harmless=(-1,)),
-        "max_tool_result_tokens": Key(_limit, since=NEWER, mark="warn", harmless=(-1,)),
-        "session_compaction": Key(_flag, since=NEWER, mark="warn"),
-        "compaction_threshold": Key(_share, since=NEWER, mark="warn"),
-        "compaction_model": Key(_text, since=NEWER, mark="warn"),
+        "use_skills": Key(_names, since=NEWER),
+        "force_handoff": Key(_text, since=NEWER),
+        "add_prompt_files_depth": Key(_count, since=NEWER),
+        "max_consecutive_tool_calls": Key(_count, since=NEWER),
+        "max_old_tool_call_tokens": Key(_limit, since=NEWER),
+        "max_tool_result_tokens": Key(_limit, since=NEWER),
+        "session_compaction": Key(_flag, since=NEWER),
+        "compaction_threshold": Key(_share, since=NEWER),
+        "compaction_model": Key(_text, since=NEWER),
         "readonly": Key(_flag, since=NEWER),
         "safety": Key(_safety, since=NEWER),
-        "redact_secrets": Key(_flag, since=NEWER, mark="warn"),
-        "budgets": Key(_names, since=NEWER, mark="warn"),
+        "redact_secrets": Key(_flag, since=NEWER),
+        "budgets": Key(_names, since=NEWER),
         "cache": Key(_cache, since=NEWER),
         "routing": Key(
             Record({"allowed_agents": Key(_names), "default_agent": Key(_text)}), since=UNRELEASED, mark="warn"
         ),
         "inject_memories": Key(_flag, since=UNRELEASED, mark="warn"),
-        "max_inject_memories": Key(_count, since=UNRELEASED),
-        "inject_memories_strategy": Key(_text, since=UNRELEASED),
+        "max_inject_memories": Key(_count, since=UNRELEASED, mark="quiet"),
+        "inject_memories_strategy": Key(_text, since=UNRELEASED, mark="quiet"),
         "todo": Key(_old_todo, until=0),
         "think": Key(_flag, until=0),
         "memory": Key(_old_memory, until=0),
@@ -275,19 +202,18 @@ MODEL = Record(
         "routing": Key(
             Items(Record({"model": Key(_text), "examples": Key(Items(_text))}, required=("model", "examples"))),
             since=3,
-            mark="warn",
         ),
         "description": Key(_text, since=NEWER, mark="quiet"),
-        "task_budget": Key(_task_budget, since=NEWER, mark="warn"),
-        "first_available": Key(Items(Text(filled=True), least=1), since=NEWER, mark="warn"),
-        "title_model": Key(_text, since=NEWER, mark="warn"),
-        "compaction_model": Key(_text, since=NEWER, mark="warn"),
-        "compaction_threshold": Key(_share, since=NEWER, mark="warn"),
+        "task_budget": Key(_task_budget, since=NEWER),
+        "first_available": Key(Items(Text(filled=True), least=1), since=NEWER),
+        "title_model": Key(_text, since=NEWER),
+        "compaction_model": Key(_text, since=NEWER),
+        "compaction_threshold": Key(_share, since=NEWER),
         "capabilities": Key(_capabilities, since=NEWER),
         "output_capabilities": Key(Record({"image": Key(_flag)}), since=UNRELEASED, mark="warn"),
         "cost": Key(_cost, since=NEWER),
-        "bypass_models_gateway": Key(_flag, since=NEWER, mark="warn"),
-        "auth": Key(_auth, since=NEWER, mark="warn"),
+        "bypass_models_gateway": Key(_flag, since=NEWER),
+        "auth": Key(_auth, since=NEWER),
         "type": Key(_text, until=0),
         "env": Key(_any, gone=_env_gone),
     }
@@ -308,11 +234,11 @@ PROVIDER = Record(
         "provider_opts": Key(_provider_opts, since=HARNESS),
         "track_usage": Key(_flag, since=HARNESS),
         "thinking_budget": Key(_thinking, since=HARNESS),
-        "task_budget": Key(_task_budget, since=NEWER, mark="warn"),
-        "auth": Key(_auth, since=NEWER, mark="warn"),
+        "task_budget": Key(_task_budget, since=NEWER),
+        "auth": Key(_auth, since=NEWER),
         "unload_api": Key(_text, since=NEWER, mark="quiet"),
         "headers": Key(Entries(Text(loose=True)), since=UNRELEASED),
-        "compaction_model": Key(_text, since=NEWER, mark="warn"),
+        "compaction_model": Key(_text, since=NEWER),
     }
 )
 
@@ -337,16 +263,16 @@ FILE = Record(
         "agents": Key(Entries(AGENT, named=True)),
         "providers": Key(Entries(PROVIDER, named=True), since=3),
         "models": Key(Entries(MODEL, named=True)),
-        "mcps": Key(Entries(Server(), named=True), since=6, mark="quiet"),
-        "rag": Key(Entries(RAG, named=True), since=2, mark="quiet"),
+        "mcps": Key(Entries(Server(), named=True), since=6),
+        "rag": Key(Entries(RAG, named=True), since=2),
         "metadata": Key(METADATA),
         "permissions": Key(PERMISSIONS, since=3),
         "toolsets": Key(Entries(Either(entries=TOOLSET, items=Items(TOOLSET))), since=NEWER),
         "commands": Key(Entries(_commands), since=NEWER),
-        "skills": Key(Entries(_skills), since=NEWER, mark="quiet"),
+        "skills": Key(Entries(SKILLS), since=NEWER),
         "runtime": Key(_runtime, since=NEWER),
-        "budget": Key(_budget, since=NEWER, mark="warn"),
-        "budgets": Key(Entries(_budget, named=True), since=NEWER, mark="quiet"),
+        "budget": Key(_budget, since=NEWER),
+        "budgets": Key(Entries(_budget, named=True), since=NEWER),
         "flavors": Key(Entries(_any), since=NEWER, mark="warn"),
         "evaluators": Key(Entries(Entries(_any)), since=UNRELEASED, mark="quiet"),
         "env": Key(_any, gone=_env_gone),

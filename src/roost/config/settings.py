@@ -21,6 +21,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     home: Path
     agents: tuple[str, ...] = ()
+    aliases: dict[str, str] = {}
     listen: str = "127.0.0.1:8080"
     auth_token: Secret = Secret("")
     allow_unauthenticated: bool = False
@@ -33,6 +34,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     sandbox: str = "auto"
     sandbox_image: str = ""
     drivers: dict[str, Any] = {}
+    permissions: dict[str, Any] = {}
+    hooks: dict[str, Any] = {}
     allow_unknown_models: bool = False
     pull_interval: float = 0.0
     record: Path | None = None
@@ -67,6 +70,7 @@ SERVER = "server"
 FIELDS: Final[Mapping[str, _Field]] = {
     "home": _Field(values.as_path),
     "agents": _Field(values.as_agents),
+    "aliases": _Field(values.as_aliases),
     "listen": _Field(values.as_address),
     "auth_token": _Field(values.as_secret, secret=True),
     "allow_unauthenticated": _Field(values.as_flag),
@@ -79,6 +83,8 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "sandbox": _Field(values.as_sandbox),
     "sandbox_image": _Field(values.as_text),
     "drivers": _Field(values.as_tables),
+    "permissions": _Field(values.as_table),
+    "hooks": _Field(values.as_table),
     "allow_unknown_models": _Field(values.as_flag),
     "pull_interval": _Field(values.as_minutes),
     "record": _Field(values.as_cassette),

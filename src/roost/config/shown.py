@@ -6,7 +6,7 @@ from typing import Any
 
 from roost.config.schema import AGENT, FILE, METADATA, MODEL, PERMISSIONS, PROVIDER
 from roost.config.shapes import Either, Entries, Items, Key, Record, Shape
-from roost.config.toolsets import KEYS
+from roost.config.toolsets import KEYS, Server, Toolset
 
 Data = dict[str, Any]
 
@@ -56,6 +56,8 @@ def arranged(value: Any, shape: Shape) -> Any:
             return {name: arranged(item, inner) for name, item in value.items()}
         case Items(item=inner), list():
             return [arranged(item, inner) for item in value]
+        case ((Toolset() | Server()), dict()):
+            return {name: arranged(value[name], key.shape) for name, key in KEYS.items() if name in value}
         case Either(entries=inner), dict() if inner is not None:
             return arranged(value, inner)
         case Either(items=inner), list() if inner is not None:
@@ -130,6 +132,8 @@ def mask(value: Any) -> Any:
     for name, item in value.items():
         if name in _SECRET_MAPS and isinstance(item, dict):
             masked[name] = {key: _starred(inner) for key, inner in item.items()}
+        elif name == "webhook_config" and isinstance(item, dict):  # whoever knows its address may post there
+            masked[name] = {key: _starred(inner) if key == "url" else mask(inner) for key, inner in item.items()}
         else:
             masked[name] = _starred(item) if name in _SECRETS else mask(item)
     return masked

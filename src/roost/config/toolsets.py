@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from roost.config.complaints import quoted
+from roost.config.rag import RAG
 from roost.config.shapes import (
     BAD,
     NEWER,
@@ -58,7 +59,8 @@ TYPES: Final[Mapping[str, int]] = {
 }
 """The types, with the version that brought each."""
 
-BUILT: Final = frozenset({"filesystem", "file", "shell", "background_jobs", "think", "todo", "user_prompt", "mcp"})
+NOT_BUILT: Final = frozenset({"mcp_catalog", "open_url", "scheduler", "webhook", "environment"})
+BUILT: Final = frozenset(TYPES) - NOT_BUILT
 
 NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "lsp": ("command",),
@@ -145,19 +147,6 @@ WEBHOOK = Record(
     {"provider": Key(Text(words=_services)), "url": Key(_text), "headers": Key(_values), "chat_id": Key(_text)},
     required=("url",),
 )
-RAG = Record(
-    {
-        "tool": Key(Record({name: Key(_text) for name in ("name", "description", "instruction")})),
-        "docs": Key(_texts),
-        "respect_vcs": Key(_flag),
-        "strategies": Key(Items(Entries(_any))),
-        "results": Key(Entries(_any)),
-        "name": Key(_text, since=8),
-        "instruction": Key(_text, since=8),
-        "tools": Key(_texts, since=8),
-        "defer": Key(Either(flag=_flag, items=_texts), since=8),
-    }
-)
 _defer = Either(flag=_flag, items=_texts)
 _files = ("filesystem", "file")
 
@@ -165,15 +154,15 @@ KEYS: Final[Mapping[str, Key]] = {
     "type": Key(_text),
     "tools": Key(_texts),
     "instruction": Key(_text, since=2),
-    "toon": Key(_text, since=2, mark="warn"),
-    "model": Key(_text, since=6, mark="warn"),
-    "defer": Key(_defer, since=3, mark="warn"),
+    "toon": Key(_text, since=2),
+    "model": Key(_text, since=6),
+    "defer": Key(_defer, since=3),
     "command": Key(_text, types=("mcp", "lsp")),
     "args": Key(Items(Text(loose=True)), types=("mcp", "lsp")),
     "ref": Key(_text, types=("mcp", "rag")),
     "remote": Key(REMOTE, types=("mcp",)),
     "config": Key(_any, types=("mcp",)),
-    "version": Key(Text(loose=True), since=6, types=("mcp", "lsp")),
+    "version": Key(Text(loose=True), since=6, mark="warn", types=("mcp", "lsp"), harmless=("false", "off")),
     "name": Key(_text, types=("mcp", "a2a", "rag")),
     "url": Key(_text, since=3, types=("a2a", "openapi", "open_url")),
     "headers": Key(_values, since=3, types=("openapi", "a2a", "fetch")),
@@ -198,11 +187,11 @@ KEYS: Final[Mapping[str, Key]] = {
     "sampling": Key(Text(words=("ask", "allow", "deny")), since=NEWER, types=("mcp",)),
     "lifecycle": Key(LIFECYCLE, since=NEWER, types=("mcp", "lsp")),
     "allow_private_ips": Key(_flag, since=NEWER, types=("fetch", "api", "openapi", "a2a", "mcp")),
-    "allowed_domains": Key(_texts, since=NEWER, mark="refuse", types=("fetch",)),
-    "blocked_domains": Key(_texts, since=NEWER, mark="refuse", types=("fetch",)),
+    "allowed_domains": Key(_texts, since=NEWER, types=("fetch",)),
+    "blocked_domains": Key(_texts, since=NEWER, types=("fetch",)),
     "sudo_askpass": Key(_flag, since=NEWER, mark="warn", types=("shell",)),
     "safer": Key(_flag, since=NEWER, mark="warn", types=("shell",)),
-    "recall": Key(_flag, since=NEWER, mark="warn", types=("background_jobs",)),
+    "recall": Key(_flag, since=NEWER, types=("background_jobs",)),
     "webhook_config": Key(WEBHOOK, since=NEWER, types=("webhook",)),
     "rag_config": Key(RAG, since=NEWER, types=("rag",)),
     "escape_html": Key(_flag, since=UNRELEASED, mark="quiet", types=("fetch",)),
@@ -283,9 +272,7 @@ class Server(Struct, frozen=True):
     def check(self, value: Any, path: Path, notes: Notes) -> Any:
         """The entry."""
         keys = {name: key for name, key in KEYS.items() if name != "type" and (not key.types or "mcp" in key.types)}
-        checked = Record({name: replace(key, types=(), mark="quiet") for name, key in keys.items()}).check(
-            value, path, notes
-        )
+        checked = Record({name: replace(key, types=()) for name, key in keys.items()}).check(value, path, notes)
         if checked is BAD:
             return BAD
         one_source(value, path, notes)

@@ -94,8 +94,8 @@ def as_number(value: Any) -> float:
     return number
 
 
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PIECE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_UNITS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PIECE = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 
 
 def as_seconds(value: Any) -> float:
@@ -192,15 +192,38 @@ def as_sandbox(value: Any) -> str:
     return word
 
 
+def as_table(value: Any) -> dict[str, Any]:
+    """A table; outside of the file as JSON."""
+    try:
+        table = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        table = None
+    if not isinstance(table, dict):
+        raise Wrong("must be a table; outside of the file a JSON object")
+    return table
+
+
 def as_tables(value: Any) -> dict[str, Any]:
     """Tables by name; outside of the file as JSON."""
+    what = "must be a table of tables, as [drivers.NAME]; outside of the file a JSON object of objects"
     try:
-        tables = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        tables = None
-    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        raise Wrong("must be a table of tables, as [drivers.NAME]; outside of the file a JSON object of objects")
+        tables = as_table(value)
+    except Wrong:
+        raise Wrong(what) from None
+    if not all(isinstance(table, dict) for table in tables.values()):
+        raise Wrong(what)
     return tables
+
+
+def as_aliases(value: Any) -> dict[str, str]:
+    """Agents by short name; outside of the file as JSON."""
+    try:
+        table = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        table = None
+    if not isinstance(table, dict) or not all(isinstance(one, str) and one and name for name, one in table.items()):
+        raise Wrong("must be a table of names and agents, as in [aliases]; outside of the file a JSON object of texts")
+    return {name: one.strip() for name, one in table.items()}
 
 
 def as_resume(value: Any) -> str:

@@ -13,7 +13,7 @@ class ModelSpec(Struct, frozen=True, omit_defaults=True):
 
     `provider` is what the file says (a native type, an alias or a name of `providers`); `dialect`
     the wire format that speaks to it: `openai-chat`, `openai-responses`, `anthropic`, `google`,
-    `bedrock`, `local`, `scripted`, or `auto`, which is decided when it is used.
+    `bedrock`, `azure`, `dmr`, `local`, `scripted`, or `auto`, which is decided when it is used.
     """
 
     name: str  # the key in the file, or the reference itself
@@ -194,6 +194,8 @@ class Team(Struct, frozen=True, omit_defaults=True):
     needs: tuple[str, ...] = ()  # environment variables without which no agent of it runs, whatever its model
     warnings: tuple[str, ...] = ()
     raw: bytes = b""  # the file, as it was read
+    externals: dict[str, str] = {}  # agents of other files that are yet to join: name -> where the file is
+    files: tuple[str, ...] = ()  # others that were read for it: absolute paths
     config: dict[str, Any] = {}
 
     @property

@@ -151,7 +151,7 @@ class _Work:
         """What a tool returned."""
         if tool not in self._tools:
             raise Failed(f"{tool} is not defined")
-        request = Request(tool, msgspec.json.encode(dict(arguments)).decode())
+        request = Request(tool, as_json(arguments))
         if request in self._results:
             return self._results[request]
         if len(self._results) + len(self.requests) >= MOST:
@@ -159,6 +159,11 @@ class _Work:
         if request not in self.requests:
             self.requests.append(request)
         raise _Pending
+
+
+def as_json(arguments: Mapping[str, Any]) -> str:
+    """Arguments as models write them."""
+    return msgspec.json.encode(dict(arguments)).decode()
 
 
 def split(text: str) -> list[str]:

@@ -16,6 +16,7 @@ BEARS_MESSAGES = (
     e.ToolReturned,
     e.SummaryAdded,
     e.ErrorMet,
+    e.ContextAdded,
 )
 """The facts that a History reads: what `EventStore.messages` returns."""
 
@@ -43,7 +44,8 @@ class History:
     at: Micros = _NEVER
     items: list[Item] = field(default_factory=list)
     last_seq: int = 0
-    _subs: dict[SessionId, "History"] = field(default_factory=dict)
+    contexts: list[str] = field(default_factory=list)  # what hooks put before the model
+    _subs: dict[SessionId, "History"] = field(default_factory=dict)  # at any depth, in that of the log
     _returned: dict[CallId, tuple[ToolCall, Result, str]] = field(default_factory=dict)
 
     def add(self, event: e.Event) -> None:
@@ -68,6 +70,8 @@ class History:
                 self.items.append(Item(event.seq, message=message, at=event.at))
             case e.ToolReturned(call=called, result=result, agent=agent):
                 self._returned[called.id] = (called, result, agent)
+            case e.ContextAdded(text=text):
+                self.contexts.append(text)
             case e.MessageEdited(message_id=message_id, message=message):
                 self._edit(message_id, message)
             case e.SummaryAdded():
@@ -83,12 +87,30 @@ class History:
             self.add(event)
         return self
 
+    def sub(self, session: SessionId) -> "History":
+        """That of a sub-session, at any depth: all that was said in it so far, and what comes.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return self._subs[session]
+
     def returned(self, call: CallId) -> Result | None:
         """What a call (of this session, or of one inside it) returned whose message is not in the history yet."""
         for history in (self, *self._subs.values()):
             if found := history._returned.get(call):
                 return found[1]
         return None
+
+    def last_said(self) -> str:
+        """The newest words of a person."""
+        said = (i.message for i in reversed(self.items) if i.message is not None and i.message.role == "user")
+        return next((message.content for message in said), "")
+
+    def last_words(self) -> str:
+        """The text of its newest answer that has one."""
+        said = (i.message for i in reversed(self.items) if i.message is not None and i.message.role == "assistant")
+        return next((message.content for message in said if message.content.strip()), "")
 
     def messages(self) -> list[tuple[int, Message]]:
         """The flattened view: no system messages, summaries or errors; sub-sessions in place."""

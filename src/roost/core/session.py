@@ -4,7 +4,7 @@ The head is all of a session but its messages (`history.py`).  It has the same s
 length, and is what the store keeps in the session's row.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, assert_never
 
 from msgspec import Struct
@@ -28,6 +28,7 @@ class OpenCall(Struct, frozen=True, omit_defaults=True):
     state: Literal["new", "called", "returned", "lost"] = "new"
     effect: Effect = "ask"
     attempt: int = 0
+    changed: str = ""  # the arguments that hooks gave it
 
 
 class OpenWait(Struct, frozen=True, omit_defaults=True):
@@ -41,6 +42,7 @@ class OpenWait(Struct, frozen=True, omit_defaults=True):
     tool: str = ""
     durable: bool = True
     sub: SessionId = SessionId("")
+    about: str = ""  # what kind of question it is, where it is one of ours
 
 
 class Answered(Struct, frozen=True, omit_defaults=True):
@@ -51,6 +53,7 @@ class Answered(Struct, frozen=True, omit_defaults=True):
     answer: e.Answer
     call: CallId = CallId("")
     sub: SessionId = SessionId("")
+    about: str = ""
 
 
 class Queued(Struct, frozen=True):
@@ -213,6 +216,12 @@ class Head(Struct, frozen=True, omit_defaults=True):
                 return found
         return None
 
+    def below_all(self) -> "Iterator[Head]":
+        """Its sub-sessions, and theirs."""
+        for head in self.subs:
+            yield head
+            yield from head.below_all()
+
     def serving(self, call: CallId) -> "Head | None":
         """The sub-session that a call of this one has begun."""
         return next((head for head in self.subs if head.call == call), None)
@@ -364,7 +373,7 @@ def _adopting(head: Head, born: Head, parent: SessionId) -> Head:
 
 def _folded(head: Head, event: e.Event, sub: SessionId) -> Head:
     if head.id == sub:
-        return _step(replace(head, last_seq=event.seq), event)
+        return _step(head, event)
     return replace(head, subs=tuple(_folded(other, event, sub) for other in head.subs)) if head.subs else head
 
 
@@ -385,7 +394,6 @@ _Quiet = (
     | e.Authorized
     | e.CompactionStarted
     | e.CompactionEnded
-    | e.SubSessionEnded
     | e.SessionCreated
     | e.MessageEdited
     | e.UserNoted
@@ -395,7 +403,6 @@ _Quiet = (
     | e.RoundResult
     | e.LimitResumeFailed
     | e.AgentSwitched
-    | e.CallChanged
     | e.HookStarted
     | e.HookEnded
     | e.HookBlocked
@@ -427,6 +434,7 @@ _InTurn = (
     | e.ToolCalled
     | e.ToolReturned
     | e.CallLost
+    | e.CallChanged
     | e.LimitRaised
     | e.HandedOver
     | e.CancelAsked
@@ -461,6 +469,8 @@ def _step(head: Head, event: e.Event) -> Head:
     match fact:
         case e.MessageWritten(message=message):
             return _grown(head, message)
+        case e.SubSessionEnded(session=over):
+            return replace(head, subs=tuple(replace(s, exited=True) if s.id == over else s for s in head.subs))
         case e.SummaryAdded():
             return replace(head, items=head.items + 1, summary=event.seq, cost=head.cost + fact.cost)
         case e.DeleteAsked():
@@ -472,6 +482,8 @@ def _step(head: Head, event: e.Event) -> Head:
             return replace(head, queue=head.queue + new)
         case e.MessageTaken(message=message):
             return _grown(_taken(head, fact), message)
+        case e.MessageDropped():
+            return _taken(head, fact)
         case e.WaitOpened():
             return _opened_wait(head, event, fact)
         case e.WaitAnswered(wait=wait, answer=answer):
@@ -564,6 +576,8 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
         case e.ToolReturned(call=call):
             calls = _mark(turn.calls, call.id, state="returned")
             return replace(_acted(turn, fact), calls=calls, resumes=0)
+        case e.CallChanged(call=changed, arguments=arguments):
+            return replace(turn, calls=_mark(turn.calls, changed, changed=arguments))
         case e.CallLost(call=lost):
             return replace(turn, calls=_mark(turn.calls, lost, state="lost"))
         case e.LimitRaised(max_iterations=limit):
@@ -638,7 +652,7 @@ def _acted(turn: Turn, fact: e.ToolCalled | e.ToolReturned | e.LimitRaised) -> T
     return turn if len(kept) == len(turn.answers) else replace(turn, answers=tuple(kept))
 
 
-def _taken(head: Head, fact: e.MessageTaken) -> Head:
+def _taken(head: Head, fact: e.MessageTaken | e.MessageDropped) -> Head:
     rest = tuple(q for q in head.queue if (q.seq, q.index) != (fact.queued, fact.index))
     return replace(head, queue=rest)
 
@@ -730,6 +744,7 @@ def _opened_wait(head: Head, event: e.Event, fact: e.WaitOpened) -> Head:
         tool=call.name if call else "",
         durable=fact.durable,
         sub=fact.sub,
+        about=str(fact.meta.get("roost/type", "")),
     )
     others = tuple(w for w in head.waits if w.id != wait.id)
     return replace(head, waits=(*others, wait))
@@ -742,7 +757,7 @@ def _answered(head: Head, wait: WaitId, answer: e.Answer) -> Head:
     rest = tuple(w for w in head.waits if w.id != wait)
     turn = head.turn
     if turn is not None:
-        kept = Answered(wait, opened.kind, answer, opened.call, opened.sub)
+        kept = Answered(wait, opened.kind, answer, opened.call, opened.sub, opened.about)
         turn = replace(turn, answers=(*turn.answers, kept))
     return replace(head, waits=rest, turn=turn)
 

@@ -10,7 +10,9 @@ class Vendor(Struct, frozen=True):
     """A provider by name.  `base_url` may hold `${VARIABLE}`; `token_key` "" sends no key.
 
     `dialect` is one of `core.agents.ModelSpec.dialect`; `auto` is OpenAI, where the model decides.
+    A `base_url` of "" is asked of the file (`azure`), or found when it is needed (`amazon-bedrock`, `dmr`).
     `prices` is the name in the price list, where that differs.  `native` ones go through a models gateway.
+    `spare_keys` are variables that do where `token_key` is not set.
     """
 
     name: str
@@ -20,6 +22,7 @@ class Vendor(Struct, frozen=True):
     headers: Mapping[str, str] = {}
     prices: str = ""
     native: bool = False
+    spare_keys: tuple[str, ...] = ()
 
 
 def _chat(name: str, token_key: str, base_url: str, *, prices: str = "", headers: Mapping[str, str] = {}) -> Vendor:
@@ -29,6 +32,17 @@ def _chat(name: str, token_key: str, base_url: str, *, prices: str = "", headers
 _VENDORS = (
     Vendor("openai", "auto", "https://api.openai.com/v1", "OPENAI_API_KEY", native=True),
     Vendor("anthropic", "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", native=True),
+    Vendor(
+        "google",
+        "google",
+        "https://generativelanguage.googleapis.com",
+        "GOOGLE_API_KEY",
+        native=True,
+        spare_keys=("GEMINI_API_KEY",),
+    ),
+    Vendor("amazon-bedrock", "bedrock", "", "AWS_BEARER_TOKEN_BEDROCK", prices="aws"),
+    Vendor("azure", "azure", "", "AZURE_API_KEY"),
+    Vendor("dmr", "dmr"),
     Vendor("local", "local"),
     Vendor("scripted", "scripted"),
     _chat("ollama", "", "http://localhost:11434/v1"),
@@ -73,15 +87,31 @@ _VENDORS = (
 
 VENDORS: Mapping[str, Vendor] = {vendor.name: vendor for vendor in _VENDORS}
 
-NOT_BUILT = frozenset({"google", "amazon-bedrock", "azure", "dmr", "chatgpt", "orcarouter", "daoxe"})
+NOT_BUILT = frozenset({"chatgpt", "orcarouter", "daoxe"})
 """Providers of the original that this version does not speak to."""
 
 AUTO: tuple[tuple[str, str], ...] = (
     ("anthropic", "claude-sonnet-5-5"),
     ("openai", "gpt-6-luna"),
+    ("google", "gemini-3.8-flash"),
     ("mistral", "mistral-small-latest"),
+    ("amazon-bedrock", "global.anthropic.claude-sonnet-5-5"),
 )
 """What `auto` tries, in this order: the first whose key is there."""
+
+RUNNER_MODEL = "ai/qwen3:latest"
+"""What `auto` is where there is a Docker Model Runner and nothing before it."""
+
+EMBEDDERS: tuple[tuple[str, str], ...] = (
+    ("openai", "text-embedding-3-small"),
+    ("google", "gemini-embedding-001"),
+    ("mistral", "mistral-embed"),
+    ("amazon-bedrock", "amazon.titan-embed-text-v2:0"),
+)
+"""What `auto` tries where texts are to become vectors."""
+
+RUNNER_EMBEDDER = "ai/embeddinggemma"
+"""The same, at a Docker Model Runner."""
 
 LOCAL_MODEL = "smollm2"
 """The model of the `local` provider."""

@@ -1,6 +1,8 @@
 """One answer of a model: ask, write down what comes, and ask again where that may help."""
 
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from typing import Protocol
 
 from roost.core import events as e
 from roost.core import retries
@@ -15,42 +17,96 @@ from roost.ports import Clock, Finished, ModelRequest, Provider
 
 SILENT = "the model answered with no text"
 
+Make = Callable[[Provider], ModelRequest]
+"""Makes the request for a model: not all of them take the same."""
+
+
+class Pass(Protocol):
+    """Leave to ask a model, once, for what that may cost at most."""
+
+    def settle(self, cost: float, tokens: int, *, priced: bool) -> None:
+        """What it has cost in truth."""
+        ...
+
+
+Gate = Callable[[Provider, ModelRequest], AbstractAsyncContextManager[Pass | None]]
+"""Who wants to ask a model has to get past it: budgets wait here."""
+
+
+@asynccontextmanager
+async def no_gate(provider: Provider, request: ModelRequest) -> AsyncIterator[Pass | None]:
+    """Nothing is counted."""
+    yield None
+
 
 class Asking:
     """A request under way.  `draft` is what has come of it, for whoever has to end the turn."""
 
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self.draft: Draft | None = None
+        self.gate: Gate = no_gate
         self._journal = journal
         self._clock = clock
 
     async def ask(
-        self, provider: Provider, request: ModelRequest, agent: str, digests: dict[str, str], *before: e.Fact
-    ) -> Message | None:
-        """The answer's message, committed with its usage; None where the model said nothing.
+        self,
+        links: Sequence[Provider],
+        make: Make,
+        agent: str,
+        digests: dict[str, str],
+        *before: e.Fact,
+        tries: int = retries.RETRIES,
+    ) -> tuple[Message | None, Provider]:
+        """The answer's message, committed with its usage (None where the model said nothing), and who gave it.
 
-        `before` goes into the log together with the first ModelAsked.
+        The models are tried in order; `before` goes into the log together with the first ModelAsked.
 
         Raises:
             ModelFailed: no try has helped.  Deltas of the last one have been dropped.
         """
+        first: tuple[e.Fact, ...] = before
+        for place, provider in enumerate(links, 1):
+            try:
+                alone = len(links) == 1
+                return await self._tried(provider, make(provider), agent, digests, first, tries, alone=alone), provider
+            except ModelFailed as error:
+                if error.kind == "overflow" or place == len(links):
+                    raise
+                following = links[place]
+                fell = e.FellBack(provider.spec.ref, following.spec.ref, str(error), place, len(links) - 1, agent)
+                shown = e.AgentShown(agent, following.spec.ref, context_limit=following.context_limit)
+                first = (fell, shown)
+        raise RuntimeError("there is no model to ask")
+
+    async def _tried(
+        self,
+        provider: Provider,
+        request: ModelRequest,
+        agent: str,
+        digests: dict[str, str],
+        before: Sequence[e.Fact],
+        tries: int,
+        *,
+        alone: bool,
+    ) -> Message | None:
         attempt = 1
         while True:
-            answer = AnswerId(fresh())
-            asked = e.ModelAsked(answer, agent, provider.spec.ref, attempt)
-            await self._journal.write(*(before if attempt == 1 else ()), asked)
-            self.draft = Draft(answer, agent, digests)
-            try:
-                done = await self._listen(provider, request, self.draft)
-            except ModelFailed as error:
-                await self._drop(self.draft, error)
-                verdict = retries.decide(error, attempt)
-                if isinstance(verdict, retries.GiveUp):
-                    raise
-                await self._clock.sleep(verdict.after)
-                attempt += 1
-            else:
-                return await self._keep(provider, self.draft, done)
+            async with self.gate(provider, request) as leave:
+                answer = AnswerId(fresh())
+                asked = e.ModelAsked(answer, agent, provider.spec.ref, attempt)
+                await self._journal.write(*(before if attempt == 1 else ()), asked)
+                self.draft = Draft(answer, agent, digests)
+                try:
+                    done = await self._listen(provider, request, self.draft)
+                except ModelFailed as error:
+                    await self._drop(self.draft, error)
+                    verdict = retries.decide(error, attempt, retries=tries, alone=alone)
+                else:
+                    return await self._keep(provider, self.draft, done, leave)
+            if isinstance(verdict, retries.GiveUp):
+                raise verdict.error
+            await self._clock.sleep(verdict.after)
+            attempt += 1
 
     async def _listen(self, provider: Provider, request: ModelRequest, draft: Draft) -> Finished:
         async with aclosing(provider.stream(request)) as pieces:
@@ -68,7 +124,7 @@ class Asking:
             await self._journal.write(e.AnswerDropped(draft.answer, self._journal.turn.asked, why, draft.agent))
         self.draft = None
 
-    async def _keep(self, provider: Provider, draft: Draft, done: Finished) -> Message | None:
+    async def _keep(self, provider: Provider, draft: Draft, done: Finished, leave: Pass | None) -> Message | None:
         price = cost(done.usage or Usage(), provider.price)
         message = draft.message(at=self._clock.now(), model=provider.spec.ref, cost=price)
         asked = self._journal.turn.asked
@@ -76,6 +132,9 @@ class Asking:
         if message is not None:
             kept = e.MessageAdded(message, answer=draft.answer, agent=draft.agent)
         await self._journal.compose(lambda head: [kept, used(head, provider, done, draft.agent, price)])
+        if leave is not None:
+            usage = done.usage or Usage()
+            leave.settle(price, usage.context + usage.output, priced=provider.price is not None)
         self.draft = None
         return message
 

@@ -10,26 +10,27 @@ from typing import Any
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
-from roost.core import approvals
 from roost.core import events as e
-from roost.core.errors import NotBuilt
-from roost.core.ids import CallId, WaitId, fresh
-from roost.core.messages import Definition, Result, ToolCall
+from roost.core.errors import AgentNotFound, NothingWaits, NotOwner, StoreFull
+from roost.core.ids import CallId, WaitId
+from roost.core.messages import Result, ToolCall
 from roost.core.session import OpenCall
+from roost.engine.arguments import read
+from roost.engine.asked import put
 from roost.engine.bulkhead import open_group
+from roost.engine.bureau import Bureau
+from roost.engine.delegation import delegate
 from roost.engine.ear import Park
+from roost.engine.leave import LOST, Desk, Granted, Refused
+from roost.engine.outcome import finished
 from roost.engine.stage import Stage
 from roost.ports import Ask, Office, Task, Tool
 
 log = logging.getLogger(__name__)
 
 UNAVAILABLE = "Tool '{}' is not available. You can only use the tools provided to you."
-LOST = (
-    "The server stopped while this tool was running. It was not run again, and whether it did its work is not known: "
-    "look before you try once more."
-)
-RUN_AGAIN = "The server stopped while this tool was running, and it may have done its work. Approve to run it again."
 
 
 class Calls:
@@ -39,10 +40,11 @@ class Calls:
         self._stage = stage
         self._open = {call.id: call for call in stage.turn.calls}
         self._calls = [call for call in calls if call.id in self._open]
-        self._prompt = anyio.Lock()
+        self._desk = Desk(stage, self.answer)
         self._returned = {call.id for call in stage.turn.calls if call.state == "returned"}
         self._waiting = [call.id for call in self._calls]  # for their place in the history
         self._tasks: TaskGroup | None = None
+        self.stop = ""  # why the run is to end, where a hook says so
         self._parked = False
 
     async def play(self) -> None:
@@ -54,7 +56,7 @@ class Calls:
         if facts := self._entering():
             await self._stage.journal.write(*facts)
         left = [call for call in self._calls if call.id not in self._returned]
-        left.sort(key=lambda call: not self._asked_before(call.id))  # what waits already has the prompt
+        left.sort(key=lambda call: not self._known(call.id, "approval"))  # what waits already has the prompt
         async with open_group() as self._tasks:
             for call in left:
                 self._tasks.start_soon(self._one, call, self._open[call.id], name=f"{call.name} {call.id}")
@@ -66,11 +68,15 @@ class Calls:
         try:
             return await self._stage.ear.answer(wait)
         except Park:
-            assert self._tasks is not None
-            self._parked = True
-            self._tasks.cancel_scope.cancel()
-            await anyio.sleep_forever()
+            await self._park()
             raise
+
+    async def _park(self) -> None:
+        """Put all calls to sleep; does not return."""
+        assert self._tasks is not None
+        self._parked = True
+        self._tasks.cancel_scope.cancel()
+        await anyio.sleep_forever()
 
     async def _one(self, call: ToolCall, opened: OpenCall) -> None:
         tool = self._stage.ready.tools.get(call.name)
@@ -79,94 +85,68 @@ class Calls:
         elif tool is None:
             text = UNAVAILABLE.format(call.name) if opened.state == "new" else LOST
             await self._return(call, Result(text, is_error=True))
-        elif isinstance(arguments := _arguments(call), str):
+        elif isinstance(arguments := read(call), str):
             await self._return(call, Result(f"Error calling tool: {arguments}", is_error=True))
         elif opened.state == "called":  # it had asked a person, and was parked with its question
-            await self._run(call, tool, arguments, opened.attempt)
-        elif (refusal := await self._refusal(call, tool.definition, opened)) is not None:
-            await self._return(call, refusal)
+            changed = replace(call, arguments=opened.changed) if opened.changed else call
+            await self._run(Granted(changed, ""), tool, opened.attempt)
+        elif isinstance(leave := await self._desk.decide(call, tool, opened), Refused):
+            await self._return(call, leave.result, leave.source)
         else:
-            await self._run(call, tool, arguments, opened.attempt + 1)
-
-    # -- may it run? ----------------------------------------------------------------------------
-
-    async def _refusal(self, call: ToolCall, definition: Definition, opened: OpenCall) -> Result | None:
-        """Why the call may not run; None when it may."""
-        verdict = self._verdict(call, definition, opened)
-        if isinstance(verdict, approvals.Ask):
-            async with self._prompt:
-                verdict = self._verdict(call, definition, opened)  # a grant may have come meanwhile
-                if isinstance(verdict, approvals.Ask):
-                    return await self._asked(call, verdict, opened)
-        return Result(verdict.message, is_error=True) if isinstance(verdict, approvals.Deny) else None
-
-    def _verdict(self, call: ToolCall, definition: Definition, opened: OpenCall) -> approvals.Verdict:
-        if self._asked_before(call.id):
-            return approvals.Ask(metadata={}, source="asked_before")
-        head, ready = self._stage.journal.head, self._stage.ready
-        verdict = approvals.decide(
-            call,
-            definition,
-            session=head.permissions,
-            team=ready.team.permissions,
-            safety=head.safety or ready.agent.safety or ready.team.safety,
-            chosen=bool(head.safety),
-        )
-        if opened.state != "lost" or isinstance(verdict, approvals.Deny):
-            return verdict
-        return (
-            approvals.Ask(metadata={"lost": "true", "reason": RUN_AGAIN}, source="lost")
-            if opened.effect == "ask"
-            else approvals.Allow("lost_safe")
-        )
-
-    def _asked_before(self, call: CallId) -> bool:
-        return bool(self._known(call, "approval"))
+            await self._run(leave, tool, opened.attempt + 1)
 
     def _known(self, call: CallId, kind: e.Kind) -> list[WaitId]:
         """The waits of a call that a person was shown already, the answered ones first."""
-        answered = [a.id for a in self._stage.turn.answers if a.call == call and a.kind == kind]
-        return answered + [w.id for w in self._stage.journal.head.waits if w.call == call and w.kind == kind]
-
-    async def _asked(self, call: ToolCall, ask: approvals.Ask, opened: OpenCall) -> Result | None:
-        """What a person says to it: None lets it run."""
-        known = self._known(call.id, "approval")
-        wait = known[0] if known else WaitId(fresh())
-        if not known:
-            digest = self._stage.ready.digests.get(call.name, "")
-            agent = self._stage.turn.agent
-            await self._stage.journal.write(
-                e.WaitOpened(wait, "approval", agent, call=call, definition=digest, metadata=ask.metadata)
-            )
-        answer = await self.answer(wait)
-        if answer.action == "approve":
-            return None
-        said = approvals.rejected(answer.reason)
-        return Result(f"{LOST} {said}" if opened.state == "lost" else said, is_error=True)
+        answered = [a.id for a in self._stage.answers if a.call == call and a.kind == kind]
+        return answered + [w.id for w in self._stage.waits if w.call == call and w.kind == kind]
 
     # -- running --------------------------------------------------------------------------------
 
-    async def _run(self, call: ToolCall, tool: Tool, arguments: dict[str, Any], attempt: int) -> None:
+    async def _run(self, leave: Granted, tool: Tool, attempt: int) -> None:
         """Run it; ToolCalled is committed first, unless this attempt has been."""
-        stage = self._stage
+        stage, call = self._stage, leave.call
         if stage.stopping:
             await anyio.sleep_forever()  # the server is on its way out; the turn goes on after the restart
+        if isinstance(arguments := read(call), str):
+            await self._return(call, Result(f"Error calling tool: {arguments}", is_error=True))
+            return
         digest = stage.ready.digests.get(call.name, "")
         with stage.ear.at_work():  # until the result is committed
             if attempt != self._open[call.id].attempt:
-                called = e.ToolCalled(call, tool.definition.effect, stage.turn.agent, attempt, digest)
-                await stage.journal.write(called)
-            await self._return(call, await _result(tool, arguments, _Use(self, stage, call, attempt, digest)))
+                effect, agent = tool.definition.effect, stage.turn.agent
+                await stage.journal.write(e.ToolCalled(stage.seen(call), effect, agent, attempt, digest, leave.source))
+            try:
+                result = await _result(tool, arguments, _Use(self, stage, call, attempt, digest))
+            except Park:  # in a sub-session
+                await self._park()
+                raise
+            result = await finished(stage, call, tool, result)
+            await self._return(call, result)
+            await self._after(call, tool, result)
 
-    async def _return(self, call: ToolCall, result: Result) -> None:
+    async def _after(self, call: ToolCall, tool: Tool, result: Result) -> None:
+        """Hooks that look at what a tool has done, and may add to it or end the run."""
+        verdict = await self._stage.fire(
+            "post_tool_use",
+            call=call,
+            definition=tool.definition,
+            tool_response=result.output,
+            tool_error=result.is_error,
+        )
+        if verdict.context:
+            await self._stage.journal.write(e.ContextAdded(verdict.context, "post_tool_use", self._stage.turn.agent))
+        if verdict.stop:
+            self.stop = verdict.stop_reason or "a hook ended the run"
+
+    async def _return(self, call: ToolCall, result: Result, leave: str = "") -> None:
         """Commit a result, and the messages whose turn has come.  Cancellation waits: it is there."""
         stage = self._stage
         digest = stage.ready.digests.get(call.name, "")
         with anyio.CancelScope(shield=True):
             self._returned.add(call.id)
-            left = [w for w in stage.journal.head.waits if w.call == call.id]
+            left = [w for w in stage.waits if w.call == call.id]
             voided = [e.WaitVoided(wait.id, "its tool call is over", sub=wait.sub) for wait in left]
-            returned = e.ToolReturned(call, result, stage.turn.agent, digest)
+            returned = e.ToolReturned(stage.seen(call), result, stage.turn.agent, digest, leave)
             await stage.journal.write(*voided, returned, *self._entering())
 
     def _entering(self) -> list[e.Fact]:
@@ -182,28 +162,11 @@ class Calls:
         The n-th question of a call that runs again has the n-th answer that it was given before.
         """
         known = self._known(call.id, "question")
-        wait = known[asked] if asked < len(known) else await self._open_question(call, digest, question)
+        if not known[asked:] and self._stage.turn.unattended:
+            raise NothingWaits("nobody is there to answer")
+        wait = known[asked] if asked < len(known) else await put(self._stage, question, call, digest)
         with self._stage.ear.at_work(-1 if question.durable else 0):
             return await self.answer(wait)
-
-    async def _open_question(self, call: ToolCall, digest: str, question: Ask) -> WaitId:
-        wait = WaitId(fresh())
-        opened = e.WaitOpened(
-            wait,
-            "question",
-            self._stage.turn.agent,
-            call=call,
-            definition=digest,
-            message=question.message,
-            mode=question.mode,
-            schema=question.schema,
-            url=question.url,
-            server_id=question.server_id,
-            meta=question.meta,
-            durable=question.durable,
-        )
-        await self._stage.journal.write(opened)
-        return wait
 
 
 async def _result(tool: Tool, arguments: dict[str, Any], use: "_Use") -> Result:
@@ -211,6 +174,8 @@ async def _result(tool: Tool, arguments: dict[str, Any], use: "_Use") -> Result:
     try:
         result = await tool.run(arguments, use)
         msgspec.json.encode(result)  # what can't be written down is a failure too
+    except (Park, NotOwner, StoreFull):
+        raise
     except Exception as error:
         log.exception("tool %s failed", tool.definition.name, extra={"action": "tool_failed"})
         return Result(f"Error calling tool: {error or type(error).__name__}", is_error=True)
@@ -245,26 +210,19 @@ class _Use:
         return await self._calls.ask(self._call, self._digest, self._questions - 1, question)
 
     async def delegate(self, task: Task) -> Result:
-        raise NotBuilt("sub-agents are being built")
+        return await delegate(self._stage, self._call, task)
 
     async def hand_over(self, agent: str) -> None:
-        raise NotBuilt("handing over is being built")
+        team, turn = self._stage.ready.team, self._stage.turn
+        if team.agent(agent) is None:
+            raise AgentNotFound(agent, tuple(a.name for a in team.agents))
+        await self._stage.journal.write(e.HandedOver(agent, turn.agent))
 
     async def choose_model(self, ref: str) -> None:
-        raise NotBuilt("choosing a model is being built")
+        ready = self._stage.ready
+        if ref:
+            self._stage.makers.models.provider(ready.team, ref)
+        await self._stage.journal.write(e.ModelChosen(ready.agent.name, ref))
 
     def office(self) -> Office:
-        raise NotBuilt("background agents are being built")
-
-
-def _arguments(call: ToolCall) -> dict[str, Any] | str:
-    """The arguments as data, or what is wrong with them."""
-    if not call.arguments.strip():
-        return {}
-    try:
-        arguments = msgspec.json.decode(call.arguments)
-    except msgspec.DecodeError as error:
-        return f"the arguments are not valid JSON ({error}): {call.arguments[:200]}"
-    if not isinstance(arguments, dict):
-        return f"the arguments must be a JSON object, not: {call.arguments[:200]}"
-    return arguments
+        return Bureau(self._stage)

@@ -69,6 +69,28 @@ async def run_driven(stage: Stage) -> None:
         await driven.cancel()
 
 
+async def run_inner(stage: Stage) -> None:
+    """Play the turn of a sub-session; a cancel of what is around it ends its CLI, the server's stop does not.
+
+    Raises:
+        NotOwner, StoreFull: as `run_driven`.
+    """
+    driven = Driven(stage)
+    try:
+        await driven.play()
+    except StoreFull:
+        raise
+    except NotOwner:
+        await driven.disown()
+        raise
+    except Exception as error:
+        await driven.fail(error)
+    except BaseException:
+        if not stage.stopping:
+            await driven.cancel()
+        raise
+
+
 class Driven:
     """The turn, and the run that it has now."""
 
@@ -267,7 +289,7 @@ class Driven:
         said = [fact for fact in facts if not isinstance(fact, e.WaitVoided)]  # the log knows what is open
 
         def closed(head: Head) -> list[e.Fact]:
-            return [*said, *(e.WaitVoided(wait.id, e.TURN_ENDED, sub=wait.sub) for wait in head.waits), *tree]
+            return [*said, *(e.WaitVoided(wait.id, e.TURN_ENDED, sub=wait.sub) for wait in stage.waits), *tree]
 
         def end(head: Head) -> list[e.Fact]:
             if outcome == "normal":

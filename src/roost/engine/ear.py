@@ -43,6 +43,7 @@ class Ear:
         self, journal: Journal, hub: Hub, clock: Clock, *, park_after: float, busy: Callable[[], bool]
     ) -> None:
         self.working = 0  # tools that run; a turn is not parked while one does
+        self.thinking = 0  # sub-sessions that ask a model; likewise
         self.waiting: set[WaitId] = set()  # the waits whose answer the turn has not had
         self._journal = journal
         self._hub = hub
@@ -76,6 +77,15 @@ class Ear:
             self.working -= change
             self._wake()
 
+    @contextmanager
+    def at_thought(self) -> Iterator[None]:
+        """A model is asked beside other work."""
+        self.thinking += 1
+        try:
+            yield
+        finally:
+            self.thinking -= 1
+
     async def rest(self) -> None:
         """Return when no tool runs."""
         while self.working:
@@ -94,7 +104,7 @@ class Ear:
             if (found := self._found(wait)) is not None:
                 self.waiting.discard(wait)
                 return found
-            if self._hub.followers(self._journal.log) or self.working or self._busy():
+            if self._hub.followers(self._journal.log) or self.working or self.thinking or self._busy():
                 quiet_since = self._clock.monotonic()
             left = self._park_after - (self._clock.monotonic() - quiet_since)
             if left <= 0:

@@ -1,11 +1,13 @@
 """The facts that end a turn before its time: everything open is closed, in one append."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from roost.core import approvals
 from roost.core import events as e
 from roost.core.history import History
-from roost.core.ids import CallId
+from roost.core.ids import CallId, SessionId
 from roost.core.messages import Message, Result, ToolCall
 from roost.core.session import Head, OpenCall, Turn
 
@@ -23,16 +25,19 @@ def ending(
     partial: Message | None = None,
     shown: bool = True,
     why: str = e.TURN_ENDED,
+    partials: Mapping[SessionId, Message | None] = {},
 ) -> Sequence[e.Fact]:
-    """What to write so that nothing of the turn stays open.
+    """What to write so that nothing of the turn stays open, nor of any sub-session in it.
 
     `partial` is what an answer under way had come to; without it, the deltas that were `shown` of it
-    are taken back, with `why`.
+    are taken back, with `why`.  `partials` are those of sub-sessions.
     """
     turn = head.turn
     if turn is None:
         return ()
     facts: list[e.Fact] = [e.WaitVoided(wait.id, e.TURN_ENDED, sub=wait.sub) for wait in head.waits]
+    for sub in head.subs:
+        facts += _inner(head, sub, history, outcome, why, partials)
     if turn.answer and partial is not None:
         facts.append(e.MessageAdded(partial, answer=turn.answer, agent=turn.agent, partial=True))
     elif turn.answer and shown:
@@ -50,6 +55,29 @@ def ending(
         facts.append(error)
     facts.append(ended(turn, outcome, error))
     return facts
+
+
+def _inner(
+    head: Head,
+    sub: Head,
+    root: History,
+    outcome: e.Outcome,
+    why: str,
+    partials: Mapping[SessionId, Message | None],
+) -> Iterable[e.Fact]:
+    """The same for a sub-session, and the end of its part in its parent's turn."""
+    for deeper in sub.subs:
+        yield from _inner(sub, deeper, root, outcome, why, partials)
+    if sub.turn is not None:
+        alone = replace(sub, subs=(), waits=())
+        partial = partials.get(sub.id)
+        for fact in ending(alone, root.sub(sub.id), outcome, partial=partial, why=why):
+            yield fact if isinstance(fact, e.Unknown) else replace(fact, sub=sub.id)
+    if not sub.exited:
+        agent = head.turn.agent if head.turn else head.agent
+        parent = head.id if head.call else SessionId("")
+        yield e.SubSessionEnded(sub.id, agent, sub=parent)
+        yield e.AgentSwitched(agent, False, from_agent=sub.agent, to_agent=agent, sub=parent)
 
 
 def ended(turn: Turn, outcome: e.Outcome, error: e.ErrorMet | None = None) -> e.TurnEnded:

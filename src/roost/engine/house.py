@@ -44,7 +44,7 @@ class House:
         """Close the runtimes that nobody has used for long, but for those that are at work."""
         now = self._makers.clock.monotonic()
         for live in self._supervisor.lives():
-            if live.stage is None and now - live.idle_since > IDLE and not (live.runtime and live.runtime.busy):
+            if live.stage is None and now - live.idle_since > IDLE and not live.busy:
                 await self._supervisor.drop(live)
 
     async def sweep_runs(self) -> None:
@@ -99,5 +99,8 @@ class House:
         gone = () if run is None else (e.RunEnded(run.id),)
         if facts := ending(journal.head, history, "error", error=met):
             await journal.write(*gone, *facts)
+        for inner in journal.head.below_all():
+            if inner.turn is not None and inner.turn.run is not None:
+                await launch.end(self._makers, inner.turn.run)
         if run is not None:
             await launch.end(self._makers, run)

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable
 
 import anyio
+from msgspec.structs import replace
 
 from roost.core.errors import NotOwner
-from roost.core.events import Fact
-from roost.core.ids import Epoch, LogId
+from roost.core.events import Fact, Unknown
+from roost.core.ids import Epoch, LogId, SessionId
 from roost.core.session import Head, Turn
 from roost.ports import Committed, Condition, EventStore, Owned
 
@@ -50,10 +51,15 @@ class Journal:
 
     def __init__(self, store: EventStore, log: LogId, owned: Owned) -> None:
         self.log = log
-        self.head = owned.head
         self.epoch: Epoch = owned.epoch
         self._store = store
+        self._head = owned.head
         self._turn = owned.head.turn.id if owned.head.turn else None
+
+    @property
+    def head(self) -> Head:
+        """The session that this pen writes."""
+        return self._head
 
     @property
     def open(self) -> Turn | None:
@@ -103,5 +109,57 @@ class Journal:
             await self._store.release(self.log, epoch=self.epoch)
 
     def _saw(self, head: Head) -> None:
-        if head.last_seq >= self.head.last_seq:
-            self.head = head
+        if head.last_seq >= self._head.last_seq:
+            self._head = head
+
+
+class Inner(Journal):
+    """The pen of a sub-session: it writes into its root's log, and knows its own head alone."""
+
+    def __init__(self, root: Journal, sub: SessionId, turn: Turn) -> None:
+        self.log = root.log
+        self.epoch = root.epoch
+        self._root = root
+        self._sub = sub
+        self._turn = turn.id
+
+    @property
+    def head(self) -> Head:
+        """The sub-session.
+
+        Raises:
+            NotOwner: the call that it was for has returned.
+        """
+        return self._within(self._root.head)
+
+    def _within(self, head: Head) -> Head:
+        if (found := head.sub(self._sub)) is None:
+            raise NotOwner(self.log)
+        return found
+
+    async def post(self, *facts: Fact) -> None:
+        """See `Journal.post`."""
+        await self._root.post(*self._named(facts))
+
+    async def write(self, *facts: Fact, only_if: Condition | None = None) -> Committed:
+        """See `Journal.write`; a condition is one of the sub-session."""
+        condition = None if only_if is None else _inner(only_if, self._within)
+        return await self._root.write(*self._named(facts), only_if=condition)
+
+    async def refresh(self) -> Head:
+        """See `Journal.refresh`."""
+        await self._root.refresh()
+        return self.head
+
+    async def release(self) -> None:
+        """The root's to do."""
+
+    def _named(self, facts: Iterable[Fact]) -> Iterable[Fact]:
+        return (fact if isinstance(fact, Unknown) or fact.sub else replace(fact, sub=self._sub) for fact in facts)
+
+
+def _inner(condition: Condition, within: Callable[[Head], Head]) -> Condition:
+    def check(head: Head) -> None:
+        condition(within(head))
+
+    return check

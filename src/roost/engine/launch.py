@@ -212,5 +212,5 @@ async def end(makers: Makers, run: Run) -> None:
 async def sweep(makers: Makers, heads: Sequence[Head]) -> None:
     """End the processes that none of these sessions knows: they were started, and never written down."""
     if makers.runs is not None:
-        turns = [head.turn for head in heads if head.turn is not None]
+        turns = [one.turn for head in heads for one in (head, *head.below_all()) if one.turn is not None]
         await makers.runs.sweep([turn.run.id for turn in turns if turn.run is not None])

@@ -1,16 +1,23 @@
 """A session that has a runtime on this server: what outlives its turns."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import TaskStatus
 
+from roost.core import events as e
+from roost.core.errors import NothingWaits
 from roost.core.history import History
 from roost.core.ids import LogId
 from roost.engine import runtime as rt
+from roost.engine.asked import put
 from roost.engine.bulkhead import Bulkhead
+from roost.engine.chain import Sticky
+from roost.engine.ear import Park
 from roost.engine.stage import Stage
+from roost.ports import Ask
 
 log = logging.getLogger(__name__)
 
@@ -18,16 +25,35 @@ CLOSING = 5.0  # seconds that toolsets get to close
 
 
 @dataclass(slots=True, eq=False)
+class Hosted:
+    """A runtime, and the task that holds it open."""
+
+    close: anyio.Event = field(default_factory=anyio.Event)
+    closed: anyio.Event = field(default_factory=anyio.Event)
+    runtime: rt.Runtime | None = None
+
+
+@dataclass(slots=True, eq=False)
 class Live:
-    """The history, the runtime, and the turn that is played now.  A runtime has a task of its own."""
+    """The history, the runtimes of the agents that have worked in it, and the turn that is played now."""
 
     log: LogId
     history: History
     stage: Stage | None = None
-    runtime: rt.Runtime | None = None
     idle_since: float = 0.0
-    _close: anyio.Event = field(default_factory=anyio.Event)
-    _closed: anyio.Event = field(default_factory=anyio.Event)
+    headers: Mapping[str, str] = field(default_factory=dict)  # of the request that opened the turn
+    sticky: Sticky = field(default_factory=Sticky)
+    _hosted: dict[str, Hosted] = field(default_factory=dict)  # by agent
+
+    @property
+    def busy(self) -> bool:
+        """Whether work goes on between turns."""
+        return any(hosted.runtime is not None and hosted.runtime.busy for hosted in self._hosted.values())
+
+    @property
+    def runtime(self) -> rt.Runtime | None:
+        """One of its runtimes, where there is any."""
+        return next((hosted.runtime for hosted in self._hosted.values() if hosted.runtime is not None), None)
 
     async def prepare(self, stage: Stage, bulkhead: Bulkhead) -> rt.Runtime:
         """The runtime for a turn: the one that is there where it fits, else a new one.
@@ -36,35 +62,67 @@ class Live:
             RoostError: the agent or its model can't be used.
         """
         makers, turn, head = stage.makers, stage.turn, stage.journal.head
-        team = await makers.agents.team(turn.source)
-        if self.runtime is None or self.runtime.key != rt.key(head, turn, team):
-            await self.close()
-            events = await makers.store.messages(self.log)
-            self._close, self._closed = anyio.Event(), anyio.Event()
-            opening = rt.open_runtime(makers, head, turn, team, events)
-            self.runtime = await bulkhead.tasks.start(self._host, opening, name=f"toolsets of {self.log}")
-        return self.runtime
+        team = await makers.agents.team(turn.source, turn.source_hash)
+        hosted = self._hosted.get(turn.agent)
+        if hosted is not None and hosted.runtime is not None and hosted.runtime.key == rt.key(head, turn, team):
+            return hosted.runtime
+        if hosted is not None:
+            await self._close(turn.agent)
+        events = await makers.store.messages(self.log)
+        hosted = self._hosted[turn.agent] = Hosted()
+        touch = rt.Touch(self.ask, self.tell, self.headers)
+        opening = rt.open_runtime(makers, self.log, head, turn, team, events, touch)
+        try:
+            await bulkhead.tasks.start(self._host, hosted, opening, name=f"toolsets of {self.log}")
+        finally:
+            if hosted.runtime is None and self._hosted.get(turn.agent) is hosted:
+                del self._hosted[turn.agent]
+        assert hosted.runtime is not None
+        return hosted.runtime
+
+    async def ask(self, question: Ask) -> e.Answer:
+        """Put a toolset's question to a person, in the turn that is played.
+
+        Raises:
+            NothingWaits: no turn is, or nobody is there to answer.
+        """
+        stage = self.stage
+        if stage is None or stage.turn.unattended:
+            raise NothingWaits("nobody is there to answer")
+        wait = await put(stage, question)
+        try:
+            return await stage.ear.answer(wait)
+        except Park:
+            await stage.journal.write(e.WaitVoided(wait, "nobody was there to answer"))
+            raise NothingWaits("nobody is there to answer") from None
+
+    async def tell(self, fact: e.Fact) -> None:
+        """Write a toolset's fact into the log, while a turn is played; after that nobody waits for it."""
+        if (stage := self.stage) is not None and stage.journal.open is not None:
+            await stage.journal.write(fact)
 
     async def close(self) -> None:
-        """Close the toolsets, and wait for that a little while."""
-        if self.runtime is not None:
-            self.runtime = None
-            self._close.set()
-            with anyio.move_on_after(CLOSING):
-                await self._closed.wait()
+        """Close all toolsets, and wait for that a little while."""
+        for agent in tuple(self._hosted):
+            await self._close(agent)
 
-    async def _host(self, opening: rt.Opening, *, task_status: TaskStatus[rt.Runtime]) -> None:
+    async def _close(self, agent: str) -> None:
+        hosted = self._hosted.pop(agent)
+        hosted.close.set()
+        with anyio.move_on_after(CLOSING):
+            await hosted.closed.wait()
+
+    async def _host(self, hosted: Hosted, opening: rt.Opening, *, task_status: TaskStatus[None]) -> None:
         """Holds a runtime open in a task of its own, since it outlives turns."""
-        close, closed, runtime = self._close, self._closed, None
         try:
             async with opening as runtime:
-                task_status.started(runtime)
-                await close.wait()
+                hosted.runtime = runtime
+                task_status.started()
+                await hosted.close.wait()
         except Exception:
-            if runtime is None:
+            if hosted.runtime is None:
                 raise  # to whoever wanted the runtime
             log.exception("the toolsets of %s failed", self.log, extra={"action": "toolsets_failed"})
         finally:
-            closed.set()
-            if self.runtime is runtime:
-                self.runtime = None
+            hosted.closed.set()
+            hosted.runtime = None

@@ -5,19 +5,25 @@ Rules of the runtime specification, 3.3.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from mimetypes import guess_type
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from roost.core import estimates
 from roost.core.agents import Agent
 from roost.core.history import History
 from roost.core.ids import CallId, Micros
-from roost.core.messages import Definition, Image, Message, Text
+from roost.core.messages import Definition, File, Image, Message, Part, Text
+from roost.core.redaction import Redactor
+from roost.core.session import Head
+from roost.engine.structured import native
 from roost.ports import ModelRequest
 
 LOST_RESULT = "The result of this tool call is not known."
 TRUNCATED = "[content truncated]"
-OLD_TOOL_TOKENS = 40_000  # for older tool results; 4 characters count as a token
+NO_IMAGE = "[image left out: this model reads text only]"
+NO_PDF = "[PDF left out: this model can't read it]"
 
 
 class Guidance(Struct, frozen=True):
@@ -27,25 +33,46 @@ class Guidance(Struct, frozen=True):
     date: str = ""
     environment: str = ""
     files: tuple[str, ...] = ()
+    team: tuple[str, ...] = ()  # whom it may give tasks to, and hand over to; before its instruction
+    skills: tuple[str, ...] = ()
 
 
 def request(
-    agent: Agent, guidance: Guidance, history: History, tools: Sequence[Definition], *, images: bool = True
+    agent: Agent,
+    guidance: Guidance,
+    history: History,
+    tools: Sequence[Definition],
+    *,
+    images: bool = True,
+    pdf: bool = True,
+    head: Head | None = None,
+    contexts: Sequence[str] = (),
 ) -> ModelRequest:
-    """The next request of a turn."""
+    """The next request of a turn.
+
+    `head` is the session's, whose limits outweigh the agent's; `contexts` are what hooks say for this
+    request alone.
+    """
     system, marks = _system(agent, guidance)
+    briefed = [i.message for i in history.items if i.message is not None and i.message.role == "system"]
+    hooked = [Message("system", text) for text in (*history.contexts, *contexts) if text.strip()]
     conversation = _conversation(history)
     conversation = _newest(conversation, agent.num_history_items)
     conversation = _repaired(conversation)
-    conversation = _trimmed(conversation)
-    if not images:
-        conversation = [_without_images(message) for message in conversation]
-    return ModelRequest(messages=(*system, *conversation), tools=tuple(tools), cache_marks=marks)
+    conversation = _trimmed(conversation, estimates.old_results(agent, head))
+    if not (images and pdf):
+        conversation = [_readable(message, images=images, pdf=pdf) for message in conversation]
+    return ModelRequest(
+        messages=(*system, *briefed, *hooked, *conversation),
+        tools=tuple(tools),
+        cache_marks=marks,
+        schema=native(agent),
+    )
 
 
 def _system(agent: Agent, guidance: Guidance) -> tuple[list[Message], tuple[int, ...]]:
-    stable = [agent.instruction, *guidance.toolsets]
-    local = [guidance.date, guidance.environment, *guidance.files]
+    stable = [*guidance.team, agent.instruction, *guidance.toolsets]
+    local = [guidance.date, guidance.environment, *guidance.files, *guidance.skills]
     messages: list[Message] = []
     marks: list[int] = []
     for group in (stable, local):
@@ -67,7 +94,11 @@ def _conversation(history: History) -> list[Message]:
 
 
 def _newest(messages: list[Message], limit: int) -> list[Message]:
-    """The last `limit` messages; user messages are kept whatever their age."""
+    """The last `limit` messages; user messages are kept whatever their age.
+
+    Calls are older than their results, so what may be left of an exchange is results alone: `_repaired`
+    takes these.
+    """
     if limit <= 0 or len(messages) <= limit:
         return messages
     surplus = len(messages) - limit
@@ -102,30 +133,54 @@ def _result(messages: Sequence[Message], asked: int, call: CallId) -> Message:
     return Message("tool", LOST_RESULT, call_id=call, is_error=True)
 
 
-def _trimmed(messages: list[Message]) -> list[Message]:
-    """Tool results past the budget, counted from the newest, are replaced by a note.
+def _trimmed(messages: list[Message], most: int) -> list[Message]:
+    """Tool results past so many tokens, counted from the newest, are replaced by a note; -1 is no limit.
 
     Those that the model has not seen yet stay whole.
     """
-    left = OLD_TOOL_TOKENS * 4
+    if most < 0:
+        return messages
     trimmed: list[Message] = []
     seen = False
     for message in reversed(messages):
         seen = seen or message.role == "assistant"
         old = message.role == "tool" and seen
-        left -= len(message.content) if old else 0
-        trimmed.append(replace(message, content=TRUNCATED, parts=()) if old and left < 0 else message)
+        most -= estimates.of_message(message) - estimates.MESSAGE if old else 0
+        trimmed.append(replace(message, content=TRUNCATED, parts=()) if old and most < 0 else message)
     trimmed.reverse()
     return trimmed
 
 
-def _without_images(message: Message) -> Message:
-    if not any(isinstance(part, Image) for part in message.parts):
+def _readable(message: Message, *, images: bool, pdf: bool) -> Message:
+    """The message with notes in place of what the model can't read."""
+    parts = tuple(_note(part, images=images, pdf=pdf) for part in message.parts)
+    return message if parts == message.parts else replace(message, parts=parts)
+
+
+def _note(part: Part, *, images: bool, pdf: bool) -> Part:
+    match part:
+        case Image(url=url) if not pdf and url.startswith("data:application/pdf"):
+            return Text(NO_PDF)
+        case Image() if not images:
+            return Text(NO_IMAGE)
+        case File() if not images and _kind(part).startswith("image/"):
+            return Text(NO_IMAGE)
+        case File() if not pdf and _kind(part) == "application/pdf":
+            return Text(NO_PDF)
+    return part
+
+
+def _kind(file: File) -> str:
+    """What is in a file, by what was said of it or by its name."""
+    return (file.mime_type or guess_type(file.path)[0] or "").lower()
+
+
+def redacted(message: Message, redactor: Redactor) -> Message:
+    """A message of a person without the secrets in it; answers, and what tools returned, are as they are."""
+    if message.role != "user":
         return message
-    parts = tuple(
-        p if not isinstance(p, Image) else Text("[image left out: this model reads text only]") for p in message.parts
-    )
-    return replace(message, parts=parts)
+    parts = tuple(Text(redactor.text(part.text)) if isinstance(part, Text) else part for part in message.parts)
+    return replace(message, content=redactor.text(message.content), parts=parts)
 
 
 def today(now: Micros) -> str:

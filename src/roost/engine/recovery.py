@@ -5,7 +5,7 @@ afterwards: the turns go on, a few at a time.  Rules of the design's crash table
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import anyio
@@ -15,7 +15,7 @@ from roost.core.errors import RoostError, SessionBusy, SessionNotFound
 from roost.core.history import History
 from roost.core.ids import CallId, LogId, SessionId, WaitId, fresh
 from roost.core.messages import Message
-from roost.core.session import Head
+from roost.core.session import Head, OpenCall
 from roost.engine import launch
 from roost.engine.draft import of_log
 from roost.engine.endings import ending
@@ -46,13 +46,8 @@ def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"
         return "resume", []  # its CLI may be alive: whoever plays the turn finds out
     if turn is None or turn.canceled or head.deleted:
         return "end", []
-    facts: list[e.Fact] = []
-    if turn.answer:
-        facts.append(e.AnswerDropped(turn.answer, turn.asked, INTERRUPTED, turn.agent))
-    void = [w for w in head.waits if not w.durable]
-    facts += [e.WaitVoided(w.id, INTERRUPTED, sub=w.sub) for w in void]
-    lost = [c for c in turn.calls if c.state == "called" and c.id not in _asleep(head)]
-    facts += [e.CallLost(c.id, c.attempt) for c in lost]
+    facts: list[e.Fact] = [e.WaitVoided(w.id, INTERRUPTED, sub=w.sub) for w in head.waits if not w.durable]
+    facts += _cut_off(head, head)
     if turn.interactive and turn.iterations and not (turn.answer or turn.calls or head.waits or head.queue):
         return "resume", facts  # it waits for the next message, as it did before
     if turn.resumes >= CRASHES - 1:
@@ -69,11 +64,40 @@ def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"
     return "resume", [*facts, e.TurnResumed(turn.id, turn.resumes + 1)]
 
 
-def _asleep(head: Head) -> set[CallId]:
+def _cut_off(head: Head, root: Head) -> list[e.Fact]:
+    """What of a turn was under way: the sub-sessions in it first, then outward."""
+    facts = [fact for sub in head.subs for fact in _cut_off(sub, root)]
+    turn, named = head.turn, SessionId("") if head is root else head.id
+    if turn is None or turn.driver:
+        return facts
+    if turn.answer:
+        facts.append(e.AnswerDropped(turn.answer, turn.asked, INTERRUPTED, turn.agent, sub=named))
+    return facts + [e.CallLost(call.id, call.attempt, sub=named) for call in _lost(head, root)]
+
+
+def _lost(head: Head, root: Head) -> list[OpenCall]:
+    """The calls whose tool was running; one that has begun a sub-session goes on with that."""
+    calls = head.turn.calls if head.turn is not None else ()
+    asleep = _asleep(head, root)
+    return [c for c in calls if c.state == "called" and c.id not in asleep and head.serving(c.id) is None]
+
+
+def _asleep(head: Head, root: Head) -> set[CallId]:
     """The calls that had asked a person and can go on with the answer: they wait, and are not lost."""
-    answered = {a.call for a in head.turn.answers if a.kind == "question"} if head.turn else set()
-    voided = {w.call for w in head.waits if not w.durable}
-    return (answered | {w.call for w in head.waits if w.kind == "question"}) - voided
+    sub = SessionId("") if head is root else head.id
+    answers = root.turn.answers if root.turn is not None else ()
+    answered = {a.call for a in answers if a.kind == "question" and a.sub == sub}
+    waits = [wait for wait in root.waits if wait.sub == sub]
+    voided = {w.call for w in waits if not w.durable}
+    return (answered | {w.call for w in waits if w.kind == "question"}) - voided
+
+
+def _heads(head: Head) -> Iterator[Head]:
+    """A session and all of its sub-sessions that are in a turn of the agent loop."""
+    if head.turn is not None and not head.turn.driver:
+        yield head
+    for sub in head.subs:
+        yield from _heads(sub)
 
 
 def _question(head: Head) -> e.WaitOpened:
@@ -146,15 +170,16 @@ class Recovery:
         turn = head.turn
         if turn is None or turn.driver or turn.canceled or head.deleted or turn.answer or not head.waits:
             return False
-        return all(w.durable for w in head.waits) and all(
-            c.state != "called" or c.id in _asleep(head) for c in turn.calls
-        )
+        if any(sub.turn is not None and sub.turn.driver for sub in head.below_all()):
+            return False  # its CLI may be alive, and may have ended
+        return all(w.durable for w in head.waits) and not _cut_off(head, head)
 
     async def _decide(self, journal: Journal) -> None:
         head = journal.head
-        for call in head.turn.calls if head.turn and not head.turn.driver else ():
-            if call.state == "called":
-                await self._makers.toolsets.end(call.id)
+        for inner in _heads(head):
+            for call in inner.turn.calls if inner.turn else ():
+                if call.state == "called" and inner.serving(call.id) is None:
+                    await self._makers.toolsets.end(call.id)
         what, facts = verdict(head, self._policy)
         if what == "end":
             await self._end(journal, facts)

@@ -180,7 +180,7 @@ class Run:
 
     async def _hear(self) -> None:
         """Give the CLI the answers that have come."""
-        waiting = {wait.id for wait in self._stage.journal.head.waits}
+        waiting = {wait.id for wait in self._stage.waits}
         for wait in tuple(self._dialog.pending) if not self._given.ahead else ():
             if wait in waiting:
                 continue

@@ -2,35 +2,45 @@
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from roost.core import descriptions
-from roost.core.agents import Agent, Team
+from roost.core.agents import Agent, Matcher, Team, ToolsetSpec
 from roost.core.errors import AgentNotFound, BadModel, RoostError, ToolsetFailed
-from roost.core.events import Event, Teammate, TeamShown, ToolReturned
+from roost.core.events import Answer, Base, Event, Fact, Permissions, Teammate, TeamShown, ToolReturned
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId
 from roost.core.limits import Limits
-from roost.core.messages import Definition, Result
+from roost.core.messages import Definition, Result, ToolCall
+from roost.core.redaction import Redactor
 from roost.core.session import Head, Turn
+from roost.engine.bulkhead import open_group
+from roost.engine.cached import Answers
+from roost.engine.codemode import Check, wrapped
+from roost.engine.deferred import CATEGORY, Deferred
 from roost.engine.prompt import Guidance, today
+from roost.engine.structured import Form, handed_in
 from roost.ports import (
     Agents,
+    Ask,
     Clock,
     Driver,
     EventStore,
     Hatch,
+    HookRunner,
     Models,
     Place,
     Provider,
     Runs,
     Sandbox,
+    Scripts,
     Surroundings,
     Tool,
     Toolset,
@@ -40,6 +50,12 @@ from roost.ports import (
 )
 
 log = logging.getLogger(__name__)
+
+TEAM, SKILLS = ("transfer_task", "handoff"), ("skills",)
+"""The types of toolsets whose guidance has a place of its own in the prompt."""
+
+SERVERS = ("mcp", "lsp")
+"""The types of toolsets that start servers, and may take their time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +77,27 @@ class Makers:
     limits: Limits = Limits()
     home: Path = Path()  # ROOST_HOME: what belongs to sessions and is no fact
     walled: bool = False  # nothing runs outside of a sandbox, whatever a turn that began earlier says
+    hooks: HookRunner | None = None
+    scripts: Scripts | None = None
+    permissions: Permissions = Permissions()  # of the person who runs this server
+    rules: Mapping[str, tuple[Matcher, ...]] = field(default_factory=dict)  # hooks of that person, by event
+    redactor: Redactor = Redactor()
+    answers: Answers = field(default_factory=Answers)  # that are kept, where agents want that
+    code_mode: bool = False  # for every agent
+    commands: bool = True  # whether `/name` in what people say is a command
+    trust_hints: bool = True  # whether a tool's own word that it only reads counts
 
     def confines(self, turn: Turn) -> bool:
         """Whether all that a turn starts has to be in a sandbox."""
         return self.walled or turn.confined
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A toolset that is open, and the entry that it was made from."""
+
+    spec: ToolsetSpec
+    toolset: Toolset
 
 
 @dataclass(slots=True)
@@ -75,9 +108,17 @@ class Runtime:
     team: Team
     agent: Agent
     provider: Provider
-    toolsets: Sequence[Toolset]
+    toolsets: Sequence[Opened]
     warnings: list[str]
     guidance: Guidance
+    place: Place
+    deferred: Deferred
+    scripts: Scripts | None = None  # where the agent works in code mode
+    check: Check | None = None  # asked before each call that a script makes
+    only: tuple[str, ...] = ()  # names of tools that are offered; () is all
+    fresh: bool = True  # nobody has asked the toolsets yet
+    models: dict[str, str] = field(default_factory=dict)  # tool name -> the model for the answer after it
+    toon: dict[str, tuple[str, ...]] = field(default_factory=dict)  # tool name -> patterns of its toolset
     tools: dict[str, Tool] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)  # tool name -> digest
     shown: set[str] = field(default_factory=set)  # digests that the log knows
@@ -85,22 +126,48 @@ class Runtime:
     @property
     def busy(self) -> bool:
         """Whether work goes on between turns."""
-        return any(toolset.busy for toolset in self.toolsets)
+        return any(opened.toolset.busy for opened in self.toolsets)
+
+    @property
+    def servers(self) -> bool:
+        """Whether tool servers are among the toolsets."""
+        return any(opened.spec.type in SERVERS for opened in self.toolsets)
 
     async def refresh(self) -> Sequence[str]:
         """Ask the toolsets what they have now; warnings that are new.  Of two tools with one name the first wins."""
-        tools: dict[str, Tool] = {}
+        found: list[tuple[Tool, ToolsetSpec]] = []
         new: list[str] = []
-        for toolset in self.toolsets:
-            try:
-                for tool in await toolset.tools():
-                    tools.setdefault(tool.definition.name, self._told(tool))
-            except ToolsetFailed as error:
-                new.append(f"tools are missing: {error}")
-        new = [warning for warning in new if warning not in self.warnings]
-        self.warnings += new
-        self.tools = tools if self.provider.takes_tools else {}
+        for some, failure in await _all(self.toolsets):
+            found += some
+            new += [f"tools are missing: {failure}"] if failure else []
+        tools, doubled = _first(found)
+        new += [f"the tool {name!r} is there twice: the first one is used" for name in doubled]
+        self.fresh = False
+        self.models = {name: spec.model for name, (_, spec) in tools.items() if spec.model}
+        self.toon = {name: spec.toon for name, (_, spec) in tools.items() if spec.toon}
+        new = list(self.unsaid(new))
+        self.tools = {t.definition.name: t for t in self._offered(tools)} if self.provider.takes_tools else {}
         self.digests = {name: digest(tool.definition) for name, tool in self.tools.items()}
+        return new
+
+    def _offered(self, tools: Mapping[str, tuple[Tool, ToolsetSpec]]) -> Sequence[Tool]:
+        """What the model gets of them: those it may have, those it has looked for, or one script for all."""
+        only = [self._told(tool) for name, (tool, _) in tools.items() if not self.only or name in self.only]
+        hidden = [name for name, (_, spec) in tools.items() if _defers(spec, name)]
+        offered = self.deferred.offered(only, hidden)
+        if self.scripts is not None:
+            offered = wrapped(offered, self.scripts, self._checked)
+        if (form := handed_in(self.agent)) is not None:
+            offered = [*offered, Form(form)]
+        return offered
+
+    async def _checked(self, call: ToolCall, definition: Definition) -> str | None:
+        return "nobody can permit it" if self.check is None else await self.check(call, definition)
+
+    def unsaid(self, warnings: Sequence[str]) -> Sequence[str]:
+        """Those that people have not been told yet; from now on they have."""
+        new = [warning for warning in dict.fromkeys(warnings) if warning not in self.warnings]
+        self.warnings += new
         return new
 
     def _told(self, tool: Tool) -> Tool:
@@ -113,6 +180,10 @@ class Runtime:
     def team_shown(self, providers: Mapping[str, Provider]) -> TeamShown:
         """The team as clients see it."""
         return team_shown(self.team, self.agent.name, providers)
+
+
+def _defers(spec: ToolsetSpec, name: str) -> bool:
+    return spec.defer if isinstance(spec.defer, bool) else name in spec.defer
 
 
 class Described:
@@ -159,6 +230,35 @@ def digest(definition: Definition) -> str:
     return hashlib.sha256(msgspec.json.encode(definition)).hexdigest()[:16]
 
 
+async def _all(opened: Sequence[Opened]) -> Sequence[tuple[Sequence[tuple[Tool, ToolsetSpec]], str]]:
+    """The tools of each toolset, or why it has none; they are asked at the same time."""
+    found: list[tuple[Sequence[tuple[Tool, ToolsetSpec]], str]] = [((), "")] * len(opened)
+
+    async def ask(index: int, one: Opened) -> None:
+        try:
+            found[index] = ([(tool, one.spec) for tool in await one.toolset.tools()], "")
+        except ToolsetFailed as error:
+            found[index] = ((), str(error))
+
+    async with open_group() as tasks:
+        for index, one in enumerate(opened):
+            tasks.start_soon(ask, index, one)
+    return found
+
+
+def _first(found: Iterable[tuple[Tool, ToolsetSpec]]) -> tuple[dict[str, tuple[Tool, ToolsetSpec]], list[str]]:
+    """Tools by name, and the names that several have."""
+    tools: dict[str, tuple[Tool, ToolsetSpec]] = {}
+    doubled: dict[str, None] = {}
+    for tool, spec in found:
+        name = tool.definition.name
+        if name in tools:
+            doubled[name] = None
+        else:
+            tools[name] = (tool, spec)
+    return tools, list(doubled)
+
+
 def model_ref(head: Head, agent: Agent) -> str:
     """The session's choice for this agent, else the file's."""
     return head.model_overrides.get(agent.name) or agent.model
@@ -167,14 +267,22 @@ def model_ref(head: Head, agent: Agent) -> str:
 def key(head: Head, turn: Turn, team: Team) -> tuple[str, ...]:
     """What a runtime was built from; another key asks for another runtime."""
     where = (turn.working_dir, "confined" if turn.confined else "")
-    return (turn.source, team.hash, turn.agent, *where, head.model_overrides.get(turn.agent, ""))
+    return (turn.source, team.hash, turn.agent, *where, *turn.tools)
+
+
+class Touch(Struct, frozen=True):
+    """How toolsets reach people and the log, and what the request that opened the turn brought along."""
+
+    ask: Callable[[Ask], Awaitable[Answer]] | None = None
+    tell: Callable[[Fact], Awaitable[None]] | None = None
+    headers: Mapping[str, str] = {}
 
 
 @asynccontextmanager
 async def open_runtime(
-    makers: Makers, head: Head, turn: Turn, team: Team, events: Sequence[Event]
+    makers: Makers, log_id: LogId, head: Head, turn: Turn, team: Team, events: Sequence[Event], touch: Touch
 ) -> AsyncIterator[Runtime]:
-    """Build what the turn needs.  A toolset that does not start becomes a warning.
+    """Build what the turn needs; its tools are found by `refresh`.  A toolset that does not start becomes a warning.
 
     Raises:
         AgentNotFound: the file has no such agent.
@@ -185,22 +293,45 @@ async def open_runtime(
         raise AgentNotFound(turn.agent, tuple(a.name for a in team.agents))
     warnings = list(team.warnings)
     provider = choose(makers.models, team, head, agent, warnings)
-    recalled = await _recollect(makers.store, LogId(head.id), events)
+    recalled = await _recollect(makers.store, log_id, _own(events, head, log_id))
     confined = makers.confines(turn)
-    place = Place(SessionId(head.id), agent.name, turn.working_dir, recalled.get, head.root, confined)
+    place = Place(
+        SessionId(head.id),
+        agent.name,
+        turn.working_dir,
+        recalled.get,
+        head.root,
+        confined,
+        team=team,
+        owner=head.owner,
+        ask=None if turn.unattended else touch.ask,
+        tell=touch.tell,
+        headers=touch.headers,
+    )
     async with AsyncExitStack() as stack:
-        toolsets = []
+        toolsets: list[Opened] = []
         for spec in agent.toolsets:
             try:
-                toolsets.append(await stack.enter_async_context(makers.toolsets.open(spec, place)))
+                toolsets.append(Opened(spec, await stack.enter_async_context(makers.toolsets.open(spec, place))))
             except ToolsetFailed as error:
                 warnings.append(f"toolset {spec.type!r} is not available: {error}")
         guidance = await guided(makers, agent, turn.working_dir, toolsets, confined=confined)
-        runtime = Runtime(key(head, turn, team), team, agent, provider, toolsets, warnings, guidance)
-        await runtime.refresh()
+        this = key(head, turn, team)
+        hidden = Deferred(recalled.get(CATEGORY))
+        scripts = makers.scripts if agent.code_mode or makers.code_mode else None
+        if scripts is None and agent.code_mode:
+            warnings.append("this server runs no scripts: the agent works without code mode")
+        runtime = Runtime(this, team, agent, provider, toolsets, warnings, guidance, place, hidden, scripts)
+        runtime.only = turn.tools
         if toolsets and not provider.takes_tools:
             warnings.append(f"the model {provider.spec.ref} takes no tools; the agent answers without them")
         yield runtime
+
+
+def _own(events: Sequence[Event], head: Head, log_id: LogId) -> Sequence[Event]:
+    """The events of one session of a log."""
+    sub = "" if LogId(head.id) == log_id else head.id
+    return [event for event in events if isinstance(event.fact, Base) and event.fact.sub == sub]
 
 
 def choose(models: Models, team: Team, head: Head, agent: Agent, warnings: list[str]) -> Provider:
@@ -220,16 +351,26 @@ def choose(models: Models, team: Team, head: Head, agent: Agent, warnings: list[
 
 
 async def guided(
-    makers: Makers, agent: Agent, working_dir: str, toolsets: Iterable[Toolset] = (), *, confined: bool
+    makers: Makers, agent: Agent, working_dir: str, toolsets: Sequence[Opened] = (), *, confined: bool
 ) -> Guidance:
     """What an agent is told besides its instruction."""
     around, names = makers.surroundings, agent.add_prompt_files
     return Guidance(
-        toolsets=tuple(toolset.instructions for toolset in toolsets if toolset.instructions),
+        toolsets=_told(toolsets, ()),
+        team=_told(toolsets, TEAM),
+        skills=_told(toolsets, SKILLS),
         date=today(makers.clock.now()) if agent.add_date else "",
         environment=await around.describe(working_dir) if agent.add_environment_info else "",
-        files=tuple(await around.prompt_files(working_dir, names, firm=confined)) if names else (),
+        files=tuple(await around.prompt_files(working_dir, names, firm=confined, depth=agent.add_prompt_files_depth))
+        if names
+        else (),
     )
+
+
+def _told(toolsets: Iterable[Opened], types: tuple[str, ...]) -> tuple[str, ...]:
+    """The guidance of toolsets of some types; of none of the special ones, where no type is named."""
+    wanted = [one for one in toolsets if (one.spec.type in types if types else one.spec.type not in (*TEAM, *SKILLS))]
+    return tuple(one.toolset.instructions for one in wanted if one.toolset.instructions)
 
 
 async def _recollect(store: EventStore, log_id: LogId, events: Sequence[Event]) -> dict[str, Mapping[str, Any]]:

@@ -23,7 +23,7 @@ from roost.engine.journal import Journal
 from roost.engine.live import Live
 from roost.engine.stage import Stage
 from roost.engine.title import give_title
-from roost.engine.turn import run_turn
+from roost.engine.turn import play_inner, run_turn
 from roost.ports import Condition, Owned
 
 log = logging.getLogger(__name__)
@@ -153,14 +153,22 @@ class Supervisor:
         self._bulkhead.start(self._session, live, stage, watched, name=f"turn of {log_id}")
 
     def _make_stage(self, live: Live, journal: Journal) -> Stage:
-        def busy() -> bool:
-            return stage.runtime is not None and stage.runtime.busy
-
         clock = self._makers.clock
-        ear = Ear(journal, self._hub, clock, park_after=self.park_after, busy=busy)
+        ear = Ear(journal, self._hub, clock, park_after=self.park_after, busy=lambda: live.busy)
         asking, prepare = Asking(journal, clock), partial(self._prepare, live)
-        stage = Stage(self._makers, self._hub, journal, ear, asking, live.history, prepare)
-        return stage
+        touch = rt.Touch(live.ask, live.tell, live.headers)
+        return Stage(
+            self._makers,
+            self._hub,
+            journal,
+            ear,
+            asking,
+            live.history,
+            prepare,
+            play_inner,
+            touch,
+            sticky=live.sticky,
+        )
 
     async def _session(self, live: Live, stage: Stage, watched: ExitStack) -> None:
         """A bulkhead: what goes wrong in one session stays in that session."""
@@ -287,7 +295,7 @@ class Supervisor:
         self.retire()
         stages = [live.stage for live in self._lives.values() if live.stage]
         for stage in stages:
-            stage.stopping = True
+            stage.stop()
         with anyio.move_on_after(GRACE):
             async with anyio.create_task_group() as tasks:
                 for stage in stages:

@@ -6,24 +6,45 @@ a fresh one.
 """
 
 import logging
+from collections.abc import Sequence
+from contextlib import suppress
 
 import anyio
+from msgspec import structs, to_builtins
 
 from roost.core import events as e
-from roost.core.errors import MessagesWait, ModelFailed, NotOwner, RoostError, StoreFull
+from roost.core import loops, transcript
+from roost.core.errors import (
+    BadModel,
+    BadValue,
+    HookStopped,
+    LoopDetected,
+    MessagesWait,
+    ModelFailed,
+    NotOwner,
+    RoostError,
+    StoreFull,
+)
 from roost.core.ids import WaitId, fresh
 from roost.core.messages import Message
 from roost.core.orders import Order
-from roost.engine import commission, mailbox, prompt
+from roost.engine import commission, mailbox, prompt, slash, structured
 from roost.engine.calls import Calls
+from roost.engine.chain import chain
+from roost.engine.driven import run_inner
 from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
-from roost.engine.runtime import providers, unknown_definitions
+from roost.engine.firing import heed, listens
+from roost.engine.leave import Desk
+from roost.engine.runtime import choose, providers, unknown_definitions
 from roost.engine.stage import Stage
+from roost.ports import ModelRequest, Provider
 
 log = logging.getLogger(__name__)
 
 MORE_ITERATIONS = 10
+MOST_PUSHES = 5  # times that hooks may send a model on in one turn, after it has stopped
+KEPT = "cached"  # why an answer that was kept from before has ended
 CODES = {"rate_limit": "rate_limited", "overflow": "context_exceeded"}
 
 
@@ -47,6 +68,14 @@ async def run_turn(stage: Stage) -> None:
                 await _fail(stage, error)
     if canceled.cancelled_caught:
         await _cancel(stage)
+    await farewell(stage)
+
+
+async def farewell(stage: Stage) -> None:
+    """The turn is over, and the log says so: hooks hear of it."""
+    head = stage.journal.head
+    if head.turn is None:
+        await stage.fire("session_end", reason=head.outcome)
 
 
 async def _play(stage: Stage, order: Order | None) -> None:
@@ -56,18 +85,59 @@ async def _play(stage: Stage, order: Order | None) -> None:
     await commission.wait(stage, order)
     if not await stage.makers.surroundings.exists(stage.turn.working_dir):
         raise RoostError(f"the working directory {stage.turn.working_dir!r} no longer exists")
+    await _enter(stage)
+    await commission.tell(stage, order)
+    await _rounds(stage)
+
+
+async def play_inner(stage: Stage) -> None:
+    """Play the turn of a sub-session to its end, or until it has to sleep.
+
+    Raises:
+        Park, NotOwner, StoreFull: as `run_turn`.
+    """
+    if stage.turn.driver:
+        await run_inner(stage)
+        return
+    try:
+        await _enter(stage)
+        await _rounds(stage)
+    except (Park, NotOwner, StoreFull):
+        raise
+    except Exception as error:
+        await _fail(stage, error)
+
+
+async def _enter(stage: Stage) -> None:
+    """Make the agent ready, and show who it is where that has not been done."""
     stage.runtime = await stage.prepare(stage)
+    stage.runtime.check = Desk(stage, stage.ear.answer).check
     stage.built.set()
     if not stage.turn.started:
         await _begin(stage)
-    await commission.tell(stage, order)
+    else:
+        stage.shown = (stage.runtime.agent.name, stage.runtime.provider.spec.ref)
+        if stage.runtime.fresh:
+            await _refreshed(stage)
+
+
+async def _rounds(stage: Stage) -> None:
+    """Calls, people's messages and the model's answers, until nothing is left to do."""
     while True:
         await stage.catch_up()
+        if stage.ready.agent.name != stage.turn.agent:
+            await _change(stage)
         newest = stage.newest()
         if stage.turn.calls:
             if (answer := newest_answer(stage.history)) is None:
                 raise RuntimeError("calls are open, but no answer asked for them")
-            await Calls(stage, answer.calls).play()
+            _circles(stage)
+            calls = Calls(stage, answer.calls)
+            await calls.play()
+            if calls.stop:
+                raise HookStopped(calls.stop)
+            await stage.fire("turn_end", iteration=stage.turn.iterations)
+            await _handed_in(stage)
         elif newest is not None and newest[1].role == "assistant":
             if not await _goes_on(stage):
                 return
@@ -82,12 +152,54 @@ async def _play(stage: Stage, order: Order | None) -> None:
                 return
 
 
+def _circles(stage: Stage) -> None:
+    """Look whether the model goes round in circles.
+
+    Raises:
+        LoopDetected: it does.
+    """
+    streak = loops.Streak()
+    for item in stage.history.items:
+        if item.seq > stage.turn.opened and item.message is not None and item.message.calls:
+            streak = loops.after(streak, item.message.calls)
+    limit = stage.journal.head.max_consecutive_tool_calls or stage.ready.agent.max_consecutive_tool_calls
+    if complaint := loops.complaint(streak, limit):
+        raise LoopDetected(complaint)
+
+
+async def _handed_in(stage: Stage) -> None:
+    """The answer that was handed in through the form's tool is the turn's last message."""
+    if structured.handed_in(stage.ready.agent) is None:
+        return
+    await stage.catch_up()
+    if (text := structured.given(_messages(stage))) is not None:
+        agent, at = stage.turn.agent, stage.makers.clock.now()
+        message = Message("assistant", text, agent=agent, at=at, finish=structured.CATEGORY)
+        await stage.journal.write(e.MessageAdded(message, agent=agent))
+
+
+def _messages(stage: Stage) -> Sequence[Message]:
+    return [item.message for item in stage.history.items if item.message is not None]
+
+
+async def _change(stage: Stage) -> None:
+    """Another agent has the conversation: make it ready, and show who it is."""
+    before = stage.ready.agent.name
+    stage.runtime = await stage.prepare(stage)
+    stage.runtime.check = Desk(stage, stage.ear.answer).check
+    await stage.fire("on_agent_switch", agent_switch_kind="handoff", from_agent=before, to_agent=stage.turn.agent)
+    facts: list[e.Fact] = [_shown(stage), *(e.Warned(warning, stage.turn.agent) for warning in stage.ready.warnings)]
+    if stage.ready.fresh:
+        facts += await _refreshed(stage)
+    await stage.journal.write(*facts)
+
+
 async def _may_go_on(stage: Stage) -> bool:
     """Whether the turn goes on.  Where a person was asked that after a restart, the answer is acted on."""
     if stage.turn.canceled or stage.journal.head.deleted:
         await _cancel(stage)
         return False
-    asked = [a.answer.action for a in stage.turn.answers if a.kind == "question" and not a.call]
+    asked = [a.answer.action for a in stage.answers if a.about == "resume"]
     if not asked:
         return True
     if asked[-1] == "accept":
@@ -103,25 +215,50 @@ async def _may_go_on(stage: Stage) -> bool:
 async def _begin(stage: Stage) -> None:
     """Show what clients want to know first; then the turn is under way."""
     runtime, head = stage.ready, stage.journal.head
-    provider = runtime.provider
-    facts: list[e.Fact] = [e.TitleShown(head.title)] if head.title else []
-    facts.append(
-        e.AgentShown(
-            runtime.agent.name,
-            provider.spec.ref,
-            runtime.agent.description,
-            runtime.agent.welcome,
-            provider.context_limit,
-        )
-    )
+    facts: list[e.Fact] = [e.TitleShown(head.title)] if head.title and stage.outer is None else []
+    facts.append(_shown(stage))
     cast = providers(stage.makers.models, runtime.team, head)
-    facts.append(runtime.team_shown(cast | {runtime.agent.name: provider}))
+    facts.append(runtime.team_shown(cast | {runtime.agent.name: runtime.provider}))
     facts += [e.Warned(warning, runtime.agent.name) for warning in runtime.warnings]
+    if runtime.fresh and runtime.servers:
+        await stage.journal.write(*facts, e.McpStarting(runtime.agent.name))
+        facts = [e.McpReady(runtime.agent.name), *await _refreshed(stage)]
+    elif runtime.fresh:
+        facts += await _refreshed(stage)
     facts.append(await _tools_shown(stage))
-    if posted := stage.newest():
+    if stage.outer is None and (posted := stage.newest()):
         facts.append(_said(*posted))
     facts.append(e.TurnStarted(runtime.agent.name))
     await stage.journal.write(*facts)
+    await _greeted(stage)
+
+
+async def _greeted(stage: Stage) -> None:
+    """What hooks have to say to the beginning, and what a slash command stands for.
+
+    Raises:
+        HookStopped: a hook refuses the message.
+    """
+    again = stage.journal.head.turns > 1
+    if again:
+        await heed(stage, "on_session_resume")
+    await heed(stage, "session_start", source="resume" if again else "startup")
+    if stage.outer is None:
+        await stage.catch_up()
+        if (posted := stage.newest()) is not None and posted[1].role == "user":
+            await heed(stage, "user_prompt_submit", prompt=posted[1].content)
+        await slash.settle(stage)
+
+
+def _shown(stage: Stage) -> e.AgentShown:
+    agent, provider = stage.ready.agent, stage.ready.provider
+    stage.shown = (agent.name, provider.spec.ref)
+    return e.AgentShown(agent.name, provider.spec.ref, agent.description, agent.welcome, provider.context_limit)
+
+
+async def _refreshed(stage: Stage) -> list[e.Fact]:
+    """Ask the toolsets what they have; what people should know of that."""
+    return [e.Warned(warning, stage.turn.agent) for warning in await stage.ready.refresh()]
 
 
 def _said(position: int, message: Message) -> e.UserSaid:
@@ -139,15 +276,143 @@ async def _tools_shown(stage: Stage) -> e.ToolsShown:
 async def _ask(stage: Stage) -> bool:
     """One answer of the model; whether it is in the history."""
     runtime = stage.ready
-    before: list[e.Fact] = [e.Warned(warning, runtime.agent.name) for warning in await runtime.refresh()]
+    iteration = stage.turn.iterations + 1
+    opening = await stage.fire("turn_start", iteration=iteration)
+    before = await _refreshed(stage)
     await stage.catch_up()
-    images = runtime.provider.spec.images is not False
-    request = prompt.request(runtime.agent, runtime.guidance, stage.history, runtime.definitions(), images=images)
+    if iteration == 1 and await _recalled(stage):
+        return True
+    links, warnings = _links(stage)
+    before += [e.Warned(warning, runtime.agent.name) for warning in runtime.unsaid(warnings)]
     before.append(await _tools_shown(stage))
+    if stage.shown != (runtime.agent.name, links[0].spec.ref):
+        stage.shown = (runtime.agent.name, links[0].spec.ref)
+        limit = links[0].context_limit
+        before.append(e.AgentShown(runtime.agent.name, links[0].spec.ref, runtime.agent.description, "", limit))
     if stage.stopping:
         await anyio.sleep_forever()  # the server is on its way out; the turn goes on after the restart
-    agent = runtime.agent.name
-    return await stage.asking.ask(runtime.provider, request, agent, runtime.digests, *before) is not None
+
+    rewritten = await _looked_over(stage, _request(stage, links[0], opening.contexts), iteration, links[0])
+
+    def make(provider: Provider) -> ModelRequest:
+        request = _request(stage, provider, opening.contexts)
+        return request if rewritten is None else structs.replace(request, messages=rewritten)
+
+    tries = max(runtime.agent.fallback.retries, 0)
+    with stage.ear.at_thought():
+        said, by = await stage.asking.ask(links, make, runtime.agent.name, runtime.digests, *before, tries=tries)
+    _remember(stage, links, by)
+    await _told_of(stage, said, by)
+    return said is not None
+
+
+def _request(stage: Stage, provider: Provider, contexts: Sequence[str]) -> ModelRequest:
+    ready, spec = stage.ready, provider.spec
+    request = prompt.request(
+        ready.agent,
+        ready.guidance,
+        stage.history,
+        ready.definitions(),
+        images=spec.images is not False,
+        pdf=spec.pdf is not False,
+        head=stage.journal.head,
+        contexts=contexts,
+    )
+    if not ready.agent.redact_secrets:
+        return request
+    clean = tuple(prompt.redacted(message, stage.makers.redactor) for message in request.messages)
+    return structs.replace(request, messages=clean)
+
+
+async def _looked_over(
+    stage: Stage, request: ModelRequest, iteration: int, provider: Provider
+) -> tuple[Message, ...] | None:
+    """What hooks make of the messages of a request; None where they leave them alone.
+
+    Raises:
+        HookStopped: a hook does not want it sent.
+    """
+    if not listens(stage, "before_llm_call"):
+        return None
+    shown = transcript.shown(request.messages)
+    verdict = await heed(stage, "before_llm_call", iteration=iteration, model_id=provider.spec.ref, messages=shown)
+    if verdict.updated_messages is None:
+        return None
+    try:
+        return transcript.taken(verdict.updated_messages, request.messages)
+    except BadValue as error:
+        await stage.journal.write(e.Warned(f"a hook's messages can't be used: {error}", stage.turn.agent))
+        return None
+
+
+async def _told_of(stage: Stage, said: Message | None, provider: Provider) -> None:
+    """Hooks hear of an answer."""
+    if said is not None and listens(stage, "after_llm_call"):
+        usage = to_builtins(said.usage) if said.usage is not None else {}
+        response = {"stop_response": said.content} if not said.calls else {}
+        await stage.fire("after_llm_call", model_id=provider.spec.ref, usage=usage, cost=said.cost, **response)
+
+
+async def _recalled(stage: Stage) -> bool:
+    """Give the answer that was kept for these very words, where the agent keeps answers; whether there was one."""
+    agent, turn, newest = stage.ready.agent, stage.turn, stage.newest()
+    if agent.cache is None or newest is None or newest[1].role != "user":
+        return False
+    text, folder = newest[1].content, turn.working_dir
+    answer = await stage.makers.answers.find(agent.cache, turn.source, agent.name, text, folder=folder)
+    if answer is None:
+        return False
+    at = stage.makers.clock.now()
+    message = Message("assistant", answer, agent=agent.name, at=at, finish=KEPT)
+    await stage.journal.write(e.MessageAdded(message, agent=agent.name))
+    return True
+
+
+async def _kept(stage: Stage) -> None:
+    """Keep the turn's answer, where the agent keeps answers and this one was made for a single message."""
+    agent, turn = stage.ready.agent, stage.turn
+    said = [i.message for i in stage.history.items if i.message is not None and i.seq > turn.opened]
+    asked = [message for message in said if message.role == "user"]
+    if agent.cache is None or len(asked) != 1 or not said or said[-1].role != "assistant" or said[-1].finish == KEPT:
+        return
+    answer, folder = said[-1].content, turn.working_dir
+    await stage.makers.answers.keep(agent.cache, turn.source, agent.name, asked[0].content, answer, folder=folder)
+
+
+def _links(stage: Stage) -> tuple[Sequence[Provider], Sequence[str]]:
+    """The models for the next answer: what a tool's results want, or the agent's own, as its rules choose."""
+    runtime, makers, head = stage.ready, stage.makers, stage.journal.head
+    warnings: list[str] = []
+    own = choose(makers.models, runtime.team, head, runtime.agent, warnings)
+    if ref := _after_tools(stage):
+        try:
+            return [makers.models.provider(runtime.team, ref)], warnings
+        except BadModel as error:
+            warnings.append(f"the model {ref!r} for results of tools can't be used: {error}")
+    runtime.provider = own
+    routed = own.route(stage.history.last_said())
+    links, doubts = chain(makers.models, runtime.team, runtime.agent, routed, stage.sticky, makers.clock.monotonic())
+    return links, [*warnings, *doubts]
+
+
+def _after_tools(stage: Stage) -> str:
+    """The model that the toolset of the newest answer's calls wants for what follows; "" where none does."""
+    newest = stage.newest()
+    answer = newest_answer(stage.history)
+    if newest is None or newest[1].role != "tool" or answer is None:
+        return ""
+    wanted = (stage.ready.models.get(call.name, "") for call in answer.calls)
+    return next((ref for ref in wanted if ref), "")
+
+
+def _remember(stage: Stage, links: Sequence[Provider], by: Provider) -> None:
+    """Which model has helped stays the first for a while."""
+    agent, names = stage.ready.agent, stage.ready.agent.fallback.models
+    for ref in names:
+        with suppress(BadModel):
+            if by is not links[0] and stage.makers.models.provider(stage.ready.team, ref) is by:
+                until = stage.makers.clock.monotonic() + agent.fallback.cooldown
+                stage.sticky.stay(agent.name, ref, until)
 
 
 # -- natural stops ------------------------------------------------------------------------------
@@ -157,11 +422,14 @@ async def _goes_on(stage: Stage) -> bool:
     """At a natural stop: take what people have sent meanwhile, else end the turn (or, interactive, wait for more)."""
     while True:
         changed = stage.ear.changed
-        if await mailbox.take(stage, "steer") or await mailbox.take(stage, "followup"):
+        if await mailbox.take(stage, "steer") or await _passed_on(stage) or await mailbox.take(stage, "followup"):
             return True
         if stage.turn.interactive:
             await changed.wait()
             continue
+        if await _reminded(stage) or await _sent_on(stage):
+            return True
+        await _kept(stage)
         try:
             end = e.TurnEnded(stage.turn.id, "normal", stage.turn.agent)
             await stage.journal.write(end, only_if=mailbox.empty)
@@ -169,6 +437,47 @@ async def _goes_on(stage: Stage) -> bool:
             await stage.journal.refresh()
         else:
             return False
+
+
+async def _reminded(stage: Stage) -> bool:
+    """Remind a model that stops without the answer that it is to hand in; whether it was.
+
+    Raises:
+        NotInForm: it was reminded often enough.
+    """
+    newest = stage.newest()
+    formed = newest is not None and newest[1].finish == structured.CATEGORY
+    if structured.handed_in(stage.ready.agent) is None or formed:
+        return False
+    note = structured.reminder(_messages(stage), at=stage.makers.clock.now())
+    await stage.journal.write(e.MessageWritten(note))
+    return True
+
+
+async def _sent_on(stage: Stage) -> bool:
+    """Hooks may have something to add when the model stops; whether they had, so that it goes on."""
+    if not listens(stage, "stop") or stage.pushes >= MOST_PUSHES:
+        return False
+    await stage.catch_up()
+    answer, said = stage.history.last_words(), stage.history.last_said()
+    verdict = await stage.fire("stop", stop_response=answer, last_user_message=said)
+    if not verdict.context or verdict.stop:
+        return False
+    stage.pushes += 1
+    told = Message("user", verdict.context, at=stage.makers.clock.now(), implicit=True)
+    await stage.journal.write(e.MessageWritten(told))
+    return True
+
+
+async def _passed_on(stage: Stage) -> bool:
+    """Hand the conversation over where the agent's file says so; whether it was."""
+    agent, to = stage.turn.agent, stage.ready.agent.force_handoff
+    if not to or stage.ready.agent.name != agent:
+        return False
+    text = f"The agent {agent} has finished its part and hands this conversation over to you. Go on with it."
+    told = Message("user", text, at=stage.makers.clock.now(), implicit=True)
+    await stage.journal.write(e.HandedOver(to, agent, "force_handoff"), e.MessageWritten(told))
+    return True
 
 
 # -- the iteration limit ------------------------------------------------------------------------
@@ -181,14 +490,17 @@ def _spent(stage: Stage) -> bool:
 async def _more(stage: Stage) -> bool:
     """Ask a person for more iterations; without them the turn has ended."""
     turn, limit = stage.turn, stage.turn.max_iterations
-    known = [w.id for w in stage.journal.head.waits if w.kind == "limit"]
-    known += [a.id for a in turn.answers if a.kind == "limit"]
+    known = [w.id for w in stage.waits if w.kind == "limit"]
+    known += [a.id for a in stage.answers if a.kind == "limit"]
     wait = known[0] if known else WaitId(fresh())
-    if not known:
+    if not known and not turn.unattended:
         opened = e.WaitOpened(wait, "limit", turn.agent, max_iterations=limit)
         await stage.journal.write(await _tools_shown(stage), opened)
-    answer = await stage.ear.answer(wait)
-    if answer.action == "approve":
+    await stage.fire("on_max_iterations", previous_max_iterations=limit, new_max_iterations=limit + MORE_ITERATIONS)
+    if not turn.unattended:
+        await stage.fire("on_user_input", reason="max_iterations")
+    approved = not turn.unattended and (await stage.ear.answer(wait)).action == "approve"
+    if approved:
         await stage.journal.write(e.LimitRaised(limit + MORE_ITERATIONS))
         return True
     text = f"Execution stopped after reaching the configured max_iterations limit ({limit})."
@@ -218,6 +530,9 @@ async def _fail(stage: Stage, error: Exception) -> None:
         log.error("turn of %s failed", stage.log, exc_info=error, extra={"action": "turn_failed"})
         met = e.ErrorMet("internal error; the server's log has the details", "internal", turn.agent)
     await stage.catch_up()
+    if isinstance(error, ModelFailed):
+        await stage.fire("on_error", error=met.message)
+    await stage.fire("notification", notification_level="error", notification_message=met.message)
     draft = stage.asking.draft
     shown = draft is not None and draft.posted
     await stage.journal.write(*ending(stage.journal.head, stage.history, "error", error=met, shown=shown))
@@ -234,5 +549,12 @@ async def _cancel(stage: Stage) -> None:
         model = stage.runtime.provider.spec.ref if stage.runtime else ""
         partial = draft.message(at=at, model=model, partial=True) if draft else None
         shown = draft is not None and draft.posted
+        inner = {sub: one.asking.draft for sub, one in stage.inners.items()}
+        partials = {
+            sub: draft.message(at=at, model=stage.inners[sub].ready.provider.spec.ref, partial=True)
+            for sub, draft in inner.items()
+            if draft is not None and draft.posted
+        }
         head = stage.journal.head
-        await stage.journal.write(*ending(head, stage.history, "canceled", partial=partial, shown=shown))
+        end = ending(head, stage.history, "canceled", partial=partial, shown=shown, partials=partials)
+        await stage.journal.write(*end)

@@ -49,6 +49,10 @@ class Messages:
             betas.append("interleaved-thinking-2025-05-14")
         if any(isinstance(part, File) and part.file_id for message in request.messages for part in message.parts):
             betas.append("files-api-2025-04-14")
+        if self._spec.task_budget:
+            betas.append("task-budgets-2026-03-13")
+        if self._spec.options.get("fallbacks"):
+            betas.append("server-side-fallback-2026-07-01")
         headers = {"anthropic-version": "2023-06-01"}
         if key:
             headers["x-api-key"] = key
@@ -57,7 +61,7 @@ class Messages:
     def body(self, request: ModelRequest, files: Files) -> dict[str, Any]:
         """The request as JSON."""
         spec, thought = self._spec, self._thinking(request)
-        body: dict[str, Any] = {"model": spec.model, "max_tokens": self._most(request)}
+        body: dict[str, Any] = {"model": spec.model, "max_tokens": self.most(request)}
         if system := self._system(request, files):
             body["system"] = system
         body["messages"] = self._messages(request, files, thoughts=thought.on)
@@ -69,8 +73,10 @@ class Messages:
             body.update(self._choice())
         if thought.mode is not None:
             body["thinking"] = {**thought.mode, **self._display(thought.mode)}
-        if thought.effort:
-            body["output_config"] = {"effort": thought.effort}
+        if output := self._output(request, thought):
+            body["output_config"] = output
+        if fallbacks := spec.options.get("fallbacks"):
+            body["fallbacks"] = _fallbacks(fallbacks)
         body.update(self._sampling(thought=thought.on))
         body["stream"] = True
         body.update(spec.options.get("extra_body") or {})
@@ -102,13 +108,24 @@ class Messages:
                 smaller["thinking"] = {**mode, "budget_tokens": room - 1}
         return smaller
 
-    def _most(self, request: ModelRequest) -> int:
+    def most(self, request: ModelRequest) -> int:
+        """How many tokens an answer may have: it is always said."""
         known = next((limit for name, limit in _OLD_LIMITS if self._spec.model.startswith(name)), MAX_TOKENS)
         most = request.max_tokens or self._spec.max_tokens or known
         return max(most, 256) if thinking.always_thinks(self._spec.model) else most
 
+    def _output(self, request: ModelRequest, thought: Thought) -> dict[str, Any]:
+        """Effort, a budget for the whole task, and the form of the answer, where the model knows of forms."""
+        output: dict[str, Any] = {"effort": thought.effort} if thought.effort else {}
+        if self._spec.task_budget:
+            output["task_budget"] = {"type": "tokens", "total": self._spec.task_budget}
+        version = thinking.claude_version(self._spec.model)
+        if request.schema is not None and (version >= (4, 1) or version == (0, 0)):
+            output["format"] = {"type": "json_schema", "schema": schema.closed(request.schema.schema)}
+        return output
+
     def _thinking(self, request: ModelRequest) -> Thought:
-        most = self._most(request)
+        most = self.most(request)
         thought = thinking.claude(self._spec, thinking=request.thinking, max_tokens=most)
         budget = thought.mode is not None and thought.mode["type"] == "enabled"
         return Thought() if budget and not self._may_think(request) else thought
@@ -222,7 +239,7 @@ class Messages:
         return [block for block in blocks if block.get("text") != ""]
 
     def _block(self, part: Part, files: Files) -> dict[str, Any]:
-        match shown(part, files, images=self._spec.images is not False):
+        match shown(part, files, images=self._spec.images is not False, pdf=self._spec.pdf is not False):
             case Text(text=text):
                 return {"type": "text", "text": text}
             case Image() as image:
@@ -243,6 +260,11 @@ def _picture(image: Image) -> dict[str, Any]:
     if mime not in _PICTURES:
         return {"type": "text", "text": f"[an image ({mime}) that this model can't be shown]"}
     return {"type": "image", "source": {"type": "base64", "media_type": mime, "data": text}}
+
+
+def _fallbacks(wish: Any) -> Any:
+    """Models that answer in its place where it declines, each by name or with settings of its own."""
+    return [{"model": one} if isinstance(one, str) else one for one in wish] if isinstance(wish, list) else wish
 
 
 def _without_thoughts(body: Mapping[str, Any]) -> dict[str, Any]:

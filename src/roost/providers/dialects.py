@@ -1,6 +1,6 @@
 """The wire formats there are, and a model behind HTTP that speaks one of them."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -10,13 +10,18 @@ from roost.core.agents import ModelSpec
 from roost.core.errors import BadModel, ModelFailed
 from roost.core.usage import Price
 from roost.ports import Finished, ModelRequest, Piece, Provider
-from roost.providers import failures, prices
+from roost.providers import azure, failures, prices
 from roost.providers.anthropic import Messages
+from roost.providers.bedrock import Converse
+from roost.providers.google import Gemini
 from roost.providers.http import Http, Timeouts, drain
 from roost.providers.openai import Chat
 from roost.providers.parts import Files, load
 from roost.providers.responses import Responses
 from roost.wire import sse
+
+Ready = Callable[[str, dict[str, str], bytes], Awaitable[dict[str, str]]]
+"""Called before each request with its address, headers and body: the headers as they go out, signed or with a token."""
 
 
 class Answer(Protocol):
@@ -52,15 +57,29 @@ class Dialect(Protocol):
 
 
 class Remote:
-    """A provider over HTTP.  `base_url` and `key` are where it really goes; `forward` is told to a gateway."""
+    """A provider over HTTP.  `base_url` and `key` are where it really goes; `forward` is told to a gateway.
 
-    def __init__(self, spec: ModelSpec, http: Http, *, base_url: str, key: str = "", forward: str = "") -> None:
+    `speaks` is the dialect, where the spec does not say it all.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        http: Http,
+        *,
+        base_url: str,
+        key: str = "",
+        forward: str = "",
+        speaks: Dialect | None = None,
+        ready: Ready | None = None,
+    ) -> None:
         self._spec = spec
         self._http = http
         self._key = key
         self._forward = forward
+        self._ready = ready
         self._timeouts = timeouts(spec.options, http.timeouts)
-        self._dialect = dialect(spec, genuine=_genuine(forward or base_url))
+        self._dialect = speaks or dialect(spec, genuine=_genuine(forward or base_url))
         self._url = _url(base_url, self._dialect.path)
 
     @property
@@ -86,6 +105,8 @@ class Remote:
     @property
     def output_limit(self) -> int:
         """Tokens of its longest answer."""
+        if isinstance(self._dialect, Messages):
+            return self._dialect.most(ModelRequest(()))
         return prices.output_limit(self._spec)
 
     @property
@@ -115,10 +136,13 @@ class Remote:
                     raise
                 body, asked_again = smaller, True
 
-    async def _asked(self, headers: Mapping[str, str], body: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def _asked(self, headers: dict[str, str], body: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
         answer = self._dialect.answer()
         encoded = msgspec.json.encode(body)
         secrets = self._secrets()
+        if self._ready is not None:
+            headers = await self._ready(self._url, headers, encoded)
+            secrets += headers.get("authorization", "").split()[-1:]
         answered = self._http.events(self._url, headers, encoded, secrets=secrets, timeouts=self._timeouts)
         async with aclosing(answered) as events:
             async for event in events:
@@ -170,6 +194,12 @@ def dialect(spec: ModelSpec, *, genuine: bool = False) -> Dialect:
             return Responses(spec, genuine=genuine)
         case "openai-chat":
             return Chat(spec, genuine=genuine)
+        case "google":
+            return Gemini(spec)
+        case "bedrock":
+            return Converse(spec)
+        case "azure":
+            return azure.dialect(spec)
         case unknown:
             raise BadModel(f"model {spec.name!r}: nothing here speaks the dialect {unknown!r}")
 

@@ -70,7 +70,7 @@ def kind(status: int, text: str) -> str:
     low = text.lower()
     if status == 429:
         return "rate_limit"
-    if status in (401, 403):
+    if status in (401, 403) or (status == 400 and "api key not valid" in low):
         return "auth"
     if status == 413 or any(words in low for words in _OVERFLOW):
         return "overflow"
@@ -94,7 +94,7 @@ def refused(
         clean(text or f"the provider answered with status {status}", secrets),
         kind=kind(status, f"{text} {code}"),
         status=status,
-        retry_after=retry_after(headers, now or datetime.now(UTC)),
+        retry_after=_either(retry_after(headers, now or datetime.now(UTC)), _delay(body)),
         provider_code=code,
     )
 
@@ -157,6 +157,16 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return max((moment - now).total_seconds(), 0.0)
+
+
+def _either(one: float | None, other: float | None) -> float | None:
+    return other if one is None else one
+
+
+def _delay(body: bytes) -> float | None:
+    """The seconds that Google asks for in the body."""
+    match = re.search(rb'"retryDelay":\s*"(\d{1,6}(?:\.\d{1,9})?)s"', body)
+    return float(match[1]) if match else None
 
 
 def _number(value: str | None) -> float | None:

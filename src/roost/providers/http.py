@@ -10,7 +10,7 @@ from msgspec import Struct
 from roost.core.errors import ModelFailed
 from roost.patience import Patience
 from roost.providers import failures
-from roost.wire import sse
+from roost.wire import eventstream, sse
 from roost.wire.lines import TooLong
 
 _ERROR_BODY = 64 * 1024  # bytes of an error's body that we read
@@ -38,18 +38,26 @@ class Http:
         self._client = client
         self.timeouts = timeouts
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> bytes:
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str] = ()) -> bytes:
         """A small request whose answer is read whole.
 
         Raises:
             ModelFailed: it came to nothing.
         """
-        response = await self._send(url, headers, body, (), self.timeouts)
+        return await self._ask("POST", url, headers, body, secrets)
+
+    async def get(self, url: str, headers: Mapping[str, str]) -> bytes:
+        """The same without a body."""
+        return await self._ask("GET", url, headers, b"", ())
+
+    async def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]
+    ) -> bytes:
+        response = await self._send(url, headers, body, secrets, self.timeouts, method=method)
         try:
-            with anyio.fail_after(self.timeouts.idle):
-                return await response.aread()
-        except (TimeoutError, httpx2.HTTPError) as error:
-            raise failures.cut() from error
+            return await _whole(response, self.timeouts)
+        except TooLong as error:
+            raise ModelFailed("the answer is too large", kind="client") from error
         finally:
             await _close(response)
 
@@ -73,29 +81,40 @@ class Http:
         started = anyio.current_time()
         response = await self._send(url, headers, body, secrets, timeouts)
         try:
-            if response.headers.get("content-type", "").startswith("application/json"):
+            kind = response.headers.get("content-type", "")
+            if kind.startswith("application/json"):
                 yield sse.Event(await _whole(response, timeouts))
                 return
             left = max(timeouts.first_byte - (anyio.current_time() - started), 0.001)
-            parser, chunks = sse.Parser(), _body(response)
+            binary = kind.startswith(eventstream.KIND)
+            parser, chunks = eventstream.Parser() if binary else sse.Parser(), _body(response)
             with Patience() as patience:
                 while (chunk := await _next(chunks, patience, left)) is not None:
                     for event in parser.feed(chunk):
                         yield event
                     left = timeouts.idle
-            for event in parser.feed(b"\n\n"):  # a last event without its blank line
+            for event in () if binary else parser.feed(b"\n\n"):  # a last event without its blank line
                 yield event
+        except eventstream.Damaged as error:
+            raise failures.cut(f"the provider's stream can't be read: {error}") from error
         except TooLong as error:
             raise ModelFailed("the provider sent an event that is too large", kind="client") from error
         finally:
             await _close(response)
 
     async def _send(
-        self, url: str, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], timeouts: Timeouts
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        secrets: Sequence[str],
+        timeouts: Timeouts,
+        *,
+        method: str = "POST",
     ) -> httpx2.Response:
         wait = httpx2.Timeout(None, connect=timeouts.connect)
         try:
-            request = self._client.build_request("POST", url, headers=dict(headers), content=body, timeout=wait)
+            request = self._client.build_request(method, url, headers=dict(headers), content=body, timeout=wait)
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
             raise ModelFailed(f"this is no address of a provider: {url!r}", kind="client") from error
         response: httpx2.Response | None = None

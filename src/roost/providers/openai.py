@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from roost.core.agents import ModelSpec
+from roost.core.agents import ModelSpec, Schema
 from roost.core.ids import fresh
 from roost.core.messages import Definition, File, Image, Message, Part, Text, ToolCall
 from roost.core.usage import Usage
@@ -57,6 +57,8 @@ class Chat:
         for field in SAMPLING if body.get("reasoning_effort", "none") == "none" or not self._genuine else ():
             if (value := getattr(spec, field)) is not None:
                 body[field] = value
+        if request.schema is not None:
+            body["response_format"] = {"type": "json_schema", "json_schema": formed(request.schema)}
         return body | passed_on(spec, tools=bool(request.tools))
 
     def answer(self) -> "ChatAnswer":
@@ -126,7 +128,8 @@ class Chat:
 
     def _block(self, part: Part, files: Files) -> dict[str, Any]:
         genuine, images = self._genuine, self._spec.images is not False
-        match shown(part, files, images=images, pdf=genuine, ids=genuine):
+        pdf = genuine if self._spec.pdf is None else self._spec.pdf
+        match shown(part, files, images=images, pdf=pdf, ids=genuine):
             case Text(text=text):
                 return {"type": "text", "text": text}
             case Image(url=url, detail=detail):
@@ -314,6 +317,12 @@ def _blocks(content: Sequence[Any]) -> Iterator[Piece]:
             yield from (ReasoningPiece(text) for text in texts if text)
         elif text := block.get("text"):
             yield TextPiece(str(text))
+
+
+def formed(form: Schema) -> dict[str, Any]:
+    """The form of an answer, as OpenAI describes one."""
+    described = {"description": form.description} if form.description else {}
+    return {"name": form.name, **described, "schema": form.schema, "strict": form.strict}
 
 
 def passed_on(spec: ModelSpec, *, tools: bool) -> dict[str, Any]:

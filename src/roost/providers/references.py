@@ -1,24 +1,23 @@
 """Model references to providers: names of a file, inline `provider/model`, `auto`, and lists to pick from."""
 
 import random
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from roost.core import vendors
-from roost.core.agents import ModelSpec, Team
+from roost.core.agents import Agent, ModelSpec, Team
 from roost.core.errors import BadModel, NotBuilt
-from roost.core.usage import Price
 from roost.core.vendors import Vendor
-from roost.ports import Embedder, ModelInfo, ModelRequest, Piece, Provider
-from roost.providers import local, prices
-from roost.providers.dialects import Remote
-from roost.providers.http import PATIENCE, Http, Timeouts, open_http
-from roost.providers.scripted import Scripted
+from roost.ports import Embedder, ModelInfo, Provider
+from roost.providers import dmr, local, prices
+from roost.providers.choices import Alloy, Routed
+from roost.providers.connections import Connections
+from roost.providers.http import PATIENCE, Timeouts, open_http
+from roost.providers.keys import GATEWAY_KEY, Keys
 
 if TYPE_CHECKING:
     import httpx2
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 DEFAULTS = ("ROOST_DEFAULT_MODEL", "DOCKER_AGENT_DEFAULT_MODEL", "CAGENT_DEFAULT_MODEL")
 """The variables that say what `auto` is."""
 
-GATEWAY_KEY = "DOCKER_TOKEN"
+CANDIDATES = "ROOST_AUTO_MODELS"
+"""The variable with what `auto` tries in place of the usual table: references in their order, with commas."""
 
 
 class Models:
@@ -35,20 +35,16 @@ class Models:
     def __init__(
         self,
         env: Mapping[str, str],
-        http: Http,
-        engine: local.Engine,
+        connections: Connections,
+        keys: Keys,
         *,
-        folder: Path,
         gateway: str = "",
-        need_keys: bool = True,
         dice: random.Random | None = None,
     ) -> None:
         self._env = env
-        self._http = http
-        self._engine = engine
-        self._folder = folder
-        self._gateway = gateway.rstrip("/")
-        self._need_keys = need_keys
+        self._connections = connections
+        self._keys = keys
+        self._gateway = gateway
         self._dice = dice or random.SystemRandom()
         self._made: dict[bytes, Provider] = {}
 
@@ -59,52 +55,45 @@ class Models:
             BadModel: the reference leads nowhere, or its key is missing; the message says which variable.
             NotBuilt: its provider is one that this version does not speak to.
         """
-        specs = self.specs(team, ref)
-        if len(specs) == 1:
-            return self._provider(specs[0])
-        return Alloy(ref, [self._provider(spec) for spec in specs], self._dice)
-
-    def specs(self, team: Team, ref: str, *, within: tuple[str, ...] = ()) -> list[ModelSpec]:
-        """How to reach the model of a reference; a list has several.
-
-        Raises:
-            BadModel: it leads nowhere.
-        """
-        ref = ref.strip()
-        if ref in within:
-            raise BadModel(f"the model {ref!r} is made of itself")
-        named = team.models.get(ref)
-        if named is not None and not named.provider and "," in named.model:
-            return self.specs(team, named.model, within=(*within, ref))
-        if named is not None:
-            return [self._complete(named)]
-        if "," in ref:
-            parts = [part for part in ref.split(",") if part.strip()]
-            return [spec for part in parts for spec in self.specs(team, part, within=(*within, ref))]
-        if ref in ("", "auto"):
-            return self.specs(team, self._auto(), within=(*within, "auto"))
-        provider, slash, model = ref.partition("/")
-        if not slash and vendors.vendor(provider) is None:
-            known = ", ".join(team.models) or "none"
-            raise BadModel(f"there is no model {ref!r}: name one of the file ({known}), or provider/model")
-        return [self._complete(self._inline(team, ref, provider, model))]
+        providers = [self._provider(team, spec) for spec in self.specs(team, ref)]
+        return providers[0] if len(providers) == 1 else Alloy(ref, providers, self._dice)
 
     def embedder(self, team: Team, ref: str) -> Embedder:
-        """The embedding model of a reference.
+        """The embedding model of a reference; `auto` is the first whose key is there.
 
         Raises:
-            NotBuilt
+            BadModel: the reference leads nowhere, its key is missing, or its provider has no embeddings.
         """
-        raise NotBuilt(f"embeddings are not built yet (model {ref!r})")
+        if ref.strip() in ("", "auto"):
+            ref = self._auto_embedder(team)
+        (spec, *more) = self.specs(team, ref)
+        if more:
+            raise BadModel(f"{ref!r} is several models, and vectors of several can't be compared: name one")
+        return self._connections.embedder(spec)
 
     def missing(self, team: Team, agents: Sequence[str]) -> Sequence[str]:
-        """The environment variables that the models of these agents need and that are not set, sorted."""
-        return ()
+        """The environment variables that the models of these agents need and that are not set, sorted.
+
+        References that lead nowhere lack none: whoever uses them is told.
+        """
+        wanted = [agent for name in agents if (agent := team.agent(name)) is not None and agent.harness is None]
+        refs = [ref for agent in wanted for ref in _refs(agent)]
+        seen, found = set[str](), set[str]()
+        while refs:
+            if (ref := refs.pop()) in seen:
+                continue
+            seen.add(ref)
+            with suppress(BadModel, NotBuilt):
+                for spec in self.specs(team, ref, choose=False):
+                    found.update(self._keys.missing(spec))
+                    refs += [*(route.model for route in spec.routing), spec.title_model, spec.compaction_model]
+            refs = [ref for ref in refs if ref]
+        return sorted(found)
 
     def listing(self, team: Team) -> Sequence[ModelInfo]:
         """The team's models first, then those of the catalogue whose provider has a key."""
         mine = [self._info(name, spec) for name, spec in team.models.items()]
-        listed = [info for vendor in self._usable() for info in prices.models(vendor.name)]
+        listed = [info for vendor in self._usable() for info in prices.models(vendor.name, self._env)]
         if local.installed():
             name = f"local/{vendors.LOCAL_MODEL}"
             listed.append(ModelInfo(name, name, "local", vendors.LOCAL_MODEL, True, context_limit=local.CONTEXT))
@@ -112,23 +101,86 @@ class Models:
 
     # -- references
 
-    def _auto(self) -> str:
+    def specs(self, team: Team, ref: str, *, within: tuple[str, ...] = (), choose: bool = True) -> list[ModelSpec]:
+        """How to reach the model of a reference; a list has several.
+
+        Without `choose`, the first of several candidates is taken where none of them has its key.
+
+        Raises:
+            BadModel: it leads nowhere.
+        """
+        ref = ref.strip()
+        if ref in within:
+            raise BadModel(f"the model {ref!r} is made of itself")
+        inner = (*within, ref)
+        named = team.models.get(ref)
+        if named is not None and named.candidates:
+            return self._first(team, named, inner, choose=choose)
+        if named is not None and not named.provider and "," in named.model:
+            return self.specs(team, named.model, within=inner, choose=choose)
+        if named is not None:
+            return [self._complete(named)]
+        if "," in ref:
+            parts = [part for part in ref.split(",") if part.strip()]
+            return [spec for part in parts for spec in self.specs(team, part, within=inner, choose=choose)]
+        if ref in ("", "auto"):
+            return self.specs(team, self._auto(team), within=(*within, "auto"), choose=choose)
+        provider, slash, model = ref.partition("/")
+        if not slash and vendors.vendor(provider) is None:
+            known = ", ".join(team.models) or "none"
+            raise BadModel(f"there is no model {ref!r}: name one of the file ({known}), or provider/model")
+        return [self._complete(self._inline(team, ref, provider, model))]
+
+    def _first(self, team: Team, named: ModelSpec, within: tuple[str, ...], *, choose: bool) -> list[ModelSpec]:
+        """The first candidate whose credentials are there, under the selector's name."""
+        lacking: list[str] = []
+        options = [self.specs(team, ref, within=within, choose=choose) for ref in named.candidates]
+        for specs in options:
+            if all(self._keys.there(spec) for spec in specs):
+                return [msgspec.structs.replace(spec, name=named.name) for spec in specs] if len(specs) == 1 else specs
+            lacking += [name for spec in specs for name in self._keys.missing(spec) or (spec.token_key,) if name]
+        if not choose:
+            return options[0]
+        tried = ", ".join(named.candidates)
+        raise BadModel(
+            f"model {named.name!r}: none of {tried} can be used: set one of {', '.join(dict.fromkeys(lacking))}"
+        )
+
+    def _auto(self, team: Team) -> str:
         for variable in DEFAULTS:
             if wish := self._env.get(variable, "").strip():
                 if wish == "auto":
                     raise BadModel(f"{variable} can't be auto itself")
                 return wish
-        for name, model in vendors.AUTO:
-            vendor = vendors.VENDORS[name]
-            if self._env.get(self._key_name(vendor)) or not self._need_keys:
-                return f"{name}/{model}"
+        listed = [ref.strip() for ref in self._env.get(CANDIDATES, "").split(",") if ref.strip()]
+        refs = listed or [f"{name}/{model}" for name, model in vendors.AUTO]
+        if ref := self._usable_ref(team, refs):
+            return ref
+        if listed:
+            raise BadModel(f"none of the models in {CANDIDATES} can be used: no key is set for any of them")
+        if self._env.get(dmr.HOST):
+            return f"dmr/{vendors.RUNNER_MODEL}"
         if local.installed():
             return f"local/{vendors.LOCAL_MODEL}"
-        keys = [vendors.VENDORS[name].token_key for name, _ in vendors.AUTO]
         raise BadModel(
-            f"there is no model to use: set {', '.join(keys[:-1])} or {keys[-1]},"
+            f"there is no model to use: set {_either(vendors.AUTO)},"
             " or run `roost model install` for a small one on this machine"
         )
+
+    def _auto_embedder(self, team: Team) -> str:
+        refs = [f"{name}/{model}" for name, model in vendors.EMBEDDERS]
+        if ref := self._usable_ref(team, refs):
+            return ref
+        if self._env.get(dmr.HOST):
+            return f"dmr/{vendors.RUNNER_EMBEDDER}"
+        raise BadModel(f"there is no embedding model to use: set {_either(vendors.EMBEDDERS)}, or name a model")
+
+    def _usable_ref(self, team: Team, refs: Sequence[str]) -> str:
+        """The first reference whose credentials are there."""
+        for ref in refs:
+            if all(self._keys.there(spec) for spec in self.specs(team, ref, within=("auto",))):
+                return ref
+        return ""
 
     def _inline(self, team: Team, ref: str, provider: str, model: str) -> ModelSpec:
         """A spec for a reference that no model of the file has, on a provider of the file or of the catalogue."""
@@ -159,7 +211,7 @@ class Models:
             spec,
             dialect=dialect,
             model=spec.model or (vendors.LOCAL_MODEL if dialect == "local" else ""),
-            base_url=spec.base_url or self._address(vendor),
+            base_url=spec.base_url or vendor.base_url,
             token_key=spec.token_key or vendor.token_key,
             headers={**vendor.headers, **spec.headers},
         )
@@ -179,61 +231,34 @@ class Models:
             return vendors.openai_dialect(spec.model, genuine=address.startswith("https://api.openai.com/"))
         return dialect
 
-    def _address(self, vendor: Vendor) -> str:
-        def value(match: "re.Match[str]") -> str:
-            if not (found := self._env.get(match[1])):
-                raise BadModel(f"the provider {vendor.name} needs the variable {match[1]}")
-            return found
-
-        return re.sub(r"\$\{(\w+)\}", value, vendor.base_url)
-
     # -- providers
 
-    def _provider(self, spec: ModelSpec) -> Provider:
+    def _provider(self, team: Team, spec: ModelSpec) -> Provider:
+        own = self._made_of(msgspec.structs.replace(spec, routing=()))
+        if not spec.routing:
+            return own
+        return Routed(own, [(self._target(team, spec, route.model), route.examples) for route in spec.routing])
+
+    def _target(self, team: Team, spec: ModelSpec, ref: str) -> Provider:
+        """Where a route leads: to no model that has routes itself."""
+        specs = self.specs(team, ref, within=(spec.name,))
+        if any(inner.routing for inner in specs):
+            raise BadModel(f"model {spec.name!r}: a route leads to {ref!r}, which has routes itself")
+        return self.provider(team, ref)
+
+    def _made_of(self, spec: ModelSpec) -> Provider:
         key = msgspec.json.encode(spec)
         if key not in self._made:
-            self._made[key] = self._make(spec)
+            self._made[key] = self._connections.open(spec)
         return self._made[key]
-
-    def _make(self, spec: ModelSpec) -> Provider:
-        if spec.dialect == "scripted":
-            return Scripted(spec, folder=self._folder)
-        if spec.dialect == "local":
-            local.check()
-            return local.Local(spec, self._engine)
-        if not spec.base_url:
-            raise BadModel(f"model {spec.name!r}: the provider {spec.provider!r} has no base_url")
-        if not spec.model:
-            raise BadModel(f"model {spec.name!r}: it names no model of {spec.provider!r}")
-        vendor = vendors.vendor(spec.provider)
-        if self._gateway and vendor is not None and vendor.native and spec.base_url == vendor.base_url:
-            token = self._key(spec, GATEWAY_KEY, needed=True)
-            return Remote(spec, self._http, base_url=self._gateway, key=token, forward=spec.base_url)
-        own_server = vendor is not None and spec.base_url != self._address(vendor)
-        needed = not (own_server and vendor is not None and spec.token_key == vendor.token_key)
-        return Remote(spec, self._http, base_url=spec.base_url, key=self._key(spec, spec.token_key, needed=needed))
-
-    def _key(self, spec: ModelSpec, variable: str, *, needed: bool) -> str:
-        """The key in a variable.  A server that the file names may do without that of the original one."""
-        if not variable:
-            return ""
-        if found := self._env.get(variable, ""):
-            return found
-        if not self._need_keys:
-            return "none"
-        if needed:
-            named = repr(spec.name) if spec.name == spec.ref else f"{spec.name!r} ({spec.ref})"
-            raise BadModel(f"model {named} needs a key: set the variable {variable}")
-        return ""
-
-    def _key_name(self, vendor: Vendor) -> str:
-        return GATEWAY_KEY if self._gateway and vendor.native else vendor.token_key
 
     # -- listing
 
     def _usable(self) -> Iterator[Vendor]:
         for vendor in vendors.VENDORS.values():
-            if self._env.get(self._key_name(vendor)):
+            names = (GATEWAY_KEY,) if self._gateway and vendor.native else (vendor.token_key, *vendor.spare_keys)
+            signed = vendor.dialect == "bedrock" and self._keys.there(ModelSpec("", vendor.name, "", "bedrock"))
+            if signed or any(self._env.get(name) for name in names):
                 yield vendor
 
     def _info(self, name: str, spec: ModelSpec) -> ModelInfo:
@@ -243,62 +268,20 @@ class Models:
             provider=spec.provider,
             model=spec.model,
             context_limit=local.CONTEXT if spec.provider == "local" else prices.context_limit(spec),
+            output_limit=prices.output_limit(spec),
             **prices.costs(prices.price(spec)),
         )
 
 
-class Alloy:
-    """Several models in turn: each request goes to one of them, by chance.
+def _refs(agent: Agent) -> list[str]:
+    """The models that an agent names."""
+    more = [*agent.fallback.models, agent.compaction.model, *(toolset.model for toolset in agent.toolsets)]
+    return [agent.model, *(ref for ref in more if ref)]
 
-    `spec` and `price` are those of the newest request's model once it is asked, so that its cost is its own.
-    """
 
-    def __init__(self, ref: str, members: Sequence[Provider], dice: random.Random) -> None:
-        self._members = members
-        self._dice = dice
-        self._spec = ModelSpec(ref, ref, "", "alloy")
-        self._now: Provider | None = None
-
-    @property
-    def spec(self) -> ModelSpec:
-        """That of the member that was asked last; before, the whole list as a name."""
-        return self._now.spec if self._now is not None else self._spec
-
-    @property
-    def takes_tools(self) -> bool:
-        """Whether all do."""
-        return all(member.takes_tools for member in self._members)
-
-    @property
-    def titles(self) -> bool:
-        """Whether all are."""
-        return all(member.titles for member in self._members)
-
-    @property
-    def context_limit(self) -> int:
-        """The smallest window that is known."""
-        return min((member.context_limit for member in self._members if member.context_limit), default=0)
-
-    @property
-    def price(self) -> Price | None:
-        """What the member costs that was asked last."""
-        return (self._now or self._members[0]).price
-
-    @property
-    def output_limit(self) -> int:
-        """The largest that is known."""
-        return max(member.output_limit for member in self._members)
-
-    def route(self, text: str) -> Provider:
-        """One of them, by chance."""
-        return self._dice.choice(self._members).route(text)
-
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
-        """Ask one of them."""
-        self._now = self._dice.choice(self._members)
-        async with aclosing(self._now.stream(request)) as pieces:
-            async for piece in pieces:
-                yield piece
+def _either(table: Sequence[tuple[str, str]]) -> str:
+    *names, last = [vendors.VENDORS[name].token_key for name, _ in table]
+    return f"{', '.join(names)} or {last}"
 
 
 @asynccontextmanager
@@ -317,7 +300,10 @@ async def open_models(
     `transport` replaces the network, as a cassette does; where it plays, no keys are needed.  `gateway` is
     the base URL through which native providers are reached.  `folder` is where paths of scenarios begin.
     """
+    gateway = gateway.rstrip("/")
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(open_http(transport, timeouts))
         engine = await stack.enter_async_context(local.open_engine(env))
-        yield Models(env, http, engine, folder=folder or Path.cwd(), gateway=gateway, need_keys=need_keys, dice=dice)
+        keys = Keys(env, gateway=gateway, needed=need_keys)
+        connections = Connections(env, http, engine, keys, folder=folder or Path.cwd(), gateway=gateway)
+        yield Models(env, connections, keys, gateway=gateway, dice=dice)

@@ -11,7 +11,7 @@ from roost.core.messages import Definition, File, Image, Message, Part, Text
 from roost.core.usage import Usage
 from roost.ports import CallPiece, Finished, ModelRequest, Piece, ReasoningPiece, TextPiece
 from roost.providers import failures, replay, schema, thinking
-from roost.providers.openai import decoded, passed_on
+from roost.providers.openai import decoded, formed, passed_on
 from roost.providers.parts import Document, Files, plain, shown
 from roost.wire import sse
 
@@ -48,6 +48,8 @@ class Responses:
         for field in () if reasons else ("temperature", "top_p"):
             if (value := getattr(spec, field)) is not None:
                 body[field] = value
+        if request.schema is not None:
+            body["text"] = {"format": {"type": "json_schema", **formed(request.schema)}}
         return body | passed_on(spec, tools=bool(request.tools))
 
     def answer(self) -> "ResponsesAnswer":
@@ -112,7 +114,8 @@ class Responses:
 
     def _block(self, part: Part, files: Files) -> dict[str, Any]:
         genuine, images = self._genuine, self._spec.images is not False
-        match shown(part, files, images=images, pdf=genuine, ids=genuine):
+        pdf = genuine if self._spec.pdf is None else self._spec.pdf
+        match shown(part, files, images=images, pdf=pdf, ids=genuine):
             case Text(text=text):
                 return {"type": "input_text", "text": text}
             case Image(url=url, detail=detail):

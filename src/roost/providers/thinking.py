@@ -12,6 +12,7 @@ LEAST = 1024  # the smallest budget they take
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32768}
 _CLAUDE = re.compile(r"claude-(?:([a-z]+)-)?(\d{1,2})(?!\d)(?:[-.](\d{1,2})(?!\d))?")
+_GEMINI = re.compile(r"gemini-(\d{1,2})(?:\.(\d{1,2}))?(?!\d)")
 _REASONING = re.compile(r"(?:.*/)?(?:o\d|gpt-(?:[5-9]|\d{2,}))")
 
 
@@ -38,6 +39,21 @@ def effort(spec: ModelSpec, *, thinking: bool, genuine: bool) -> str:
     return _effort(spec.thinking_budget)
 
 
+def tokens(budget: str | int) -> int:
+    """A budget as a number of tokens: 0 is none, -1 as many as it takes."""
+    if off(budget):
+        return 0
+    if isinstance(budget, str) and budget.startswith("adaptive"):
+        return -1
+    return int(budget) if isinstance(budget, int) or budget.lstrip("-").isdigit() else _tokens(budget)
+
+
+def level(spec: ModelSpec) -> str:
+    """The effort in a word, where the file names one; "" where it says nothing, or no."""
+    budget = spec.thinking_budget
+    return "" if budget is None or off(budget) else _effort(budget)
+
+
 class Thought(Struct, frozen=True):
     """What Anthropic is told: its `thinking` (None says nothing) and the effort; `on` where thoughts may come."""
 
@@ -62,6 +78,46 @@ def claude(spec: ModelSpec, *, thinking: bool, max_tokens: int) -> Thought:
         return Thought({"type": "adaptive"}, {"minimal": "low"}.get(effort, effort), on=True)
     tokens = min(_tokens(budget), max_tokens - 1)
     return Thought({"type": "enabled", "budget_tokens": tokens}, on=True)
+
+
+def gemini(spec: ModelSpec, *, thinking: bool) -> dict[str, Any]:
+    """Gemini's `thinkingConfig`: 2.5 counts tokens, from 3 on there are levels; {} where the model has no thoughts."""
+    version, wanted = gemini_version(spec.model), thinking and not off(spec.thinking_budget)
+    if version < (2, 5):
+        return {}
+    if version < (3, 0):
+        return {"includeThoughts": wanted, "thinkingBudget": _gemini_tokens(spec, wanted=wanted)}
+    return {"includeThoughts": wanted, "thinkingLevel": _gemini_level(spec, wanted=wanted)}
+
+
+def gemini_version(model: str) -> tuple[int, int]:
+    """The generation in a name; (0, 0) for what is no Gemini, and the newest where none is named."""
+    match = _GEMINI.search(model)
+    if match is None:
+        return (99, 0) if re.search(r"gemini-[a-z-]*latest", model) else (0, 0)
+    return (int(match[1]), int(match[2] or 0))
+
+
+def _gemini_tokens(spec: ModelSpec, *, wanted: bool) -> int:
+    pro = "pro" in spec.model  # it can't be told not to think at all
+    if not wanted:
+        return 128 if pro else 0
+    budget = spec.thinking_budget
+    if budget in (None, -1, "-1") or (isinstance(budget, str) and budget.startswith("adaptive")):
+        return -1
+    return min(max(_tokens(budget, least=128 if pro else 1), 128 if pro else 0), 32768 if pro else 24576)
+
+
+def _gemini_level(spec: ModelSpec, *, wanted: bool) -> str:
+    pro, budget = "pro" in spec.model, spec.thinking_budget
+    if not wanted:
+        return "low" if pro else "minimal"
+    if budget in (None, -1, "-1", "adaptive"):
+        return "high" if pro else "medium"
+    level = {"xhigh": "high", "max": "high"}.get(_effort(budget), _effort(budget))
+    if pro and level in ("minimal", "medium"):
+        return "low" if level == "minimal" else "high" if gemini_version(spec.model) == (3, 0) else level
+    return level if level in ("minimal", "low", "medium", "high") else "high"
 
 
 def always_thinks(model: str) -> bool:
@@ -110,9 +166,9 @@ def _least(model: str) -> str:
     return "minimal" if model.startswith("gpt-5") and "codex" not in model and "pro" not in model else "low"
 
 
-def _tokens(budget: str | int | None) -> int:
+def _tokens(budget: str | int | None, *, least: int = LEAST) -> int:
     if budget is None or budget == -1:
         return BUDGET
     if isinstance(budget, str) and not budget.lstrip("-").isdigit():
         return _BUDGETS.get(budget.removeprefix("adaptive").removeprefix("/"), BUDGET)
-    return max(int(budget), LEAST)
+    return max(int(budget), least)

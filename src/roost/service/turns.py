@@ -180,7 +180,8 @@ class Turns:
         self._desk.policy.check(principal, working_dir)
         makers = self._desk.makers
         team = await makers.agents.team(source)
-        chosen, said = self._agent(team, agent or source, bool(agent), messages)
+        handed = head.handed if head.source == team.source and team.agent(head.handed) else ""
+        chosen, said = self._agent(team, agent or handed or source, bool(agent), messages)
         self._desk.policy.model(model, {*team.models, *(a.model for a in team.agents)})
         limit = head.max_iterations or chosen.max_iterations
         order: Order | None = None

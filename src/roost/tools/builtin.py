@@ -12,12 +12,24 @@ from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
 from roost.core.ids import CallId
 from roost.ports import Logins, Models, Place, Sandbox, Toolset
+from roost.tools.api import open_api
 from roost.tools.ask import open_user_prompt
 from roost.tools.cell import Cells
+from roost.tools.context import open_session_context
+from roost.tools.delegation import open_handoff, open_transfer_task
+from roost.tools.errands import open_background_agents
+from roost.tools.fetch import open_fetch
 from roost.tools.filesystem import open_filesystem
+from roost.tools.git import open_git
 from roost.tools.house import House
 from roost.tools.mcp.toolset import open_mcp
+from roost.tools.memory import open_memory
+from roost.tools.openapi import open_openapi
+from roost.tools.picker import open_model_picker
+from roost.tools.plan import open_plan
+from roost.tools.script import open_script
 from roost.tools.shell import open_shell
+from roost.tools.tasks import open_tasks
 from roost.tools.think import open_think
 from roost.tools.todo import open_todo
 from roost.tools.tool import Kit
@@ -35,6 +47,20 @@ TYPES: Mapping[str, Open] = {
     "todo": open_todo,
     "user_prompt": open_user_prompt,
     "mcp": open_mcp,
+    "script": open_script,
+    "memory": open_memory,
+    "tasks": open_tasks,
+    "fetch": open_fetch,
+    "api": open_api,
+    "openapi": open_openapi,
+    "git": open_git,
+    "plan": open_plan,
+    "session_plan": open_plan,
+    "session_context": open_session_context,
+    "model_picker": open_model_picker,
+    "transfer_task": open_transfer_task,
+    "handoff": open_handoff,
+    "background_agents": open_background_agents,
 }
 
 
@@ -43,8 +69,8 @@ class Builtin:
 
     `env` is what their programs find in their environment.  Those of a confined session run in
     `sandbox`, and reach over HTTP only `endpoints` (`host:port`).  `state` is the server's own folder: what
-    sandboxes need lies there, and logins.  `models` answer to
-    tool servers that ask for that, and `redirect_uri` is where their logins come back to.
+    sandboxes need lies there, and logins, memories and plans.  `models` answer to tool servers that ask for
+    that, and `redirect_uri` is where their logins come back to.
     """
 
     def __init__(
@@ -58,12 +84,17 @@ class Builtin:
         redirect_uri: str = "",
     ) -> None:
         home = state or Path("~/.roost").expanduser()
-        self._house = House(dict(env), Cells(sandbox, home), home, endpoints, models=models, redirect_uri=redirect_uri)
+        self._house = House(env, Cells(sandbox, home), home, endpoints, models=models, redirect_uri=redirect_uri)
 
     @property
     def logins(self) -> Logins:
         """The logins at tool servers that wait for a browser."""
         return self._house.lobby
+
+    @property
+    def cells(self) -> Cells:
+        """Where the programs of confined sessions run."""
+        return self._house.cells
 
     @property
     def types(self) -> frozenset[str]:

@@ -192,12 +192,9 @@ async def open_server(
         models = await stack.enter_async_context(_models(settings, env))
         front = front or Front(home=settings.home, zag=settings.home, max_sessions=0, max_sessions_per_account=0)
         sandbox = await _walls(settings, env, forced=front.force_sandbox)
-        toolsets = Builtin(
-            env.outward(OURS), sandbox, settings.home, models=models, redirect_uri=settings.mcp_oauth_redirect_uri
-        )
         keepers = await stack.enter_async_context(open_keepers(settings.home))
         hatch = Hatch(settings.home, settings.session_db)
-        makers = _makers(settings, front, env, Parts(store, agents, models, toolsets, sandbox, keepers, hatch, clock))
+        makers = _makers(settings, front, env, Parts(store, agents, models, sandbox, keepers, hatch, clock))
         makers = wrap(makers)
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
@@ -205,7 +202,7 @@ async def open_server(
         accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
         capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
-        service = make_service(desk, accounts, grace=settings.disconnect_grace, logins=toolsets.logins)
+        service = make_service(desk, accounts, grace=settings.disconnect_grace, logins=makers.logins)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
         recovery = Recovery(makers, hub, supervisor, settings.resume)
@@ -234,7 +231,6 @@ class Parts(NamedTuple):
     store: EventStore
     agents: Files
     models: Models
-    toolsets: Builtin
     sandbox: Choice
     keepers: Runs
     hatch: Hatch
@@ -248,13 +244,15 @@ def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Mak
         BadValue: the settings' hooks or permissions can't be used.
     """
     outward, around = env.outward(OURS), LocalSurroundings(Path.home())
+    redirect_uri = settings.mcp_oauth_redirect_uri
+    toolsets = Builtin(outward, parts.sandbox, settings.home, models=parts.models, redirect_uri=redirect_uri)
     told = clis.load(settings.home)
     permissions, rules = user_rules(settings.home, settings)
     return Makers(
         parts.store,
         parts.agents,
         parts.models,
-        parts.toolsets,
+        toolsets,
         around,
         parts.clock,
         env,
@@ -272,7 +270,8 @@ def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Mak
         worktrees=GitWorktrees(settings.home / "worktrees"),
         hatch=parts.hatch,
         home=settings.home,
-        hooks=Runner(outward, parts.toolsets.cells, around, parts.clock),
+        logins=toolsets.logins,
+        hooks=Runner(outward, toolsets.cells, around, parts.clock),
         scripts=Javascript(),
         permissions=permissions,
         rules=rules,

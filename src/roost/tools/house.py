@@ -2,10 +2,10 @@
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
@@ -41,6 +41,39 @@ class Board:
         return {"agents": self._agents}
 
 
+class Closes(Protocol):
+    """Something that has to be closed."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+C = TypeVar("C", bound=Closes)
+
+
+class Shared:
+    """What several sessions use together, kept while one of them has it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, tuple[Any, int]] = {}
+
+    @asynccontextmanager
+    async def lease(self, key: Hashable, make: Callable[[], C]) -> AsyncIterator[C]:
+        """What is kept under a key, made if it is not there; the last to leave closes it."""
+        kept, users = self._kept.get(key) or (make(), 0)
+        self._kept[key] = (kept, users + 1)
+        try:
+            yield kept
+        finally:
+            _, users = self._kept.pop(key)
+            if users > 1:
+                self._kept[key] = (kept, users - 1)
+            else:
+                with anyio.CancelScope(shield=True):
+                    await kept.close()
+
+
 class House:
     """One server's share of its toolsets.
 
@@ -53,8 +86,8 @@ class House:
         cells: Cells,
         home: Path,
         endpoints: Collection[str] = (),
-        *,
         models: Models | None = None,
+        *,
         redirect_uri: str = "",
     ) -> None:
         self.env = env
@@ -62,6 +95,7 @@ class House:
         self.home = home
         self.endpoints = endpoints
         self.models = models
+        self.shared = Shared()
         self.redirect_uri = redirect_uri  # where logins come back to
         self.lobby = Lobby()
         self.vault = Vault(home / "mcp-logins")

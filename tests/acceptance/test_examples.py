@@ -1,5 +1,8 @@
-"""Every example loads, and every agent in it runs to an answer, having used a tool of each of its toolsets."""
+"""Every example loads, every agent in it runs to an answer, having used a tool of each of its toolsets; and runs replay."""
 
+import json
+import re
+import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +23,7 @@ pytestmark = pytest.mark.xdist_group("examples")
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples"
 FILES = sorted(FOLDER.glob("*.yaml"))
+PROGRAM = ("-m", "acceptance.vendors")
 AT_ONCE = 8
 
 
@@ -28,7 +32,9 @@ def team_of(path: Path) -> Team:
 
 
 TEAMS = {path.stem: team_of(path) for path in FILES}
-PLAYERS = [(name, agent.name) for name, team in TEAMS.items() for agent in team.agents]
+SCRIPTED = "scripted"  # has its own script, and a test of it
+PLAYERS = [(name, agent.name) for name, team in TEAMS.items() if name != SCRIPTED for agent in team.agents]
+DEFAULTS = [(name, team.default.name) for name, team in TEAMS.items() if name != SCRIPTED]
 CATEGORY = {"background_jobs": "shell", "file": "filesystem"}
 
 
@@ -66,12 +72,17 @@ def env(house: House, site: Site) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def server(house: House, env: dict[str, str]) -> Server:
-    return house.serve(agents=FOLDER, env=env, program=("-m", "acceptance.vendors"))
+    """It records all that the models say."""
+    return house.serve("--record", str(tape(house)), agents=FOLDER, env=env, program=PROGRAM)
+
+
+def tape(house: House) -> Path:
+    return house.folder / "tape.yaml"
 
 
 def play(server: Server, folder: Path, example: str, agent: str, script: str) -> Played:
-    """Run one agent, answering whatever it asks."""
-    folder.mkdir()
+    """Run one agent in a folder that is new, answering whatever it asks."""
+    shutil.rmtree(folder, ignore_errors=True)
     session = server.create(title="t", working_dir=str(plays.furnish(folder)), tools_approved=True)
     frames = []
     for frame in server.start(session, script, f"{example}/{agent}"):
@@ -82,23 +93,36 @@ def play(server: Server, folder: Path, example: str, agent: str, script: str) ->
     return Played(frames)
 
 
-@pytest.fixture(scope="module")
-def played(server: Server, house: House, env: dict[str, str], site: Site) -> dict[tuple[str, str], Any]:
-    """All agents of all examples, several at once."""
+def play_all(server: Server, house: House, site: Site, wanted: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+    """Several at once; what became of each."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return {
-            (name, agent.name): pool.submit(
-                play,
-                server,
-                house.folder / f"{name}-{agent.name}",
-                name,
-                agent.name,
-                plays.script(TEAMS[name], agent, site.url),
-            )
-            for name, team in TEAMS.items()
-            for agent in team.agents
-            if name != "scripted"
-        }
+        runs = {}
+        for name, agent in wanted:
+            script = plays.script(TEAMS[name], TEAMS[name].agent(agent), site.url)
+            runs[name, agent] = pool.submit(play, server, house.folder / f"{name}-{agent}", name, agent, script)
+        return runs
+
+
+@pytest.fixture(scope="module")
+def played(server: Server, house: House, site: Site) -> dict[tuple[str, str], Any]:
+    return play_all(server, house, site, PLAYERS)
+
+
+@pytest.fixture(scope="module")
+def replayed(
+    played: dict[tuple[str, str], Any], server: Server, house: House, env: dict[str, str], site: Site
+) -> dict[tuple[str, str], Any]:
+    """The default agents once more, on a server that has no model but what was recorded."""
+    server.term()
+    for name in ("ROOST_MODELS_GATEWAY", "ROOST_TEST_MODELS", "MODEL_RUNNER_HOST"):
+        assert env[name] == house.model.url
+    asked = len(house.model.requests)
+    again = house.serve(
+        "--fake", str(tape(house)), agents=FOLDER, db=house.folder / "again.db", env=env, program=PROGRAM
+    )
+    runs = play_all(again, house, site, DEFAULTS)
+    assert len(house.model.requests) == asked
+    return runs
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -106,7 +130,7 @@ def test_it_loads_without_a_word(path: Path) -> None:
     assert team_of(path).warnings == ()
 
 
-@pytest.mark.parametrize(("example", "agent"), [p for p in PLAYERS if p[0] != "scripted"])
+@pytest.mark.parametrize(("example", "agent"), PLAYERS)
 def test_it_runs_to_an_answer(played: dict[tuple[str, str], Any], example: str, agent: str) -> None:
     run = played[example, agent].result(60)
     assert [event["error"] for event in run.of("error")] == []
@@ -120,3 +144,25 @@ def test_it_runs_to_an_answer(played: dict[tuple[str, str], Any], example: str, 
     used = {event["tool_definition"].get("category") for event in run.of("tool_call")}
     if not TEAMS[example].agent(agent).code_mode:
         assert {CATEGORY.get(spec.type, spec.type) for spec in specs} <= used
+
+
+VARIES = re.compile(
+    r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"  # an id
+    r"|\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:\d\d|Z)?)?"  # a time
+    r"|\b\d{10,}\b"  # a time in seconds or less
+    r"|(?<=added successfully with ID: )\w+|(?<=\"duration_ms\": )\d+"
+)
+BESIDE = ("rag_indexing_", "tool_call_output", "partial_tool_call")
+"""Frames that come while others wait for them: how many there are, and between which, is a matter of time."""
+
+
+def timeless(run: Played) -> list[str]:
+    """The frames without ids and times."""
+    return [VARIES.sub("…", json.dumps(frame.event)) for frame in run.frames if not frame.type.startswith(BESIDE)]
+
+
+@pytest.mark.parametrize(("example", "agent"), DEFAULTS)
+def test_a_recorded_run_replays_byte_for_byte(
+    played: dict[tuple[str, str], Any], replayed: dict[tuple[str, str], Any], example: str, agent: str
+) -> None:
+    assert timeless(replayed[example, agent].result(60)) == timeless(played[example, agent].result(60))

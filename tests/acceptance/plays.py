@@ -174,7 +174,7 @@ def _calls(team: Team, toolset: ToolsetSpec, site: str) -> Iterator[str]:
             yield _tool("ask_handbook|pages|own", query="What is a session?")
         case "script":
             name, entry = next(iter(options["shell"].items()))
-            yield _tool(name, **{key: "." for key in entry.get("args") or {}})
+            yield _tool(name, **dict.fromkeys(entry.get("args") or {}, "."))
         case "user_prompt":
             yield _tool("user_prompt", message="Which one?", title="A question")
         case "model_picker":

@@ -1,4 +1,4 @@
-"""The examples cover what the 84 example files of `docker agent` ask for, each combination in one file; their page lists them."""
+"""For each combination of features in the 84 example files of `docker agent` there is an example; a page lists them."""
 
 import re
 from collections.abc import Iterator
@@ -14,86 +14,7 @@ FOLDER = ROOT / "examples"
 PAGE = (FOLDER / "README.md").read_text()
 FILES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(FOLDER.glob("*.yaml"))}
 
-# How many of those files | agents | providers | keys | toolsets with keys of theirs.  What is not built is left out:
-# `version` of programs, second looks at found documents, search by descriptions.
-COMBINATIONS = """\
-3 | 1 | anthropic | |
-1 | 1 | anthropic | | fetch
-1 | 1 | anthropic | | fetch mcp:docker+env
-1 | 1 | anthropic | | filesystem
-2 | 1 | anthropic | | filesystem shell
-1 | 1 | anthropic | | filesystem todo
-1 | 1 | anthropic | | filesystem+model shell+model
-1 | 1 | anthropic | | mcp:docker fetch
-1 | 1 | anthropic | | mcp:docker filesystem shell todo
-1 | 1 | anthropic | | mcp:docker+toon
-1 | 1 | anthropic | | mcp:sse
-2 | 1 | anthropic | | mcp:streamable
-1 | 1 | anthropic | | script
-1 | 1 | anthropic | | shell filesystem todo
-1 | 1 | anthropic | | shell think
-1 | 1 | anthropic | add_date | mcp:docker
-1 | 1 | anthropic | code_mode_tools commands | mcp:docker
-1 | 1 | anthropic | commands | filesystem shell
-1 | 1 | anthropic | commands | filesystem+tools
-1 | 1 | anthropic | commands | mcp:docker+instruction
-1 | 1 | anthropic | fallback | think
-1 | 1 | anthropic | metadata |
-1 | 1 | anthropic | metadata permissions | shell
-1 | 1 | anthropic | permissions add_environment_info add_prompt_files commands | filesystem shell todo mcp:stdio+tools
-1 | 1 | anthropic | permissions welcome_message | script user_prompt mcp:stdio
-1 | 1 | anthropic | routing |
-1 | 1 | anthropic dmr google openai | rag provider_opts thinking_budget |
-1 | 1 | anthropic google openai | | filesystem
-1 | 1 | anthropic google openai | commands provider_opts thinking_budget | shell
-1 | 1 | anthropic openai | alloy |
-1 | 1 | auto | welcome_message |
-1 | 1 | dmr | commands provider_opts |
-1 | 1 | google | | filesystem shell model_picker+instruction
-1 | 1 | google | | todo mcp:docker
-1 | 1 | google | commands welcome_message | api
-1 | 1 | mistral | commands |
-1 | 1 | nebius | |
-1 | 1 | openai | |
-2 | 1 | openai | | filesystem
-1 | 1 | openai | | filesystem+defer shell+defer
-1 | 1 | openai | | filesystem+instruction shell+instruction
-1 | 1 | openai | | filesystem+post_edit
-1 | 1 | openai | | mcp:docker
-1 | 1 | openai | | mcp:docker+config mcp:docker+config+tools memory
-1 | 1 | openai | | script
-2 | 1 | openai | | shell
-1 | 1 | openai | | think
-1 | 1 | openai | | think mcp:docker filesystem shell
-1 | 1 | openai | add_date | mcp:docker
-1 | 1 | openai | add_date add_environment_info | mcp:docker
-1 | 1 | openai | commands structured_output |
-1 | 1 | openai | hooks | shell filesystem
-1 | 1 | openai | metadata | memory
-3 | 1 | openai | rag |
-1 | 1 | openai | rag thinking_budget |
-1 | 1 | openai | welcome_message |
-1 | 1 | openai | welcome_message | mcp:stdio
-1 | 1 | openai | welcome_message | openapi
-1 | 1 | xai | |
-1 | 2 | | providers |
-1 | 2 | openai | sub_agents |
-1 | 3 | anthropic | add_date sub_agents | think mcp:docker
-1 | 3 | anthropic | add_date sub_agents | think mcp:stdio mcp:docker
-1 | 3 | anthropic | mcps sub_agents | filesystem think mcp:ref shell mcp:ref+tools
-1 | 3 | anthropic | sub_agents | filesystem
-1 | 3 | anthropic | sub_agents | filesystem think todo memory mcp:docker shell
-1 | 3 | anthropic openai | metadata add_environment_info | shell filesystem a2a
-1 | 3 | anthropic openai | metadata add_environment_info | shell filesystem mcp:streamable
-1 | 3 | anthropic openai | sub_agents | shell filesystem todo
-1 | 3 | anthropic openai | sub_agents | think background_agents mcp:docker filesystem shell
-1 | 3 | openai | sub_agents | think
-1 | 3 | openai | sub_agents | todo+shared
-1 | 3 | openai | sub_agents base_url token_key | mcp:stdio
-1 | 4 | anthropic google | permissions add_date add_environment_info add_prompt_files commands skills sub_agents | filesystem shell todo mcp:stdio user_prompt mcp:docker fetch
-1 | 6 | anthropic openai | handoffs | mcp:docker filesystem
-1 | 7 | amazon-bedrock | sub_agents provider_opts thinking_budget | filesystem shell
-"""
+LINES = [line for line in (ROOT / "tests/docs/combinations.txt").read_text().splitlines() if not line.startswith("#")]
 OF_FILES = ("providers", "rag", "mcps", "metadata", "permissions")
 OF_MODELS = ("provider_opts", "thinking_budget", "routing", "base_url", "token_key")
 OF_TOOLSETS = ("tools", "instruction", "toon", "defer", "model", "shared", "post_edit", "env", "config")
@@ -152,7 +73,7 @@ def covers(file: dict[str, Any], agents: int, models: set[str], named: set[str],
     )
 
 
-@pytest.mark.parametrize("line", COMBINATIONS.splitlines())
+@pytest.mark.parametrize("line", LINES)
 def test_every_combination_has_an_example(line: str) -> None:
     _, agents, models, named, tools = (cell.strip() for cell in f"{line} ".split("|"))
     wanted = int(agents), set(models.split()), set(named.split()), tools.split()
@@ -160,7 +81,7 @@ def test_every_combination_has_an_example(line: str) -> None:
 
 
 def test_the_combinations_are_those_of_84_files() -> None:
-    assert sum(int(line.split("|")[0]) for line in COMBINATIONS.splitlines()) == 84
+    assert sum(int(line.split("|")[0]) for line in LINES) == 84
 
 
 def row(name: str) -> tuple[str, str, str, str]:

@@ -70,6 +70,8 @@ def _cut_off(head: Head, root: Head) -> list[e.Fact]:
     turn, named = head.turn, SessionId("") if head is root else head.id
     if turn is None or turn.driver:
         return facts
+    if turn.compacting:
+        facts.append(e.CompactionEnded("failed", turn.agent, again=True, sub=named))
     if turn.answer:
         facts.append(e.AnswerDropped(turn.answer, turn.asked, INTERRUPTED, turn.agent, sub=named))
     return facts + [e.CallLost(call.id, call.attempt, sub=named) for call in _lost(head, root)]

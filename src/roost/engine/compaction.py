@@ -1,0 +1,176 @@
+"""Long conversations: when one is summed up, and how that goes.
+
+Rules of the runtime specification, 3.11.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from roost.core import compaction, estimates
+from roost.core import events as e
+from roost.core.agents import Agent
+from roost.core.compaction import Plan
+from roost.core.errors import BadModel, ModelFailed
+from roost.core.history import History
+from roost.core.hooks import Verdict
+from roost.core.messages import Message
+from roost.core.session import Head
+from roost.engine.answer import Make
+from roost.engine.chain import chain
+from roost.engine.ear import Park
+from roost.engine.stage import Stage
+from roost.engine.summary import PATIENCE, Summing
+from roost.ports import ModelRequest, Provider
+
+Why = Literal["threshold", "overflow", "manual"]
+Outcome = Literal["applied", "skipped", "failed"]
+
+STRETCH = 8.0  # tokens in truth that one of our estimates is taken for at most
+ALL = 1_000_000_000  # tokens: no limit
+
+
+class Measure(Struct, frozen=True):
+    """How long a conversation is, and what it has to go into; tokens.
+
+    `stretch` is how many of them, in truth, one of our estimates is.
+    """
+
+    limit: int  # of the model's window; 0 where nobody knows
+    size: int
+    stretch: float
+
+    def __call__(self, share: float, of: int) -> int:
+        """A share of so many tokens, in estimated ones."""
+        return int(share * of / self.stretch)
+
+
+def threshold(agent: Agent, provider: Provider) -> float:
+    """The share of the model's window past which a conversation is summed up unasked; 0 is never."""
+    if not agent.compaction.automatic or provider.context_limit <= 0:
+        return 0.0
+    return agent.compaction.threshold or provider.spec.compaction_threshold or compaction.THRESHOLD
+
+
+async def ahead(stage: Stage, provider: Provider, make: Make, before: Sequence[e.Fact]) -> Sequence[e.Fact]:
+    """Before a request: sum the conversation up where that is asked for or due.  What of `before` is yet to be written."""
+    why = _due(stage, provider, make)
+    if why is None or await compact(stage, why, provider, make, *before) is None:
+        return before
+    return ()
+
+
+async def relieved(stage: Stage, provider: Provider, make: Make, error: ModelFailed) -> bool:
+    """After a request that was too long: sum the conversation up; whether it is shorter now."""
+    told = f"the conversation is too long for the model {provider.spec.ref}, and is summed up: {error}"
+    return await compact(stage, "overflow", provider, make, e.Warned(told, stage.turn.agent)) == "applied"
+
+
+async def compact(stage: Stage, why: Why, provider: Provider, make: Make, *before: e.Fact) -> Outcome | None:
+    """Sum the conversation up.  None, and nothing written, where there is nothing to sum up and nobody has asked.
+
+    `provider` is the model that the conversation is meant for, and `make` makes its request.
+
+    Raises:
+        Park: the turn sleeps until a person answers; the wish stays.
+    """
+    measure = _measured(stage.history, provider, make(provider), why)
+    plan = _planned(stage.history, measure, why)
+    if plan is None and why != "manual":
+        return None
+    agent = stage.turn.agent
+    instruction = await _instruction(stage) if why == "manual" else ""
+    await stage.journal.write(*before, e.CompactionStarted(agent, why))
+    try:
+        if plan is None:
+            warned = e.Warned("there is nothing to sum up in this conversation yet", agent)
+            return await _end(stage, lambda _: [warned], "skipped")
+        outcome = await _carried_out(stage, why, plan, provider, measure, instruction)
+    except Park:
+        await stage.journal.write(e.CompactionEnded("failed", agent, again=True))
+        raise
+    stage.weary = stage.weary or outcome != "applied"
+    return outcome
+
+
+def filled(history: History, request: Callable[[], ModelRequest]) -> int:
+    """The tokens of a conversation: as the provider counted them at the newest answer, and an estimate of what came since.
+
+    Where nobody has counted, since the newest summary, all of the request is estimated.
+    """
+    since: list[Message] = []
+    for item in reversed(history.items):
+        if item.summary is not None:
+            break
+        message = item.message
+        if message is None or message.role == "system":
+            continue
+        if message.role == "assistant" and (usage := message.usage) is not None and usage.context:
+            return usage.context + usage.output + estimates.of_messages(since)
+        since.append(message)
+    return estimated(request())
+
+
+def estimated(request: ModelRequest) -> int:
+    """The tokens of a request, by our estimate."""
+    return estimates.of_messages(request.messages) + estimates.of_definitions(request.tools)
+
+
+# -- when ---------------------------------------------------------------------------------------
+
+
+def _due(stage: Stage, provider: Provider, make: Make) -> Why | None:
+    if stage.journal.head.compaction:
+        return "manual"
+    share = threshold(stage.ready.agent, provider)
+    if not share or stage.weary:
+        return None
+    size = filled(stage.history, lambda: make(provider))
+    return "threshold" if size > share * provider.context_limit else None
+
+
+def _measured(history: History, provider: Provider, request: ModelRequest, why: Why) -> Measure:
+    guess, size = max(estimated(request), 1), filled(history, lambda: request)
+    if why == "overflow":
+        size = max(size, provider.context_limit)
+    return Measure(provider.context_limit, size, min(max(size / guess, 1.0), STRETCH))
+
+
+def _planned(history: History, measure: Measure, why: Why) -> Plan | None:
+    window = measure.limit or (measure.size if why == "overflow" else 0)
+    keep = measure(compaction.KEPT, min(measure.limit or measure.size, measure.size))
+    unseen = measure(compaction.UNSEEN, window) if window else ALL
+    plan = compaction.plan(history, keep, unseen)
+    if why == "overflow":
+        return plan or compaction.plan(history, 0, 0)
+    if why == "threshold" and plan is not None and plan.tokens < measure(compaction.GAIN, measure.limit):
+        return None  # what fills the window is not the conversation
+    return plan
+
+
+# -- how ----------------------------------------------------------------------------------------
+
+
+async def _carried_out(
+    stage: Stage, why: Why, plan: Plan, provider: Provider, measure: Measure, instruction: str
+) -> Outcome:
+    verdict = await _consulted(stage, why, measure.limit)
+    agent = stage.turn.agent
+    if verdict.blocked is not None or verdict.stop:
+        reason = verdict.blocked or verdict.stop_reason or "no reason was given"
+        warned = e.Warned(f"a hook does not let the conversation be summed up: {reason}", agent)
+        return await _end(stage, lambda _: [warned], "skipped")
+    window = measure.size // 2 if why == "overflow" else 0  # where a model of unknown size may be the one that refused
+    summing = Summing(stage, plan, instruction=instruction, stretch=measure.stretch, window=window)
+    try:
+        with stage.ear.at_thought():
+            text = verdict.summary or await summing.run(_links(stage, provider))
+    except (ModelFailed, TimeoutError) as error:
+        what = f"it took longer than {PATIENCE:.0f} seconds" if isinstance(error, TimeoutError) else str(error)
+        warned = e.Warned(f"the conversation could not be summed up, and stays as it is: {what}", agent)
+        return await _end(stage, lambda head: [warned, *_wasted(head, summing, provider, agent)], "failed")
+    await _end(stage, lambda head: _summed(head, plan, text, summing), "applied", lambda head: _used(
+        head, plan, text, summing, provider, agent, threshold(stage.ready.agent, provider)))
+    await _fire(stage, "after_compaction", compaction_reason=why, context_limit=measure.limit, summary=text)
+    return "applied"

@@ -15,7 +15,7 @@ import anyio
 
 from roost import __version__
 from roost.clock import SystemClock
-from roost.config import clis
+from roost.config import aliases, clis
 from roost.config.front import Front
 from roost.config.secrets import Secrets
 from roost.config.settings import Settings, env_files
@@ -174,7 +174,11 @@ async def open_server(
     hub = Hub(clock.monotonic)
     async with AsyncExitStack() as stack:
         agents = open_agents(
-            settings.agents, data_dir=str(settings.data_dir), env=env, pull_interval=settings.pull_interval
+            settings.agents,
+            data_dir=str(settings.data_dir),
+            env=env,
+            pull_interval=settings.pull_interval,
+            aliases=aliases.known(settings.aliases, settings.config_dir, env),
         )
         store = await stack.enter_async_context(
             open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
@@ -221,6 +225,7 @@ async def open_server(
         bulkhead.start(accounts.watch, name="accounts")
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
+        bulkhead.start(agents.keep, name="agents from elsewhere")
         bulkhead.start(House(makers, supervisor).keep, name="housekeeping")
         bulkhead.start(HatchDoor(service, hatch.whose, hatch.path).serve, name="hatch")
         closing = anyio.Event()

@@ -469,11 +469,12 @@ class Agents(Protocol):
         """All of them, sorted by id; those that do not load carry their error."""
         ...
 
-    async def team(self, source: str) -> Team:
+    async def team(self, source: str, hash: str = "") -> Team:
         """The team behind an id.  Local files are read anew when they have changed.
 
         Ids match exactly first, then with or without `.yaml`/`.yml`, then (with a single source) by
-        the name of an agent inside it.
+        the name of an agent inside it.  With the `hash` of a team that was given earlier it is that
+        team, also after a restart, where it is still known; else the one of now.
 
         Raises:
             AgentNotFound: no source has this id.

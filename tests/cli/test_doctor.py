@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from fakes.pages import site
 from roost.cli import checks
 from roost.cli.doctor import doctor
 from roost.cli.model import model
@@ -140,3 +141,12 @@ def test_the_agent_clis_that_are_there_are_named(folder: Path) -> None:
     found = checks.clis({"PATH": str(folder)})
     assert (found.state, found.text.split("\n")[0]) == ("ok", f"codex ({program})")
     assert "claude" in found.text.split("\n")[1]
+
+
+def test_an_agent_that_lives_elsewhere_is_fetched(tmp_path: Path) -> None:
+    env = {"ROOST_HOME": str(tmp_path), "HOME": str(tmp_path), "OPENAI_API_KEY": "k"}
+    with site(a=GOOD.encode()) as there:
+        [found] = checks.agents(f"{there.url}/a.yaml", env)
+        assert found == checks.Finding("agents", "ok", f"{there.url}/a.yaml: root")
+        [gone] = checks.agents(f"{there.url}/b.yaml", env)
+        assert (gone.state, gone.text) == ("fail", f"{there.url}/b.yaml can't be fetched: HTTP 404")

@@ -119,6 +119,68 @@ def test_all_mistakes_of_a_file_are_named_with_their_place() -> None:
         assert words in line
 
 
+TWENTY = """\
+agents:
+  root:
+    model: anthropic/claude-sonnet-4-5
+    modle: x
+    sub_agents: [reviewr]
+    fallback: {cooldown: 2 minutes}
+    structured_output: {name: verdict}
+    compaction_threshold: 1.5
+    budgets: [cheap]
+    hooks:
+      pre_tool_use: [{matcher: "shell(", hooks: [{type: command}]}]
+      turn_start: [{type: builtin, command: add_dat}]
+    toolsets:
+      - {type: mcp, command: npx, ref: docker:time}
+      - {type: mcp, ref: githb}
+      - {type: filesystem, toon: "list_[", defer: sometimes}
+      - {type: fetch, allowed_domains: [a.example], blocked_domains: [b.example]}
+      - {type: script, shell: {build: {cmd: make, required: [target]}}}
+    commands:
+      - {fix: Fix, build: Build}
+  reviewer: {force_handoff: reviewer}
+models:
+  fast: {provider: openai, model: gpt-5-mini}
+  chosen: {first_available: [fast, slow]}
+mcps:
+  github: {ref: github}
+rag:
+  docs: {strategies: [{type: chunked-embeddings}]}
+"""
+
+
+def test_twenty_mistakes_are_twenty_complaints() -> None:
+    expected = [
+        ((4, 5), "unknown key 'modle' in agents.root; did you mean 'model'?"),
+        ((5, 18), "agent 'root' references non-existent sub-agent 'reviewr'; did you mean 'reviewer'?"),
+        ((6, 26), "agents.root.fallback.cooldown: expected a duration such as '1m30s'"),
+        ((7, 24), "agents.root.structured_output: schema is missing"),
+        ((8, 27), "agents.root.compaction_threshold: must be at most 1, is 1.5"),
+        ((9, 15), "agents.root.budgets[0]: 'cheap' is not in `budgets`"),
+        ((11, 32), "agents.root.hooks.pre_tool_use[0].matcher: 'shell(' is no regular expression"),
+        ((11, 50), "agents.root.hooks.pre_tool_use[0].hooks[0]: a hook of type 'command' needs command"),
+        ((12, 45), "agents.root.hooks.turn_start[0]: unknown builtin hook 'add_dat'; did you mean 'add_date'?"),
+        ((14, 9), "agents.root.toolsets[0]: needs exactly one of command, remote and ref, has command and ref"),
+        ((15, 26), "agents.root.toolsets[1].ref: 'githb' is not in `mcps`; did you mean 'github'?"),
+        ((16, 34), "agents.root.toolsets[2].toon: 'list_[' is no regular expression"),
+        ((16, 51), "agents.root.toolsets[2].defer: expected true or false or a list, got the text 'sometimes'"),
+        ((17, 53), "agents.root.toolsets[3]: allowed_domains and blocked_domains exclude each other"),
+        ((18, 62), "tool 'build' requires 'target', which is not in its args"),
+        ((20, 9), "agents.root.commands[0]: a command of a list has one name, this 2"),
+        ((21, 29), "agents.reviewer: force_handoff never ends: reviewer → reviewer"),
+        ((24, 36), "models.chosen.first_available[1]: model 'slow' is neither in `models`"),
+        ((26, 17), "mcps.github: ref must start with 'docker:'"),
+        ((28, 23), "rag.docs.strategies[0]: a strategy of type 'chunked-embeddings' needs embedding_model"),
+    ]
+    found = complaints(TWENTY)
+    assert len(expected) == 20
+    assert [tuple(map(int, line.split(":")[1:3])) for line in found] == [place for place, _ in expected], found
+    for line, (_, words) in zip(found, expected, strict=True):
+        assert words in line
+
+
 def test_a_complaint_shows_its_line_and_a_caret_but_no_values_beside_keys() -> None:
     with pytest.raises(AgentBroken) as caught:
         team("agents:\n  root:\n    modle: secret-thing\n")
@@ -603,6 +665,7 @@ models:
   mixed: {model: "gpt, chat"}
   first: {first_available: [coder, gpt]}
   gemini: {provider: google, model: gemini-2.5-flash}
+  login: {provider: chatgpt, model: x}
 agents:
   root: {model: "lab/other, coder"}
   two: {model: newer/x}
@@ -634,7 +697,7 @@ agents:
     assert loaded.models["newer/x"].token_key == ""
     assert loaded.models["newer/x"].headers == {"X-B": "${B}"}
     assert loaded.providers["lab"].token_key == "LAB_KEY"
-    assert any("provider 'google' is not supported yet" in line for line in loaded.warnings)
+    assert any("provider 'chatgpt' is not supported yet" in line for line in loaded.warnings)
 
 
 # -- what clients are shown ---------------------------------------------------------------------
@@ -706,6 +769,65 @@ agents:
     assert "hunter2" not in str(loaded.config)
     assert loaded.models["m"].headers == {"A": "hunter2"}
     assert loaded.default.toolsets[0].options["env"]["A"] == "hunter2"
+
+
+def test_groups_servers_and_hooks_are_shown_in_order_and_without_secrets() -> None:
+    loaded = team(
+        """\
+mcps:
+  time: {env: {KEY: hunter2}, args: [x], command: time-server}
+toolsets:
+  web: [{url: https://x.example, headers: {Authorization: hunter2}, type: openapi}]
+  one: {webhook_config: {url: https://hooks.example/hunter2, provider: slack}, type: webhook}
+models:
+  m: {model: x, provider: openai, task_budget: 5, routing: [{examples: [a], model: auto}]}
+budgets: {small: {max_tokens: 5, max_cost: 1}}
+agents:
+  root:
+    hooks: {stop: [{command: x, type: command, env: {KEY: hunter2}}], pre_tool_use: [{hooks: [], matcher: a}]}
+    structured_output: {schema: {type: object}, name: n}
+    fallback: {retries: 1, models: [m]}
+    force_handoff: other
+    code_mode_tools: true
+  other: {}
+"""
+    )
+    assert "hunter2" not in str(loaded.config)
+    assert json.dumps(loaded.config) == json.dumps(
+        {
+            "agents": [
+                {
+                    "Name": "root",
+                    "fallback": {"models": ["m"], "retries": 1},
+                    "code_mode_tools": True,
+                    "structured_output": {"name": "n", "schema": {"type": "object"}},
+                    "hooks": {
+                        "pre_tool_use": [{"matcher": "a", "hooks": []}],
+                        "stop": [{"type": "command", "command": "x", "env": {"KEY": "***"}}],
+                    },
+                    "force_handoff": "other",
+                },
+                {"Name": "other"},
+            ],
+            "models": {
+                "m": {
+                    "provider": "openai",
+                    "model": "x",
+                    "parallel_tool_calls": True,
+                    "routing": [{"model": "auto", "examples": ["a"]}],
+                    "task_budget": 5,
+                }
+            },
+            "mcps": {"time": {"command": "time-server", "args": ["x"], "env": {"KEY": "***"}}},
+            "metadata": {},
+            "toolsets": {
+                "web": [{"type": "openapi", "url": "https://x.example", "headers": {"Authorization": "***"}}],
+                "one": {"type": "webhook", "webhook_config": {"provider": "slack", "url": "***"}},
+            },
+            "budgets": {"small": {"max_cost": 1, "max_tokens": 5}},
+        }
+    )
+    assert loaded.raw.startswith(b"mcps:")
 
 
 # -- files that ship ----------------------------------------------------------------------------

@@ -4,6 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import example
+from hypothesis import given as any_of
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from roost.core import hooks
@@ -295,3 +298,34 @@ def test_a_run_is_stopped() -> None:
 def test_where_nothing_else_can_be_blocked_the_run_is(event: str) -> None:
     verdict = merge(event, [said(event, Ran(code=2, stderr="too dear"))])
     assert (verdict.stop, verdict.stop_reason) == (True, "too dear")
+
+
+def test_an_agent_that_may_not_stop_reads_why() -> None:
+    verdict = merge("stop", [said("stop", Ran(code=2, stderr="tests fail")), Output("b", context="look again")])
+    assert (verdict.blocked, verdict.contexts, verdict.stop) == ("tests fail", ("tests fail", "look again"), False)
+
+
+answers = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["deny", "ask", "block"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                ["continue", "decision", "hook_specific_output", "permission_decision", "updated_input", "x"]
+            ),
+            inner,
+        )
+    ),
+    max_leaves=8,
+).map(json.dumps)
+
+
+@any_of(st.sampled_from(sorted(EVENTS)), st.sampled_from([0, 1, 2, None]), answers | st.text(max_size=40))
+@example("pre_tool_use", 0, '{"hook_specific_output": {"permission_decision": "deny"}}')
+def test_whatever_a_hook_prints_is_an_answer(event: str, code: int | None, stdout: str) -> None:
+    verdict = merge(event, [said(event, Ran(code=code, stdout=stdout))])
+    moment = EVENTS[event]
+    assert verdict.blocked is None or moment.blocks
+    assert verdict.decision in ("", "deny") or moment.decides
+    if moment.fails_closed and code != 0:
+        assert verdict.blocked is not None

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from docs.pages import ROOT
-from roost.config.schema import FILE, HOOKS
+from roost.config import hooks
+from roost.config.hooks import HOOKS
+from roost.config.schema import FILE
 from roost.config.shapes import Either, Entries, Items, Key, Record
 from roost.config.toolsets import BUILT, KEYS, TYPES
 from roost.core.vendors import NOT_BUILT, VENDORS
@@ -37,13 +39,12 @@ def marked(mark: str, found: Mapping[str, Key] | None = None) -> set[str]:
 
 def test_every_key_that_is_ignored_is_named() -> None:
     every = marked("warn") | marked("warn", KEYS)
-    assert "sub_agents" in every
-    assert every - {"enabled"} <= named(WARNED)  # which is the switch of `cache`
-    assert "cache" in named(WARNED)
+    assert "inject_memories" in every
+    assert every | marked("warn", HOOKS.keys) | hooks.NOT_BUILT <= named(WARNED)
 
 
 def test_every_key_that_is_refused_is_named() -> None:
-    assert marked("refuse") | marked("refuse", KEYS) | marked("refuse", HOOKS.keys) <= named(REFUSED)
+    assert marked("refuse") | marked("refuse", KEYS) | hooks.GUARDS <= named(REFUSED)
 
 
 def test_every_toolset_that_is_left_out_is_named() -> None:

@@ -195,7 +195,7 @@ class FakeAgents:
     async def sources(self) -> Sequence[Source]:
         return [Source("crew", self.one)]
 
-    async def team(self, source: str) -> Team:
+    async def team(self, source: str, hash: str = "") -> Team:
         await anyio.lowlevel.checkpoint()
         if source != "crew":
             raise AgentNotFound(source, ("crew",))

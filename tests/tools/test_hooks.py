@@ -147,6 +147,7 @@ async def test_a_confined_session_without_a_sandbox_runs_no_hooks(here: Here) ->
 @pytest.mark.parametrize(
     ("hook", "why"),
     [
+        (Hook("command", "true", env={"A": "x\0y"}), "null byte"),
         (Hook("model", model="m", prompt="p"), "type 'model' are not built"),
         (Hook("builtin", "unload"), "'unload' is not built"),
         (Hook("builtin", "add_dates"), "no builtin hook 'add_dates'; there are: add_date,"),
@@ -202,8 +203,10 @@ async def test_files_of_guidance(here: Here, work: Path) -> None:
     assert deep.context == '{"continue": false}\n\nbelow'
 
 
-async def test_who_the_user_is(here: Here, work: Path) -> None:
+async def test_who_the_user_is(here: Here, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"whose home is {Path.home()}" in (await here.builtin("add_user_info")).context
+    monkeypatch.setattr(stock.os, "getuid", lambda: 4_000_000)
+    assert (await here.builtin("add_user_info")).context.startswith("The user is number 4000000, whose home is ")
     for confined in (False, True):
         here.place = Place(SessionId("s"), "root", str(work), lambda _: None, owner="bob", confined=confined)
         assert (await here.builtin("add_user_info")).context == "The user is bob."

@@ -20,6 +20,7 @@ from roost.cli.inprocess import InProcess
 from roost.cli.terminal import Terminal
 from roost.cli.turn import Refused, Request, Turn
 from roost.compose import open_server
+from roost.config.references import is_external
 from roost.config.settings import Settings, home_of
 from roost.config.values import Secret
 from roost.core.errors import BadValue
@@ -44,9 +45,10 @@ def run(settings: Settings, prompt: str, *, model: str, approved: bool, raw: boo
     """
     logs.set_up(debug=settings.debug, file=settings.log_file, quiet=not settings.debug)
     if not settings.debug:
-        logs.hush("roost.config.sources")  # what an agent file gets wrong is said by the turn itself
+        logs.hush("roost.config.reading")  # what an agent file gets wrong is said by the turn itself
     if settings.working_dir:
         os.chdir(settings.working_dir)
+    settings = replace(settings, pull_interval=0)  # one turn has no use for a second look
     request = Request("", prompt, model=model, working_dir=str(Path.cwd()), approved=approved)
     return anyio.run(_run, settings, request, raw, backend_options={"use_uvloop": sys.platform != "win32"})
 
@@ -100,6 +102,9 @@ async def source(client: httpx2.AsyncClient, agents: str) -> str:
     if ids:
         raise BadValue(f"{agents} holds several agents: name the file of one ({', '.join(ids)})")
     file = Path(agents)
-    name = file.stem if file.suffix.lower() in (".yaml", ".yml") else agents
-    answer = (await client.get(f"/api/agents/{quote(name, safe='')}")).json()
-    raise Refused(answer.get("message", f"no agent in {agents}"))
+    local = file.suffix.lower() in (".yaml", ".yml") and not is_external(agents)
+    name = file.stem if local else agents
+    answer = await client.get(f"/api/agents/{quote(name, safe='')}")  # which waits longer than the list
+    if answer.is_success:
+        return name
+    raise Refused(answer.json().get("message", f"no agent in {agents}"))

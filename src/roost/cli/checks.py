@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
@@ -17,10 +16,13 @@ from msgspec import Struct
 
 from roost.cli import model
 from roost.config import agentfile
+from roost.config.places import BUILT_IN
+from roost.config.references import is_external
 from roost.config.settings import load
+from roost.config.sources import open_agents
 from roost.core import vendors
 from roost.core.agents import Agent, Team
-from roost.core.errors import AgentBroken, BadValue
+from roost.core.errors import AgentBroken, BadValue, RoostError
 from roost.doors.listen import bind, parse
 from roost.drivers.catalogue import drivers
 from roost.sandbox.choice import choice
@@ -71,6 +73,9 @@ def local_model() -> Finding:
 
 def agents(where: str, env: Mapping[str, str]) -> Iterator[Finding]:
     """The agent files at `where`: whether they load, and whether the keys of their models are there."""
+    if is_external(where) and not Path(where).exists():
+        yield from _remote(where, env)
+        return
     paths = list(_agent_files(where))
     if not paths:
         yield Finding("agents", "fail", f"{where}: no agent file there")
@@ -80,13 +85,27 @@ def agents(where: str, env: Mapping[str, str]) -> Iterator[Finding]:
         except AgentBroken as error:
             yield Finding("agents", "fail", error.message)
             continue
-        wants = list(team.warnings)
-        if missing := sorted(set(_missing(team, env))):
-            wants.append(f"not set: {', '.join(missing)}")
-        if wants:
-            yield Finding("agents", "warn", "\n".join([f"{name}: loads, but", *wants]))
-        else:
-            yield Finding("agents", "ok", f"{name}: {', '.join(agent.name for agent in team.agents)}")
+        yield _loaded(name, team, env)
+
+
+def _remote(where: str, env: Mapping[str, str]) -> Iterator[Finding]:
+    """An agent that lives elsewhere, fetched as a server would."""
+    settings = load({}, env)
+    try:
+        team = anyio.run(open_agents([where], data_dir=str(settings.data_dir), env=env).team, where)
+    except RoostError as error:
+        yield Finding("agents", "fail", error.message)
+    else:
+        yield _loaded(where, team, env)
+
+
+def _loaded(name: str, team: Team, env: Mapping[str, str]) -> Finding:
+    wants = list(team.warnings)
+    if missing := sorted(set(_missing(team, env))):
+        wants.append(f"not set: {', '.join(missing)}")
+    if wants:
+        return Finding("agents", "warn", "\n".join([f"{name}: loads, but", *wants]))
+    return Finding("agents", "ok", f"{name}: {', '.join(agent.name for agent in team.agents)}")
 
 
 def _agent_files(where: str) -> Iterator[tuple[str, bytes]]:
@@ -97,8 +116,8 @@ def _agent_files(where: str) -> Iterator[tuple[str, bytes]]:
                 yield str(file), file.read_bytes()
     elif path.is_file():
         yield str(path), path.read_bytes()
-    elif where == "default":
-        yield where, files("roost.config").joinpath("default.yaml").read_bytes()
+    elif where in BUILT_IN:
+        yield where, BUILT_IN[where].read_bytes()
 
 
 def _missing(team: Team, env: Mapping[str, str]) -> Iterator[str]:

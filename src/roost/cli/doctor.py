@@ -37,8 +37,8 @@ def doctor(
 ) -> None:
     """Say what works on this machine, and what is missing.
 
-    With AGENTS (an agent file, a folder of them, or `default`) it also says which of them
-    do not load, and why. The exit code is 1 if something is broken.
+    With AGENTS (an agent file, a folder of them, an http(s) address, an agent of a registry,
+    or `default`) it also says which of them do not load, and why. The exit code is 1 if something is broken.
     """
     path = (session_db or Path("session.db")).expanduser().absolute()
     findings = list(look(agents, listen, path, given=session_db is not None))

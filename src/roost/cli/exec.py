@@ -10,7 +10,7 @@ import click
 from roost.cli import asking, options, reach
 from roost.client import connection, local
 
-BUILT_IN = ("default",)
+BUILT_IN = ("default", "coder")
 
 _ALONE = (
     "session_db",
@@ -65,10 +65,11 @@ _ALONE = (
 def exec_(ctx: click.Context, /, *, agent: str | None, prompt: str | None, **flags: Any) -> None:
     """Ask AGENT one thing and print its answer.
 
-    AGENT is an agent file, or the name of a built-in agent (`default`): it runs in this
-    process, without a server. Or it is a coding CLI (claude, codex, gemini, copilot, ollama)
-    or an agent of the server: that runs in a session there, as with --provider. PROMPT is
-    read from stdin if it is `-` or left out.
+    AGENT is an agent file, an http(s) address, an agent of a registry (`org/name:tag`), an
+    alias or a built-in agent (`default`, `coder`): it runs in this process, without a server.
+    Or it is a coding CLI (claude, codex, gemini, copilot, ollama) or an agent of the server:
+    that runs in a session there, as with --provider. PROMPT is read from stdin if it is `-`
+    or left out.
 
     The answer goes to stdout, what tools do to stderr. The exit code is 0 for an answer, 1
     for a failure, 2 for a CLI that crashed, 124 after --timeout, 130 after Ctrl-C.
@@ -99,6 +100,13 @@ def alone(agent: str) -> bool:
         return True
     if agent in asking.PROVIDERS:
         return False
+    # Most agents are files: these are for the others.
+    from roost.config import aliases, settings
+    from roost.config.references import is_external
+
+    told = settings.load({}, os.environ)
+    if is_external(agent) or agent in aliases.known(told.aliases, told.config_dir, os.environ):
+        return True
     home = reach.home()
     return not (reach.session() or connection.read(home) or local.find(home))
 
@@ -122,7 +130,7 @@ def _alone(agent: str, prompt: str | None, flags: dict[str, Any]) -> int:
     from roost.cli import alone as lone
     from roost.config.settings import load
 
-    settings = load({**lone.defaults(kept, os.environ), **kept, "agents": options.agents(agent)}, os.environ)
+    settings = options.placed(load({**lone.defaults(kept, os.environ), **kept}, os.environ), (agent,))
     approved = flags["yolo"] or flags["auto_approve"]
     return lone.run(settings, text, model=flags["model"] or "", approved=approved, raw=flags["as_json"])
 

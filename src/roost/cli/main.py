@@ -54,6 +54,7 @@ COMMANDS = {
     "skills": Entry("roost.cli.skills:skills", "List, add and remove skills."),
     "mcp": Entry("roost.cli.mcp:mcp", "List, add and remove tool servers."),
     # this machine
+    "agents": Entry("roost.cli.agents:agents", "Push, pull and list agents of registries."),
     "doctor": Entry("roost.cli.doctor:doctor", "Say what works on this machine, and what is missing."),
     "model": Entry("roost.cli.model:model", "Install and inspect the small local model."),
     "completion": Entry("roost.cli.completion:completion", "Print a completion script for your shell."),

@@ -3,13 +3,17 @@
 A flag that is not given is None here: the environment, the settings file and the defaults come after.
 """
 
+import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from roost.config.settings import Settings
 
 Decorator = Callable[[Any], Any]
 
@@ -63,7 +67,10 @@ front = _all(
     click.option("--insecure-http", is_flag=True, default=None, help="No TLS; on this machine only."),
     click.option("--insecure-http-anywhere", is_flag=True, default=None, help="With --insecure-http: anywhere."),
     click.option(
-        "--agents", multiple=True, metavar="AGENTS", help="Serve an agent file or folder too; may be repeated."
+        "--agents",
+        multiple=True,
+        metavar="AGENTS",
+        help="Serve these agents too: a file, a folder, a reference; may be repeated.",
     ),
     click.option("--stop-sessions", is_flag=True, default=None, help="End what runs when the server stops."),
     click.option("--idle-exit", metavar="TIME", help="Stop by itself after so long without any use."),
@@ -108,7 +115,7 @@ models = _all(
 behaviour = _all(
     click.option(
         "--pull-interval",
-        type=click.IntRange(min=0),
+        type=click.FloatRange(min=0),
         metavar="MINUTES",
         help="Fetch remote agents anew this often.  [default: 0, never]",
     ),
@@ -128,6 +135,8 @@ behaviour = _all(
         help="What sandboxes are made with.  [default: auto]",
     ),
     click.option("--sandbox-image", metavar="IMAGE", help="A Docker image that is the system inside."),
+    click.option("--permissions", metavar="JSON", help="Patterns that allow, ask and deny tools of every agent."),
+    click.option("--hooks", metavar="JSON", help="Hooks of every agent, before those of hooks.d."),
 )
 
 common = _all(
@@ -147,10 +156,20 @@ def given(flags: dict[str, Any]) -> dict[str, Any]:
     return {name: _absolute(value) for name, value in flags.items() if value is not None and value != ()}
 
 
-def agents(name: str) -> str:
-    """An agent file or folder as seen from here; any other name as it is."""
+def placed(settings: "Settings", names: Iterable[str]) -> "Settings":
+    """The settings with these agents, where there are any: files and folders as seen from here, others as named."""
+    from msgspec.structs import replace
+
+    from roost.config import aliases
+
+    known = aliases.known(settings.aliases, settings.config_dir, os.environ)
+    found = tuple(name if name in known else _seen(name) for name in names)
+    return replace(settings, agents=found) if found else settings
+
+
+def _seen(name: str) -> str:
     path = Path(name).expanduser()
-    return str(path.absolute()) if path.exists() else name
+    return str(path.absolute()) if name and path.exists() else name
 
 
 def _absolute(value: Any) -> Any:

@@ -44,9 +44,7 @@ def serve(ctx: click.Context, /, **flags: Any) -> None:
     rest = {name: value for name, value in flags.items() if name not in front.FIELDS}
     told = front.load(mine, os.environ, generate=generate)
     desk.refuse_plain(told, options.command("serve", {k: v for k, v in flags.items() if k not in ("host", "token")}))
-    if "agents" in rest:
-        rest["agents"] = tuple(options.agents(name) for name in rest["agents"])
-    desk.run(told, settings.load(rest, os.environ), generate=generate)
+    desk.run(told, options.placed(settings.load(rest, os.environ), rest.get("agents", ())), generate=generate)
 
 
 @serve.command(short_help="Serve agents at /api, on 127.0.0.1:8080.")
@@ -61,11 +59,12 @@ def serve(ctx: click.Context, /, **flags: Any) -> None:
 def api(agents: str, **flags: Any) -> None:
     """Serve AGENTS at /api.
 
-    AGENTS is an agent file, a folder of agent files, or the name of a built-in agent
-    (`default`).
+    AGENTS is an agent file, a folder of agent files, an http(s) address, the name of an
+    agent in a registry (`org/name:tag`), an alias, or a built-in agent (`default`, `coder`).
 
     \b
     roost serve api agent.yaml
+    roost serve api registry.example/team/reviewer:stable --pull-interval 10
     roost serve api ./agents --listen unix:///run/user/1000/roost.sock
     """
     flags = options.given(flags)
@@ -74,7 +73,7 @@ def api(agents: str, **flags: Any) -> None:
     from roost.cli import host
     from roost.config.settings import load
 
-    settings = load({**flags, "agents": options.agents(agents)}, os.environ)
+    settings = options.placed(load(flags, os.environ), (agents,))
     refuse_open(
         settings.listen, agents, flags, token=settings.auth_token.reveal(), allowed=settings.allow_unauthenticated
     )
@@ -89,7 +88,8 @@ def refuse(agents: Iterable[str], flags: dict[str, Any]) -> None:
     """
     if "record" in flags and "fake" in flags:
         raise BadValue("--record and --fake can't be used together: one writes a cassette, the other plays one")
-    if flags.get("pull_interval") and any(Path(name).is_file() for name in agents):
+    names = tuple(agents)
+    if flags.get("pull_interval") and names and all(Path(name).is_file() for name in names):
         raise BadValue("--pull-interval flag can only be used with OCI references, not local files")
     if flags.get("code_mode_tools"):
         raise NotBuilt("--code-mode-tools is not built yet")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from roost.config import harnesses, hooks, rag
+from roost.config import harnesses, hooks, rag, regulars
 from roost.config.complaints import did_you_mean, quoted
 from roost.config.externals import external
 from roost.config.mentions import listed, named, references, section, toolsets
@@ -235,11 +235,7 @@ def _tools(data: Data, notes: Notes) -> None:
 
 def _toon(entry: Data, path: Path, notes: Notes) -> None:
     for pattern in entry.get("toon", "").split(","):
-        try:
-            re.compile(pattern.strip())
-        except re.error as error:
-            at = (*path, "toon")
-            notes.bad(at, f"{where(at)}: {quoted(pattern.strip())} is no regular expression: {error}")
+        regulars.check(pattern.strip(), (*path, "toon"), notes)
 
 
 def _exists(name: str, known: Sequence[str] | Data, place: str, path: Path, notes: Notes) -> None:

@@ -1,9 +1,9 @@
 """Hooks of an agent: what a file may say of them, and what they become."""
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from roost.config import regulars
 from roost.config.complaints import quoted
 from roost.config.shapes import (
     NEWER,
@@ -98,10 +98,8 @@ _matchers = Either(items=Items(_matcher), entries=_matcher)
 
 HOOKS: Final = Record(
     {event: Key(_matchers, since=since) for event, since in TOOLS.items()}
-    | {
-        event: Key(_hooks, since=since, mark="warn" if event == "before_agent_run" else "built")
-        for event, since in OTHERS.items()
-    }
+    | {event: Key(_hooks, since=since) for event, since in OTHERS.items()}
+    | {"before_agent_run": Key(_hooks, since=UNRELEASED, mark="warn")}
 )
 
 
@@ -111,7 +109,8 @@ def check(hooks: Data, path: Path, notes: Notes) -> None:
         if HOOKS.keys[event].mark != "built":
             continue
         for at, matcher in _matchers_of(event, entries, (*path, event)):
-            _pattern(matcher.get("matcher", ""), (*at, "matcher"), notes)
+            if (pattern := matcher.get("matcher", "")) != "*":
+                regulars.check(pattern, (*at, "matcher"), notes)
         for at, hook in every({event: entries}, path):
             _check(event, hook, at, notes)
 
@@ -137,13 +136,6 @@ def _each(entries: Any, path: Path) -> Iterator[tuple[Path, Data]]:
         yield path, entries
     elif isinstance(entries, list):
         yield from (((*path, index), entry) for index, entry in enumerate(entries) if isinstance(entry, dict))
-
-
-def _pattern(pattern: str, path: Path, notes: Notes) -> None:
-    try:
-        re.compile("" if pattern == "*" else pattern)
-    except re.error as error:
-        notes.bad(path, f"{where(path)}: {quoted(pattern)} is no regular expression: {error}")
 
 
 def _check(event: str, hook: Data, path: Path, notes: Notes) -> None:

@@ -23,6 +23,7 @@ from roost.config.yaml import Path
 Data = dict[str, Any]
 
 BUILT: Final = ("bm25", "chunked-embeddings")
+METRICS: Final = ("cosine", "cosine_similarity", "euclidean", "euclidean_distance", "dot", "dot_product")
 
 _text, _flag = Text(), Flag()
 _texts = Items(Text(filled=True))
@@ -48,7 +49,7 @@ _strategy = Record(
         "embedding_model": Key(_text),
         "model": Key(_text),
         "vector_dimensions": Key(_count),
-        "similarity_metric": Key(_text),
+        "similarity_metric": Key(Text(words=METRICS)),
         "embedding_batch_size": Key(_count),
         "max_embedding_concurrency": Key(_count),
         "max_indexing_concurrency": Key(_count),
@@ -61,7 +62,7 @@ _strategy = Record(
 )
 _fusion = Record(
     {
-        "strategy": Key(Text(words=("rrf", "reciprocal_rank_fusion", "weighted", "max"))),
+        "strategy": Key(Text(words=("rrf", "weighted", "max"))),
         "k": Key(Number(0)),
         "weights": Key(Entries(Number(0))),
     }
@@ -116,14 +117,14 @@ def check(source: Data, path: Path, notes: Notes) -> None:
 def resolved(source: Data, folder: File | None) -> Data:
     """A source as it is searched: without what is not built, and with paths that lead somewhere from anywhere."""
     strategies = [_strategy_of(entry, folder) for entry in source.get("strategies", ()) if entry["type"] in BUILT]
-    if not strategies and source.get("strategies"):
-        first = source["strategies"][0]
-        strategies = [_strategy_of({"type": "bm25"} | {k: first[k] for k in ("docs", "limit") if k in first}, folder)]
+    if not strategies:
+        like: Data = next(iter(source.get("strategies", ())), {})
+        strategies = [_strategy_of({"type": "bm25"} | {k: like[k] for k in ("docs", "limit") if k in like}, folder)]
     results = {key: value for key, value in source.get("results", {}).items() if _results.keys[key].mark == "built"}
     return (
         {key: value for key, value in source.items() if key not in ("instruction", "tools", "defer")}
         | ({"docs": [_placed(text, folder) for text in source["docs"]]} if source.get("docs") else {})
-        | ({"strategies": strategies} if strategies else {})
+        | {"strategies": strategies}
         | ({"results": results} if results else {})
     )
 

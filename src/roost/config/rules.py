@@ -84,6 +84,11 @@ def _drop_in(path: Path, errors: list[str]) -> Hooks:
     return _checked(document, above, data, str(path), raw.decode("utf-8", "replace"), errors)
 
 
+def _says_something(raw: bytes) -> bool:
+    """Whether there is more than comments."""
+    return any(line.strip() and not line.lstrip().startswith(b"#") for line in raw.splitlines())
+
+
 def _checked(document: Document, above: tuple[str, ...], data: Any, name: str, source: str, errors: list[str]) -> Hooks:
     notes = Notes(document)
     entries = HOOKS.check(data, above, notes)

@@ -139,8 +139,8 @@ AGENT = Record(
             Record({"allowed_agents": Key(_names), "default_agent": Key(_text)}), since=UNRELEASED, mark="warn"
         ),
         "inject_memories": Key(_flag, since=UNRELEASED, mark="warn"),
-        "max_inject_memories": Key(_count, since=UNRELEASED),
-        "inject_memories_strategy": Key(_text, since=UNRELEASED),
+        "max_inject_memories": Key(_count, since=UNRELEASED, mark="quiet"),
+        "inject_memories_strategy": Key(_text, since=UNRELEASED, mark="quiet"),
         "todo": Key(_old_todo, until=0),
         "think": Key(_flag, until=0),
         "memory": Key(_old_memory, until=0),

@@ -21,6 +21,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     home: Path
     agents: tuple[str, ...] = ()
+    aliases: dict[str, str] = {}
     listen: str = "127.0.0.1:8080"
     auth_token: Secret = Secret("")
     allow_unauthenticated: bool = False
@@ -69,6 +70,7 @@ SERVER = "server"
 FIELDS: Final[Mapping[str, _Field]] = {
     "home": _Field(values.as_path),
     "agents": _Field(values.as_agents),
+    "aliases": _Field(values.as_aliases),
     "listen": _Field(values.as_address),
     "auth_token": _Field(values.as_secret, secret=True),
     "allow_unauthenticated": _Field(values.as_flag),

@@ -18,7 +18,7 @@ _skill = Record(
         "context": Key(Text(words=("fork",))),
         "model": Key(_text),
         "allowed_tools": Key(_names),
-        "toolsets": Key(_names),
+        "toolsets": Key(_names, mark="warn"),
     },
     required=("name", "description", "instructions"),
 )
@@ -39,7 +39,7 @@ def skills(agent: Data, data: Data) -> ToolsetSpec | None:
     for group in [*groups, agent.get("skills")]:
         for entry in ["local"] if group is True else group or ():
             if isinstance(entry, dict):
-                inline[entry["name"]] = entry
+                inline[entry["name"]] = {key: value for key, value in entry.items() if key != "toolsets"}
             else:
                 (sources if is_source(entry) else names)[entry] = None
     if names and not sources:

@@ -183,6 +183,8 @@ KEYS: Final[Mapping[str, Key]] = {
     "allow_list": Key(_texts, since=NEWER, types=_files),
     "deny_list": Key(_texts, since=NEWER, types=_files),
     "working_dir": Key(_text, since=NEWER, types=("mcp", "lsp")),
+    "protocol": Key(Text(words=("auto", "legacy")), since=NEWER, types=("mcp",)),
+    "sampling": Key(Text(words=("ask", "allow", "deny")), since=NEWER, types=("mcp",)),
     "lifecycle": Key(LIFECYCLE, since=NEWER, types=("mcp", "lsp")),
     "allow_private_ips": Key(_flag, since=NEWER, types=("fetch", "api", "openapi", "a2a", "mcp")),
     "allowed_domains": Key(_texts, since=NEWER, types=("fetch",)),
@@ -196,8 +198,6 @@ KEYS: Final[Mapping[str, Key]] = {
     "allowed_servers": Key(_texts, since=NEWER, types=("mcp_catalog",)),
     "blocked_servers": Key(_texts, since=NEWER, types=("mcp_catalog",)),
     "sandbox": Key(_any, since=3, until=5, mark="warn", types=("shell",)),
-    "protocol": Key(Text(words=("auto", "legacy")), since=UNRELEASED, types=("mcp",)),
-    "sampling": Key(Text(words=("ask", "allow", "deny")), since=UNRELEASED, types=("mcp",)),
     "env_file": Key(_any, gone="set variables with --env-from-file, or in the environment"),
     "envfiles": Key(_any, gone="set variables with --env-from-file, or in the environment"),
 }

@@ -215,6 +215,17 @@ def as_tables(value: Any) -> dict[str, Any]:
     return tables
 
 
+def as_aliases(value: Any) -> dict[str, str]:
+    """Agents by short name; outside of the file as JSON."""
+    try:
+        table = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        table = None
+    if not isinstance(table, dict) or not all(isinstance(one, str) and one and name for name, one in table.items()):
+        raise Wrong("must be a table of names and agents, as in [aliases]; outside of the file a JSON object of texts")
+    return {name: one.strip() for name, one in table.items()}
+
+
 def as_resume(value: Any) -> str:
     """What becomes of turns that a crash cut off."""
     word = as_text(value).lower()

@@ -250,6 +250,18 @@ class ModelFailed(RoostError):
         self.provider_code = provider_code
 
 
+class HookStopped(RoostError):
+    """A hook has ended a run, or refused what it was asked for."""
+
+    code = "hook_blocked"
+
+
+class LoopDetected(RoostError):
+    """A model calls the same tools again and again."""
+
+    code = "loop_detected"
+
+
 class NotInForm(RoostError):
     """A model has ended without an answer of the form that its agent must give."""
 

@@ -34,6 +34,7 @@ class Moment(Struct, frozen=True, omit_defaults=True):
     decides: bool = False  # allow, ask and deny
     rewrites: Literal["", "input", "response", "messages", "summary"] = ""
     ends_run: bool = False  # where it blocks, the run ends
+    goes_on: bool = False  # where it blocks, the run does not end, and its reason is context
     fails_closed: bool = False  # a hook that fails is one that blocks, whatever its `on_error`
 
     @property
@@ -67,7 +68,7 @@ EVENTS: Mapping[str, Moment] = {
     "before_compaction": Moment(blocks=True, rewrites="summary"),
     "after_compaction": _LOOKS_ON,
     "subagent_stop": _LOOKS_ON,
-    "stop": Moment(adds_context=True, blocks=True),
+    "stop": Moment(adds_context=True, blocks=True, goes_on=True),
     "notification": _LOOKS_ON,
     "on_error": _LOOKS_ON,
     "on_user_input": _LOOKS_ON,
@@ -368,13 +369,15 @@ def merge(event: str, outputs: Sequence[Output]) -> Verdict:
     decision = max(decisions, key=_RANK.__getitem__)
     reason = "\n".join(dict.fromkeys(o.reason for o in outputs if o.decision == decision and o.reason))
     blocked = (reason or "no reason was given") if decision == "deny" else None
-    ends = blocked is not None and EVENTS[event].ends_run
+    moment = EVENTS[event]
+    ends = blocked is not None and moment.ends_run
+    objections = (blocked,) if blocked and moment.goes_on else ()
     stop_reasons = dict.fromkeys(o.stop_reason or o.message for o in outputs if o.stop)
     return Verdict(
         blocked=blocked,
         decision=decision,
         reason=reason,
-        contexts=tuple(o.context for o in outputs if o.context),
+        contexts=(*objections, *(o.context for o in outputs if o.context)),
         updated_input=_last([o.updated_input for o in outputs]),
         updated_response=_last([o.updated_response for o in outputs]),
         updated_messages=_last([o.updated_messages for o in outputs]),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 REPLACEMENT = "[REDACTED]"
 
 SHORTEST = 6  # characters of a value that is looked for: shorter ones are words
+REMEMBERED = 20_000  # texts that need not be looked at again
 DEEPEST = 100  # levels of JSON data
 PEM = 8_192  # characters of a private key
 
@@ -21,14 +22,22 @@ class Redactor:
     def __init__(self, secrets: Collection[str] = ()) -> None:
         forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _spellings(secret)}
         self._secrets = sorted(forms, key=len, reverse=True)
+        self._clean: set[tuple[int, int]] = set()  # texts without secrets, which are met again in each prompt
 
     def text(self, text: str) -> str:
         """The text without its secrets; JSON stays JSON."""
+        seen = (hash(text), len(text))
+        if seen in self._clean:
+            return text
+        clean = text
         for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, REPLACEMENT)
-        spans = sorted({*_tokens(text), *_keys(text), *_credentials(text), *_assigned(text)})
-        return _without(text, spans) if spans else text
+            if secret in clean:
+                clean = clean.replace(secret, REPLACEMENT)
+        if spans := sorted({*_tokens(clean), *_keys(clean), *_credentials(clean), *_assigned(clean)}):
+            clean = _without(clean, spans)
+        elif clean is text:
+            self._remember(seen)
+        return clean
 
     def data(self, data: Any) -> Any:
         """JSON data without the secrets in it; what lies too deep to be looked at is taken out, too."""
@@ -42,6 +51,11 @@ class Redactor:
             return self.text(arguments)
         clean = self.data(data)
         return arguments if clean == data else json.dumps(clean, ensure_ascii=False)
+
+    def _remember(self, seen: tuple[int, int]) -> None:
+        if len(self._clean) >= REMEMBERED:
+            self._clean.clear()
+        self._clean.add(seen)
 
     def _data(self, data: Any, depth: int) -> Any:
         if isinstance(data, str):
@@ -101,28 +115,32 @@ def _without(text: str, spans: Collection[Span]) -> str:
 _SHAPES: Mapping[str, re.Pattern[str]] = {
     start: re.compile(rest)
     for starts, rest in (
-        ("AKIA ASIA ABIA ACCA", r"[A-Z2-7]{16}(?![\w+/=-])"),
+        ("AKIA ASIA", r"[A-Z2-7]{16}(?![\w+/=-])"),
         ("AIza", r"[\w-]{35}(?![\w+/=-])"),
         ("ya29.", r"[\w-]{20,}"),
         ("GOCSPX-", r"[\w-]{20,}"),
-        ("ghp_ gho_ ghu_ ghs_ ghr_", r"[A-Za-z0-9]{30,}"),
+        ("gh", r"[pousr]_[A-Za-z0-9]{30,}"),
         ("github_pat_", r"\w{22,}"),
-        ("glpat- glptt- glrt- gldt-", r"[\w.-]{20,}"),
-        ("xoxb- xoxp- xoxa- xoxo- xoxr- xoxs- xoxe- xoxe.", r"[A-Za-z0-9-]{10,}"),
+        ("gl", r"(?:pat|ptt|rt|dt)-[\w.-]{20,}"),
+        ("xox", r"[abeoprs][.-][A-Za-z0-9-]{10,}"),
         ("xapp-", r"\d-[A-Za-z0-9-]{10,}"),
-        ("sk-ant- sk-proj- sk-svcacct- sk-admin- sk-or-v1-", r"[\w-]{20,}"),
-        ("sk-", r"[0-9a-f]{32,}(?![\w-])|(?=[\w-]{0,80}[0-9])(?=[\w-]{0,80}[A-Z])(?=[\w-]{0,80}[a-z])[\w-]{20,}"),
+        (
+            "sk-",
+            r"(?:ant|proj|svcacct|admin|or-v1)-[\w-]{20,}"
+            r"|[0-9a-f]{32,}(?![\w-])|(?=[\w-]{0,80}[0-9])(?=[\w-]{0,80}[A-Z])(?=[\w-]{0,80}[a-z])[\w-]{20,}",
+        ),
         ("gsk_ xai- pplx- fw_ nvapi- r8_ hf_", r"[A-Za-z0-9_-]{30,}"),
-        ("sk_live_ sk_test_ rk_live_ rk_test_ whsec_", r"[A-Za-z0-9]{16,}"),
+        ("sk_ rk_", r"(?:live|test)_[A-Za-z0-9]{16,}"),
+        ("whsec_", r"[A-Za-z0-9]{16,}"),
         ("npm_", r"[A-Za-z0-9]{36}(?!\w)"),
         ("pypi-AgE", r"[\w-]{50,}"),
-        ("dckr_pat_ dckr_oat_", r"[\w-]{20,}"),
+        ("dckr_", r"[op]at_[\w-]{20,}"),
         ("SG.", r"[\w-]{16,}\.[\w-]{16,}"),
-        ("dop_v1_ doo_v1_ dor_v1_", r"[a-f0-9]{64}"),
-        ("hvs. hvb.", r"[\w-]{24,}"),
+        ("do", r"[opr]_v1_[a-f0-9]{64}"),
+        ("hv", r"[bs]\.[\w-]{24,}"),
         ("dapi", r"[0-9a-f]{32}(?![\w-])"),
         ("lin_api_", r"[A-Za-z0-9]{32,}"),
-        ("shpat_ shpca_ shppa_ shpss_", r"[a-fA-F0-9]{32}"),
+        ("shp", r"(?:at|ca|pa|ss)_[a-fA-F0-9]{32}"),
         ("ntn_ figd_ glsa_ sntrys_ ATATT3 NRAK- tskey-", r"[\w=-]{20,}"),
         ("AGE-SECRET-KEY-1", r"[A-Z0-9]{50,}"),
         ("eyJ", r"[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}"),
@@ -130,7 +148,7 @@ _SHAPES: Mapping[str, re.Pattern[str]] = {
     )
     for start in starts.split()
 }
-_BASE64 = frozenset({"AKIA", "ASIA", "ABIA", "ACCA", "AIza"})
+_BASE64 = frozenset({"AKIA", "ASIA", "AIza"})
 """Starts that could stand in the middle of encoded bytes."""
 
 

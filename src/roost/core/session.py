@@ -28,6 +28,7 @@ class OpenCall(Struct, frozen=True, omit_defaults=True):
     state: Literal["new", "called", "returned", "lost"] = "new"
     effect: Effect = "ask"
     attempt: int = 0
+    changed: str = ""  # the arguments that hooks gave it
 
 
 class OpenWait(Struct, frozen=True, omit_defaults=True):
@@ -402,7 +403,6 @@ _Quiet = (
     | e.RoundResult
     | e.LimitResumeFailed
     | e.AgentSwitched
-    | e.CallChanged
     | e.HookStarted
     | e.HookEnded
     | e.HookBlocked
@@ -434,6 +434,7 @@ _InTurn = (
     | e.ToolCalled
     | e.ToolReturned
     | e.CallLost
+    | e.CallChanged
     | e.LimitRaised
     | e.HandedOver
     | e.CompactionStarted
@@ -579,6 +580,8 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
         case e.ToolReturned(call=call):
             calls = _mark(turn.calls, call.id, state="returned")
             return replace(_acted(turn, fact), calls=calls, resumes=0)
+        case e.CallChanged(call=changed, arguments=arguments):
+            return replace(turn, calls=_mark(turn.calls, changed, changed=arguments))
         case e.CallLost(call=lost):
             return replace(turn, calls=_mark(turn.calls, lost, state="lost"))
         case e.LimitRaised(max_iterations=limit):

@@ -39,6 +39,8 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.NotBuilt: 501,
     errors.ModelFailed: 502,
     errors.NotInForm: 502,
+    errors.HookStopped: 403,
+    errors.LoopDetected: 502,
     errors.AgentUnreachable: 502,
     errors.ServerFailed: 502,
     errors.ShuttingDown: 503,

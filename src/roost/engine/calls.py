@@ -10,29 +10,27 @@ from typing import Any
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
-from roost.core import approvals
 from roost.core import events as e
 from roost.core.errors import AgentNotFound, NothingWaits, NotOwner, StoreFull
-from roost.core.ids import CallId, WaitId, fresh
-from roost.core.messages import Definition, Result, ToolCall
+from roost.core.ids import CallId, WaitId
+from roost.core.messages import Result, ToolCall
 from roost.core.session import OpenCall
+from roost.engine.arguments import read
 from roost.engine.asked import put
 from roost.engine.bulkhead import open_group
 from roost.engine.bureau import Bureau
 from roost.engine.delegation import delegate
 from roost.engine.ear import Park
+from roost.engine.leave import LOST, Desk, Granted, Refused
+from roost.engine.outcome import finished
 from roost.engine.stage import Stage
 from roost.ports import Ask, Office, Task, Tool
 
 log = logging.getLogger(__name__)
 
 UNAVAILABLE = "Tool '{}' is not available. You can only use the tools provided to you."
-LOST = (
-    "The server stopped while this tool was running. It was not run again, and whether it did its work is not known: "
-    "look before you try once more."
-)
-RUN_AGAIN = "The server stopped while this tool was running, and it may have done its work. Approve to run it again."
 
 
 class Calls:
@@ -42,10 +40,11 @@ class Calls:
         self._stage = stage
         self._open = {call.id: call for call in stage.turn.calls}
         self._calls = [call for call in calls if call.id in self._open]
-        self._prompt = anyio.Lock()
+        self._desk = Desk(stage, self.answer)
         self._returned = {call.id for call in stage.turn.calls if call.state == "returned"}
         self._waiting = [call.id for call in self._calls]  # for their place in the history
         self._tasks: TaskGroup | None = None
+        self.stop = ""  # why the run is to end, where a hook says so
         self._parked = False
 
     async def play(self) -> None:
@@ -57,7 +56,7 @@ class Calls:
         if facts := self._entering():
             await self._stage.journal.write(*facts)
         left = [call for call in self._calls if call.id not in self._returned]
-        left.sort(key=lambda call: not self._asked_before(call.id))  # what waits already has the prompt
+        left.sort(key=lambda call: not self._known(call.id, "approval"))  # what waits already has the prompt
         async with open_group() as self._tasks:
             for call in left:
                 self._tasks.start_soon(self._one, call, self._open[call.id], name=f"{call.name} {call.id}")
@@ -86,91 +85,60 @@ class Calls:
         elif tool is None:
             text = UNAVAILABLE.format(call.name) if opened.state == "new" else LOST
             await self._return(call, Result(text, is_error=True))
-        elif isinstance(arguments := _arguments(call), str):
+        elif isinstance(arguments := read(call), str):
             await self._return(call, Result(f"Error calling tool: {arguments}", is_error=True))
         elif opened.state == "called":  # it had asked a person, and was parked with its question
-            await self._run(call, tool, arguments, opened.attempt)
-        elif (refusal := await self._refusal(call, tool.definition, opened)) is not None:
-            await self._return(call, refusal)
+            changed = replace(call, arguments=opened.changed) if opened.changed else call
+            await self._run(Granted(changed, ""), tool, opened.attempt)
+        elif isinstance(leave := await self._desk.decide(call, tool, opened), Refused):
+            await self._return(call, leave.result, leave.source)
         else:
-            await self._run(call, tool, arguments, opened.attempt + 1)
-
-    # -- may it run? ----------------------------------------------------------------------------
-
-    async def _refusal(self, call: ToolCall, definition: Definition, opened: OpenCall) -> Result | None:
-        """Why the call may not run; None when it may."""
-        verdict = self._verdict(call, definition, opened)
-        if isinstance(verdict, approvals.Ask):
-            async with self._prompt:
-                verdict = self._verdict(call, definition, opened)  # a grant may have come meanwhile
-                if isinstance(verdict, approvals.Ask):
-                    return await self._asked(call, verdict, opened)
-        return Result(verdict.message, is_error=True) if isinstance(verdict, approvals.Deny) else None
-
-    def _verdict(self, call: ToolCall, definition: Definition, opened: OpenCall) -> approvals.Verdict:
-        if self._asked_before(call.id):
-            return approvals.Ask(metadata={}, source="asked_before")
-        head, ready = self._stage.journal.head, self._stage.ready
-        verdict = approvals.decide(
-            call,
-            definition,
-            session=head.permissions,
-            team=ready.team.permissions,
-            safety=head.safety or ready.agent.safety or ready.team.safety,
-            chosen=bool(head.safety),
-        )
-        if opened.state != "lost" or isinstance(verdict, approvals.Deny):
-            return verdict
-        return (
-            approvals.Ask(metadata={"lost": "true", "reason": RUN_AGAIN}, source="lost")
-            if opened.effect == "ask"
-            else approvals.Allow("lost_safe")
-        )
-
-    def _asked_before(self, call: CallId) -> bool:
-        return bool(self._known(call, "approval"))
+            await self._run(leave, tool, opened.attempt + 1)
 
     def _known(self, call: CallId, kind: e.Kind) -> list[WaitId]:
         """The waits of a call that a person was shown already, the answered ones first."""
         answered = [a.id for a in self._stage.answers if a.call == call and a.kind == kind]
         return answered + [w.id for w in self._stage.waits if w.call == call and w.kind == kind]
 
-    async def _asked(self, call: ToolCall, ask: approvals.Ask, opened: OpenCall) -> Result | None:
-        """What a person says to it: None lets it run."""
-        known = self._known(call.id, "approval")
-        wait = known[0] if known else WaitId(fresh())
-        if not known:
-            digest = self._stage.ready.digests.get(call.name, "")
-            agent = self._stage.turn.agent
-            await self._stage.journal.write(
-                e.WaitOpened(wait, "approval", agent, call=call, definition=digest, metadata=ask.metadata)
-            )
-        answer = await self.answer(wait)
-        if answer.action == "approve":
-            return None
-        said = approvals.rejected(answer.reason)
-        return Result(f"{LOST} {said}" if opened.state == "lost" else said, is_error=True)
-
     # -- running --------------------------------------------------------------------------------
 
-    async def _run(self, call: ToolCall, tool: Tool, arguments: dict[str, Any], attempt: int) -> None:
+    async def _run(self, leave: Granted, tool: Tool, attempt: int) -> None:
         """Run it; ToolCalled is committed first, unless this attempt has been."""
-        stage = self._stage
+        stage, call = self._stage, leave.call
         if stage.stopping:
             await anyio.sleep_forever()  # the server is on its way out; the turn goes on after the restart
+        if isinstance(arguments := read(call), str):
+            await self._return(call, Result(f"Error calling tool: {arguments}", is_error=True))
+            return
         digest = stage.ready.digests.get(call.name, "")
         with stage.ear.at_work():  # until the result is committed
             if attempt != self._open[call.id].attempt:
-                called = e.ToolCalled(call, tool.definition.effect, stage.turn.agent, attempt, digest)
-                await stage.journal.write(called)
+                effect, agent = tool.definition.effect, stage.turn.agent
+                await stage.journal.write(e.ToolCalled(stage.seen(call), effect, agent, attempt, digest, leave.source))
             try:
                 result = await _result(tool, arguments, _Use(self, stage, call, attempt, digest))
             except Park:  # in a sub-session
                 await self._park()
                 raise
+            result = await finished(stage, call, tool, result)
             await self._return(call, result)
+            await self._after(call, tool, result)
 
-    async def _return(self, call: ToolCall, result: Result) -> None:
+    async def _after(self, call: ToolCall, tool: Tool, result: Result) -> None:
+        """Hooks that look at what a tool has done, and may add to it or end the run."""
+        verdict = await self._stage.fire(
+            "post_tool_use",
+            call=call,
+            definition=tool.definition,
+            tool_response=result.output,
+            tool_error=result.is_error,
+        )
+        if verdict.context:
+            await self._stage.journal.write(e.ContextAdded(verdict.context, "post_tool_use", self._stage.turn.agent))
+        if verdict.stop:
+            self.stop = verdict.stop_reason or "a hook ended the run"
+
+    async def _return(self, call: ToolCall, result: Result, leave: str = "") -> None:
         """Commit a result, and the messages whose turn has come.  Cancellation waits: it is there."""
         stage = self._stage
         digest = stage.ready.digests.get(call.name, "")
@@ -178,7 +146,7 @@ class Calls:
             self._returned.add(call.id)
             left = [w for w in stage.waits if w.call == call.id]
             voided = [e.WaitVoided(wait.id, "its tool call is over", sub=wait.sub) for wait in left]
-            returned = e.ToolReturned(call, result, stage.turn.agent, digest)
+            returned = e.ToolReturned(stage.seen(call), result, stage.turn.agent, digest, leave)
             await stage.journal.write(*voided, returned, *self._entering())
 
     def _entering(self) -> list[e.Fact]:
@@ -258,16 +226,3 @@ class _Use:
 
     def office(self) -> Office:
         return Bureau(self._stage)
-
-
-def _arguments(call: ToolCall) -> dict[str, Any] | str:
-    """The arguments as data, or what is wrong with them."""
-    if not call.arguments.strip():
-        return {}
-    try:
-        arguments = msgspec.json.decode(call.arguments)
-    except msgspec.DecodeError as error:
-        return f"the arguments are not valid JSON ({error}): {call.arguments[:200]}"
-    if not isinstance(arguments, dict):
-        return f"the arguments must be a JSON object, not: {call.arguments[:200]}"
-    return arguments

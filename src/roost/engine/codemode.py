@@ -108,6 +108,19 @@ class CodeMode:
         script = arguments.get("script")
         return mentioned(script, self._tools) if isinstance(script, str) else ()
 
+    def named(self, arguments: str) -> tuple[str, ...]:
+        """The same, of arguments as a model writes them."""
+        try:
+            given = json.loads(arguments or "{}")
+        except (ValueError, RecursionError):
+            return ()
+        return self.mentions(given) if isinstance(given, dict) else ()
+
+    def reads(self, arguments: str) -> bool:
+        """Whether all that a script may call only reads."""
+        named = self.named(arguments)
+        return bool(named) and all(self._tools[name].definition.annotations.read_only for name in named)
+
     async def run(self, arguments: dict[str, Any], use: Use) -> Result:
         """Run the script; each call in it is checked, and only tools that are mentioned run."""
         script = arguments.get("script")

@@ -23,7 +23,7 @@ async def curtain(stage: Stage, order: Order, prompt: str) -> list[e.Fact]:
 
 async def _of_file(stage: Stage, model: str, prompt: str) -> list[e.Fact]:
     turn, head = stage.turn, stage.journal.head
-    team = await stage.makers.agents.team(turn.source)
+    team = await stage.makers.agents.team(turn.source, turn.source_hash)
     agent = team.agent(turn.agent) or team.default
     titled: Sequence[e.Fact] = (e.TitleShown(head.title),) if head.title else ()
     title = first_line(prompt)[:LONGEST_TITLE]  # a CLI makes no titles

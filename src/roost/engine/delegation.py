@@ -167,7 +167,7 @@ async def _driven(stage: Stage, opened: e.TurnOpened, task: Task) -> e.TurnOpene
 
 async def _runtime(inner: Stage) -> rt.Opening:
     makers, turn = inner.makers, inner.turn
-    team = await makers.agents.team(turn.source)
+    team = await makers.agents.team(turn.source, turn.source_hash)
     events = await makers.store.messages(inner.log)
     touch = inner.root.touch
     return rt.open_runtime(makers, inner.log, inner.journal.head, turn, team, events, touch)

@@ -62,7 +62,7 @@ class Live:
             RoostError: the agent or its model can't be used.
         """
         makers, turn, head = stage.makers, stage.turn, stage.journal.head
-        team = await makers.agents.team(turn.source)
+        team = await makers.agents.team(turn.source, turn.source_hash)
         hosted = self._hosted.get(turn.agent)
         if hosted is not None and hosted.runtime is not None and hosted.runtime.key == rt.key(head, turn, team):
             return hosted.runtime

@@ -18,10 +18,15 @@ from roost.core.events import Answer, Base, Event, Fact, Permissions, Teammate, 
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId
 from roost.core.limits import Limits
-from roost.core.messages import Definition, Result
+from roost.core.messages import Definition, Result, ToolCall
+from roost.core.redaction import Redactor
 from roost.core.session import Head, Turn
 from roost.engine.bulkhead import open_group
+from roost.engine.cached import Answers
+from roost.engine.codemode import Check, wrapped
+from roost.engine.deferred import CATEGORY, Deferred
 from roost.engine.prompt import Guidance, today
+from roost.engine.structured import Form, handed_in
 from roost.ports import (
     Agents,
     Ask,
@@ -45,6 +50,9 @@ from roost.ports import (
 )
 
 log = logging.getLogger(__name__)
+
+TEAM, SKILLS = ("transfer_task", "handoff"), ("skills",)
+"""The types of toolsets whose guidance has a place of its own in the prompt."""
 
 SERVERS = ("mcp", "lsp")
 """The types of toolsets that start servers, and may take their time."""
@@ -73,6 +81,10 @@ class Makers:
     scripts: Scripts | None = None
     permissions: Permissions = Permissions()  # of the person who runs this server
     rules: Mapping[str, tuple[Matcher, ...]] = field(default_factory=dict)  # hooks of that person, by event
+    redactor: Redactor = Redactor()
+    answers: Answers = field(default_factory=Answers)  # that are kept, where agents want that
+    code_mode: bool = False  # for every agent
+    commands: bool = True  # whether `/name` in what people say is a command
     trust_hints: bool = True  # whether a tool's own word that it only reads counts
 
     def confines(self, turn: Turn) -> bool:
@@ -100,6 +112,9 @@ class Runtime:
     warnings: list[str]
     guidance: Guidance
     place: Place
+    deferred: Deferred
+    scripts: Scripts | None = None  # where the agent works in code mode
+    check: Check | None = None  # asked before each call that a script makes
     only: tuple[str, ...] = ()  # names of tools that are offered; () is all
     fresh: bool = True  # nobody has asked the toolsets yet
     models: dict[str, str] = field(default_factory=dict)  # tool name -> the model for the answer after it
@@ -130,11 +145,24 @@ class Runtime:
         self.fresh = False
         self.models = {name: spec.model for name, (_, spec) in tools.items() if spec.model}
         self.toon = {name: spec.toon for name, (_, spec) in tools.items() if spec.toon}
-        offered = {name: tool for name, (tool, _) in tools.items() if not self.only or name in self.only}
         new = list(self.unsaid(new))
-        self.tools = {name: self._told(tool) for name, tool in offered.items()} if self.provider.takes_tools else {}
+        self.tools = {t.definition.name: t for t in self._offered(tools)} if self.provider.takes_tools else {}
         self.digests = {name: digest(tool.definition) for name, tool in self.tools.items()}
         return new
+
+    def _offered(self, tools: Mapping[str, tuple[Tool, ToolsetSpec]]) -> Sequence[Tool]:
+        """What the model gets of them: those it may have, those it has looked for, or one script for all."""
+        only = [self._told(tool) for name, (tool, _) in tools.items() if not self.only or name in self.only]
+        hidden = [name for name, (_, spec) in tools.items() if _defers(spec, name)]
+        offered = self.deferred.offered(only, hidden)
+        if self.scripts is not None:
+            offered = wrapped(offered, self.scripts, self._checked)
+        if (form := handed_in(self.agent)) is not None:
+            offered = [*offered, Form(form)]
+        return offered
+
+    async def _checked(self, call: ToolCall, definition: Definition) -> str | None:
+        return "nobody can permit it" if self.check is None else await self.check(call, definition)
 
     def unsaid(self, warnings: Sequence[str]) -> Sequence[str]:
         """Those that people have not been told yet; from now on they have."""
@@ -152,6 +180,10 @@ class Runtime:
     def team_shown(self, providers: Mapping[str, Provider]) -> TeamShown:
         """The team as clients see it."""
         return team_shown(self.team, self.agent.name, providers)
+
+
+def _defers(spec: ToolsetSpec, name: str) -> bool:
+    return spec.defer if isinstance(spec.defer, bool) else name in spec.defer
 
 
 class Described:
@@ -283,10 +315,14 @@ async def open_runtime(
                 toolsets.append(Opened(spec, await stack.enter_async_context(makers.toolsets.open(spec, place))))
             except ToolsetFailed as error:
                 warnings.append(f"toolset {spec.type!r} is not available: {error}")
-        opened = [one.toolset for one in toolsets]
-        guidance = await guided(makers, agent, turn.working_dir, opened, confined=confined)
+        guidance = await guided(makers, agent, turn.working_dir, toolsets, confined=confined)
         this = key(head, turn, team)
-        runtime = Runtime(this, team, agent, provider, toolsets, warnings, guidance, place, only=turn.tools)
+        hidden = Deferred(recalled.get(CATEGORY))
+        scripts = makers.scripts if agent.code_mode or makers.code_mode else None
+        if scripts is None and agent.code_mode:
+            warnings.append("this server runs no scripts: the agent works without code mode")
+        runtime = Runtime(this, team, agent, provider, toolsets, warnings, guidance, place, hidden, scripts)
+        runtime.only = turn.tools
         if toolsets and not provider.takes_tools:
             warnings.append(f"the model {provider.spec.ref} takes no tools; the agent answers without them")
         yield runtime
@@ -315,18 +351,26 @@ def choose(models: Models, team: Team, head: Head, agent: Agent, warnings: list[
 
 
 async def guided(
-    makers: Makers, agent: Agent, working_dir: str, toolsets: Iterable[Toolset] = (), *, confined: bool
+    makers: Makers, agent: Agent, working_dir: str, toolsets: Sequence[Opened] = (), *, confined: bool
 ) -> Guidance:
     """What an agent is told besides its instruction."""
     around, names = makers.surroundings, agent.add_prompt_files
     return Guidance(
-        toolsets=tuple(toolset.instructions for toolset in toolsets if toolset.instructions),
+        toolsets=_told(toolsets, ()),
+        team=_told(toolsets, TEAM),
+        skills=_told(toolsets, SKILLS),
         date=today(makers.clock.now()) if agent.add_date else "",
         environment=await around.describe(working_dir) if agent.add_environment_info else "",
         files=tuple(await around.prompt_files(working_dir, names, firm=confined, depth=agent.add_prompt_files_depth))
         if names
         else (),
     )
+
+
+def _told(toolsets: Iterable[Opened], types: tuple[str, ...]) -> tuple[str, ...]:
+    """The guidance of toolsets of some types; of none of the special ones, where no type is named."""
+    wanted = [one for one in toolsets if (one.spec.type in types if types else one.spec.type not in (*TEAM, *SKILLS))]
+    return tuple(one.toolset.instructions for one in wanted if one.toolset.instructions)
 
 
 async def _recollect(store: EventStore, log_id: LogId, events: Sequence[Event]) -> dict[str, Mapping[str, Any]]:

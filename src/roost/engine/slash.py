@@ -1,20 +1,94 @@
-"""Slash commands in what people say: `/name rest` becomes the command's text."""
+"""Slash commands in what people say: `/name rest` becomes the command's text.
 
-from collections.abc import Mapping
+What needs no tool is done when the message comes; the rest when the turn has its tools.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
 
 from msgspec.structs import replace
 
-from roost.core import commands
+from roost.core import commands as words
+from roost.core import events as e
 from roost.core.agents import Agent
 from roost.core.messages import Message
+from roost.engine import commands
+from roost.engine.aside import run_aside
+from roost.engine.commands import Said
+from roost.engine.stage import Stage
+
+SKILLS = "skills"
 
 
 def resolved(message: Message, agent: Agent, env: Mapping[str, str]) -> tuple[Message, str]:
     """The message as the model gets it, and the agent that it switches to, or "".
 
-    Calls of tools in a command's text are not made: they stay as they are.
+    One whose command needs a tool, or opens a page, is left as it is until the turn has its tools.
     """
-    found = commands.resolve(message.content, agent.commands, env=env)
-    if found is None:
+    found = words.find(message.content, agent.commands)
+    if found is not None and found[0].url:
         return message, ""
-    return replace(message, content=found.text or message.content), found.agent
+    done = words.resolve(message.content, agent.commands, env=env, tools=_callable(agent))
+    if done is None:
+        return message, ""
+    if done.requests:
+        return message, done.agent
+    return replace(message, content=done.text or message.content), done.agent
+
+
+class _All(Collection[str]):
+    """The names of all tools there could be: an agent's are not known before they are started."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _callable(agent: Agent) -> Collection[str]:
+    return _All() if agent.toolsets else ()
+
+
+async def said(stage: Stage, message: Message) -> Said:
+    """What a message stands for, tools and skills included."""
+    ready, makers = stage.ready, stage.makers
+    skills = {name for opened in ready.toolsets if opened.spec.type == SKILLS for name in _names(opened.toolset)}
+
+    async def run(request: words.Request) -> str:
+        return await run_aside(stage, request)
+
+    return await commands.said(
+        message,
+        ready.agent,
+        makers.env,
+        run=run,
+        tools=tuple(ready.tools),
+        skills=skills,
+        session=stage.session,
+        enabled=makers.commands,
+    )
+
+
+def _names(toolset: object) -> tuple[str, ...]:
+    """The skills of a toolset that has them: `names` is its own, and in no contract."""
+    return tuple(getattr(toolset, "names", ()))
+
+
+async def settle(stage: Stage) -> bool:
+    """Resolve the posted messages of the turn that still stand as commands; whether one is answered with that."""
+    answered = False
+    for item in [i for i in stage.history.items if i.seq > stage.turn.opened]:
+        message = item.message
+        if message is None or message.role != "user" or not message.content.startswith("/"):
+            continue
+        done = await said(stage, message)
+        if done.message != message:
+            await stage.journal.write(e.MessageEdited(item.seq, done.message))
+        if done.reply:
+            reply = Message("assistant", done.reply, agent=stage.turn.agent, at=stage.makers.clock.now())
+            await stage.journal.write(e.MessageAdded(reply, agent=stage.turn.agent))
+            answered = True
+    return answered

@@ -2,16 +2,20 @@
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
 from roost.core.history import History
+from roost.core.hooks import Verdict
 from roost.core.ids import CallId, LogId, SessionId
-from roost.core.messages import Message
+from roost.core.messages import Message, ToolCall
 from roost.core.session import Answered, OpenWait, Turn
 from roost.engine.answer import Asking
 from roost.engine.chain import Sticky
 from roost.engine.ear import Ear
+from roost.engine.firing import fire
 from roost.engine.hub import Hub
 from roost.engine.journal import Inner, Journal
 from roost.engine.runtime import Makers, Runtime, Touch, read_history
@@ -53,6 +57,11 @@ class Stage:
     def sub(self) -> SessionId:
         """The sub-session that is played, or "" for the log's own session."""
         return SessionId("") if self.outer is None else self.journal.head.id
+
+    @property
+    def session(self) -> SessionId:
+        """The session, or sub-session, that is played."""
+        return SessionId(self.journal.head.id)
 
     @property
     def root(self) -> "Stage":
@@ -126,6 +135,16 @@ class Stage:
         """The sub-session that a call of this turn has begun."""
         serving = self.journal.head.serving(call)
         return None if serving is None else serving.id
+
+    def seen(self, call: ToolCall) -> ToolCall:
+        """A call as people may see it: without secrets, where the agent's file does not say otherwise."""
+        if self.runtime is None or not self.runtime.agent.redact_secrets:
+            return call
+        return replace(call, arguments=self.makers.redactor.arguments(call.arguments))
+
+    async def fire(self, event: str, **special: Any) -> Verdict:
+        """Run the hooks of an event (see `firing.fire`)."""
+        return await fire(self, event, **special)
 
     async def catch_up(self) -> None:
         """Take in what the history does not have yet: from memory, where the newest events still are."""

@@ -129,7 +129,7 @@ class FakeAgents:
         found += [Source(name, error=error) for name, error in self.broken.items()]
         return sorted(found, key=lambda source: source.id)
 
-    async def team(self, source: str) -> Team:
+    async def team(self, source: str, hash: str = "") -> Team:
         """See `ports.Agents`."""
         await anyio.lowlevel.checkpoint()
         if source in self.broken:

@@ -43,7 +43,7 @@ class Runner:
         start = self._clock.monotonic()
         try:
             ran = await self._answer(hook, given, place)
-        except (Refused, stock.Failed, OSError) as error:
+        except (Refused, stock.Failed, OSError, ValueError) as error:
             ran = Ran(error=str(error))
         return replace(ran, duration=self._clock.monotonic() - start)
 

@@ -5,7 +5,6 @@ import platform
 import pwd
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from anyio import to_thread
@@ -122,10 +121,18 @@ async def _add_user_info(errand: Errand) -> Answer:
     place = errand.place
     if place.owner or place.confined:
         return _adds(f"The user is {place.owner}." if place.owner else "")
-    user = pwd.getpwuid(os.getuid())
+    home = os.path.expanduser("~")  # noqa: ASYNC240, PTH111  Path.home() raises where a user has none
+    return _adds(f"The user is {_user()}, whose home is {home}, on the machine {platform.node()}.")
+
+
+def _user() -> str:
+    """The name of whoever runs this server; in a container there may be none."""
+    try:
+        user = pwd.getpwuid(os.getuid())
+    except KeyError:
+        return f"number {os.getuid()}"
     full = user.pw_gecos.split(",")[0].strip()
-    named = f"{user.pw_name} ({full})" if full else user.pw_name
-    return _adds(f"The user is {named}, whose home is {Path.home()}, on the machine {platform.node()}.")
+    return f"{user.pw_name} ({full})" if full else user.pw_name
 
 
 # -- the repository -----------------------------------------------------------------------------

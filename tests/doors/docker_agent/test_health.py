@@ -101,7 +101,7 @@ async def test_an_agent_file_keeps_the_order_of_its_keys(tmp_path: Path) -> None
 
 
 class Away(FakeAgents):
-    async def team(self, source: str):
+    async def team(self, source: str, hash: str = ""):
         raise AgentUnreachable("connection refused")
 
 

@@ -1,0 +1,58 @@
+"""Tools that run beside the model's calls: for a slash command, in somebody's message."""
+
+from roost.core import events as e
+from roost.core.commands import Request
+from roost.core.errors import NothingWaits, RoostError
+from roost.core.ids import CallId, fresh
+from roost.core.messages import Result, ToolCall
+from roost.core.session import OpenCall
+from roost.engine.arguments import read
+from roost.engine.leave import Desk, Refused
+from roost.engine.outcome import finished
+from roost.engine.stage import Stage
+from roost.ports import Ask, Office, Task
+
+
+async def run_aside(stage: Stage, request: Request) -> str:
+    """What a tool says to a command; a refusal and a failure are texts, too."""
+    tool = stage.ready.tools.get(request.tool)
+    call = ToolCall(CallId(f"aside_{fresh()}"), request.tool, request.arguments)
+    if tool is None:
+        return f"(there is no tool {request.tool})"
+    leave = await Desk(stage, stage.ear.answer).decide(call, tool, OpenCall(call.id, call.name))
+    if isinstance(leave, Refused):
+        return leave.result.output
+    if isinstance(arguments := read(leave.call), str):
+        return f"({arguments})"
+    with stage.ear.at_work():
+        try:
+            result = await tool.run(arguments, _Aside(leave.call.id))
+        except RoostError as error:
+            result = Result(f"Error calling tool: {error}", is_error=True)
+        return (await finished(stage, leave.call, tool, result)).output
+
+
+class _Aside:
+    """What such a tool may ask of the engine: nothing that changes the conversation."""
+
+    def __init__(self, call: CallId) -> None:
+        self.call = call
+        self.attempt = 1
+
+    async def output(self, text: str) -> None:
+        """It is not shown."""
+
+    async def ask(self, question: Ask) -> e.Answer:
+        raise NothingWaits("a slash command's tool can't ask")
+
+    async def delegate(self, task: Task) -> Result:
+        return Result("A slash command's tool can't give tasks away.", is_error=True)
+
+    async def hand_over(self, agent: str) -> None:
+        raise NothingWaits("a slash command's tool can't hand over")
+
+    async def choose_model(self, ref: str) -> None:
+        raise NothingWaits("a slash command's tool can't choose a model")
+
+    def office(self) -> Office:
+        raise NothingWaits("a slash command's tool has no other sessions")

@@ -1,0 +1,257 @@
+"""May a call run?  Hooks, rules, the session's mode and people decide, in the order of the specification (3.5.3)."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from roost.core import approvals, hooks
+from roost.core import events as e
+from roost.core.hooks import Verdict
+from roost.core.ids import WaitId, fresh
+from roost.core.labels import Label
+from roost.core.messages import Definition, Result, ToolCall
+from roost.core.session import OpenCall
+from roost.engine.codemode import CodeMode
+from roost.engine.stage import Stage
+from roost.ports import Tool
+
+RUN_AGAIN = "The server stopped while this tool was running, and it may have done its work. Approve to run it again."
+WORDS = {
+    "approve-tool": "user_approved_tool",
+    "approve-balanced": "user_approved_balanced",
+    "approve-safe": "user_approved_balanced",
+    "approve-safer": "user_approved_balanced",
+    "approve-session": "user_approved_autonomous",
+    "approve-autonomous": "user_approved_autonomous",
+}
+
+Answering = Callable[[WaitId], Awaitable[e.Answer]]
+
+
+class Granted(Struct, frozen=True):
+    """It runs: the call, perhaps with other arguments than the model's, and by whose leave."""
+
+    call: ToolCall
+    source: str
+
+
+class Refused(Struct, frozen=True):
+    """It does not: what the model reads, and by whose word."""
+
+    result: Result
+    source: str
+
+
+Leave = Granted | Refused
+
+
+class Desk:
+    """Decides about the calls of one answer; people are asked one at a time."""
+
+    def __init__(self, stage: Stage, answering: Answering) -> None:
+        self._stage = stage
+        self._answering = answering
+        self._prompt = anyio.Lock()
+
+    async def decide(self, call: ToolCall, tool: Tool, opened: OpenCall) -> Leave:
+        """Weigh a call, and ask whoever has to be asked."""
+        case = _Case(self._stage, self._prompt, self._answering, call, tool, opened)
+        leave = await case.decide()
+        decision = "allow" if isinstance(leave, Granted) else "deny"
+        await case.fire(
+            "on_tool_approval_decision",
+            approval_decision=decision,
+            approval_source=leave.source,
+            safety_label=case.label.label,
+        )
+        return leave
+
+    async def check(self, call: ToolCall, definition: Definition) -> str | None:
+        """Why a call that a script makes may not run: its script was approved, so that only denials count."""
+        stage = self._stage
+        if (denial := approvals.denied(call, _said(stage, call, definition))) is not None:
+            return denial.message
+        for event in ("tool_guard", "pre_tool_use"):
+            verdict = await stage.fire(event, call=call, definition=definition)
+            if verdict.blocked is not None:
+                return hooks.BLOCKED.format(verdict.blocked)
+        return None
+
+
+def _said(stage: Stage, call: ToolCall, definition: Definition) -> approvals.Said:
+    head, ready = stage.root.journal.head, stage.ready
+    return approvals.said(
+        call, definition, session=head.permissions, team=ready.team.permissions, user=stage.makers.permissions
+    )
+
+
+class _Case:
+    """One call on its way through the steps."""
+
+    def __init__(
+        self, stage: Stage, prompt: anyio.Lock, answering: Answering, call: ToolCall, tool: Tool, opened: OpenCall
+    ) -> None:
+        self._stage = stage
+        self._prompt = prompt
+        self._answering = answering
+        self._opened = opened
+        self._tool = tool
+        self._definition = _seen(tool, call)
+        self._call = replace(call, arguments=opened.changed) if opened.changed else call
+
+    @property
+    def label(self) -> Label:
+        """How dangerous the call is."""
+        return approvals.label(self._call, self._definition)
+
+    async def fire(self, event: str, *, preempt: bool = False, **special: object) -> Verdict:
+        """The hooks of an event about this call."""
+        return await self._stage.fire(event, call=self._call, definition=self._definition, preempt=preempt, **special)
+
+    async def decide(self) -> Leave:
+        """The steps, one after the other."""
+        if known := self._asked_before():
+            return await self._heard(known)
+        verdict = await self._weigh()
+        if isinstance(verdict, approvals.Ask):
+            verdict = (
+                approvals.requested(await self.fire("permission_request", safety_label=self.label.label)) or verdict
+            )
+        if isinstance(verdict, approvals.Ask) and self._stage.turn.unattended:
+            verdict = approvals.unattended(self._call)
+        if isinstance(verdict, approvals.Ask):
+            return await self._ask(verdict)
+        return await self._settled(verdict)
+
+    # -- the steps before a person --------------------------------------------------------------
+
+    async def _weigh(self) -> approvals.Verdict:
+        """Steps 1 to 7; an Ask where none of them has the last word."""
+        if (blocked := await self._transformed("tool_input_transform")) is not None:
+            return approvals.Deny(hooks.BLOCKED.format(blocked), "pre_tool_use_hook_deny")
+        if (guarded := approvals.guarded(await self.fire("tool_guard"))) is not None:
+            return self._unless_denied(guarded)
+        words = _said(self._stage, self._call, self._definition)
+        first = await self.fire("pre_tool_use", preempt=True)
+        await self._change(first)
+        if (preempted := approvals.preempted(first, words)) is not None:
+            return self._unless_denied(preempted)
+        if (decided := self._by_rules()) is not None:
+            return self._lost_or(decided)
+        judged = approvals.moded(self._call, self._safety, self.label)
+        if judged is None or isinstance(judged, approvals.Ask):
+            second = await self.fire("pre_tool_use")
+            await self._change(second)
+            judged = approvals.hooked(second) or judged
+        if judged is None and self._stage.makers.trust_hints:
+            judged = approvals.hinted(self._definition)
+        return self._unless_denied(self._lost_or(judged or approvals.Ask("mode_legacy", {})))
+
+    @property
+    def _safety(self) -> str:
+        head, ready = self._stage.root.journal.head, self._stage.ready
+        return head.safety or ready.agent.safety or ready.team.safety
+
+    def _by_rules(self) -> approvals.Verdict | None:
+        words = _said(self._stage, self._call, self._definition)
+        chosen = bool(self._stage.root.journal.head.safety)
+        return approvals.denied(self._call, words) or approvals.ruled(words, safety=self._safety, chosen=chosen)
+
+    def _unless_denied(self, verdict: approvals.Verdict) -> approvals.Verdict:
+        """A denial of the rules outweighs all else, whatever the arguments have become."""
+        denied = approvals.denied(self._call, _said(self._stage, self._call, self._definition))
+        return denied or verdict
+
+    def _lost_or(self, verdict: approvals.Verdict) -> approvals.Verdict:
+        """Of a call that a crash cut off: whether running it twice does harm decides, and nothing more."""
+        if self._opened.state != "lost" or isinstance(verdict, approvals.Deny):
+            return verdict
+        if self._opened.effect == "ask":
+            return approvals.Ask("lost", {"lost": "true", "reason": RUN_AGAIN})
+        return approvals.Allow("lost_safe")
+
+    async def _transformed(self, event: str) -> str | None:
+        verdict = await self.fire(event)
+        await self._change(verdict)
+        return verdict.blocked
+
+    async def _change(self, verdict: Verdict) -> None:
+        """Take the arguments that hooks gave the call."""
+        if verdict.updated_input is None or verdict.blocked is not None:
+            return
+        arguments = msgspec.json.encode(verdict.updated_input).decode()
+        self._call = replace(self._call, arguments=arguments)
+        await self._stage.journal.write(e.CallChanged(self._call.id, arguments, self._stage.turn.agent))
+
+    # -- people ---------------------------------------------------------------------------------
+
+    def _asked_before(self) -> WaitId | None:
+        """The wait that a person was shown already: before a restart."""
+        stage = self._stage
+        answered = [a.id for a in stage.answers if a.call == self._call.id and a.kind == "approval"]
+        known = answered + [w.id for w in stage.waits if w.call == self._call.id and w.kind == "approval"]
+        return known[0] if known else None
+
+    async def _ask(self, ask: approvals.Ask) -> Leave:
+        """Put it to a person, after those who were asked before; a grant may have come meanwhile."""
+        async with self._prompt:
+            meanwhile = self._lost_or(self._by_rules() or approvals.moded(self._call, self._safety, self.label) or ask)
+            if isinstance(meanwhile, approvals.Deny) or (isinstance(meanwhile, approvals.Allow) and not _firm(ask)):
+                return await self._settled(meanwhile)
+            wait = WaitId(fresh())
+            shown = approvals.beside(ask, self._definition, self.label).metadata | _mentioned(self._tool, self._call)
+            stage = self._stage
+            digest = stage.ready.digests.get(self._call.name, "")
+            opened = e.WaitOpened(
+                wait, "approval", stage.turn.agent, call=stage.seen(self._call), definition=digest, metadata=shown
+            )
+            await stage.journal.write(opened)
+            await self._stage.fire("on_user_input", reason="tool_approval")
+            return await self._heard(wait)
+
+    async def _heard(self, wait: WaitId) -> Leave:
+        """What a person says to it."""
+        answer = await self._answering(wait)
+        if answer.action == "approve":
+            return Granted(self._call, WORDS.get(answer.word, "user_approved"))
+        said = approvals.rejected(answer.reason)
+        text = f"{LOST} {said}" if self._opened.state == "lost" else said
+        return Refused(Result(text, is_error=True), "user_rejected")
+
+    async def _settled(self, verdict: approvals.Allow | approvals.Deny) -> Leave:
+        if isinstance(verdict, approvals.Allow):
+            return Granted(self._call, verdict.source)
+        if "_hook_" in verdict.source:
+            stage = self._stage
+            digest = stage.ready.digests.get(self._call.name, "")
+            blocked = e.HookBlocked(stage.seen(self._call), verdict.message, stage.turn.agent, digest)
+            await stage.journal.write(blocked)
+        return Refused(Result(verdict.message, is_error=True), verdict.source)
+
+
+def _firm(ask: approvals.Ask) -> bool:
+    """Whether no grant spares a person this question."""
+    return "_hook_" in ask.source or ask.source == "lost"
+
+
+LOST = (
+    "The server stopped while this tool was running. It was not run again, and whether it did its work is not known: "
+    "look before you try once more."
+)
+
+
+def _seen(tool: Tool, call: ToolCall) -> Definition:
+    """What rules go by; a script that calls only what reads, reads."""
+    definition = tool.definition
+    if isinstance(tool, CodeMode) and tool.reads(call.arguments):
+        return replace(definition, annotations=replace(definition.annotations, read_only=True))
+    return definition
+
+
+def _mentioned(tool: Tool, call: ToolCall) -> dict[str, str]:
+    if not isinstance(tool, CodeMode):
+        return {}
+    return {"tools": ", ".join(tool.named(call.arguments))}

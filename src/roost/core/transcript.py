@@ -1,93 +1,82 @@
-"""A conversation as a text, for whoever is to sum it up: shortened, and in pieces, where it is long."""
+"""A conversation as hooks read it, and as they may give it back."""
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from roost.core import estimates
+from roost.core.errors import BadValue
 from roost.core.ids import CallId
-from roost.core.messages import File, Image, Message, Text
-
-RESULT: Final = 200  # tokens that are left of an old tool result where there is little room
-BETWEEN: Final = "\n\n"
+from roost.core.messages import Message, Role, Text, ToolCall
 
 
-class Entry(Struct, frozen=True):
-    """What one message says; `result` says that a tool has said it."""
-
-    text: str
-    result: bool = False
-
-    @property
-    def tokens(self) -> int:
-        """About how many, with the space to the next one."""
-        return estimates.of_text(self.text) + 1
+class _Function(Struct, frozen=True):
+    name: str
+    arguments: str = ""
 
 
-def entries(messages: Iterable[Message]) -> list[Entry]:
-    """The messages, each as a text."""
-    names: dict[CallId, str] = {}
-    found: list[Entry] = []
-    for message in messages:
-        names |= {call.id: call.name for call in message.calls}
-        if message.role == "tool":
-            name = names.get(message.call_id, "a tool")
-            did = "failed" if message.is_error else "returned"
-            found.append(Entry(f"[{name} {did}]\n{_shown(message)}", result=True))
-        else:
-            called = [f"[calls {call.name} with {call.arguments or '{}'}]" for call in message.calls]
-            said = _shown(message)
-            found.append(Entry("\n".join([f"[{message.role}]", *([said] if said.strip() else []), *called])))
-    return found
+class _Call(Struct, frozen=True):
+    id: str
+    function: _Function
+    type: Literal["function"] = "function"
 
 
-def _shown(message: Message) -> str:
-    if not message.parts:
-        return message.content
-    return "\n".join(map(_part, message.parts))
+class _Said(Struct, frozen=True, omit_defaults=True):
+    """A message, in the words of the most common API."""
+
+    role: Role
+    content: str | None = ""
+    tool_calls: list[_Call] = []
+    tool_call_id: str = ""
+    is_error: bool = False
 
 
-def _part(part: Text | Image | File) -> str:
-    match part:
-        case Text(text=text):
-            return text
-        case Image():
-            return "(an image)"
-        case File(path=path):
-            return f"(the file {path})" if path else "(a file)"
+def shown(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The messages as data; pictures and files are left out."""
+    return [msgspec.to_builtins(_said(message)) | {"content": message.content} for message in messages]
 
 
-def size(found: Iterable[Entry]) -> int:
-    """The tokens of all of them."""
-    return sum(entry.tokens for entry in found)
+def taken(updated: Sequence[Mapping[str, Any]], messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages that a hook gave back in place of these.
+
+    Where one has only other words than the message in its place, all else of that stays; but what a
+    provider wanted back word for word is gone.  One that is as it was stays whole.
+
+    Raises:
+        BadValue: it holds something that is no message.
+    """
+    try:
+        said = [msgspec.convert(entry, _Said) for entry in updated]
+    except msgspec.ValidationError as error:
+        raise BadValue(f"updated_messages: {error}") from None
+    in_place = len(said) == len(messages)
+    unused = list(messages)
+    return tuple(_kept(new, messages[at] if in_place else None, unused) for at, new in enumerate(said))
 
 
-def fitted(found: Sequence[Entry], room: int) -> list[Entry]:
-    """The entries within so many tokens: tool results give way first, the oldest before the newer ones."""
-    left, over = list(found), size(found) - room
-    for place, entry in enumerate(left):
-        if over <= 0:
-            return left
-        if entry.result:
-            left[place] = replace(entry, text=estimates.shortened(entry.text, RESULT))
-            over -= entry.tokens - left[place].tokens
-    if over <= 0:
-        return left
-    return [Entry(estimates.shortened(BETWEEN.join(entry.text for entry in left), room))]
+def _kept(new: _Said, beside: Message | None, unused: list[Message]) -> Message:
+    """The message that this one comes from, with the words that it has now."""
+    text = new.content or ""
+    if beside is not None and replace(_said(beside), content="") == replace(new, content=""):
+        return beside if beside.content == text else _reworded(beside, text)
+    for at, message in enumerate(unused):
+        if replace(_said(message), content=message.content) == replace(new, content=text):
+            del unused[: at + 1]
+            return message
+    calls = tuple(ToolCall(CallId(c.id), c.function.name, c.function.arguments) for c in new.tool_calls)
+    return Message(new.role, text, calls=calls, call_id=CallId(new.tool_call_id), is_error=new.is_error)
 
 
-def first(found: Sequence[Entry], room: int) -> tuple[str, list[Entry]]:
-    """As much as goes into so many tokens, and what is left; an entry that is too long for it is split."""
-    taken: list[str] = []
-    for place, entry in enumerate(found):
-        if entry.tokens > room:
-            if taken:
-                return BETWEEN.join(taken), list(found[place:])
-            here = max(room - 1, 1) * estimates.CHARACTERS
-            rest = replace(entry, text=entry.text[here:])
-            return entry.text[:here], [rest, *found[place + 1 :]]
-        room -= entry.tokens
-        taken.append(entry.text)
-    return BETWEEN.join(taken), []
+def _reworded(message: Message, text: str) -> Message:
+    others = tuple(part for part in message.parts if not isinstance(part, Text))
+    parts = (Text(text), *others) if others else ()
+    return replace(
+        message, content=text, parts=parts, replay=(), reasoning="", thinking_signature="", thought_signature=""
+    )
+
+
+def _said(message: Message) -> _Said:
+    calls = [_Call(call.id, _Function(call.name, call.arguments)) for call in message.calls]
+    return _Said(message.role, message.content, calls, message.call_id, message.is_error)

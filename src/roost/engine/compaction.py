@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from roost.core import compaction, estimates
 from roost.core import events as e
@@ -20,8 +21,9 @@ from roost.core.session import Head
 from roost.engine.answer import Make
 from roost.engine.chain import chain
 from roost.engine.ear import Park
+from roost.engine.prompt import SUMMARY
 from roost.engine.stage import Stage
-from roost.engine.summary import PATIENCE, Summing
+from roost.engine.summary import LONGEST, PATIENCE, Summing
 from roost.ports import ModelRequest, Provider
 
 Why = Literal["threshold", "overflow", "manual"]
@@ -54,7 +56,7 @@ def threshold(agent: Agent, provider: Provider) -> float:
 
 
 async def ahead(stage: Stage, provider: Provider, make: Make, before: Sequence[e.Fact]) -> Sequence[e.Fact]:
-    """Before a request: sum the conversation up where that is asked for or due.  What of `before` is yet to be written."""
+    """Before a request: sum the conversation up where that is asked for or due; what of `before` is left to write."""
     why = _due(stage, provider, make)
     if why is None or await compact(stage, why, provider, make, *before) is None:
         return before
@@ -82,22 +84,24 @@ async def compact(stage: Stage, why: Why, provider: Provider, make: Make, *befor
     agent = stage.turn.agent
     instruction = await _instruction(stage) if why == "manual" else ""
     await stage.journal.write(*before, e.CompactionStarted(agent, why))
+    if plan is None:
+        warned = e.Warned("there is nothing to sum up in this conversation yet", agent)
+        await stage.journal.write(warned, e.CompactionEnded("skipped", agent))
+        return "skipped"
     try:
-        if plan is None:
-            warned = e.Warned("there is nothing to sum up in this conversation yet", agent)
-            return await _end(stage, lambda _: [warned], "skipped")
         outcome = await _carried_out(stage, why, plan, provider, measure, instruction)
     except Park:
         await stage.journal.write(e.CompactionEnded("failed", agent, again=True))
         raise
     stage.weary = stage.weary or outcome != "applied"
+    await stage.catch_up()
     return outcome
 
 
 def filled(history: History, request: Callable[[], ModelRequest]) -> int:
-    """The tokens of a conversation: as the provider counted them at the newest answer, and an estimate of what came since.
+    """The tokens of a conversation: what the provider counted at the newest answer, and an estimate of what came since.
 
-    Where nobody has counted, since the newest summary, all of the request is estimated.
+    Where nobody has counted since the newest summary, all of the request is estimated.
     """
     since: list[Message] = []
     for item in reversed(history.items):
@@ -155,22 +159,99 @@ def _planned(history: History, measure: Measure, why: Why) -> Plan | None:
 async def _carried_out(
     stage: Stage, why: Why, plan: Plan, provider: Provider, measure: Measure, instruction: str
 ) -> Outcome:
-    verdict = await _consulted(stage, why, measure.limit)
-    agent = stage.turn.agent
+    verdict, agent = await _consulted(stage, why, measure.limit), stage.turn.agent
     if verdict.blocked is not None or verdict.stop:
         reason = verdict.blocked or verdict.stop_reason or "no reason was given"
         warned = e.Warned(f"a hook does not let the conversation be summed up: {reason}", agent)
-        return await _end(stage, lambda _: [warned], "skipped")
-    window = measure.size // 2 if why == "overflow" else 0  # where a model of unknown size may be the one that refused
+        await stage.journal.write(warned, e.CompactionEnded("skipped", agent))
+        return "skipped"
+    window = measure.size // 2 if why == "overflow" else 0  # a model that knows no limit may be the one that refused
     summing = Summing(stage, plan, instruction=instruction, stretch=measure.stretch, window=window)
     try:
-        with stage.ear.at_thought():
-            text = verdict.summary or await summing.run(_links(stage, provider))
+        text = await _text(stage, verdict, summing, provider)
     except (ModelFailed, TimeoutError) as error:
         what = f"it took longer than {PATIENCE:.0f} seconds" if isinstance(error, TimeoutError) else str(error)
         warned = e.Warned(f"the conversation could not be summed up, and stays as it is: {what}", agent)
-        return await _end(stage, lambda head: [warned, *_wasted(head, summing, provider, agent)], "failed")
-    await _end(stage, lambda head: _summed(head, plan, text, summing), "applied", lambda head: _used(
-        head, plan, text, summing, provider, agent, threshold(stage.ready.agent, provider)))
-    await _fire(stage, "after_compaction", compaction_reason=why, context_limit=measure.limit, summary=text)
+        ended = e.CompactionEnded("failed", agent)
+        await stage.journal.compose(lambda head: [warned, *_in_vain(head, summing, provider, agent), ended])
+        return "failed"
+    await stage.journal.compose(lambda head: _applied(head, plan, text, summing, provider, stage.ready.agent))
+    await stage.fire("after_compaction", compaction_reason=why, context_limit=measure.limit, summary=text)
     return "applied"
+
+
+async def _text(stage: Stage, verdict: Verdict, summing: Summing, provider: Provider) -> str:
+    """The summary: a hook's, else a model's."""
+    if verdict.summary:
+        return estimates.shortened(verdict.summary, LONGEST)
+    links, warnings = _links(stage, provider)
+    if unsaid := stage.ready.unsaid(warnings):
+        await stage.journal.write(*(e.Warned(warning, stage.turn.agent) for warning in unsaid))
+    with stage.ear.at_thought():
+        return estimates.shortened(await summing.run(links), LONGEST)
+
+
+async def _consulted(stage: Stage, why: Why, limit: int) -> Verdict:
+    """What hooks say to it: a veto, or a summary of their own."""
+    first = await stage.fire("pre_compact", compaction_reason=why, context_limit=limit)
+    if first.blocked is not None or first.stop:
+        return first
+    second = await stage.fire("before_compaction", compaction_reason=why, context_limit=limit)
+    return second if second.summary or not first.summary else replace(second, summary=first.summary)
+
+
+async def _instruction(stage: Stage) -> str:
+    """What whoever asked for it wants the summary to heed."""
+    seq = stage.journal.head.compaction
+    (event,) = await stage.makers.store.page(stage.log, after=seq - 1, limit=1)
+    return event.fact.instruction if isinstance(event.fact, e.CompactionAsked) else ""
+
+
+def _links(stage: Stage, own: Provider) -> tuple[Sequence[Provider], Sequence[str]]:
+    """The models to ask for the summary: the one that the file names for it, then the agent's, then its fallbacks."""
+    makers, ready = stage.makers, stage.ready
+    links, warnings = chain(makers.models, ready.team, ready.agent, own, stage.sticky, makers.clock.monotonic())
+    found, doubts = list(links), list(warnings)
+    if ref := ready.agent.compaction.model or own.spec.compaction_model:
+        try:
+            found.insert(0, makers.models.provider(ready.team, ref))
+        except BadModel as error:
+            doubts.append(f"the model {ref!r} for summaries can't be used: {error}")
+    return [link for place, link in enumerate(found) if link not in found[:place]], doubts
+
+
+def _applied(head: Head, plan: Plan, text: str, summing: Summing, provider: Provider, agent: Agent) -> Sequence[e.Fact]:
+    """The summary, the counters after it, and the end: one append, so that no reader finds one without the other."""
+    usage = summing.usage if summing.model else None
+    used = e.UsageAdded(
+        usage=summing.usage,
+        model=summing.model,
+        agent=agent.name,
+        cost=summing.cost,
+        total_cost=head.cost + summing.cost,
+        input_tokens=plan.kept + estimates.of_message(Message("user", f"{SUMMARY}{text}")),
+        output_tokens=0,
+        context_limit=provider.context_limit,
+        why="compaction",
+        threshold=threshold(agent, provider),
+    )
+    summary = e.SummaryAdded(text, plan.first_kept, summing.cost, summing.model, usage)
+    return [summary, e.CompactionEnded("applied", agent.name), used]
+
+
+def _in_vain(head: Head, summing: Summing, provider: Provider, agent: str) -> Sequence[e.Fact]:
+    """What was spent on a summary that did not come."""
+    if not summing.model:
+        return ()
+    used = e.UsageAdded(
+        usage=summing.usage,
+        model=summing.model,
+        agent=agent,
+        cost=summing.cost,
+        total_cost=head.cost + summing.cost,
+        input_tokens=head.input_tokens,
+        output_tokens=head.output_tokens,
+        context_limit=provider.context_limit,
+        why="vain",
+    )
+    return [used]

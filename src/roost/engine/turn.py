@@ -16,7 +16,8 @@ from roost.core.errors import BadModel, MessagesWait, ModelFailed, NotOwner, Roo
 from roost.core.ids import WaitId, fresh
 from roost.core.messages import Message
 from roost.core.orders import Order
-from roost.engine import commission, mailbox, prompt
+from roost.engine import commission, compaction, mailbox, prompt
+from roost.engine.answer import Make
 from roost.engine.calls import Calls
 from roost.engine.chain import chain
 from roost.engine.driven import run_inner
@@ -210,11 +211,26 @@ async def _ask(stage: Stage) -> bool:
         images = provider.spec.images is not False
         return prompt.request(runtime.agent, runtime.guidance, stage.history, runtime.definitions(), images=images)
 
-    tries = max(runtime.agent.fallback.retries, 0)
-    with stage.ear.at_thought():
-        said, by = await stage.asking.ask(links, make, runtime.agent.name, runtime.digests, *before, tries=tries)
+    left = await compaction.ahead(stage, links[0], make, before)
+    try:
+        said, by = await _answer(stage, links, make, left)
+    except ModelFailed as error:
+        if error.kind != "overflow" or not await compaction.relieved(stage, links[0], make, error):
+            raise
+        said, by = await _answer(stage, links, make, ())
     _remember(stage, links, by)
     return said is not None
+
+
+async def _answer(
+    stage: Stage, links: Sequence[Provider], make: Make, before: Sequence[e.Fact]
+) -> tuple[Message | None, Provider]:
+    """Ask the models."""
+    agent = stage.ready.agent
+    stage.asking.threshold = compaction.threshold(agent, links[0])
+    with stage.ear.at_thought():
+        tries = max(agent.fallback.retries, 0)
+        return await stage.asking.ask(links, make, agent.name, stage.ready.digests, *before, tries=tries)
 
 
 def _links(stage: Stage) -> tuple[Sequence[Provider], Sequence[str]]:

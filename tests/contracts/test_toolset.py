@@ -2,6 +2,7 @@
 
 # ruff: noqa: E501, A001, C405  (tables of names; a toolset's type is called type)
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import anyio
 import pytest
 from jsonschema import Draft202012Validator
 
+from contracts.toolsets import LISTING, listing, options, shown
 from fakes.calls import Session, Using
+from fakes.site import Site, open_site
 from roost import process
 from roost.core.events import Answer
 from roost.core.messages import Result
@@ -27,6 +30,21 @@ NAMES = {
     "think": "think",
     "todo": "create_todo create_todos update_todos list_todos",
     "user_prompt": "user_prompt",
+    "script": "greet",
+    "memory": "add_memory get_memories search_memories update_memory delete_memory",
+    "tasks": "create_task get_task update_task delete_task list_tasks next_task add_dependency remove_dependency",
+    "fetch": "fetch",
+    "api": "weather",
+    "openapi": "show_pet",
+    "git": "git_status git_log git_diff git_show git_blame git_branches",
+    "plan": "write_plan read_plan exit_plan_mode",
+    "session_plan": "write_plan read_plan exit_plan_mode",
+    "session_context": "list_sessions read_session",
+    "model_picker": "change_model revert_model",
+    "transfer_task": "transfer_task",
+    "handoff": "handoff",
+    "background_agents": "run_background_agent list_background_agents view_background_agent wait_background_agents "
+    "stop_background_agent",
 }
 UNASKED = set(
     [
@@ -44,10 +62,33 @@ UNASKED = set(
         "update_todos",
         "list_todos",
         "user_prompt",
+        "get_memories",
+        "search_memories",
+        "get_task",
+        "list_tasks",
+        "next_task",
+        "weather",
+        "show_pet",
+        "git_status",
+        "git_log",
+        "git_diff",
+        "git_show",
+        "git_blame",
+        "git_branches",
+        "read_plan",
+        "list_sessions",
+        "read_session",
+        "change_model",
+        "revert_model",
+        "transfer_task",
+        "handoff",
+        "list_background_agents",
+        "view_background_agent",
+        "wait_background_agents",
     ]
 )
-ONCE = {"edit_file"}
-ASKS = {"shell", "run_background_job"}
+ONCE = {"edit_file", "add_memory", "create_task", "run_background_agent"}
+ASKS = {"shell", "run_background_job", "greet"}
 
 
 @pytest.fixture(params=sorted(TYPES))
@@ -57,13 +98,31 @@ def type(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def site() -> Iterator[Site]:
+    with open_site() as opened:
+        opened.page("/weather/x", "sunny")
+        yield opened
+
+
+@pytest.fixture
+def needs(type: str, site: Site) -> Mapping[str, Any]:
+    """The options without which there is no toolset of this type."""
+    return options(site).get(type, {})
+
+
+@pytest.fixture
 def session(tmp_path: Path) -> Session:
     return Session(tmp_path)
 
 
-async def test_its_tools_are_those_of_the_specification(type: str, session: Session) -> None:
+async def test_what_is_published_stays(session: Session, site: Site) -> None:
+    """Names, schemas, annotations and effects: whoever changes one renews the listing, and says so in the changelog."""
+    assert shown(await listing(session, site)) == LISTING.read_text(), "see contracts/toolsets.py"
+
+
+async def test_its_tools_are_those_of_the_specification(type: str, session: Session, needs: Mapping[str, Any]) -> None:
     category = {"file": "filesystem", "background_jobs": "shell"}.get(type, type)
-    async with session.open(type) as toolset:
+    async with session.open(type, **needs) as toolset:
         definitions = [tool.definition for tool in await toolset.tools()]
         assert {definition.name for definition in definitions} == set(NAMES[type].split())
         assert len(definitions) == len(NAMES[type].split())
@@ -71,8 +130,9 @@ async def test_its_tools_are_those_of_the_specification(type: str, session: Sess
         assert toolset.instructions.strip()
 
 
-async def test_definitions_are_valid_and_honest(type: str, session: Session) -> None:
-    async with session.open(type) as toolset:
+async def test_definitions_are_valid_and_honest(type: str, session: Session, needs: Mapping[str, Any]) -> None:
+    async with session.open(type, **needs) as toolset:
+        assert [tool.definition for tool in await toolset.tools()] == [t.definition for t in await toolset.tools()]
         for tool in await toolset.tools():
             definition = tool.definition
             assert definition.parameters is not None and definition.parameters["type"] == "object"
@@ -107,8 +167,10 @@ def _example(schema: dict[str, Any]) -> Any:
             return {"string": "x", "integer": 1, "number": 1, "boolean": True}[kind]
 
 
-async def test_arguments_that_do_not_fit_are_an_error_result(type: str, session: Session, tmp_path: Path) -> None:
-    async with session.open(type) as toolset:
+async def test_arguments_that_do_not_fit_are_an_error_result(
+    type: str, session: Session, tmp_path: Path, needs: Mapping[str, Any]
+) -> None:
+    async with session.open(type, **needs) as toolset:
         for tool in await toolset.tools():
             assert tool.definition.parameters is not None
             for arguments in broken(tool.definition.parameters):
@@ -118,8 +180,8 @@ async def test_arguments_that_do_not_fit_are_an_error_result(type: str, session:
     assert not any(tmp_path.iterdir())
 
 
-async def test_what_is_null_is_left_out(type: str, session: Session) -> None:
-    async with session.open(type) as toolset:
+async def test_what_is_null_is_left_out(type: str, session: Session, needs: Mapping[str, Any]) -> None:
+    async with session.open(type, **needs) as toolset:
         for tool in await toolset.tools():
             parameters = tool.definition.parameters or {}
             optional = set(parameters["properties"]) - set(parameters["required"])
@@ -129,14 +191,16 @@ async def test_what_is_null_is_left_out(type: str, session: Session) -> None:
             assert isinstance(result, Result) and not result.output.startswith("Invalid arguments")
 
 
-async def test_it_opens_twice_and_again(type: str, session: Session) -> None:
-    async with session.open(type) as one, session.open(type, agent="other") as two:
+async def test_it_opens_twice_and_again(type: str, session: Session, needs: Mapping[str, Any]) -> None:
+    async with session.open(type, **needs) as one, session.open(type, agent="other", **needs) as two:
         assert len(await one.tools()) == len(await two.tools())
-    async with session.open(type) as three:
+    async with session.open(type, **needs) as three:
         assert await three.tools()
 
 
-async def test_a_cancelled_call_leaves_no_process(type: str, session: Session, tmp_path: Path) -> None:
+async def test_a_cancelled_call_leaves_no_process(
+    type: str, session: Session, tmp_path: Path, needs: Mapping[str, Any]
+) -> None:
     calls: dict[str, dict[str, Any]] = {
         "shell": {
             "cmd": "trap '' TERM; echo > begun; (setsid sleep 1000 &) ; while :; do sleep 1000; done",
@@ -144,12 +208,13 @@ async def test_a_cancelled_call_leaves_no_process(type: str, session: Session, t
         },
         "run_background_job": {"cmd": "echo > begun; sleep 1000"},
         "write_file": {"path": "x", "content": "y"},
+        "greet": {"who": "you"},
     }
-    options = (
-        {"post_edit": [{"path": "*", "cmd": "echo > begun; sleep 1000"}]} if type in ("file", "filesystem") else {}
-    )
+    slow = {"post_edit": [{"path": "*", "cmd": "echo > begun; sleep 1000"}]}
+    script = {"shell": {"greet": {"cmd": "echo > begun; sleep 1000", "args": {"who": {}}}}}
+    more = {"file": slow, "filesystem": slow, "script": script}.get(type, needs)
     marks = []
-    async with session.open(type, **options) as toolset:
+    async with session.open(type, **more) as toolset:
         for tool in await toolset.tools():
             if tool.definition.name not in calls:
                 continue

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,3 +144,28 @@ async def test_what_a_dead_server_left_is_removed_and_what_a_living_one_has_is_n
         assert not dead.exists()
         assert len(list((tmp_path / "state/cells").iterdir())) == 1
         tasks.cancel_scope.cancel()
+
+
+async def test_scripts_and_repositories_are_confined_too(session: Session, tmp_path: Path) -> None:
+    work = session.folder
+    if shutil.which("git") is None:
+        pytest.skip("apt-get install git brings it")
+    run = ("git", "-c", "user.name=A", "-c", "user.email=a@a.test")
+    for words in (("init", "-q"), ("commit", "-qm", "First", "--allow-empty")):
+        subprocess.run((*run, *words), cwd=work, check=True)
+    async with session.open(
+        "script", shell={"look": {"cmd": "cat ../secret; echo $API_KEY $who", "args": {"who": {}}}}
+    ) as tools:
+        result = await session.call(tools, "look", who="me")
+        assert "No such file" in result.output and "secret" not in result.output.replace("../secret", "")
+        assert result.output.endswith("\nme")
+    async with session.open("git") as tools:
+        assert "First" in (await session.call(tools, "git_log")).output
+        outside = await session.call(tools, "git_log", repository=str(tmp_path))
+        assert outside.is_error and "not allowed" in outside.output
+
+
+async def test_nothing_is_asked_over_http(session: Session) -> None:
+    async with session.open("fetch", allow_private_ips=True) as tools:
+        result = await session.call(tools, "fetch", urls=["http://127.0.0.1:1/"], format="text")
+        assert result.is_error and "confined to a sandbox" in result.output

@@ -9,7 +9,9 @@ import pytest
 
 from fakes.calls import Session, Using, names
 from roost import process
+from roost.core.agents import Agent, Team, ToolsetSpec
 from roost.core.errors import ToolsetFailed
+from roost.core.events import MessageQueued
 from roost.core.messages import Result
 from roost.tools.builtin import Builtin
 
@@ -93,16 +95,20 @@ async def test_its_variables(tmp_path: Path) -> None:
     session = Session(tmp_path, Builtin({"PATH": os.environ["PATH"], "A": "a", "B": "b"}))
     async with session.open("shell", env={"A": "own", "C": "${B}$A ${env.NONE || 'd'}"}) as toolset:
         assert (await session.call(toolset, "shell", cmd="echo $A $B $C")).output == "own b ba d"
+    odd = {"A": "${env.B ? 'yes' : 'no'} ${env.NONE}. ${nonsense( ${B} 5$"}
+    async with session.open("shell", env=odd) as toolset:
+        assert (await session.call(toolset, "shell", cmd='echo "$A"')).output == "yes . ${nonsense( b 5$"
     with pytest.raises(ToolsetFailed, match=r"env\.A: the environment variable NONE is not set"):
         async with session.open("shell", env={"A": "$NONE"}):
             pass
 
 
 async def test_what_is_not_built_says_so(session: Session) -> None:
-    for kind, option in (("shell", "sudo_askpass"), ("background_jobs", "recall")):
-        with pytest.raises(ToolsetFailed, match=rf"`{option}` .* not built"):
-            async with session.open(kind, **{option: True}):
-                pass
+    with pytest.raises(ToolsetFailed, match=r"`sudo_askpass` .* not built"):
+        async with session.open("shell", sudo_askpass=True):
+            pass
+    async with session.open("shell", safer=True) as toolset:
+        assert "shell" in await names(toolset)
 
 
 async def test_much_output_keeps_its_ends(session: Session) -> None:
@@ -207,3 +213,55 @@ async def test_a_job_nobody_knows(session: Session) -> None:
                 "Job not found: job_1_1", is_error=True
             )
         assert (await session.call(toolset, "list_background_jobs")).output == "No background jobs."
+
+
+# -- jobs that tell of their end ----------------------------------------------------------------
+
+
+async def told(session: Session) -> str:
+    with anyio.fail_after(10):
+        while not session.told:
+            await anyio.sleep(0.005)
+    (fact,) = session.told
+    assert isinstance(fact, MessageQueued) and fact.queue == "steer"
+    (message,) = fact.messages
+    assert message.role == "user" and message.implicit
+    return message.content
+
+
+async def test_the_agent_is_told_when_a_job_has_ended(session: Session) -> None:
+    async with session.open("background_jobs", recall=True) as toolset:
+        assert "told when a background job has ended" in toolset.instructions
+        job = await start(session, toolset, "echo result; head -c 100000 /dev/zero | tr '\\0' x; exit 3")
+        assert toolset.busy
+        text = await told(session)
+        assert f"ID: {job}\n" in text and "Exit Code: 3" in text and "result\n" in text
+        assert len(text) < 5000
+
+
+async def test_nobody_is_told_what_they_know_already(session: Session, tmp_path: Path) -> None:
+    async with session.open("background_jobs", recall=True) as toolset:
+        job = await start(session, toolset, "until test -e go; do sleep 0.01; done")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: session.call(toolset, "wait_background_job", job_id=job))
+            await anyio.wait_all_tasks_blocked()
+            (tmp_path / "go").touch()
+        stopped = await start(session, toolset, "sleep 1000")
+        await session.call(toolset, "stop_background_job", job_id=stopped)
+        await start(session, toolset, "sleep 1000")
+    assert session.told == []
+    async with session.open("background_jobs") as toolset:
+        await session.call(toolset, "wait_background_job", job_id=await start(session, toolset, "true"))
+        await start(session, toolset, "true")
+        with anyio.fail_after(10):
+            while toolset.busy:
+                await anyio.sleep(0.005)
+    assert session.told == []
+
+
+async def test_jobs_are_a_toolset_of_their_own_where_there_is_one(session: Session) -> None:
+    both = (ToolsetSpec("shell"), ToolsetSpec("background_jobs"))
+    session.team = Team("a", "", (Agent("root", toolsets=both), Agent("other")))
+    async with session.open("shell") as toolset, session.open("shell", agent="other") as other:
+        assert await names(toolset) == ["shell"]
+        assert len(await names(other)) == 6

@@ -21,6 +21,7 @@ from roost.core.session import Head
 from roost.engine.answer import Make
 from roost.engine.chain import chain
 from roost.engine.ear import Park
+from roost.engine.firing import heed
 from roost.engine.prompt import SUMMARY
 from roost.engine.stage import Stage
 from roost.engine.summary import LONGEST, PATIENCE, Summing
@@ -160,9 +161,8 @@ async def _carried_out(
     stage: Stage, why: Why, plan: Plan, provider: Provider, measure: Measure, instruction: str
 ) -> Outcome:
     verdict, agent = await _consulted(stage, why, measure.limit), stage.turn.agent
-    if verdict.blocked is not None or verdict.stop:
-        reason = verdict.blocked or verdict.stop_reason or "no reason was given"
-        warned = e.Warned(f"a hook does not let the conversation be summed up: {reason}", agent)
+    if verdict.blocked is not None:
+        warned = e.Warned(f"a hook does not let the conversation be summed up: {verdict.blocked}", agent)
         await stage.journal.write(warned, e.CompactionEnded("skipped", agent))
         return "skipped"
     window = measure.size // 2 if why == "overflow" else 0  # a model that knows no limit may be the one that refused
@@ -192,11 +192,15 @@ async def _text(stage: Stage, verdict: Verdict, summing: Summing, provider: Prov
 
 
 async def _consulted(stage: Stage, why: Why, limit: int) -> Verdict:
-    """What hooks say to it: a veto, or a summary of their own."""
-    first = await stage.fire("pre_compact", compaction_reason=why, context_limit=limit)
-    if first.blocked is not None or first.stop:
+    """What hooks say to it: a veto, or a summary of their own.
+
+    Raises:
+        HookStopped: one ends the run.
+    """
+    first = await heed(stage, "pre_compact", compaction_reason=why, context_limit=limit)
+    if first.blocked is not None:
         return first
-    second = await stage.fire("before_compaction", compaction_reason=why, context_limit=limit)
+    second = await heed(stage, "before_compaction", compaction_reason=why, context_limit=limit)
     return second if second.summary or not first.summary else replace(second, summary=first.summary)
 
 

@@ -1,6 +1,6 @@
 """The maker of built-in toolsets: an entry of an agent file in, an open toolset out."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -12,11 +12,23 @@ from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
 from roost.core.ids import CallId
 from roost.ports import Place, Sandbox, Toolset
+from roost.tools.api import open_api
 from roost.tools.ask import open_user_prompt
 from roost.tools.cell import Cells
+from roost.tools.context import open_session_context
+from roost.tools.delegation import open_handoff, open_transfer_task
+from roost.tools.errands import open_background_agents
+from roost.tools.fetch import open_fetch
 from roost.tools.filesystem import open_filesystem
+from roost.tools.git import open_git
 from roost.tools.house import House
+from roost.tools.memory import open_memory
+from roost.tools.openapi import open_openapi
+from roost.tools.picker import open_model_picker
+from roost.tools.plan import open_plan
+from roost.tools.script import open_script
 from roost.tools.shell import open_shell
+from roost.tools.tasks import open_tasks
 from roost.tools.think import open_think
 from roost.tools.todo import open_todo
 from roost.tools.tool import Kit
@@ -33,6 +45,20 @@ TYPES: Mapping[str, Open] = {
     "think": open_think,
     "todo": open_todo,
     "user_prompt": open_user_prompt,
+    "script": open_script,
+    "memory": open_memory,
+    "tasks": open_tasks,
+    "fetch": open_fetch,
+    "api": open_api,
+    "openapi": open_openapi,
+    "git": open_git,
+    "plan": open_plan,
+    "session_plan": open_plan,
+    "session_context": open_session_context,
+    "model_picker": open_model_picker,
+    "transfer_task": open_transfer_task,
+    "handoff": open_handoff,
+    "background_agents": open_background_agents,
 }
 
 
@@ -40,11 +66,24 @@ class Builtin:
     """Makes the toolsets that need no other server.
 
     `env` is what their programs find in their environment.  Those of a confined session run in
-    `sandbox`; what is needed for that lies in `state`, the server's own folder.
+    `sandbox`, and reach over HTTP only `endpoints` (`host:port`).  `state` is the server's own folder: what
+    sandboxes need lies there, and memories and plans.
     """
 
-    def __init__(self, env: Mapping[str, str], sandbox: Sandbox | None = None, state: Path | None = None) -> None:
-        self._house = House(env, Cells(sandbox, state or Path("~/.roost").expanduser()))
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        sandbox: Sandbox | None = None,
+        state: Path | None = None,
+        endpoints: Collection[str] = (),
+    ) -> None:
+        home = state or Path("~/.roost").expanduser()
+        self._house = House(env, Cells(sandbox, home), home, endpoints)
+
+    @property
+    def cells(self) -> Cells:
+        """Where the programs of confined sessions run."""
+        return self._house.cells
 
     @property
     def types(self) -> frozenset[str]:

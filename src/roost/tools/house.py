@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 import anyio
 
 from roost.core.errors import ToolsetFailed
+from roost.core.expressions import Failed, Scope, as_text, evaluate, parse
 from roost.ports import Place
 from roost.tools.cell import Cells
 
@@ -33,11 +34,16 @@ class Board:
 
 
 class House:
-    """One server's share of its toolsets."""
+    """One server's share of its toolsets.
 
-    def __init__(self, env: Mapping[str, str], cells: Cells) -> None:
+    `home` is the server's own folder; `endpoints` are the `host:port` that confined sessions may reach.
+    """
+
+    def __init__(self, env: Mapping[str, str], cells: Cells, home: Path, endpoints: Collection[str] = ()) -> None:
         self.env = env
         self.cells = cells
+        self.home = home
+        self.endpoints = endpoints
         self.locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._boards: dict[tuple[str, str], tuple[Board, int]] = {}
 
@@ -55,26 +61,31 @@ class House:
                 self._boards[key] = (board, users - 1)
 
     def expand(self, text: str, what: str) -> str:
-        """Text with `${env.NAME}`, `$NAME` and `${NAME}` replaced; `${env.NAME || 'x'}` has a default.
+        """Text with `${env.NAME}` and its kin, `$NAME` and `${NAME}` replaced; what makes no sense stays as it is.
 
         Raises:
             ToolsetFailed: a variable that a shell would want is not set.
         """
+        parts, position = [], 0
+        while found := _PLACEHOLDER.search(text, position):
+            value, end = self._value(text, found, what)
+            parts += [text[position : found.start()], value]
+            position = end
+        return "".join(parts) + text[position:]
 
-        def value(match: re.Match[str]) -> str:
-            if match["env"]:
-                return self.env.get(match["env"]) or match["default"] or ""
-            name = match["braced"] or match["plain"]
+    def _value(self, text: str, found: re.Match[str], what: str) -> tuple[str, int]:
+        if name := found["braced"] or found["plain"]:
             if name not in self.env:
                 raise ToolsetFailed(f"{what}: the environment variable {name} is not set")
-            return self.env[name]
+            return self.env[name], found.end()
+        try:
+            expression, end = parse(text, found.end())
+            return as_text(evaluate(expression, Scope({"env": self.env}))), end
+        except Failed:
+            return found[0], found.end()
 
-        return _VARIABLE.sub(value, text)
 
-
-_VARIABLE = re.compile(
-    r"\$\{env\.(?P<env>\w+)(?:\s*\|\|\s*'(?P<default>[^']*)')?\}|\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<plain>[A-Za-z_]\w*)"
-)
+_PLACEHOLDER = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_]\w*)\}|(?P<plain>[A-Za-z_]\w*)|\{)")
 
 
 def shell_of(env: Mapping[str, str]) -> str:

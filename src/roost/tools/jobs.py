@@ -1,12 +1,15 @@
 """Commands that run in the background while the agent goes on."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 
 import anyio
 
+from roost.core.errors import RoostError
 from roost.process import Ended, Output
 from roost.tools.tool import Refused
 
@@ -16,6 +19,8 @@ MOST_ENDED = 20  # ended jobs that are remembered
 SHOWN = 30_000  # characters
 
 Start = Callable[[Output], Awaitable[Ended]]
+
+log = logging.getLogger(__name__)
 
 
 class Job:
@@ -30,6 +35,7 @@ class Job:
         self.code: int | None = None
         self.done = anyio.Event()
         self.task: asyncio.Task[None] | None = None
+        self.watchers = 0
         self._started = time.monotonic()
         self._ended = 0.0
 
@@ -46,15 +52,28 @@ class Job:
             lines.append(f"Exit Code: {self.code}")
         return "\n".join(lines)
 
-    def view(self) -> str:
+    def view(self, most: int = SHOWN) -> str:
         """The same, and what it wrote."""
-        return f"{self.head()}\n\n--- Output ---\n{self.output.text(SHOWN).strip() or '<no output>'}"
+        return f"{self.head()}\n\n--- Output ---\n{self.output.text(most).strip() or '<no output>'}"
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Somebody waits for its end, and need not be told of it."""
+        self.watchers += 1
+        try:
+            yield
+        finally:
+            self.watchers -= 1
 
 
 class Jobs:
-    """The jobs of one toolset.  A job's task belongs to no scope, since a job outlives the call that starts it."""
+    """The jobs of one toolset.  A job's task belongs to no scope, since a job outlives the call that starts it.
 
-    def __init__(self) -> None:
+    `ended` is called for each job that ends by itself while nobody waits for it.
+    """
+
+    def __init__(self, ended: Callable[[Job], Awaitable[None]] | None = None) -> None:
+        self._ended = ended
         self._jobs: dict[str, Job] = {}
         self._numbers = count(1)
 
@@ -62,6 +81,11 @@ class Jobs:
     def running(self) -> int:
         """How many there are that have not ended."""
         return sum(job.status == "running" for job in self._jobs.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is still to be done, be it only to tell of an end."""
+        return any(job.task is not None and not job.task.done() for job in self._jobs.values())
 
     def start(self, command: str, folder: str, start: Start) -> Job:
         """Run a command, and come back at once."""
@@ -75,11 +99,18 @@ class Jobs:
     async def _run(self, job: Job, start: Start) -> None:
         try:
             ended = await start(job.output)
-            job.end("failed" if ended.code else "completed", ended.code)
+            status, code = "failed" if ended.code else "completed", ended.code
         except OSError as error:
             job.output.add(str(error).encode())
-            job.end("failed", None)
+            status, code = "failed", None
+        watched = job.watchers > 0
+        job.end(status, code)
         self._forget()
+        if self._ended is not None and not watched:
+            try:
+                await self._ended(job)
+            except RoostError as error:  # the session is gone, or takes no more
+                log.warning("the end of %s was not told: %s", job.id, error, extra={"action": "recall_failed"})
 
     def _forget(self) -> None:
         ended = [job.id for job in self._jobs.values() if job.status != "running"]

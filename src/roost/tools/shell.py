@@ -11,17 +11,19 @@ from anyio import to_thread
 from roost import process
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
-from roost.core.messages import Annotations, Result
+from roost.core.events import MessageQueued
+from roost.core.messages import Annotations, Message, Result
 from roost.ports import Launch, Place, Use
 from roost.process import Ended, Output
 from roost.tools.cell import outward
 from roost.tools.house import House, shell_of
-from roost.tools.jobs import SHOWN, Jobs
+from roost.tools.jobs import SHOWN, Job, Jobs
 from roost.tools.paths import Paths
 from roost.tools.tool import Kit, Native, Refused, failed, reads, schema, string
 
 CATEGORY = "shell"
 PATIENCE = 30  # seconds
+RECALLED = 4_000  # characters of output that the agent is told at once
 
 _INSTRUCTIONS = """\
 Each command runs in a shell of its own: a change of directory or a variable ends with it; use `cwd` instead.
@@ -30,21 +32,29 @@ A command that takes longer than its timeout is stopped. Servers, watchers and l
 """
 
 
+_RECALLED = "You are told when a background job has ended: there is no need to look again and again.\n"
+
+
 @asynccontextmanager
 async def open_shell(spec: ToolsetSpec, place: Place, house: House) -> AsyncIterator[Kit]:
-    """`shell` with the tools of background jobs, or those alone."""
-    for option in ("sudo_askpass", "recall"):
-        if spec.options.get(option):
-            raise ToolsetFailed(f"the option `{option}` of the toolset {spec.type} is not built")
+    """`shell` with the tools of background jobs, unless these are a toolset of their own; or those alone."""
+    if spec.options.get("sudo_askpass"):
+        raise ToolsetFailed(f"the option `sudo_askpass` of the toolset {spec.type} is not built")
     shell = _Shell(spec, place, house)
-    tools = _background(shell)
-    if spec.type == "shell":
-        tools.insert(0, _foreground(shell))
+    tools = [_foreground(shell)] if spec.type == "shell" else []
+    if spec.type == "background_jobs" or not _split(place):
+        tools += _background(shell)
+    guidance = _INSTRUCTIONS + (_RECALLED if spec.options.get("recall") else "")
     try:
-        yield Kit(tuple(tools), _INSTRUCTIONS, shell.busy)
+        yield Kit(tuple(tools), guidance, shell.busy)
     finally:
         with anyio.CancelScope(shield=True):
             await shell.close()
+
+
+def _split(place: Place) -> bool:
+    agent = place.team.agent(place.agent) if place.team is not None else None
+    return agent is not None and any(toolset.type == "background_jobs" for toolset in agent.toolsets)
 
 
 _COMMAND = string("The command line, as for a shell")
@@ -139,7 +149,7 @@ class _Shell:
         self._paths = Paths(place.working_dir, house.env, confined=place.confined)
         self._place = place
         self._cells = house.cells
-        self._jobs = Jobs()
+        self._jobs = Jobs(self._recall if spec.options.get("recall") and place.tell is not None else None)
         self._marks: set[str] = set()
 
     async def run(self, arguments: dict[str, Any], use: Use) -> Result:
@@ -185,7 +195,7 @@ class _Shell:
     async def wait(self, arguments: dict[str, Any], use: Use) -> Result:
         job = self._jobs.find(arguments["job_id"])
         timeout = arguments.get("timeout", 60)
-        with anyio.move_on_after(timeout) as patience:
+        with anyio.move_on_after(timeout) as patience, job.watched():
             await job.done.wait()
         note = f"\n\nJob {job.id} is still running after {timeout:g}s." if patience.cancelled_caught else ""
         return Result(job.view() + note)
@@ -195,8 +205,14 @@ class _Shell:
         await self._jobs.stop(job)
         return Result(f"Job {job.id} stopped successfully")
 
+    async def _recall(self, job: Job) -> None:
+        """Let the agent know that a job has ended, as soon as it has ears."""
+        assert self._place.tell is not None
+        text = f"A background job has ended.\n\n{job.view(RECALLED)}"
+        await self._place.tell(MessageQueued("steer", (Message("user", text, implicit=True),)))
+
     def busy(self) -> bool:
-        return self._jobs.running > 0
+        return self._jobs.busy
 
     async def close(self) -> None:
         await self._jobs.close()

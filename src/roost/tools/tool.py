@@ -1,5 +1,6 @@
 """What built-in tools are made of: a definition, arguments that were checked, a function that does the work."""
 
+import re
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -9,11 +10,16 @@ from anyio import to_thread
 from msgspec import Struct
 from msgspec.structs import replace
 
+from roost.core.errors import RoostError, ToolsetFailed
 from roost.core.messages import Annotations, Definition, Effect, Result
 from roost.ports import Tool, Use
 
 Work = Callable[[dict[str, Any], Use], Awaitable[Result]]
 T = TypeVar("T")
+
+SHOWN = 30_000  # characters of a result
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What models take for the name of a tool."""
 
 
 class Refused(Exception):
@@ -28,6 +34,29 @@ def failed(message: str) -> Result:
 def schema(required: Sequence[str] = (), **properties: dict[str, Any]) -> dict[str, Any]:
     """A JSON schema of arguments."""
     return {"type": "object", "properties": properties, "required": list(required)}
+
+
+def check_schema(parameters: Any, what: str) -> None:
+    """See that a JSON schema which a person wrote is one.
+
+    Raises:
+        ToolsetFailed: it is none.
+    """
+    # Heavy: see `Native._complaint`.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import SchemaError
+
+    try:
+        Draft202012Validator.check_schema(parameters)
+    except SchemaError as error:
+        raise ToolsetFailed(f"{what}: this is no JSON schema: {error.message[:300]}") from None
+
+
+def shown(text: str, most: int = SHOWN) -> str:
+    """Text as a result may hold it: its beginning, and how much is left out."""
+    if len(text) <= most:
+        return text
+    return f"{text[:most]}\n[... {len(text) - most} more characters left out ...]"
 
 
 def string(description: str) -> dict[str, Any]:
@@ -53,8 +82,11 @@ class Native:
         *,
         annotations: Annotations,
         effect: Effect = "safe",
+        output_schema: dict[str, Any] | None = None,
     ) -> None:
-        self.definition = Definition(name, category, description, parameters, annotations, effect=effect)
+        self.definition = Definition(
+            name, category, description, parameters, annotations, output_schema=output_schema, effect=effect
+        )
         self._work = work
 
     async def run(self, arguments: dict[str, Any], use: Use) -> Result:
@@ -64,7 +96,7 @@ class Native:
             return failed(f"Invalid arguments for {self.definition.name}: {complaint}")
         try:
             return _sendable(await self._work(given, use))
-        except Refused as refusal:
+        except (Refused, RoostError) as refusal:
             return failed(str(refusal))
         except (OSError, UnicodeError) as error:
             return failed(f"{self.definition.name} failed: {error}")

@@ -376,6 +376,7 @@ SILENT = frozenset(
         e.DeleteAsked,
         e.CompactionAsked,
         e.MessageQueued,
+        e.MessageDropped,
         e.TurnOpened,
         e.TurnDetached,
         e.TurnResumed,

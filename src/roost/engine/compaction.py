@@ -13,7 +13,7 @@ from roost.core import compaction, estimates
 from roost.core import events as e
 from roost.core.agents import Agent
 from roost.core.compaction import Plan
-from roost.core.errors import BadModel, ModelFailed
+from roost.core.errors import BadModel, HookStopped, ModelFailed
 from roost.core.history import History
 from roost.core.hooks import Verdict
 from roost.core.messages import Message
@@ -21,7 +21,7 @@ from roost.core.session import Head
 from roost.engine.answer import Make
 from roost.engine.chain import chain
 from roost.engine.ear import Park
-from roost.engine.firing import heed
+from roost.engine.firing import STOPPED
 from roost.engine.prompt import SUMMARY
 from roost.engine.stage import Stage
 from roost.engine.summary import LONGEST, PATIENCE, Summing
@@ -197,11 +197,15 @@ async def _consulted(stage: Stage, why: Why, limit: int) -> Verdict:
     Raises:
         HookStopped: one ends the run.
     """
-    first = await heed(stage, "pre_compact", compaction_reason=why, context_limit=limit)
-    if first.blocked is not None:
-        return first
-    second = await heed(stage, "before_compaction", compaction_reason=why, context_limit=limit)
-    return second if second.summary or not first.summary else replace(second, summary=first.summary)
+    said = Verdict()
+    for event in ("pre_compact", "before_compaction"):
+        verdict = await stage.fire(event, compaction_reason=why, context_limit=limit)
+        if verdict.stop:
+            raise HookStopped(verdict.stop_reason or STOPPED)
+        said = replace(verdict, summary=verdict.summary or said.summary)
+        if said.blocked is not None:
+            break
+    return said
 
 
 async def _instruction(stage: Stage) -> str:

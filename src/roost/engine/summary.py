@@ -9,7 +9,7 @@ from roost.core import estimates, retries
 from roost.core.compaction import Plan
 from roost.core.errors import ModelFailed
 from roost.core.messages import Message
-from roost.core.retelling import Entry, entries, first, fitted, size
+from roost.core.retelling import entries, first, fitted, size
 from roost.core.usage import Usage, cost, plus
 from roost.engine.stage import Stage
 from roost.ports import Finished, ModelRequest, Provider, TextPiece
@@ -17,9 +17,10 @@ from roost.ports import Finished, ModelRequest, Provider, TextPiece
 PATIENCE = 120.0  # seconds for all that the models say
 LONGEST = 8192  # tokens of a summary
 SHORTEST = 256
-SHARE = 5  # a summary takes a fifth of the window at most
+SHARE = 10  # a summary takes a tenth of the window at most
 MARGIN = 0.9  # of the room that seems to be left
 LEAST = 64  # tokens of a conversation that are worth a request
+OVERHEAD = 40  # tokens of a request that are neither told nor asked
 PASSES = 16  # requests at most, but for those that were too long
 UNKNOWN = 1_000_000_000  # tokens that go into a window of which nobody knows anything
 
@@ -71,8 +72,11 @@ class Summing:
 
     async def _whole(self, provider: Provider, *, alone: bool) -> str:
         """Piece after piece; where even a piece is too long for the model, in smaller ones."""
-        summary, room = self._plan.summary, self._room(provider)
-        left: list[Entry] = fitted(entries(self._plan.messages), room * PASSES)
+        summary, told = self._plan.summary, entries(self._plan.messages)
+        room = self._room(provider, estimates.of_text(summary))
+        if size(told) > room:
+            room = self._room(provider, max(estimates.of_text(summary), self._most(provider)))
+        left = fitted(told, room * PASSES)
         while left:
             piece, rest = first(left, room)
             try:
@@ -86,15 +90,13 @@ class Summing:
                 left = rest
         return summary
 
-    def _room(self, provider: Provider) -> int:
-        """How many tokens, by our estimate, of a conversation a request may hold."""
+    def _room(self, provider: Provider, before: int) -> int:
+        """How many tokens, by our estimate, of a conversation a request may hold beside an older summary."""
         window = provider.context_limit or self._window
         if not window:
             return UNKNOWN
-        most = self._most(provider)
-        free = window - most - estimates.of_text(TASK + DEMAND + self._instruction) - 2 * estimates.MESSAGE
-        before = min(max(estimates.of_text(self._plan.summary), most), free // 3)
-        return max(int((free - before) * MARGIN / self._stretch), LEAST)
+        free = window - self._most(provider) - estimates.of_text(TASK + DEMAND + self._instruction) - OVERHEAD
+        return max(int((free - min(before, free // 3)) * MARGIN / self._stretch), LEAST)
 
     def _most(self, provider: Provider) -> int:
         """How many tokens the summary may have."""

@@ -1,7 +1,8 @@
 """Long conversations: when they are summed up, what stays, and what becomes of all that goes wrong."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -20,10 +21,12 @@ from roost.core.ids import AnswerId, CallId, LogId, SessionId, TurnId
 from roost.core.messages import File, Image, Message, Result, Text, ToolCall
 from roost.core.retelling import entries, first, fitted, size
 from roost.core.usage import Usage
+from roost.engine import answer
 from roost.engine import summary as summaries
 from roost.engine.compaction import estimated, filled
-from roost.engine.prompt import LOST_RESULT, SUMMARY, Guidance, request
-from roost.ports import Finished, ModelRequest, Place, Ran, Task, Use
+from roost.engine.ear import Park
+from roost.engine.prompt import LOST_RESULT, SUMMARY, TRUNCATED, Guidance, request
+from roost.ports import Finished, ModelRequest, Place, Provider, Ran, Task, Use
 from roost.testing.fakes import Script, Step, call
 
 pytestmark = pytest.mark.anyio
@@ -552,6 +555,33 @@ async def test_after_a_crash_every_policy_closes_it(floor: Floor, policy: Any) -
         assert head.turn is None or not head.turn.compacting
 
 
+async def test_a_turn_that_goes_to_sleep_over_it_begins_anew(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    sleepy = [True]
+
+    @asynccontextmanager
+    async def gate(provider: Provider, asked: ModelRequest) -> AsyncIterator[None]:
+        if sums_up(asked) and sleepy.pop():
+            raise Park
+        yield None
+
+    monkeypatch.setattr(answer, "no_gate", gate)
+    async with open_world(floor, script=honest()) as world:
+        session = await world.session()
+        await talk_on(world, session, 3)
+        await world.service.sessions.compact(ME, session, "Keep it.")
+        await world.ask(session, "go on")
+        await world.until_fact(session, e.CompactionEnded)
+        await world.still(session)
+        (ended,) = await world.facts(session, e.CompactionEnded)
+        assert (ended.outcome, ended.again) == ("failed", True)
+        sleepy.append(False)
+        await world.supervisor.wake(LogId(session))
+        await world.ended(session)
+        outcomes = [fact.outcome for fact in await world.facts(session, e.CompactionEnded)]
+        assert outcomes == ["failed", "applied"]
+        assert "Keep it." in requests(world.provider)[0][0].messages[1].content
+
+
 # -- sub-sessions -------------------------------------------------------------------------------
 
 
@@ -590,6 +620,27 @@ async def test_a_sub_session_sums_up_its_own_history(each_floor: Floor) -> None:
         outer = [r for r in world.provider.requests if r.messages[0].content == "I am a."]
         assert len(outer) == 2  # what the sub-session said is nothing to its parent
         assert not any("found" in m.content for r in outer for m in r.messages)
+
+
+# -- shorter without a summary -----------------------------------------------------------------
+
+
+async def test_results_are_shortened_as_they_come_and_old_ones_give_way(floor: Floor) -> None:
+    async def look(arguments: dict[str, Any], use: Use) -> str:
+        await anyio.lowlevel.checkpoint()
+        return "x" * 4000
+
+    def answer(asked: ModelRequest) -> Sequence[Step]:
+        return ["seen"] if asked.messages[-1].role == "tool" else [call("look")]
+
+    team = one(max_tool_result_tokens=100, max_old_tool_call_tokens=150)
+    async with open_world(floor, script=honest(answer), tools=[FakeTool("look", look)], team=team) as world:
+        session = await world.session()
+        await talk_on(world, session, 3, "look")
+        results = [fact.result.output for fact in await world.facts(session, e.ToolReturned)]
+        assert [estimates.of_text(text) for text in results] == [100] * 3
+        sent = [m.content for m in world.provider.requests[-1].messages if m.role == "tool"]
+        assert sent == [TRUNCATED, results[1], results[2]]  # the newest was not seen yet, and one old one has room
 
 
 # -- the rules ----------------------------------------------------------------------------------

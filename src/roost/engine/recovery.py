@@ -48,7 +48,8 @@ def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"
         return "end", []
     facts: list[e.Fact] = [e.WaitVoided(w.id, INTERRUPTED, sub=w.sub) for w in head.waits if not w.durable]
     facts += _cut_off(head, head)
-    if turn.interactive and turn.iterations and not (turn.answer or turn.calls or head.waits or head.queue):
+    busy = turn.answer or turn.calls or turn.compacting or head.waits or head.queue
+    if turn.interactive and turn.iterations and not busy:
         return "resume", facts  # it waits for the next message, as it did before
     if turn.resumes >= CRASHES - 1:
         return "end", [

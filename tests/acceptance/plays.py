@@ -1,7 +1,7 @@
-"""What the examples are told in their tests: a script for each agent that uses every toolset it has, and the world around.
+"""What the examples are told in their tests: a script for each agent that uses all its toolsets, and the world around.
 
-A script is read by the fake model (`fakes/llm.py`).  The world is a folder with some files, a site with a service, pages,
-tool servers and an agent, programs on the PATH, and what `docker:` references stand for.
+A script is read by the fake model (`fakes/llm.py`).  The world is a folder with some files, a site with a service,
+pages, tool servers and an agent, programs on the PATH, and what `docker:` references stand for.
 """
 
 import json

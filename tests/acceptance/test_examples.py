@@ -1,4 +1,4 @@
-"""Every example loads, every agent in it runs to an answer, having used a tool of each of its toolsets; and runs replay."""
+"""Every example loads, its agents run to an answer with a tool of each of their toolsets, and recorded runs replay."""
 
 import json
 import re

@@ -163,7 +163,8 @@ class Player(httpx2.AsyncBaseTransport):
 
     A request takes the first unused one that matches: by its whole body; else by its address and what
     was said, whatever the system prompt, the tools and the parameters (ids and times in results of tools
-    may be others); else by its address alone, with a warning.  `delay` is the pause before each event of a stream, in seconds.
+    may be others); else by its address alone, with a warning.  `delay` is the pause before each event of
+    a stream, in seconds.
 
     Raises:
         BadValue: the file can't be read.

@@ -13,7 +13,8 @@ from roost.ports import ModelRequest, Piece, Provider
 class Alloy:
     """Several models in turn: each request goes to one of them, by chance.
 
-    Without `dice` the words of the request decide, so that what was recorded can be replayed.  `spec` and `price` are those of the newest request's model once it is asked, so that its cost is its own.
+    Without `dice` the words of the request decide, so that what was recorded can be replayed.  `spec` and
+    `price` are those of the newest request's model once it is asked, so that its cost is its own.
     """
 
     def __init__(self, ref: str, members: Sequence[Provider], dice: random.Random | None) -> None:

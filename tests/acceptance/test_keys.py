@@ -1,0 +1,317 @@
+"""Keys of agent files at work in a real server: what the model is sent, what clients see, what hooks are told."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acceptance.house import House, Server
+from acceptance.sse import Frame
+from fakes.llm import FakeLLM
+
+FILE = """\
+providers: {{fake: {{base_url: "{url}/v1", token_key: FAKE_KEY}}}}
+models:
+  fast: {{provider: fake, model: fast, cost: {{input: 1, output: 1}}}}
+  other: {{provider: fake, model: other}}
+agents:
+{agents}
+"""
+SECRET = "sk-ant-api03-" + "Zk3vQ8xW2mN7pL4tR9yB" * 4
+Body = dict[str, Any]
+Make = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def server(shared: House) -> Server:
+    return shared.serve(env={"FAKE_KEY": "k", "ROOST_HOME": str(shared.folder / "state")})
+
+
+@pytest.fixture
+def model(shared: House) -> FakeLLM:
+    shared.model.reset()
+    return shared.model
+
+
+@pytest.fixture
+def make(shared: House, request: pytest.FixtureRequest) -> Make:
+    """Write an agent file from the entries of its agents (`root` alone where there are none); its id."""
+
+    def write(root: str = "{}", **more: str) -> str:
+        name = re.sub(r"\W", "-", request.node.name)
+        entries = {"root": root, **more}
+        agents = "\n".join(f"  {key}: {{model: fast, {text.strip()[1:]}" for key, text in entries.items())
+        shared.agent(name, text=FILE.format(url=shared.model.url, agents=agents))
+        return name
+
+    return write
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+
+
+def run(
+    server: Server, agent: str, text: str | Sequence[str], folder: Path, session: str = "", **more: Any
+) -> list[Frame]:
+    session = session or server.create(title="t", working_dir=str(folder), tools_approved=True)
+    return server.run(session, text, agent, **more)
+
+
+def of(frames: Sequence[Frame], kind: str) -> list[Body]:
+    return [frame.event for frame in frames if frame.type == kind]
+
+
+def said(frames: Sequence[Frame]) -> str:
+    return "".join(event["content"] for event in of(frames, "agent_choice"))
+
+
+def sent(model: FakeLLM) -> list[Body]:
+    return [request["body"] for request in model.requests]
+
+
+def system(body: Body) -> str:
+    return "\n".join(_text(message["content"]) for message in body["messages"] if message["role"] == "system")
+
+
+def results(body: Body) -> list[str]:
+    return [_text(message["content"]) for message in body["messages"] if message["role"] == "tool"]
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else "".join(part["text"] for part in content)
+
+
+# -- the prompt ---------------------------------------------------------------------------------
+
+
+def test_what_the_prompt_is_made_of(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    (folder / "deep").mkdir()
+    (folder / "NOTES.md").write_text("Mind the gap.")
+    agent = make("{instruction: Be kind, add_date: true, add_environment_info: true, add_prompt_files: [NOTES.md]}")
+    run(server, agent, "hello", folder / "deep")
+    (body,) = sent(model)
+    prompt = system(body)
+    assert prompt.index("Be kind") < prompt.index(str(folder / "deep"))
+    assert re.search(r"\d{4}-\d\d-\d\d", prompt)
+    assert "Mind the gap." in prompt
+    assert "Linux" in prompt or "linux" in prompt
+
+
+# -- tools --------------------------------------------------------------------------------------
+
+
+def test_a_result_without_words_says_so(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make("{toolsets: [{type: script, shell: {quiet: {cmd: 'true'}}}]}")
+    frames = run(server, agent, "[[tool quiet {}]] [[say ok]]", folder)
+    assert said(frames) == "ok"
+    assert results(sent(model)[-1])[0].strip("<>()") == "no output"
+
+
+def test_calls_that_repeat_themselves_end_the_turn(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make("{max_consecutive_tool_calls: 3, toolsets: [{type: shell}]}")
+    frames = run(server, agent, '[[tool shell {"cmd": "echo x"}]] ' * 9, folder)
+    (error,) = of(frames, "error")
+    assert error["code"] == "loop_detected"
+    assert "shell" in error["error"] and "3" in error["error"]
+    assert frames[-1].event["reason"] == "loop_detected"
+    assert len(of(frames, "tool_call_response")) < 4
+
+
+def test_a_long_result_gives_way_in_its_middle(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make("{max_tool_result_tokens: 50, toolsets: [{type: shell}]}")
+    frames = run(server, agent, '[[tool shell {"cmd": "seq 1 900"}]] [[say ok]]', folder)
+    (shown,) = of(frames, "tool_call_response")
+    (read,) = results(sent(model)[-1])
+    assert read == shown["response"]
+    assert len(read) < 400
+    assert read.startswith("1\n2\n") and read.rstrip().endswith("900")
+
+
+def test_results_are_written_as_toon(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make("{toolsets: [{type: script, toon: 'look.*', shell: {look: {cmd: 'cat it.json'}}}]}")
+    (folder / "it.json").write_text('{"people": [{"name": "ada", "age": 36}, {"name": "bob", "age": 7}]}')
+    run(server, agent, "[[tool look {}]] [[say ok]]", folder)
+    (read,) = results(sent(model)[-1])
+    assert "people[2]" in read and '"name"' not in read
+
+
+def test_of_two_tools_of_one_name_the_first_is_kept(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    first, second = ("{type: script, shell: {look: {cmd: 'echo %s'}}}" % word for word in ("first", "second"))
+    agent = make(f"{{toolsets: [{first}, {second}]}}")
+    frames = run(server, agent, "[[tool look {}]] [[say ok]]", folder)
+    assert [event["response"].strip() for event in of(frames, "tool_call_response")] == ["first"]
+    assert any("look" in event["message"] for event in of(frames, "warning"))
+    names = [tool["function"]["name"] for tool in sent(model)[0]["tools"]]
+    assert names.count("look") == 1
+
+
+def test_secrets_are_hidden_from_the_model_and_from_clients(
+    server: Server, model: FakeLLM, make: Make, folder: Path
+) -> None:
+    agent = make("{toolsets: [{type: shell}]}")
+    (folder / "env").write_text(f"KEY={SECRET}\n")
+    frames = run(server, agent, '[[tool shell {"cmd": "cat env"}]] [[say ok]]', folder)
+    assert said(frames) == "ok"
+    assert [frame.event for frame in frames if SECRET.encode() in frame.raw] == []
+    assert SECRET not in json.dumps(sent(model))
+    open_one = make("{redact_secrets: false, toolsets: [{type: shell}]}")
+    frames = run(server, open_one, '[[tool shell {"cmd": "cat env"}]] [[say ok]]', folder)
+    assert SECRET in of(frames, "tool_call_response")[0]["response"]
+
+
+# -- models -------------------------------------------------------------------------------------
+
+
+def models(model: FakeLLM) -> list[str]:
+    return [body["model"] for body in sent(model)]
+
+
+def test_another_model_takes_over(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make("{fallback: {models: [other], retries: -1}}")
+    frames = run(server, agent, "[[status 400 1]] [[say ok]]", folder)
+    assert said(frames) == "ok"
+    assert models(model) == ["fast", "other"]
+    (fell,) = of(frames, "model_fallback")
+    assert (fell["failed_model"], fell["fallback_model"]) == ("fake/fast", "fake/other")
+    after = frames[[frame.type for frame in frames].index("model_fallback") + 1 :]
+    assert of(after, "agent_info")[0]["model"] == "fake/other"
+
+
+def test_a_model_is_tried_again_so_often(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make("{fallback: {retries: 1}}")
+    frames = run(server, agent, "[[status 500]]", folder)
+    assert models(model) == ["fast", "fast"]
+    assert frames[-1].event["reason"] == "error"
+
+
+def test_who_helped_stays_for_a_while(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make("{fallback: {models: [other], retries: -1, cooldown: 10m}}")
+    session = server.create(title="t", working_dir=str(folder))
+    run(server, agent, "[[status 400 1]] [[say ok]]", folder, session)
+    run(server, agent, "[[say again]]", folder, session)
+    assert models(model) == ["fast", "other", "other"]
+
+
+def test_a_tools_results_are_read_by_another_model(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make("{toolsets: [{type: shell, model: other}, {type: think}]}")
+    frames = run(server, agent, '[[tool shell {"cmd": "echo x"}]] [[tool think {"thought": "t"}]] [[say ok]]', folder)
+    assert said(frames) == "ok"
+    assert models(model) == ["fast", "other", "fast"]
+    assert [event["model"] for event in of(frames, "agent_info")][-2:] == ["fake/other", "fake/fast"]
+
+
+def test_titles_and_summaries_have_models_of_their_own(server: Server, shared: House, model: FakeLLM) -> None:
+    text = FILE.format(url=model.url, agents="  root: {model: fast}").replace(
+        "  other:", "  small: {provider: fake, model: small}\n  other:"
+    )
+    shared.agent("titles", text=text.replace("model: fast, cost", "model: fast, title_model: small, cost"))
+    session = server.create()
+    frames = server.run(session, "[[sleep 0.2]] [[say ok]]", "titles")
+    assert sorted(models(model)) == ["fast", "small"]
+    assert of(frames, "session_title") or server.until_idle(session)["title"]
+
+
+def test_a_model_without_a_price_is_not_free(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make()
+    session = server.create(title="t", working_dir=str(folder))
+    frames = run(server, agent, "[[say ok]]", folder, session, model="fake/nobody-knows")
+    (usage,) = of(frames, "token_usage")
+    assert usage["usage"]["last_message"]["Cost"] is None
+    assert any("price" in event["message"] for event in of(frames, "warning"))
+
+
+def test_the_same_words_get_the_same_answer(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make("{cache: {enabled: true}}")
+    first = run(server, agent, "[[say one two]]", folder)
+    again = run(server, agent, "  [[SAY one two]] ", folder)
+    print("AGAIN", [(f.type, f.event.get("message"), f.event.get("content")) for f in again])
+    assert said(first) == said(again) == "one two"
+    assert len(model.requests) == 1
+
+
+def test_a_stop_has_its_reason(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make("{hooks: {before_llm_call: {type: command, command: 'test ! -e stop || exit 2'}}}")
+    session = server.create(title="t", working_dir=str(folder))
+    assert run(server, agent, "[[say ok]]", folder, session)[-1].event["reason"] == "normal"
+    assert run(server, agent, "[[status 400]]", folder, session)[-1].event["reason"] == "error"
+    stream = server.start(session, "[[hang]] [[say ok]]", agent)
+    stream.until("agent_choice")
+    server.post(f"/api/sessions/{session}/cancel")
+    assert [frame for frame in stream if not frame.ping][-1].event["reason"] == "canceled"
+    (folder / "stop").touch()
+    assert run(server, agent, "[[say ok]]", folder, session)[-1].event["reason"] == "hook_blocked"
+
+
+# -- hooks --------------------------------------------------------------------------------------
+
+
+def test_hooks_guard_tell_and_add(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    hook = "{type: command, command: '%s'}"
+    guard = hook % "grep -q danger && { echo too dangerous >&2; exit 2; }; exit 0"
+    agent = make(
+        "{toolsets: [{type: shell}], hooks: {"
+        f"pre_tool_use: [{{matcher: shell, preempt_yolo: true, hooks: [{guard}]}}], "
+        f"post_tool_use: [{{matcher: '*', hooks: [{hook % 'cat >> told'}]}}], "
+        f"session_start: {hook % 'echo The project is called Roost.'}}}}}"
+    )
+    frames = run(
+        server,
+        agent,
+        '[[tool shell {"cmd": "echo danger"}]] [[tool shell {"cmd": "echo fine"}]] [[say ok]]',
+        folder,
+    )
+    (blocked,) = of(frames, "hook_blocked")
+    assert "too dangerous" in blocked["message"]
+    bad, good = results(sent(model)[-1])
+    assert bad.startswith("Tool call blocked by hook: too dangerous")
+    assert good.strip() == "fine"
+    told = json.loads((folder / "told").read_text())
+    assert (told["hook_event_name"], told["tool_input"]) == ("post_tool_use", {"cmd": "echo fine"})
+    assert "The project is called Roost." in json.dumps(sent(model)[0]["messages"])
+
+
+MOMENTS = (
+    "session_start", "session_end", "on_session_resume", "user_prompt_submit", "user_steering_messages_submit",
+    "user_followup_submit", "turn_start", "turn_end", "before_llm_call", "after_llm_call", "permission_request",
+    "on_tool_approval_decision", "tool_input_transform", "tool_guard", "tool_response_transform", "pre_tool_use",
+    "post_tool_use", "subagent_stop", "stop", "notification", "on_error", "on_user_input", "on_max_iterations",
+    "on_agent_switch",
+)  # fmt: skip
+UNDER_TOOLS = {name for name in MOMENTS if "tool_" in name and name != "on_tool_approval_decision"} | {
+    "permission_request"
+}
+
+
+def test_every_moment_of_a_session_has_its_hook(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    note = "{type: command, command: 'cat >> %s/told; echo >> %s/told'}" % (folder, folder)
+    entries = [f"{name}: {f'[{{hooks: [{note}]}}]' if name in UNDER_TOOLS else note}" for name in MOMENTS]
+    agent = make(
+        f"{{max_iterations: 3, sub_agents: [helper], toolsets: [{{type: shell}}], hooks: {{{', '.join(entries)}}}}}",
+        helper="{description: Helps}",
+    )
+    session = server.create(title="t", working_dir=str(folder))
+    script = (
+        '[[tool shell {"cmd": "rm -f x"}]] '
+        '[[tool transfer_task {"agent": "helper", "task": "t", "expected_output": "w"}]] '
+        '[[tool shell {"cmd": "ls"}]] [[say one]]'
+    )
+    for frame in server.start(session, script, agent):
+        if frame.type in ("tool_call_confirmation", "max_iterations_reached"):
+            if frame.type == "tool_call_confirmation" and not (folder / "steered").exists():
+                (folder / "steered").touch()
+                body = {"messages": [{"role": "user", "content": "by the way"}]}
+                server.post(f"/api/sessions/{session}/steer", body)
+                server.post(f"/api/sessions/{session}/followup", {"messages": [{"role": "user", "content": "and"}]})
+            assert server.resume(session, "approve").status == 200
+    run(server, agent, "[[status 400]]", folder, session)
+    print([(f.type, f.event.get("error"), f.event.get("response")) for f in server.log(session)])
+    told = [json.loads(line) for line in (folder / "told").read_text().splitlines() if line.strip()]
+    assert {event["hook_event_name"] for event in told} >= set(MOMENTS) - {"on_session_resume"}
+    decisions = [e["approval_source"] for e in told if e["hook_event_name"] == "on_tool_approval_decision"]
+    assert "user_approved" in decisions and "readonly_hint" in decisions
+    assert all(event["session_id"] and event["cwd"] == str(folder) and event["agent_name"] for event in told)

@@ -442,6 +442,7 @@ class UsageAdded(Base, frozen=True):
     context_limit: int = 0
     finish: str = ""
     why: Literal["answer", "title", "compaction", "vain"] = "answer"  # vain: for a summary that did not come
+    unpriced: bool = False  # nobody knows what the model costs: `cost` is 0 for want of a price
     threshold: float = 0.0  # share of the context past which the history is summed up; 0 is never
 
 

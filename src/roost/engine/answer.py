@@ -156,4 +156,5 @@ def used(
         context_limit=provider.context_limit,
         finish=done.reason,
         threshold=threshold,
+        unpriced=provider.price is None,
     )

@@ -16,6 +16,7 @@ from roost.core import events as e
 from roost.core.errors import AgentNotFound, NothingWaits, NotOwner, StoreFull
 from roost.core.ids import CallId, WaitId
 from roost.core.messages import Result, ToolCall
+from roost.core.redaction import Flow
 from roost.core.session import OpenCall
 from roost.engine.arguments import read
 from roost.engine.asked import put
@@ -173,6 +174,7 @@ async def _result(tool: Tool, arguments: dict[str, Any], use: "_Use") -> Result:
     """What the tool returns; a failure is a result that the model can read."""
     try:
         result = await tool.run(arguments, use)
+        await use.settle()
         msgspec.json.encode(result)  # what can't be written down is a failure too
     except (Park, NotOwner, StoreFull):
         raise
@@ -192,6 +194,7 @@ class _Use:
         self._attempt = attempt
         self._digest = digest
         self._questions = 0
+        self._flow = Flow(stage.makers.redactor) if stage.ready.agent.redact_secrets else None
 
     @property
     def call(self) -> CallId:
@@ -202,8 +205,19 @@ class _Use:
         return self._attempt
 
     async def output(self, text: str) -> None:
-        agent = self._stage.turn.agent
-        await self._stage.journal.post(e.OutputAdded(self._call.id, text, agent, self._digest))
+        if self._flow is not None:
+            text = self._flow.feed(text)
+        await self._show(text)
+
+    async def settle(self) -> None:
+        """The tool has ended: show what was held back of its output."""
+        if self._flow is not None:
+            await self._show(self._flow.rest())
+
+    async def _show(self, text: str) -> None:
+        if text:
+            agent = self._stage.turn.agent
+            await self._stage.journal.post(e.OutputAdded(self._call.id, text, agent, self._digest))
 
     async def ask(self, question: Ask) -> e.Answer:
         self._questions += 1

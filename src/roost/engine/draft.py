@@ -5,12 +5,18 @@ import uuid
 from dataclasses import dataclass, field
 
 from roost.core import events as e
-from roost.core.ids import AnswerId, CallId, Micros
+from roost.core.ids import AnswerId, CallId, Micros, fresh
 from roost.core.messages import Message, ToolCall
 from roost.ports import CallPiece, Finished, Piece, ReasoningPiece, TextPiece
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 NAME_LENGTH = 64
+
+
+def whole(message: Message) -> tuple[e.TextAdded, e.MessageAdded]:
+    """An answer that no model streams, as facts: its text in one piece, and itself."""
+    answer = AnswerId(fresh())
+    return e.TextAdded(answer, message.content, message.agent), e.MessageAdded(message, answer, agent=message.agent)
 
 
 @dataclass(slots=True)

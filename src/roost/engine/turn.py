@@ -32,6 +32,7 @@ from roost.engine import commission, compaction, mailbox, prompt, slash, structu
 from roost.engine.answer import Make
 from roost.engine.calls import Calls
 from roost.engine.chain import chain
+from roost.engine.draft import whole
 from roost.engine.driven import run_inner
 from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
@@ -176,7 +177,7 @@ async def _handed_in(stage: Stage) -> None:
     if (text := structured.given(_messages(stage))) is not None:
         agent, at = stage.turn.agent, stage.makers.clock.now()
         message = Message("assistant", text, agent=agent, at=at, finish=structured.CATEGORY)
-        await stage.journal.write(e.MessageAdded(message, agent=agent))
+        await stage.journal.write(*whole(message))
 
 
 def _messages(stage: Stage) -> Sequence[Message]:
@@ -382,7 +383,7 @@ async def _recalled(stage: Stage) -> bool:
         return False
     at = stage.makers.clock.now()
     message = Message("assistant", answer, agent=agent.name, at=at, finish=KEPT)
-    await stage.journal.write(e.MessageAdded(message, agent=agent.name))
+    await stage.journal.write(*whole(message))
     return True
 
 
@@ -523,7 +524,7 @@ async def _more(stage: Stage) -> bool:
         return True
     text = f"Execution stopped after reaching the configured max_iterations limit ({limit})."
     message = Message("assistant", text, agent=turn.agent, at=stage.makers.clock.now())
-    await stage.journal.write(e.MessageAdded(message, agent=turn.agent), e.TurnEnded(turn.id, "normal", turn.agent))
+    await stage.journal.write(*whole(message), e.TurnEnded(turn.id, "normal", turn.agent))
     return False
 
 

@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 
 from fakes import llm, relics
+from features import Ledger
 
 PATIENCE = 15.0  # seconds that what was told to end has for it
 
 collect_ignore = [] if os.environ.get("ZAG_BIN") else ["conformance"]  # `make conformance` builds what they need
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Ledger(config), "features")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from roost.service.inputs import Inputs
 from roost.service.orders import Orders, Request
 from roost.service.results import Results
 from roost.service.spawns import Spawns
-from roost.service.tree import cancel_below
+from roost.engine.kin import cancel_below
 
 DEEPEST = 8  # sessions above one that may start others
 MOST = 32  # sessions of one that run at the same time

@@ -18,7 +18,8 @@ from roost.core.status import Status, begins, status
 from roost.engine.journal import compose
 from roost.ports import RunRecord
 from roost.service.desk import Desk
-from roost.service.tree import Tree, cancel_below, measure
+from roost.engine.kin import cancel_below
+from roost.service.tree import Tree, measure
 
 SHORTEST = 4  # characters of the beginning of an id that stands for it
 NAMED = 8  # candidates that are listed where several fit

@@ -18,7 +18,7 @@ from roost.engine.journal import compose
 from roost.ports import Listing
 from roost.service.desk import Desk
 from roost.service.forks import fork_facts
-from roost.service.tree import cancel_below
+from roost.engine.kin import cancel_below
 
 
 class Snapshot(Struct, frozen=True):

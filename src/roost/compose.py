@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 
@@ -17,13 +18,15 @@ from roost import __version__
 from roost.clock import SystemClock
 from roost.config import aliases, clis
 from roost.config.front import Front
+from roost.config.rules import user_rules
 from roost.config.secrets import Secrets
 from roost.config.settings import Settings, env_files
-from roost.config.sources import open_agents
+from roost.config.sources import Files, open_agents
 from roost.config.users import UsersFile
 from roost.core.errors import NoSandbox, SessionNotFound, SessionNotRunning
 from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
+from roost.core.redaction import Redactor, secrets_of
 from roost.doors.app import Doors, make_app
 from roost.doors.hatch import Hatch as HatchDoor
 from roost.doors.listen import host, parse
@@ -36,6 +39,7 @@ from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
 from roost.hatch.hatch import Hatch
 from roost.keepers.keepers import open_keepers
+from roost.ports import EventStore, Runs
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import Models, open_models
 from roost.sandbox.choice import Choice, choice
@@ -46,6 +50,8 @@ from roost.service.policy import Policy
 from roost.service.service import Service, make_service
 from roost.stores.sqlite import open_sqlite
 from roost.tools.builtin import Builtin
+from roost.tools.hooks import Runner
+from roost.tools.scripts import Javascript
 from roost.tools.surroundings import LocalSurroundings
 from roost.worktrees import GitWorktrees
 
@@ -186,33 +192,9 @@ async def open_server(
         models = await stack.enter_async_context(_models(settings, env))
         front = front or Front(home=settings.home, zag=settings.home, max_sessions=0, max_sessions_per_account=0)
         sandbox = await _walls(settings, env, forced=front.force_sandbox)
-        toolsets, around = Builtin(env.outward(OURS), sandbox, settings.home), LocalSurroundings(Path.home())
         keepers = await stack.enter_async_context(open_keepers(settings.home))
         hatch = Hatch(settings.home, settings.session_db)
-        told = clis.load(settings.home)
-        makers = Makers(
-            store,
-            agents,
-            models,
-            toolsets,
-            around,
-            clock,
-            env,
-            drivers=drivers(
-                mock=front.enable_mock,
-                rows=settings.drivers,
-                open_models=settings.allow_unknown_models,
-                patterns=told.patterns,
-                env=env,
-            ),
-            limits=told.limits,
-            runs=keepers,
-            sandbox=sandbox,
-            walled=front.force_sandbox,
-            worktrees=GitWorktrees(settings.home / "worktrees"),
-            hatch=hatch,
-            home=settings.home,
-        )
+        makers = _makers(settings, front, env, Parts(store, agents, models, sandbox, keepers, hatch, clock))
         makers = wrap(makers)
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
@@ -241,6 +223,59 @@ async def open_server(
         )
         notes = [f"Database {settings.session_db} (an fsync there takes {store.fsync * 1000:.2f} ms)"]
         yield Running(app, service, recovery, closing, _kept(accounts, roll, settings), notes)
+
+
+class Parts(NamedTuple):
+    """What has been opened so far."""
+
+    store: EventStore
+    agents: Files
+    models: Models
+    sandbox: Choice
+    keepers: Runs
+    hatch: Hatch
+    clock: SystemClock
+
+
+def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Makers:
+    """All that the engine asks of the world.
+
+    Raises:
+        BadValue: the settings' hooks or permissions can't be used.
+    """
+    outward, around = env.outward(OURS), LocalSurroundings(Path.home())
+    toolsets = Builtin(outward, parts.sandbox, settings.home)
+    told = clis.load(settings.home)
+    permissions, rules = user_rules(settings.home, settings)
+    return Makers(
+        parts.store,
+        parts.agents,
+        parts.models,
+        toolsets,
+        around,
+        parts.clock,
+        env,
+        drivers=drivers(
+            mock=front.enable_mock,
+            rows=settings.drivers,
+            open_models=settings.allow_unknown_models,
+            patterns=told.patterns,
+            env=env,
+        ),
+        limits=told.limits,
+        runs=parts.keepers,
+        sandbox=parts.sandbox,
+        walled=front.force_sandbox,
+        worktrees=GitWorktrees(settings.home / "worktrees"),
+        hatch=parts.hatch,
+        home=settings.home,
+        hooks=Runner(outward, toolsets.cells, around, parts.clock),
+        scripts=Javascript(),
+        permissions=permissions,
+        rules=rules,
+        redactor=Redactor(secrets_of(env)),
+        code_mode=settings.code_mode_tools,
+    )
 
 
 async def _walls(settings: Settings, env: Mapping[str, str], *, forced: bool) -> Choice:

@@ -162,6 +162,9 @@ YAML = [
 
 @pytest.mark.parametrize("text", YAML)
 def test_agent_files_on_pages_load(text: str) -> None:
+    if not re.search(r"^agents:", text, re.MULTILINE):
+        assert isinstance(yaml.safe_load(text), dict)  # a piece of one
+        return
     assert load("example", text.encode(), name="example.yaml").warnings == ()
 
 

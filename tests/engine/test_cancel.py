@@ -91,7 +91,7 @@ async def test_a_cancel_before_the_runtime_is_there_ends_the_turn(each_floor: Fl
         agents: Any = world.makers.agents
         team, session = agents.team, await world.session()
 
-        async def slow(source: str) -> Any:
+        async def slow(source: str, hash: str = "") -> Any:
             if opening.is_set():
                 await anyio.sleep_forever()
             opening.set()

@@ -109,7 +109,7 @@ models = _all(
     ),
     click.option("--record", type=_path(), metavar="FILE", help="Record model traffic into a cassette."),
     click.option("--fake", type=_path(), metavar="FILE", help="Answer model requests from a cassette."),
-    click.option("--code-mode-tools", is_flag=True, default=None, help="One JavaScript tool for all (not built yet)."),
+    click.option("--code-mode-tools", is_flag=True, default=None, help="One JavaScript tool for all."),
 )
 
 behaviour = _all(

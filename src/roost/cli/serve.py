@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from roost.cli import options
-from roost.core.errors import BadValue, NotBuilt
+from roost.core.errors import BadValue
 from roost.doors.listen import exposed, parse
 
 
@@ -91,8 +91,6 @@ def refuse(agents: Iterable[str], flags: dict[str, Any]) -> None:
     names = tuple(agents)
     if flags.get("pull_interval") and names and all(Path(name).is_file() for name in names):
         raise BadValue("--pull-interval flag can only be used with OCI references, not local files")
-    if flags.get("code_mode_tools"):
-        raise NotBuilt("--code-mode-tools is not built yet")
 
 
 def refuse_open(listen: str, agents: str, flags: dict[str, Any], *, token: str, allowed: bool) -> None:

@@ -263,6 +263,14 @@ class MessageTaken(Base, frozen=True):
     queue: Queue = "steer"
 
 
+class MessageDropped(Base, frozen=True):
+    """A queued message is not taken: a hook has refused it."""
+
+    queued: int
+    index: int
+    why: str
+
+
 # -- a turn -------------------------------------------------------------------------------------
 
 
@@ -848,6 +856,7 @@ Known = (
     | SessionExited
     | MessageQueued
     | MessageTaken
+    | MessageDropped
     | TurnOpened
     | TurnDetached
     | TurnResumed

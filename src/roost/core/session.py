@@ -484,6 +484,8 @@ def _step(head: Head, event: e.Event) -> Head:
             return replace(head, queue=head.queue + new)
         case e.MessageTaken(message=message):
             return _grown(_taken(head, fact), message)
+        case e.MessageDropped():
+            return _taken(head, fact)
         case e.WaitOpened():
             return _opened_wait(head, event, fact)
         case e.WaitAnswered(wait=wait, answer=answer):
@@ -652,7 +654,7 @@ def _acted(turn: Turn, fact: e.ToolCalled | e.ToolReturned | e.LimitRaised) -> T
     return turn if len(kept) == len(turn.answers) else replace(turn, answers=tuple(kept))
 
 
-def _taken(head: Head, fact: e.MessageTaken) -> Head:
+def _taken(head: Head, fact: e.MessageTaken | e.MessageDropped) -> Head:
     rest = tuple(q for q in head.queue if (q.seq, q.index) != (fact.queued, fact.index))
     return replace(head, queue=rest)
 

@@ -25,4 +25,5 @@ async def put(stage: Stage, question: Ask, call: ToolCall | None = None, digest:
         durable=question.durable and call is not None,
     )
     await stage.journal.write(opened)
+    await stage.fire("on_user_input", reason="elicitation")
     return wait

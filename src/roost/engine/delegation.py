@@ -30,6 +30,9 @@ async def delegate(stage: Stage, call: ToolCall, task: Task) -> Result:
         if sub is None:
             if refusal := _refusal(stage, task):
                 return Result(refusal, is_error=True)
+            to = task.agent or stage.ready.agent.name
+            switch = {"from_agent": stage.ready.agent.name, "to_agent": to}
+            await stage.fire("on_agent_switch", agent_switch_kind="transfer_task", **switch)
             sub = await _open(stage, call, task)
         return await _through(stage, sub)
 
@@ -63,6 +66,10 @@ async def _through(stage: Stage, sub: SessionId) -> Result:
 async def _close(stage: Stage, sub: SessionId, agent: str) -> None:
     """The sub-session is over, and the agent that gave the task goes on."""
     ready = stage.ready
+    await stage.fire("subagent_stop", parent_session_id=stage.session, subagent_session_id=sub, subagent_name=agent)
+    await stage.fire(
+        "on_agent_switch", agent_switch_kind="transfer_task_return", from_agent=agent, to_agent=ready.agent.name
+    )
     await stage.journal.write(
         e.SubSessionEnded(sub, ready.agent.name),
         e.AgentSwitched(ready.agent.name, False, from_agent=agent, to_agent=ready.agent.name),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from roost.core import events as e
 from roost.core import hooks
 from roost.core.agents import Hook
+from roost.core.errors import HookStopped
 from roost.core.hooks import Output, Verdict
 from roost.core.messages import Definition, ToolCall
 from roost.engine.bulkhead import open_group
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from roost.engine.stage import Stage
 
 NOTHING = Verdict()
+STOPPED = "a hook ended the run"
 AFTER_THE_END = "session_end"  # nothing is written about this one: the log's turn is over
 
 
@@ -50,6 +52,26 @@ async def fire(
         allowed = verdict.blocked is None and not verdict.stop
         shown = [e.Warned(text, agent) for text in (*verdict.errors, *verdict.messages)]
         await stage.journal.write(e.HookEnded(event, took, allowed, error, message, agent), *shown)
+    return verdict
+
+
+def listens(stage: "Stage", event: str) -> bool:
+    """Whether there are hooks of an event, so that their input is worth the work."""
+    runtime = stage.runtime
+    return bool(stage.makers.hooks and runtime and (event in runtime.agent.hooks or event in stage.makers.rules))
+
+
+async def heed(stage: "Stage", event: str, **special: Any) -> Verdict:
+    """Run the hooks of an event; what they add for the model stays, and where they say so the run ends.
+
+    Raises:
+        HookStopped: it does.
+    """
+    verdict = await fire(stage, event, **special)
+    if verdict.blocked is not None or verdict.stop:
+        raise HookStopped(verdict.blocked or verdict.stop_reason or STOPPED)
+    if verdict.context and verdict.context not in stage.history.contexts:
+        await stage.journal.write(e.ContextAdded(verdict.context, event, stage.turn.agent))
     return verdict
 
 

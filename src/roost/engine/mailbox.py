@@ -4,11 +4,13 @@ They wait in the log: `MessageQueued` brings them, `Head.queue` counts them, `Me
 into the history.
 """
 
+from collections.abc import Sequence
+
 from roost.core import events as e
 from roost.core.errors import MessagesWait
 from roost.core.messages import Message
 from roost.core.session import Head, Queued
-from roost.engine.slash import resolved
+from roost.engine.slash import said
 from roost.engine.stage import Stage
 
 
@@ -29,7 +31,11 @@ async def take(stage: Stage, queue: e.Queue) -> bool:
     if not taken:
         return False
     messages = [await waiting(stage, queued) for queued in taken]
-    messages = [resolved(message, stage.ready.agent, stage.makers.env)[0] for message in messages]
+    if (refused := await _refusal(stage, queue, messages)) is not None:
+        dropped = [e.MessageDropped(queued.seq, queued.index, refused) for queued in taken]
+        await stage.journal.write(*dropped, e.Warned(f"a message was refused by a hook: {refused}", stage.turn.agent))
+        return False
+    messages = [(await said(stage, message)).message for message in messages]
 
     def facts(head: Head) -> list[e.Fact]:
         return [
@@ -39,6 +45,14 @@ async def take(stage: Stage, queue: e.Queue) -> bool:
 
     await stage.journal.compose(facts)
     return True
+
+
+async def _refusal(stage: Stage, queue: e.Queue, messages: Sequence[Message]) -> str | None:
+    """Why hooks do not want these messages; None where they do."""
+    texts = [message.content for message in messages]
+    if queue == "steer":
+        return (await stage.fire("user_steering_messages_submit", steering_messages=texts)).blocked
+    return (await stage.fire("user_followup_submit", prompt="\n".join(texts))).blocked
 
 
 async def waiting(stage: Stage, queued: Queued) -> Message:

@@ -15,6 +15,7 @@ from roost.core.agents import Agent
 from roost.core.history import History
 from roost.core.ids import CallId, Micros
 from roost.core.messages import Definition, File, Image, Message, Part, Text
+from roost.core.redaction import Redactor
 from roost.core.session import Head
 from roost.engine.structured import native
 from roost.ports import ModelRequest
@@ -172,6 +173,14 @@ def _note(part: Part, *, images: bool, pdf: bool) -> Part:
 def _kind(file: File) -> str:
     """What is in a file, by what was said of it or by its name."""
     return (file.mime_type or guess_type(file.path)[0] or "").lower()
+
+
+def redacted(message: Message, redactor: Redactor) -> Message:
+    """A message of a person without the secrets in it; answers, and what tools returned, are as they are."""
+    if message.role != "user":
+        return message
+    parts = tuple(Text(redactor.text(part.text)) if isinstance(part, Text) else part for part in message.parts)
+    return replace(message, content=redactor.text(message.content), parts=parts)
 
 
 def today(now: Micros) -> str:

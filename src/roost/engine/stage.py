@@ -66,6 +66,7 @@ class Stage:
     sticky: Sticky = field(default_factory=Sticky)
     shown: tuple[str, str] = ("", "")  # the agent and the model that clients were told of last
     runtime: Runtime | None = None
+    pushes: int = 0  # times that hooks have sent the model on
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the task that plays it
     built: anyio.Event = field(default_factory=anyio.Event)  # set when the runtime is there, or never will be
     done: anyio.Event = field(default_factory=anyio.Event)  # set when its task is through

@@ -10,18 +10,32 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import anyio
+from msgspec import structs, to_builtins
 
 from roost.core import events as e
-from roost.core.errors import BadModel, MessagesWait, ModelFailed, NotOwner, RoostError, StoreFull
+from roost.core import loops, transcript
+from roost.core.errors import (
+    BadModel,
+    BadValue,
+    HookStopped,
+    LoopDetected,
+    MessagesWait,
+    ModelFailed,
+    NotOwner,
+    RoostError,
+    StoreFull,
+)
 from roost.core.ids import WaitId, fresh
 from roost.core.messages import Message
 from roost.core.orders import Order
-from roost.engine import commission, mailbox, prompt
+from roost.engine import commission, mailbox, prompt, slash, structured
 from roost.engine.calls import Calls
 from roost.engine.chain import chain
 from roost.engine.driven import run_inner
 from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
+from roost.engine.firing import heed, listens
+from roost.engine.leave import Desk
 from roost.engine.runtime import choose, providers, unknown_definitions
 from roost.engine.stage import Stage
 from roost.ports import ModelRequest, Provider
@@ -29,6 +43,8 @@ from roost.ports import ModelRequest, Provider
 log = logging.getLogger(__name__)
 
 MORE_ITERATIONS = 10
+MOST_PUSHES = 5  # times that hooks may send a model on in one turn, after it has stopped
+KEPT = "cached"  # why an answer that was kept from before has ended
 CODES = {"rate_limit": "rate_limited", "overflow": "context_exceeded"}
 
 
@@ -52,6 +68,14 @@ async def run_turn(stage: Stage) -> None:
                 await _fail(stage, error)
     if canceled.cancelled_caught:
         await _cancel(stage)
+    await farewell(stage)
+
+
+async def farewell(stage: Stage) -> None:
+    """The turn is over, and the log says so: hooks hear of it."""
+    head = stage.journal.head
+    if head.turn is None:
+        await stage.fire("session_end", reason=head.outcome)
 
 
 async def _play(stage: Stage, order: Order | None) -> None:
@@ -87,6 +111,7 @@ async def play_inner(stage: Stage) -> None:
 async def _enter(stage: Stage) -> None:
     """Make the agent ready, and show who it is where that has not been done."""
     stage.runtime = await stage.prepare(stage)
+    stage.runtime.check = Desk(stage, stage.ear.answer).check
     stage.built.set()
     if not stage.turn.started:
         await _begin(stage)
@@ -106,7 +131,13 @@ async def _rounds(stage: Stage) -> None:
         if stage.turn.calls:
             if (answer := newest_answer(stage.history)) is None:
                 raise RuntimeError("calls are open, but no answer asked for them")
-            await Calls(stage, answer.calls).play()
+            _circles(stage)
+            calls = Calls(stage, answer.calls)
+            await calls.play()
+            if calls.stop:
+                raise HookStopped(calls.stop)
+            await stage.fire("turn_end", iteration=stage.turn.iterations)
+            await _handed_in(stage)
         elif newest is not None and newest[1].role == "assistant":
             if not await _goes_on(stage):
                 return
@@ -121,9 +152,42 @@ async def _rounds(stage: Stage) -> None:
                 return
 
 
+def _circles(stage: Stage) -> None:
+    """Look whether the model goes round in circles.
+
+    Raises:
+        LoopDetected: it does.
+    """
+    streak = loops.Streak()
+    for item in stage.history.items:
+        if item.seq > stage.turn.opened and item.message is not None and item.message.calls:
+            streak = loops.after(streak, item.message.calls)
+    limit = stage.journal.head.max_consecutive_tool_calls or stage.ready.agent.max_consecutive_tool_calls
+    if complaint := loops.complaint(streak, limit):
+        raise LoopDetected(complaint)
+
+
+async def _handed_in(stage: Stage) -> None:
+    """The answer that was handed in through the form's tool is the turn's last message."""
+    if structured.handed_in(stage.ready.agent) is None:
+        return
+    await stage.catch_up()
+    if (text := structured.given(_messages(stage))) is not None:
+        agent, at = stage.turn.agent, stage.makers.clock.now()
+        message = Message("assistant", text, agent=agent, at=at, finish=structured.CATEGORY)
+        await stage.journal.write(e.MessageAdded(message, agent=agent))
+
+
+def _messages(stage: Stage) -> Sequence[Message]:
+    return [item.message for item in stage.history.items if item.message is not None]
+
+
 async def _change(stage: Stage) -> None:
     """Another agent has the conversation: make it ready, and show who it is."""
+    before = stage.ready.agent.name
     stage.runtime = await stage.prepare(stage)
+    stage.runtime.check = Desk(stage, stage.ear.answer).check
+    await stage.fire("on_agent_switch", agent_switch_kind="handoff", from_agent=before, to_agent=stage.turn.agent)
     facts: list[e.Fact] = [_shown(stage), *(e.Warned(warning, stage.turn.agent) for warning in stage.ready.warnings)]
     if stage.ready.fresh:
         facts += await _refreshed(stage)
@@ -166,6 +230,24 @@ async def _begin(stage: Stage) -> None:
         facts.append(_said(*posted))
     facts.append(e.TurnStarted(runtime.agent.name))
     await stage.journal.write(*facts)
+    await _greeted(stage)
+
+
+async def _greeted(stage: Stage) -> None:
+    """What hooks have to say to the beginning, and what a slash command stands for.
+
+    Raises:
+        HookStopped: a hook refuses the message.
+    """
+    again = stage.journal.head.turns > 1
+    if again:
+        await heed(stage, "on_session_resume")
+    await heed(stage, "session_start", source="resume" if again else "startup")
+    if stage.outer is None:
+        await stage.catch_up()
+        if (posted := stage.newest()) is not None and posted[1].role == "user":
+            await heed(stage, "user_prompt_submit", prompt=posted[1].content)
+        await slash.settle(stage)
 
 
 def _shown(stage: Stage) -> e.AgentShown:
@@ -194,8 +276,12 @@ async def _tools_shown(stage: Stage) -> e.ToolsShown:
 async def _ask(stage: Stage) -> bool:
     """One answer of the model; whether it is in the history."""
     runtime = stage.ready
+    iteration = stage.turn.iterations + 1
+    opening = await stage.fire("turn_start", iteration=iteration)
     before = await _refreshed(stage)
     await stage.catch_up()
+    if iteration == 1 and await _recalled(stage):
+        return True
     links, warnings = _links(stage)
     before += [e.Warned(warning, runtime.agent.name) for warning in runtime.unsaid(warnings)]
     before.append(await _tools_shown(stage))
@@ -206,15 +292,91 @@ async def _ask(stage: Stage) -> bool:
     if stage.stopping:
         await anyio.sleep_forever()  # the server is on its way out; the turn goes on after the restart
 
+    rewritten = await _looked_over(stage, _request(stage, links[0], opening.contexts), iteration, links[0])
+
     def make(provider: Provider) -> ModelRequest:
-        images = provider.spec.images is not False
-        return prompt.request(runtime.agent, runtime.guidance, stage.history, runtime.definitions(), images=images)
+        request = _request(stage, provider, opening.contexts)
+        return request if rewritten is None else structs.replace(request, messages=rewritten)
 
     tries = max(runtime.agent.fallback.retries, 0)
     with stage.ear.at_thought():
         said, by = await stage.asking.ask(links, make, runtime.agent.name, runtime.digests, *before, tries=tries)
     _remember(stage, links, by)
+    await _told_of(stage, said, by)
     return said is not None
+
+
+def _request(stage: Stage, provider: Provider, contexts: Sequence[str]) -> ModelRequest:
+    ready, spec = stage.ready, provider.spec
+    request = prompt.request(
+        ready.agent,
+        ready.guidance,
+        stage.history,
+        ready.definitions(),
+        images=spec.images is not False,
+        pdf=spec.pdf is not False,
+        head=stage.journal.head,
+        contexts=contexts,
+    )
+    if not ready.agent.redact_secrets:
+        return request
+    clean = tuple(prompt.redacted(message, stage.makers.redactor) for message in request.messages)
+    return structs.replace(request, messages=clean)
+
+
+async def _looked_over(
+    stage: Stage, request: ModelRequest, iteration: int, provider: Provider
+) -> tuple[Message, ...] | None:
+    """What hooks make of the messages of a request; None where they leave them alone.
+
+    Raises:
+        HookStopped: a hook does not want it sent.
+    """
+    if not listens(stage, "before_llm_call"):
+        return None
+    shown = transcript.shown(request.messages)
+    verdict = await heed(stage, "before_llm_call", iteration=iteration, model_id=provider.spec.ref, messages=shown)
+    if verdict.updated_messages is None:
+        return None
+    try:
+        return transcript.taken(verdict.updated_messages, request.messages)
+    except BadValue as error:
+        await stage.journal.write(e.Warned(f"a hook's messages can't be used: {error}", stage.turn.agent))
+        return None
+
+
+async def _told_of(stage: Stage, said: Message | None, provider: Provider) -> None:
+    """Hooks hear of an answer."""
+    if said is not None and listens(stage, "after_llm_call"):
+        usage = to_builtins(said.usage) if said.usage is not None else {}
+        response = {"stop_response": said.content} if not said.calls else {}
+        await stage.fire("after_llm_call", model_id=provider.spec.ref, usage=usage, cost=said.cost, **response)
+
+
+async def _recalled(stage: Stage) -> bool:
+    """Give the answer that was kept for these very words, where the agent keeps answers; whether there was one."""
+    agent, turn, newest = stage.ready.agent, stage.turn, stage.newest()
+    if agent.cache is None or newest is None or newest[1].role != "user":
+        return False
+    text, folder = newest[1].content, turn.working_dir
+    answer = await stage.makers.answers.find(agent.cache, turn.source, agent.name, text, folder=folder)
+    if answer is None:
+        return False
+    at = stage.makers.clock.now()
+    message = Message("assistant", answer, agent=agent.name, at=at, finish=KEPT)
+    await stage.journal.write(e.MessageAdded(message, agent=agent.name))
+    return True
+
+
+async def _kept(stage: Stage) -> None:
+    """Keep the turn's answer, where the agent keeps answers and this one was made for a single message."""
+    agent, turn = stage.ready.agent, stage.turn
+    said = [i.message for i in stage.history.items if i.message is not None and i.seq > turn.opened]
+    asked = [message for message in said if message.role == "user"]
+    if agent.cache is None or len(asked) != 1 or not said or said[-1].role != "assistant" or said[-1].finish == KEPT:
+        return
+    answer, folder = said[-1].content, turn.working_dir
+    await stage.makers.answers.keep(agent.cache, turn.source, agent.name, asked[0].content, answer, folder=folder)
 
 
 def _links(stage: Stage) -> tuple[Sequence[Provider], Sequence[str]]:
@@ -265,6 +427,9 @@ async def _goes_on(stage: Stage) -> bool:
         if stage.turn.interactive:
             await changed.wait()
             continue
+        if await _reminded(stage) or await _sent_on(stage):
+            return True
+        await _kept(stage)
         try:
             end = e.TurnEnded(stage.turn.id, "normal", stage.turn.agent)
             await stage.journal.write(end, only_if=mailbox.empty)
@@ -272,6 +437,36 @@ async def _goes_on(stage: Stage) -> bool:
             await stage.journal.refresh()
         else:
             return False
+
+
+async def _reminded(stage: Stage) -> bool:
+    """Remind a model that stops without the answer that it is to hand in; whether it was.
+
+    Raises:
+        NotInForm: it was reminded often enough.
+    """
+    newest = stage.newest()
+    formed = newest is not None and newest[1].finish == structured.CATEGORY
+    if structured.handed_in(stage.ready.agent) is None or formed:
+        return False
+    note = structured.reminder(_messages(stage), at=stage.makers.clock.now())
+    await stage.journal.write(e.MessageWritten(note))
+    return True
+
+
+async def _sent_on(stage: Stage) -> bool:
+    """Hooks may have something to add when the model stops; whether they had, so that it goes on."""
+    if not listens(stage, "stop") or stage.pushes >= MOST_PUSHES:
+        return False
+    await stage.catch_up()
+    answer, said = stage.history.last_words(), stage.history.last_said()
+    verdict = await stage.fire("stop", stop_response=answer, last_user_message=said)
+    if not verdict.context or verdict.stop:
+        return False
+    stage.pushes += 1
+    told = Message("user", verdict.context, at=stage.makers.clock.now(), implicit=True)
+    await stage.journal.write(e.MessageWritten(told))
+    return True
 
 
 async def _passed_on(stage: Stage) -> bool:
@@ -301,6 +496,9 @@ async def _more(stage: Stage) -> bool:
     if not known and not turn.unattended:
         opened = e.WaitOpened(wait, "limit", turn.agent, max_iterations=limit)
         await stage.journal.write(await _tools_shown(stage), opened)
+    await stage.fire("on_max_iterations", previous_max_iterations=limit, new_max_iterations=limit + MORE_ITERATIONS)
+    if not turn.unattended:
+        await stage.fire("on_user_input", reason="max_iterations")
     approved = not turn.unattended and (await stage.ear.answer(wait)).action == "approve"
     if approved:
         await stage.journal.write(e.LimitRaised(limit + MORE_ITERATIONS))
@@ -332,6 +530,9 @@ async def _fail(stage: Stage, error: Exception) -> None:
         log.error("turn of %s failed", stage.log, exc_info=error, extra={"action": "turn_failed"})
         met = e.ErrorMet("internal error; the server's log has the details", "internal", turn.agent)
     await stage.catch_up()
+    if isinstance(error, ModelFailed):
+        await stage.fire("on_error", error=met.message)
+    await stage.fire("notification", notification_level="error", notification_message=met.message)
     draft = stage.asking.draft
     shown = draft is not None and draft.posted
     await stage.journal.write(*ending(stage.journal.head, stage.history, "error", error=met, shown=shown))

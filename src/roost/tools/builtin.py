@@ -81,6 +81,11 @@ class Builtin:
         self._house = House(env, Cells(sandbox, home), home, endpoints)
 
     @property
+    def cells(self) -> Cells:
+        """Where the programs of confined sessions run."""
+        return self._house.cells
+
+    @property
     def types(self) -> frozenset[str]:
         """The types that can be built."""
         return frozenset(TYPES)

@@ -374,6 +374,7 @@ SILENT = frozenset(
         e.MessageEdited,
         e.DeleteAsked,
         e.MessageQueued,
+        e.MessageDropped,
         e.TurnOpened,
         e.TurnDetached,
         e.TurnResumed,

@@ -1,7 +1,7 @@
 """Sessions and those that they have started: what is told to one of them is told to all below it."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -54,8 +54,8 @@ async def above(store: EventStore, head: Head) -> int:
 async def cancel_below(store: EventStore, wakes: Wakes, session: str, *, why: str = WHY, by: str = "") -> None:
     """Cancel what runs below a session, and what is started there meanwhile."""
     asked: set[TurnId] = set()
-    while turns := [turn for head in await below(store, session) if (turn := _running(head)) and turn[1] not in asked]:
-        for log, turn in turns:
+    while turns := {log: turn for log, turn in _running(await below(store, session)) if turn not in asked}:
+        for log, turn in turns.items():
             asked.add(turn)
             with suppress(SessionNotFound, SessionNotRunning):
                 await cancel(store, wakes, log, e.CancelAsked(turn, why, by))
@@ -78,6 +78,6 @@ async def cancel(store: EventStore, wakes: Wakes, log: LogId, fact: e.CancelAske
         await wakes.wake(log)
 
 
-def _running(head: Head) -> tuple[LogId, TurnId] | None:
-    """The turn of a session, where nobody has asked for its end."""
-    return None if head.turn is None or head.turn.canceled else (LogId(head.id), head.turn.id)
+def _running(heads: Iterable[Head]) -> Iterable[tuple[LogId, TurnId]]:
+    """The turns whose end nobody has asked for."""
+    return ((LogId(head.id), head.turn.id) for head in heads if head.turn is not None and not head.turn.canceled)

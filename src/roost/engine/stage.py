@@ -26,7 +26,7 @@ from roost.ports import Owned
 class Sessions(Protocol):
     """What a turn may do with other sessions: the supervisor's part."""
 
-    async def begin(self, log_id: LogId, facts: Sequence[Fact], *, headers: Mapping[str, str] = ...) -> Owned:
+    async def begin(self, log_id: LogId, facts: Sequence[Fact], *, headers: Mapping[str, str]) -> Owned:
         """Open a turn in a session that somebody has just made, where one more may run.
 
         Raises:
@@ -70,7 +70,7 @@ class Stage:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the task that plays it
     built: anyio.Event = field(default_factory=anyio.Event)  # set when the runtime is there, or never will be
     done: anyio.Event = field(default_factory=anyio.Event)  # set when its task is through
-    desk: anyio.Lock = field(default_factory=anyio.Lock)  # held while a background agent is started
+    starting: anyio.Lock = field(default_factory=anyio.Lock)  # held while a background agent is started
     _stopping: bool = False
 
     @property

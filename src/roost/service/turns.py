@@ -29,11 +29,11 @@ from roost.core.principals import Principal
 from roost.core.session import Head, Turn
 from roost.engine import harness
 from roost.engine.follow import follow
+from roost.engine.kin import cancel_below
 from roost.engine.runtime import choose
 from roost.engine.slash import resolved
 from roost.ports import ModelInfo
 from roost.service.desk import Desk
-from roost.engine.kin import cancel_below
 
 STEERS, FOLLOWUPS = 5, 20  # messages that may wait in a session
 LONGEST_KEY = 1024  # characters of an idempotency key: it is kept with the session

@@ -20,10 +20,22 @@ from roost.providers.references import Models, open_models
 pytestmark = pytest.mark.anyio
 
 MODELS = {"openai-chat": "gpt-4o", "openai-responses": "gpt-5", "anthropic": "claude-sonnet-4-5"}
+MODELS |= {"google": "gemini-3-pro", "bedrock": "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "azure": "gpt-5"}
+MODELS |= {"mistral": "mistral-large-latest"}
 
 
 def team(fake: FakeLLM) -> Team:
-    specs = {d: ModelSpec(d, "lab", m, d, base_url=f"{fake.url}/v1", token_key="KEY") for d, m in MODELS.items()}
+    specs = {
+        name: ModelSpec(
+            name,
+            "mistral" if name == "mistral" else "lab",
+            model,
+            "openai-chat" if name == "mistral" else name,
+            base_url=f"{fake.url}/v1",
+            token_key="KEY",
+        )
+        for name, model in MODELS.items()
+    }
     return Team("a", "h", (Agent("root"),), specs)
 
 

@@ -36,6 +36,7 @@ from roost.ports import (
     EventStore,
     Hatch,
     HookRunner,
+    Logins,
     Models,
     Place,
     Provider,
@@ -82,6 +83,7 @@ class Makers:
     walled: bool = False  # nothing runs outside of a sandbox, whatever a turn that began earlier says
     hooks: HookRunner | None = None
     scripts: Scripts | None = None
+    logins: Logins | None = None
     permissions: Permissions = Permissions()  # of the person who runs this server
     rules: Mapping[str, tuple[Matcher, ...]] = field(default_factory=dict)  # hooks of that person, by event
     redactor: Redactor = Redactor()

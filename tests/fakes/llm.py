@@ -28,6 +28,7 @@ directive waits for the results of the one before:
   [[stop max_tokens]]              the finish reason, in the dialect's own words
   [[usage IN OUT CACHED]]          tokens; IN includes CACHED where the dialect has it so
 
+Where no user has any, those of the system messages count: so an agent's instruction can be its script.
 No directive: it echoes.  Requests for titles obey none and get TITLE.
 Run: python tests/fakes/llm.py --port 0   (prints "listening on PORT")
 """
@@ -140,6 +141,15 @@ def plan(turns: list[Turn], tools: list[str], state: State, key: str) -> Plan:
     if not out.text and not empty:
         out.text = f"tool said: {results[-1][:400].strip()}" if results else "done"
     return out
+
+
+def instructed(turns: list[Turn], system: str) -> list[Turn]:
+    """The turns, where the people have no script and the system messages have one, with that in the first."""
+    said = [(role, text) for role, text in turns if role == "user"]
+    if not said or not _DIRECTIVE.search(system) or any(_DIRECTIVE.search(text) for _, text in said):
+        return turns
+    first = turns.index(said[0])
+    return [*turns[:first], ("user", system), *turns[first + 1 :]]
 
 
 def _set(out: Plan, kind: str, argument: str) -> None:
@@ -411,7 +421,7 @@ class Handler(BaseHTTPRequestHandler):
         turns = [(m["role"], text_of(m.get("content"))) for m in messages if m["role"] in ("user", "assistant", "tool")]
         tools = [tool.get("function", {}).get("name") for tool in body.get("tools") or []]
         system = "\n".join(text_of(m.get("content")) for m in messages if m["role"] in ("system", "developer"))
-        out = self.planned("chat", turns, tools, title=_title(body, system, tools))
+        out = self.planned("chat", instructed(turns, system), tools, title=_title(body, system, tools))
         if out is None:
             return None
         stop = out.stop or ("tool_calls" if out.calls else "stop")

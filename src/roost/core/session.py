@@ -194,11 +194,8 @@ class Head(Struct, frozen=True, omit_defaults=True):
     tree_budget: e.Budget | None = None
     raised: tuple[e.Budget, ...] = ()  # budgets that a person let go on
     active: float = 0.0  # seconds in turns that have ended
-<<<<<<< HEAD
     started_by: SessionId = SessionId("")  # of a background agent: the session, or sub-session, whose call it was
-=======
     compaction: int = 0  # the seq of a CompactionAsked that waits
->>>>>>> main
 
     @property
     def tools_approved(self) -> bool:

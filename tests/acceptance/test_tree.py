@@ -1,8 +1,7 @@
 """Three levels of agents over real servers: prompts, costs, cancels and kills, with a CLI at the bottom."""
 
 import json
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ agents:
   root:
     model: priced
     instruction: '{root}'
-    sub_agents: [lead, digger]
+    sub_agents: [lead, digger, hand]
     toolsets: [{{type: shell}}, {{type: background_agents}}]
   lead:
     model: priced
@@ -305,32 +304,45 @@ def answered(crew: Crew, session: str, follower: Any) -> int:
     return shown[-1].id or 0 if shown else 0
 
 
-def test_a_kill_in_the_middle_of_a_nested_cli(crew: Crew, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
-    steps: Sequence[dict[str, Any]] = (
-        {"say": "one"},
-        {"ask": {"name": "Bash", "input": {}, "ok": "ran"}},
-        {"say": "two"},
-    )
+def nested(crew: Crew, *steps: dict[str, Any]) -> str:
+    """A tree with a CLI at the bottom that plays these steps."""
     crew.cast(
         root=f"{both(task('lead'))} [[say root is done]]",
         lead=f"{both(task('hand', mock(*steps)))} [[say lead is done]]",
     )
     session = crew.session()
     crew.run(session).close()
+    return session
+
+
+def went_on(crew: Crew, session: str, run: e.RunStarted) -> list[str]:
+    """What a CLI has said that was found again; the tree has ended well, and nothing of it is left."""
+    assert crew.last_words(session) == "root is done"
+    assert [fact.run for fact in crew.of(session, e.RunStarted)] == [run.run]
+    crew.quiet()
+    said = [f.message.content for f in crew.of(session, e.MessageAdded) if f.message and f.message.agent == "hand"]
+    return [text for text in said if text]
+
+
+def test_a_kill_while_a_nested_cli_asks(crew: Crew) -> None:
+    session = nested(crew, {"say": "one"}, {"ask": {"name": "Bash", "input": {}, "ok": "ran"}}, {"say": "two"})
     (wait,) = crew.waits(1)
     (run,) = crew.of(session, e.RunStarted)
+    assert wait["session_id"] == run.sub
     crew.again()
     assert [one["id"] for one in crew.waits(1)] == [wait["id"]]
     assert crew.api.resume(session, "approve").status == 200
-    assert crew.last_words(session) == "root is done"
-    assert [fact.run for fact in crew.of(session, e.RunStarted)] == [run.run]  # it was found again
-    said = [f.message.content for f in crew.of(session, e.MessageAdded) if f.message and f.message.agent == "hand"]
-    assert [text for text in said if text] == ["one", "two"]
-    calls = [fact.call.name for fact in crew.of(session, e.ToolCalled)]
-    assert calls == ["transfer_task", "transfer_task", "Bash"]
-    crew.quiet()
+    assert went_on(crew, session, run) == ["one", "two"]
+    assert [fact.call.name for fact in crew.of(session, e.ToolCalled)] == ["transfer_task", "transfer_task", "Bash"]
+
+
+def test_a_kill_while_a_nested_cli_works(crew: Crew) -> None:
+    session = nested(crew, {"say": "one"}, {"sleep_s": 1.5}, {"say": "two"})
+    until(lambda: any(fact.sub for fact in crew.of(session, e.TextAdded)))
+    (run,) = crew.of(session, e.RunStarted)
+    crew.again()
+    assert went_on(crew, session, run) == ["one", "two"]
+    assert [fact.call.name for fact in crew.of(session, e.ToolCalled)] == ["transfer_task", "transfer_task"]
 
 
 # -- agents in the background -------------------------------------------------------------------
@@ -354,6 +366,23 @@ def test_agents_in_the_background_are_sessions_of_the_tree(crew: Crew) -> None:
     tree = crew.ask("GET", f"/sessions/{session}")["tree"]
     assert (tree["sessions"], tree["running"]) == (2, 0)
     assert tree["total_cost_usd"] == pytest.approx(4 * ROUND)
+
+
+def test_a_cli_in_the_background_has_nobody_to_ask_either(crew: Crew) -> None:
+    steps = ({"say": "one"}, {"ask": {"name": "Bash", "input": {}, "ok": "ran"}}, {"sleep_s": 1.5}, {"say": "two"})
+    given = {"agent": "hand", "task": mock(*steps)}
+    crew.cast(root=f"[[tool run_background_agent {json.dumps(given)}]] [[say started]]")
+    session = crew.session(permissions={"allow": ["run_background_agent"]})
+    assert [frame.type for frame in crew.run(session)][-1] == "stream_stopped"
+    (child,) = [one["session_id"] for one in crew.ask("GET", "/sessions") if one.get("parent_session_id") == session]
+    until(lambda: crew.of(child, e.ToolReturned))
+    crew.again()
+    assert crew.completed(child) == "two"
+    assert not crew.of(child, e.WaitOpened)
+    (refused,) = crew.of(child, e.ToolReturned)
+    assert "the session is non-interactive" in refused.result.output
+    assert len(crew.of(child, e.RunStarted)) == 1
+    crew.quiet()
 
 
 def test_a_cancel_ends_what_works_in_the_background(crew: Crew) -> None:

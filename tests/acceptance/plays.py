@@ -188,7 +188,6 @@ def _calls(team: Team, toolset: ToolsetSpec, site: str) -> Iterator[str]:
         case "background_agents":
             for other in options["agents"]:
                 yield _tool("run_background_agent", agent=other["name"], task="Begin.", expected_output="A word")
-            yield _tool("list_background_agents")
         case "handoff":
             yield _tool("handoff", agent=options["agents"][0]["name"])
         case "mcp":

@@ -30,9 +30,10 @@ _CALL_ID = re.compile(r"call_[a-z0-9-]+")
 _LIMIT = re.compile(r'"(?:max_tokens|max_completion_tokens|max_output_tokens|maxOutputTokens)":\s*\d+\s*,?')
 _THINKING = re.compile(r'"thinkingConfig":\s*\{[^{}]*\}\s*,?')
 _FRESH = re.compile(
-    r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b(?=\w*\d)[0-9a-f]{16,}\b"  # ids
-    r"|\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d{10,}\b"  # times
+    r"(?<![0-9a-f])(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[0-9a-f]*\d)[0-9a-f]{16,})(?![0-9a-f])"
+    r"|\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d{10,}\b"
 )
+"""Ids and times."""
 
 
 def path_of(name: str | Path) -> Path:

@@ -21,6 +21,7 @@ from roost.engine.endings import ending
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
 from roost.engine.live import Live
+from roost.engine.purse import Purses
 from roost.engine.stage import Stage
 from roost.engine.title import give_title
 from roost.engine.turn import play_inner, run_turn
@@ -39,6 +40,7 @@ class Supervisor:
         self.first = anyio.Event()  # set when the first runtime of this process is asked for
         self.park_after = PARK_AFTER
         self.stopping = False
+        self.purses = Purses(makers)
         self.owed: dict[LogId, RoostError] = {}  # why the end of a session's turn could not be written
         self._makers = makers
         self._hub = hub
@@ -157,7 +159,7 @@ class Supervisor:
         ear = Ear(journal, self._hub, clock, park_after=self.park_after, busy=lambda: live.busy)
         asking, prepare = Asking(journal, clock), partial(self._prepare, live)
         touch = rt.Touch(live.ask, live.tell, live.headers)
-        return Stage(
+        stage = Stage(
             self._makers,
             self._hub,
             journal,
@@ -166,9 +168,12 @@ class Supervisor:
             live.history,
             prepare,
             play_inner,
+            self.purses.guard,
             touch,
             sticky=live.sticky,
         )
+        self.purses.enter(stage)
+        return stage
 
     async def _session(self, live: Live, stage: Stage, watched: ExitStack) -> None:
         """A bulkhead: what goes wrong in one session stays in that session."""
@@ -183,6 +188,7 @@ class Supervisor:
             if live.stage is stage:  # the next turn may have begun
                 live.stage = None
             live.idle_since = self._makers.clock.monotonic()
+            self.purses.leave(stage)
             stage.built.set()
             stage.done.set()
         if self.stopping:
@@ -267,7 +273,7 @@ class Supervisor:
             return
         posted = (i.message.content for i in stage.history.items if i.message and i.seq > stage.turn.opened)
         if texts := [text for text in posted if text.strip()]:
-            give = (self._makers.store, stage.log, runtime.provider, texts)
+            give = (self._makers.store, stage.log, runtime.provider, texts, stage.guard.quiet)
             self._bulkhead.start(give_title, *give, name=f"title of {stage.log}")
 
     def _forget(self, live: Live, stage: Stage | None = None) -> None:

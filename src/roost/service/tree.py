@@ -69,9 +69,9 @@ async def measure(store: EventStore, head: Head) -> Tree:
     return Tree(
         sessions=len(heads),
         running=sum(one.turn is not None for one in heads),
-        cost=sum(one.cost for one in heads),
-        input_tokens=sum(one.used.input for one in heads),
-        output_tokens=sum(one.used.output for one in heads),
+        cost=sum(one.cost + one.below for one in heads),
+        input_tokens=sum(one.used.input + one.used_below.input for one in heads),
+        output_tokens=sum(one.used.output + one.used_below.output for one in heads),
     )
 
 

@@ -23,17 +23,20 @@ from roost.service.tree import cancel_below, measure
 
 Scope = Literal["budget", "tree_budget"]
 """Of the session alone, or of it and all below it."""
+SCOPES: tuple[Scope, ...] = ("budget", "tree_budget")
 
 
 class Snapshot(Struct, frozen=True):
     """A session, whole.  `head.last_seq` was read before the history: tailing from it can repeat, never lose.
 
-    `definitions` are those of the tools that its messages call, by digest.
+    `definitions` are those of the tools that its messages call, by digest; `tree_cost` is what the session
+    and all below it have cost.
     """
 
     head: Head
     history: History
     definitions: Mapping[str, Definition]
+    tree_cost: float = 0.0
 
 
 class Sessions:
@@ -87,7 +90,8 @@ class Sessions:
         head, log = await self._desk.head(principal, session), LogId(session)
         history = History(SessionId(session)).extend(await self._store.messages(log))
         found = {digest: await self._store.definition(log, digest) for digest in sorted(history.definitions())}
-        return Snapshot(head, history, {digest: known for digest, known in found.items() if known is not None})
+        definitions = {digest: known for digest, known in found.items() if known is not None}
+        return Snapshot(head, history, definitions, await self.tree_cost(head))
 
     async def delete(self, principal: Principal, session: str, *, wait: float | None = None) -> bool:
         """Ask for the end of a session; from now on nobody finds it.

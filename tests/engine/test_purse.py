@@ -16,6 +16,7 @@ from roost.core.errors import AlreadyAnswered
 from roost.core.ids import LogId, TurnId
 from roost.core.messages import Message, Result
 from roost.core.usage import Price, Usage
+from roost.engine.purse import SETTLED
 from roost.ports import Finished, ModelRequest, Task, TextPiece, Use
 from roost.testing import fakes
 from roost.testing.clock import PATIENCE
@@ -209,7 +210,7 @@ async def test_a_budget_that_is_changed_meanwhile_lets_the_turn_go_on(floor: Flo
         head = await world.ended(session)
         assert head.outcome == "normal"
         (voided,) = await world.facts(session, e.WaitVoided)
-        assert voided.why == "its budget has been raised"
+        assert voided.why == SETTLED
 
 
 async def test_time_is_the_sum_of_turns(floor: Floor) -> None:
@@ -368,6 +369,73 @@ async def test_a_spawned_session_shares_the_budget_of_its_tree(floor: Floor) -> 
         assert [budget.max_cost for budget in head.raised] == [0.3]
         assert len(await world.facts(root, e.WaitOpened)) == 0
         assert budgets.of_session(head)[0].caps.max_cost == 0.3
+
+
+async def test_a_stop_in_one_session_goes_for_its_whole_tree(floor: Floor) -> None:
+    async with open_world(floor, script=lambda _: pricey()) as world:
+        world.provider.output_limit = 5_000
+        root, child = await _family(world, e.Budget(max_cost=0.05))
+        await world.play(root, "one")
+        await world.ask(root, "two")
+        await world.waiting(root)
+        await world.ask(child, "three")
+        await world.clock.until_asleep(5, 5)
+        await world.until(child, lambda head: head.turn is not None and head.turn.started)
+        await world.service.waits.resume(ME, root, confirmation="reject")
+        heads = [await world.ended(root), await world.ended(child)]
+        assert [head.outcome for head in heads] == ["error", "error"]
+        assert not await budget_waits(world)
+
+
+async def test_whoever_stands_beside_asks_when_the_one_that_asked_is_gone(floor: Floor) -> None:
+    async with open_world(floor, script=lambda _: pricey()) as world:
+        world.provider.output_limit = 5_000
+        root, child = await _family(world, e.Budget(max_cost=0.05))
+        await world.play(root, "one")
+        await world.ask(child, "two")
+        await world.waiting(child)
+        await world.ask(root, "three")
+        await world.until(root, lambda head: head.turn is not None and head.turn.started)
+        await world.service.turns.cancel(ME, child)
+        await world.ended(child)
+        await world.waiting(root)
+        (record,) = await budget_waits(world)
+        assert record.log == root
+        await world.service.waits.answer(ME, record.id, confirmation="approve")
+        assert (await world.ended(root)).outcome == "normal"
+
+
+async def _family(world: World, budget: e.Budget) -> tuple[str, LogId]:
+    """A session with a budget for its tree, and one below it."""
+    root, child = await world.session(tree_budget=budget), LogId("child")
+    await world.store.put(child, [e.SessionCreated(e.Template(), parent=root, root=root)])  # type: ignore[arg-type]
+    return root, child
+
+
+async def test_after_a_crash_all_tasks_that_stood_before_it_go_on(each_floor: Floor) -> None:
+    team, script = crew(), fan_out(8, pricey)
+    async with open_world(each_floor, team=team, tools=[hand()], script=script) as world:
+        world.provider.output_limit = 5_000
+        session = await world.session(tree_budget=e.Budget(max_cost=0.1))
+        await world.ask(session, "go")
+        await world.waiting(session)
+        await world.crash()
+    async with open_world(each_floor, team=team, tools=[hand()], script=script) as world:
+        world.provider.output_limit = 5_000
+        await world.recovery.settle()
+        await world.recovery.resume()
+        (record,) = await budget_waits(world)
+        assert record.session != session
+        body = {"confirmation": "approve", "budget": e.Budget(max_cost=0.3)}
+        await world.service.waits.answer(ME, record.id, **body)  # type: ignore[arg-type]
+        await world.until(session, lambda head: any(w.id != record.id for w in head.waits))
+        (record,) = await budget_waits(world)
+        assert float(record.fact.metadata["used"]) < 0.36
+        body = {"confirmation": "approve", "budget": e.Budget(max_cost=5.0)}
+        await world.service.waits.answer(ME, record.id, **body)  # type: ignore[arg-type]
+        await world.ended(session)
+        assert (await world.talk(session))[-1] == ("assistant", "8 results, 0 stopped")
+        assert len(await world.facts(session, e.WaitOpened)) == 2
 
 
 async def test_a_price_that_makes_one_request_dearer_than_the_budget_lets_one_go_at_a_time(floor: Floor) -> None:

@@ -4,6 +4,7 @@ What was spent stands in the logs; a purse has what is reserved besides.  Whoeve
 that is used up asks a person, once for all that stand before it in the tree.
 """
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -14,7 +15,7 @@ from roost.core import budgets
 from roost.core import events as e
 from roost.core.agents import Team
 from roost.core.budgets import Amount, Breach, Go, Held, Later, Purse, Ticket
-from roost.core.errors import BudgetExceeded, SessionNotFound
+from roost.core.errors import BudgetExceeded, RoostError, SessionNotFound
 from roost.core.ids import LogId, SessionId, TurnId, WaitId, fresh
 from roost.core.session import Answered, Head, OpenWait
 from roost.engine.answer import Pass
@@ -23,8 +24,10 @@ from roost.engine.runtime import Makers
 from roost.engine.stage import Stage
 from roost.ports import ModelRequest, Provider
 
+log = logging.getLogger(__name__)
+
 LOOK = 5.0  # seconds between two looks at a wait that another session has opened
-RAISED = "its budget has been raised"
+SETTLED = "its budget was raised, or everything was stopped, elsewhere"
 
 
 class Purses:
@@ -82,11 +85,11 @@ class Tree:
 
     def saw(self, head: Head) -> None:
         """Take in a head, unless a newer one is known."""
-        log = LogId(head.id)
-        known = self.heads.get(log)
+        where = LogId(head.id)
+        known = self.heads.get(where)
         if known is None or head.last_seq >= known.last_seq:
-            self.heads[log] = head
-            self.purse.saw(log, head)
+            self.heads[where] = head
+            self.purse.saw(where, head)
 
     def ring(self) -> None:
         """Something has changed: whoever waits looks again."""
@@ -95,9 +98,9 @@ class Tree:
         for stage in self.stages.values():
             stage.ear.poke()
 
-    def asked(self, log: LogId, about: str) -> tuple[LogId, WaitId] | None:
+    def asked(self, here: LogId, about: str) -> tuple[LogId, WaitId] | None:
         """Where a person has been asked about a breach: in this log before any other."""
-        for place in (log, *(other for other in self.heads if other != log)):
+        for place in (here, *(other for other in self.heads if other != here)):
             if (head := self.heads.get(place)) is not None and (wait := _wait(head, about)):
                 return place, wait
         return None
@@ -109,11 +112,12 @@ class Tree:
         self.ring()
 
     def stopped(self, head: Head, about: str) -> bool:
-        """Whether a person has said so for the turn that a log is in."""
+        """Whether a person has said so: to the turn that a log is in, or to another one that lasts."""
         turn = head.turn
         if turn is None or (turn.id, about) in self._stopped:
             return True
-        return any(answered.answer.action != "approve" for answered in _answers(head, about))
+        answers = (answered for one in self.heads.values() for answered in _answers(one, about))
+        return any(answered.answer.action != "approve" for answered in answers)
 
 
 def _wait(head: Head, about: str) -> WaitId | None:
@@ -247,7 +251,10 @@ class Warden:
         if stage.runtime is not None:
             self._team = stage.runtime.team
         elif self._team is None and turn.source != turn.driver:
-            self._team = await self._makers.agents.team(turn.source, turn.source_hash)
+            try:
+                self._team = await self._makers.agents.team(turn.source, turn.source_hash)
+            except RoostError as error:  # a CLI goes on without its file
+                log.warning("budgets of %s are not known: %s", turn.source, error, extra={"action": "budgets_unknown"})
 
     def _budgets(self) -> Sequence[Held]:
         """The same, from what is known."""
@@ -278,6 +285,10 @@ class Warden:
         verdict = self._weigh(self._budgets())
         return verdict if isinstance(verdict, Breach) and verdict.about == about else None
 
+    def _needless(self, about: str) -> bool:
+        """Whether nobody has to be asked any more."""
+        return self._still(about) is None or self._tree.stopped(self._stage.root.journal.head, about)
+
     # -- a budget that is used up ---------------------------------------------------------------
 
     async def _stand(self, breach: Breach) -> None:
@@ -293,11 +304,14 @@ class Warden:
         async with tree.asking:
             if (now := self._still(about)) is None:
                 return
-            log, wait = tree.asked(stage.log, about) or await self._ask(now)
-        if log == stage.log:
+            known = tree.asked(stage.log, about)
+            where, wait = known or await self._ask(now)
+        if known is None:
+            await stage.fire("on_user_input", reason="budget")
+        if where == stage.log:
             await self._answered(wait, breach)
         else:
-            await self._beside(log)
+            await self._beside(where)
 
     async def _ask(self, breach: Breach) -> tuple[LogId, WaitId]:
         stage, wait = self._stage, WaitId(fresh())
@@ -312,7 +326,6 @@ class Warden:
         meta = {"roost/type": breach.about}
         opened = e.WaitOpened(wait, "budget", stage.turn.agent, message=message, metadata=shown, meta=meta)
         await stage.journal.write(opened)
-        await stage.fire("on_user_input", reason="budget")
         return stage.log, wait
 
     async def _answered(self, wait: WaitId, breach: Breach) -> None:
@@ -320,7 +333,7 @@ class Warden:
         stage, about = self._stage, breach.about
         driven = bool(stage.turn.driver)  # nothing that a CLI does can sleep
         with stage.ear.at_thought(1 if driven else -1):
-            answer = await stage.ear.answer_unless(wait, lambda: self._still(about) is None)
+            answer = await stage.ear.answer_unless(wait, lambda: self._needless(about))
         if answer is None:
             await self._withdraw(wait)
         elif answer.action == "approve":
@@ -349,9 +362,9 @@ class Warden:
         async with self._tree.asking:
             left = next((one for one in stage.root.journal.head.waits if one.id == wait), None)
             if left is not None:
-                await stage.root.journal.write(e.WaitVoided(wait, RAISED, sub=left.sub))
+                await stage.root.journal.write(e.WaitVoided(wait, SETTLED, sub=left.sub))
 
-    async def _beside(self, log: LogId) -> None:
+    async def _beside(self, where: LogId) -> None:
         """A person has been asked elsewhere: wait until something has changed, or a little while."""
         bell = self._tree.bell
         async with open_group() as tasks:
@@ -364,9 +377,9 @@ class Warden:
             await bell.wait()
             tasks.cancel_scope.cancel()
         try:
-            self._tree.saw(await self._makers.store.head(log))
+            self._tree.saw(await self._makers.store.head(where))
         except SessionNotFound:
-            self._tree.heads.pop(log, None)
+            self._tree.heads.pop(where, None)
 
 
 def _most(provider: Provider, request: ModelRequest) -> Amount:

@@ -63,7 +63,7 @@ serve: $(VENV)/.core
 test: $(VENV)/.dev $(VENV)/.local
 	$(BIN)/python -m pytest $(ARGS)
 
-# The real agent CLIs, for the tests that drive them: not ours, and not part of Roost.
+# The real agent CLIs, and a tool server, for the tests that drive them: not ours, and not part of Roost.
 CLIS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roost/clis
 
 clis: $(CLIS)/.installed

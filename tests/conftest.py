@@ -23,7 +23,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def fake_llm() -> Iterator[llm.FakeLLM]:
-    """A scripted model on loopback, speaking four dialects."""
+    """A scripted model on loopback, speaking five dialects."""
     with llm.serve() as fake:
         yield fake
 

@@ -202,7 +202,7 @@ async def open_server(
         accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
         capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
-        service = make_service(desk, accounts, grace=settings.disconnect_grace)
+        service = make_service(desk, accounts, grace=settings.disconnect_grace, logins=makers.logins)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
         recovery = Recovery(makers, hub, supervisor, settings.resume)
@@ -244,7 +244,8 @@ def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Mak
         BadValue: the settings' hooks or permissions can't be used.
     """
     outward, around = env.outward(OURS), LocalSurroundings(Path.home())
-    toolsets = Builtin(outward, parts.sandbox, settings.home)
+    redirect_uri = settings.mcp_oauth_redirect_uri
+    toolsets = Builtin(outward, parts.sandbox, settings.home, models=parts.models, redirect_uri=redirect_uri)
     told = clis.load(settings.home)
     permissions, rules = user_rules(settings.home, settings)
     return Makers(
@@ -269,6 +270,7 @@ def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Mak
         worktrees=GitWorktrees(settings.home / "worktrees"),
         hatch=parts.hatch,
         home=settings.home,
+        logins=toolsets.logins,
         hooks=Runner(outward, toolsets.cells, around, parts.clock),
         scripts=Javascript(),
         permissions=permissions,

@@ -1,12 +1,13 @@
 """Start a program, feed it, stop it and all its children."""
 
+import asyncio
 import os
 import signal
 import subprocess
 import tempfile
 from asyncio.subprocess import Process, create_subprocess_exec
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, NamedTuple
@@ -146,6 +147,44 @@ def _pipe(output: Output) -> Iterator[_Pipe]:
             yield _Pipe(reading, end, output)
     finally:
         os.close(reading)
+
+
+@asynccontextmanager
+async def attached(
+    argv: Sequence[str], *, cwd: str, env: Mapping[str, str], mark: str, complaints: Output
+) -> AsyncIterator[Process]:
+    """A program to talk with through its stdin and stdout; what it writes to stderr comes to stand in `complaints`.
+
+    Leaving the block stops it and all its descendants.
+
+    Raises:
+        OSError: it can't be started.
+    """
+    with anyio.CancelScope(shield=True):
+        process = await create_subprocess_exec(
+            *argv,
+            cwd=cwd,
+            env={**env, MARK: mark, OWNER: owner()},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    assert process.stderr is not None
+    listening = asyncio.create_task(_listen(process.stderr, complaints), name="complaints of a program")
+    try:
+        yield process
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _stop(process, mark)
+            with anyio.move_on_after(LINGER):
+                await asyncio.wait([listening])
+            listening.cancel()
+
+
+async def _listen(source: asyncio.StreamReader, output: Output) -> None:
+    while chunk := await source.read(CHUNK):
+        output.add(chunk)
 
 
 async def _spawn(

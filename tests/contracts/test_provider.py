@@ -17,11 +17,17 @@ from roost.core.messages import Definition, File, Image, Message, Result, Text, 
 from roost.core.usage import Usage
 from roost.ports import CallPiece, Finished, ModelRequest, Piece, ReasoningPiece, TextPiece
 from roost.providers.dialects import Remote
+from roost.providers.dmr import RunnerChat
 from roost.providers.http import Http, Timeouts, open_http
 
 pytestmark = pytest.mark.anyio
 
-DIALECTS = ["openai-chat", "openai-responses", "anthropic"]
+DIALECTS = ["openai-chat", "openai-responses", "anthropic", "google", "bedrock", "azure", "dmr"]
+MODELS = {
+    "anthropic": "claude-sonnet-4-5",
+    "google": "gemini-2.5-flash",
+    "bedrock": "us.anthropic.claude-sonnet-4-5-v1:0",
+}
 TOOLS = (
     Definition("weather", description="the weather", parameters={"type": "object", "properties": {"city": {}}}),
     Definition("clock", description="the time"),
@@ -31,7 +37,7 @@ PNG = "data:image/png;base64," + base64.b64encode(b"\x89PNG fake").decode()
 
 @pytest.fixture(params=DIALECTS)
 def spec(request: pytest.FixtureRequest, fake_llm: FakeLLM) -> ModelSpec:
-    model = {"anthropic": "claude-sonnet-4-5"}.get(request.param, "fake-model")
+    model = MODELS.get(request.param, "fake-model")
     return ModelSpec("m", "fake", model, request.param, base_url=f"{fake_llm.url}/v1", token_key="K")
 
 
@@ -43,7 +49,13 @@ async def http() -> AsyncIterator[Http]:
 
 @pytest.fixture
 def provider(spec: ModelSpec, http: Http) -> Remote:
-    return Remote(spec, http, base_url=spec.base_url, key="sk-very-secret")
+    return made(spec, http, key="sk-very-secret")
+
+
+def made(spec: ModelSpec, http: Http, *, key: str = "") -> Remote:
+    """The provider of a spec; that of a runner found already."""
+    speaks = RunnerChat(spec) if spec.dialect == "dmr" else None
+    return Remote(spec, http, base_url=spec.base_url, key=key, speaks=speaks)
 
 
 def asked(text: str, *, tools: tuple[Definition, ...] = (), thinking: bool = False) -> ModelRequest:
@@ -107,7 +119,7 @@ async def test_two_calls_in_one_answer(provider: Remote) -> None:
     script = '[[tools weather {"city": "Zürich", "days": [1, 2]} | clock]]'
     got = await pieces(provider, asked(script, tools=TOOLS))
     one, two = calls(got)
-    assert (one.name, one.arguments) == ("weather", '{"city": "Z\\u00fcrich", "days": [1, 2]}')
+    assert (one.name, msgspec.json.decode(one.arguments)) == ("weather", {"city": "Zürich", "days": [1, 2]})
     assert (two.name, two.arguments) == ("clock", "{}")
     assert one.id != two.id
     assert finished(got).reason == "tool_calls"
@@ -140,6 +152,16 @@ async def test_thoughts_are_given_back_word_for_word(provider: Remote, fake_llm:
             thought, call = body["messages"][1]["content"]
             assert thought == {"type": "thinking", "thinking": "hmm", "signature": "ZmFrZQ=="}
             assert call["type"] == "tool_use"
+        case "google":
+            (call,) = body["contents"][1]["parts"]
+            assert call["thoughtSignature"] == "ZmFrZQ=="
+            assert call["functionCall"]["id"] == body["contents"][2]["parts"][0]["functionResponse"]["id"]
+            assert finished(got).thought_signature == "ZmFrZQ=="
+        case "bedrock":
+            thought, call, mark = body["messages"][1]["content"]
+            assert mark == {"cachePoint": {"type": "default"}}
+            assert thought == {"reasoningContent": {"reasoningText": {"text": "hmm", "signature": "ZmFrZQ=="}}}
+            assert "toolUse" in call
         case "openai-responses":
             kinds = [item.get("type", "message") for item in body["input"]]
             assert kinds == ["message", "reasoning", "function_call", "function_call_output"]
@@ -153,7 +175,12 @@ async def test_a_picture_goes_in(provider: Remote, fake_llm: FakeLLM) -> None:
     assert text(await pieces(provider, ModelRequest((message,)))) == "fake reply to: what is this?"
     body = str(fake_llm.requests[-1]["body"])
     assert PNG.rpartition(",")[2] in body
-    assert {"anthropic": "'media_type': 'image/png'"}.get(provider.spec.dialect, PNG) in body
+    kinds = {
+        "anthropic": "'media_type': 'image/png'",
+        "google": "'mimeType': 'image/png'",
+        "bedrock": "'format': 'png'",
+    }
+    assert kinds.get(provider.spec.dialect, PNG) in body
 
 
 async def test_a_text_file_goes_in_as_text(provider: Remote, fake_llm: FakeLLM, tmp_path) -> None:
@@ -220,7 +247,7 @@ async def test_an_error_in_the_stream_has_its_kind(provider: Remote) -> None:
 
 async def test_silence_in_the_middle_ends(spec: ModelSpec) -> None:
     async with open_http(timeouts=Timeouts(idle=0.1)) as http:
-        provider = Remote(spec, http, base_url=spec.base_url)
+        provider = made(spec, http)
         with pytest.raises(ModelFailed, match=r"timeout: the provider sent nothing for 0\.1 s") as failed:
             await pieces(provider, asked("[[hang]] [[say one two three four]]"))
     assert failed.value.kind == "retryable"
@@ -228,7 +255,7 @@ async def test_silence_in_the_middle_ends(spec: ModelSpec) -> None:
 
 async def test_silence_before_the_first_byte_ends(spec: ModelSpec) -> None:
     async with open_http(timeouts=Timeouts(first_byte=0.1)) as http:
-        provider = Remote(spec, http, base_url=spec.base_url)
+        provider = made(spec, http)
         with pytest.raises(ModelFailed, match=r"timeout: 127\.0\.0\.1 sent nothing for 0\.1 s") as failed:
             await pieces(provider, asked("[[mute]]"))
     assert failed.value.kind == "retryable"
@@ -240,12 +267,12 @@ async def test_silence_before_the_first_byte_ends(spec: ModelSpec) -> None:
 async def test_a_model_may_have_its_own_patience(spec: ModelSpec, http: Http, option: str, script: str) -> None:
     spec = msgspec.structs.replace(spec, options={option: 0.1})
     with pytest.raises(ModelFailed, match=r"sent nothing for 0\.1 s"):
-        await pieces(Remote(spec, http, base_url=spec.base_url), asked(script))
+        await pieces(made(spec, http), asked(script))
 
 
 async def test_our_own_slowness_is_no_silence(spec: ModelSpec) -> None:
     async with open_http(timeouts=Timeouts(idle=0.1)) as http:
-        provider = Remote(spec, http, base_url=spec.base_url)
+        provider = made(spec, http)
         got: list[Piece] = []
         async with aclosing(provider.stream(asked("[[say one two three four]]"))) as stream:
             async for piece in stream:
@@ -268,7 +295,13 @@ async def test_an_empty_reply_is_an_end_without_words(provider: Remote) -> None:
 
 @pytest.mark.parametrize(
     ("stop", "dialect"),
-    [("length", "openai-chat"), ("max_output_tokens", "openai-responses"), ("max_tokens", "anthropic")],
+    [
+        ("length", "openai-chat"),
+        ("max_output_tokens", "openai-responses"),
+        ("max_tokens", "anthropic"),
+        ("MAX_TOKENS", "google"),
+        ("max_tokens", "bedrock"),
+    ],
 )
 async def test_an_answer_at_its_limit_says_so(fake_llm: FakeLLM, http: Http, stop: str, dialect: str) -> None:
     spec = ModelSpec("m", "fake", "m", dialect)
@@ -314,7 +347,8 @@ async def test_the_key_is_sent_and_never_told(provider: Remote, fake_llm: FakeLL
     with pytest.raises(ModelFailed) as failed:
         await pieces(provider, asked("[[echo-key]] [[status 401]]"))
     headers = fake_llm.requests[-1]["headers"]
-    assert "sk-very-secret" in (headers.get("x-api-key"), headers.get("authorization", "").removeprefix("Bearer "))
+    names = ("x-api-key", "x-goog-api-key", "api-key", "authorization")
+    assert "sk-very-secret" in [headers.get(name, "").removeprefix("Bearer ") for name in names]
     assert "sk-very-secret" not in str(failed.value)
     with pytest.raises(ModelFailed) as cut:
         await pieces(provider, asked("[[say so]] [[trouble sk-very-secret]]"))
@@ -323,8 +357,7 @@ async def test_the_key_is_sent_and_never_told(provider: Remote, fake_llm: FakeLL
 
 async def test_headers_and_body_of_the_file_go_along(spec: ModelSpec, http: Http, fake_llm: FakeLLM) -> None:
     options = {"http_headers": {"X-Team": "blue"}, "extra_body": {"temperature": 0.25, "metadata": {"a": 1}}}
-    fields = {name: getattr(spec, name) for name in ("name", "provider", "model", "dialect")}
-    provider = Remote(ModelSpec(**fields, temperature=0.5, options=options), http, base_url=spec.base_url)
+    provider = made(msgspec.structs.replace(spec, temperature=0.5, options=options), http)
     await pieces(provider, asked("hi"))
     request = fake_llm.requests[-1]
     assert request["headers"]["x-team"] == "blue"

@@ -1,9 +1,12 @@
-"""A scripted, deterministic fake of four model APIs on loopback (standard library only).
+"""A scripted, deterministic fake of five model APIs on loopback (standard library only).
 
   Anthropic Messages     POST /v1/messages
   OpenAI Chat            POST /v1/chat/completions
   OpenAI Responses       POST /v1/responses
   Gemini                 POST /v1beta/models/M:generateContent, :streamGenerateContent, :countTokens
+  Bedrock Converse       POST /model/M/converse-stream
+  vectors                POST /embeddings, :batchEmbedContents, :predict, /model/M/invoke
+  Docker Model Runner    POST /engines/_configure
   model list             GET  /v1/models
   for tests              GET  /__requests (what came in), POST /__reset (forget it, and let go of what hangs)
 
@@ -25,7 +28,8 @@ directive waits for the results of the one before:
   [[stop max_tokens]]              the finish reason, in the dialect's own words
   [[usage IN OUT CACHED]]          tokens; IN includes CACHED where the dialect has it so
 
-No directive: it echoes.  Requests for titles obey none and get TITLE.
+No directive: it echoes.  Requests for titles and summaries obey none and get TITLE and SUMMARY.
+A model called NAME-window-4000 (OpenAI Chat) counts what it reads, and refuses more than that.
 Run: python tests/fakes/llm.py --port 0   (prints "listening on PORT")
 """
 
@@ -34,8 +38,10 @@ import json
 import re
 import select
 import socket
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,11 +49,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 TITLE = "A fake title"
+SUMMARY = "A fake summary."
 
 _WORDS = "tool|tools|say|think|sleep|drip|status|after|overflow|cut|hang|mute|trouble|bytes|empty|stop|usage"
 _DIRECTIVE = re.compile(rf"\[\[({_WORDS})\b\s*(.*?)\]\](?!\])", re.S)
 _OVERFLOW = {
     "anthropic": "prompt is too long: 250000 tokens > 200000 maximum",
+    "bedrock": "Input is too long for requested model.",
     "chat": "This model's maximum context length is 128000 tokens. However, your messages resulted in 150000 tokens.",
     "gemini": "The input token count exceeds the maximum number of tokens allowed.",
     "responses": "Your input exceeds the context window of this model. Please reduce the length of the input.",
@@ -196,6 +204,11 @@ def text_of(content: Any) -> str:
     return scripted[-1] if scripted else "\n".join(part for part in parts if part)
 
 
+def tokens(text: str) -> int:
+    """About how many it has."""
+    return len(text) // 4
+
+
 def chunks(text: str, size: int = 12) -> list[str]:
     return [text[i : i + size] for i in range(0, len(text), size)] or [""]
 
@@ -210,6 +223,7 @@ class Handler(BaseHTTPRequestHandler):
     number = 0
     record: dict[str, Any]
     bytewise = False
+    window = 0
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -237,6 +251,9 @@ class Handler(BaseHTTPRequestHandler):
             ":generateContent": self.contents,
             ":streamGenerateContent": self.contents,
             ":countTokens": lambda _: self.json({"totalTokens": 10}),
+            "/converse-stream": self.converse,
+            "/_configure": lambda _: self.json({}, 202),
+            **dict.fromkeys(("/embeddings", ":batchEmbedContents", ":predict", "/invoke"), self.vectors),
         }
         route = next((route for end, route in routes.items() if path.endswith(end)), None)
         body = json.loads(data or b"{}")
@@ -270,9 +287,9 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def begin(self) -> None:
+    def begin(self, kind: str = "text/event-stream; charset=utf-8") -> None:
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream; charset=utf-8")
+        self.send_header("content-type", kind)
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
 
@@ -298,11 +315,11 @@ class Handler(BaseHTTPRequestHandler):
                 break
         raise Gone
 
-    def planned(self, key: str, turns: list[Turn], tools: list[str], *, title: bool) -> Plan | None:
-        """The plan, unless it was to refuse, which is done then."""
-        if title:
-            return Plan(TITLE)
-        out = plan(turns, tools, self.server.state, key)
+    def planned(self, key: str, turns: list[Turn], tools: list[str], *, aside: str, size: int = 0) -> Plan | None:
+        """The plan, unless it was to refuse, which is done then; `size` is what was read, where that counts."""
+        out = Plan(aside) if aside else plan(turns, tools, self.server.state, key)
+        if size:
+            out.overflow, out.usage = size > self.window, (size, tokens(out.text) + 1, 0)
         self.bytewise = out.bytewise
         time.sleep(out.sleep)
         if out.mute:
@@ -313,6 +330,9 @@ class Handler(BaseHTTPRequestHandler):
             error = {"message": message, "type": _TYPES.get(status, "api_error"), "code": None}
             if key == "gemini":
                 error = {"code": status, "message": message, "status": _STATES.get(status, "INTERNAL")}
+            if key == "bedrock":
+                self.json({"message": message}, status, {"retry-after": out.after} if status in (429, 503) else None)
+                return None
             wrapped = {"type": "error", "error": error} if key == "anthropic" else {"error": error}
             self.json(wrapped, status, {"retry-after": out.after} if status in (429, 503, 529) else None)
             return None
@@ -344,7 +364,7 @@ class Handler(BaseHTTPRequestHandler):
                 turns.append((message["role"], said))
         tools = [tool.get("name") for tool in body.get("tools") or []]
         system = text_of(body.get("system"))
-        out = self.planned("anthropic", turns, tools, title=_title(body, system, tools))
+        out = self.planned("anthropic", turns, tools, aside=_aside(body, system, tools))
         if out is None:
             return None
         blocks: list[dict[str, Any]] = []
@@ -399,7 +419,9 @@ class Handler(BaseHTTPRequestHandler):
         turns = [(m["role"], text_of(m.get("content"))) for m in messages if m["role"] in ("user", "assistant", "tool")]
         tools = [tool.get("function", {}).get("name") for tool in body.get("tools") or []]
         system = "\n".join(text_of(m.get("content")) for m in messages if m["role"] in ("system", "developer"))
-        out = self.planned("chat", turns, tools, title=_title(body, system, tools))
+        self.window = int(str(body.get("model")).partition("-window-")[2] or 0)
+        size = tokens(json.dumps([messages, body.get("tools")])) if self.window else 0
+        out = self.planned("chat", turns, tools, aside=_aside(body, system, tools), size=size)
         if out is None:
             return None
         stop = out.stop or ("tool_calls" if out.calls else "stop")
@@ -461,7 +483,10 @@ class Handler(BaseHTTPRequestHandler):
         if config.get("responseMimeType") == "application/json":  # the CLI asks which model fits
             out: Plan | None = Plan(json.dumps({**_ROUTING, "next_speaker": "user"}))
         else:
-            out = self.planned("gemini", _gemini_turns(body.get("contents") or []), tools, title=False)
+            system = text_of((body.get("systemInstruction") or {}).get("parts"))
+            aside = _aside({"max_tokens": config.get("maxOutputTokens")}, system, tools)
+            aside = aside if ":stream" in self.path else ""
+            out = self.planned("gemini", _gemini_turns(body.get("contents") or []), tools, aside=aside)
         if out is None:
             return None
         given, said, cached = out.usage
@@ -474,7 +499,8 @@ class Handler(BaseHTTPRequestHandler):
         for i, part in enumerate(parts):
             spoken = "text" in part and not part.get("thought")
             time.sleep(out.drip if spoken else 0)
-            self.sse(self._candidate([part], usage, (out.stop or "STOP") if i == len(parts) - 1 else ""))
+            last = i == len(parts) - 1 and not out.trouble
+            self.sse(self._candidate([part], usage, (out.stop or "STOP") if last else ""))
             if spoken:
                 self.interrupt(out, lambda: self.sse({"error": {"code": 500, "message": f"fake {out.trouble}"}}))
         return self.close()
@@ -482,8 +508,81 @@ class Handler(BaseHTTPRequestHandler):
     def _candidate(self, parts: list[dict[str, Any]], usage: dict[str, Any], finish: str) -> dict[str, Any]:
         candidate = {"content": {"role": "model", "parts": parts}, "index": 0}
         candidate |= {"finishReason": finish} if finish else {}
-        name = {"modelVersion": "fake-model", "responseId": f"fake{self.number:04}"}
+        model = self.path.rpartition("/")[2].partition(":")[0]
+        name = {"modelVersion": model, "responseId": f"fake{self.number:04}"}
         return {"candidates": [candidate], "usageMetadata": usage, **name}
+
+    # -- Bedrock
+
+    def converse(self, body: dict[str, Any]) -> None:
+        turns: list[Turn] = []
+        for message in body.get("messages", []):
+            results = [block["toolResult"] for block in message["content"] if "toolResult" in block]
+            turns += [("tool", text_of(result["content"])) for result in results]
+            said = text_of(message["content"])
+            if said or message["role"] == "assistant":
+                turns.append((message["role"], said))
+        tools = [
+            tool["toolSpec"]["name"] for tool in (body.get("toolConfig") or {}).get("tools", []) if "toolSpec" in tool
+        ]
+        most = (body.get("inferenceConfig") or {}).get("maxTokens")
+        aside = _aside({"max_tokens": most}, text_of(body.get("system")), tools)
+        out = self.planned("bedrock", turns, tools, aside=aside)
+        if out is None:
+            return
+        self.begin("application/vnd.amazon.eventstream")
+        self._frame("messageStart", {"role": "assistant"})
+        for i, block in enumerate(_converse_blocks(out, self.number)):
+            self._converse_block(out, i, block)
+        given, said_tokens, cached = out.usage
+        self._frame("messageStop", {"stopReason": out.stop or ("tool_use" if out.calls else "end_turn")})
+        usage = {"inputTokens": given - cached, "outputTokens": said_tokens, "totalTokens": given + said_tokens}
+        usage |= {"cacheReadInputTokens": cached, "cacheWriteInputTokens": 0}
+        self._frame("metadata", {"usage": usage, "metrics": {"latencyMs": 1}})
+        self.close()
+
+    def _converse_block(self, out: Plan, place: int, block: dict[str, Any]) -> None:
+        def trouble() -> None:
+            self._frame("serviceUnavailableException", {"message": f"fake {out.trouble}"}, kind="exception")
+
+        if "start" in block:
+            self._frame("contentBlockStart", {"start": block["start"], "contentBlockIndex": place})
+        for delta in block["deltas"]:
+            if "text" in delta:
+                time.sleep(out.drip)
+            self._frame("contentBlockDelta", {"delta": delta, "contentBlockIndex": place})
+            if "text" in delta:
+                self.interrupt(out, trouble)
+        self._frame("contentBlockStop", {"contentBlockIndex": place})
+
+    def _frame(self, name: str, payload: dict[str, Any], kind: str = "event") -> None:
+        headers = {":message-type": kind, f":{kind}-type": name, ":content-type": "application/json"}
+        named = b"".join(
+            bytes([len(key)]) + key.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
+            for key, value in headers.items()
+        )
+        data = json.dumps(payload, ensure_ascii=False).encode()
+        start = struct.pack(">II", 16 + len(named) + len(data), len(named))
+        whole = start + struct.pack(">I", zlib.crc32(start)) + named + data
+        self.raw(whole + struct.pack(">I", zlib.crc32(whole)))
+
+    # -- vectors
+
+    def vectors(self, body: dict[str, Any]) -> None:
+        path = self.path.partition("?")[0]
+        if path.endswith("/embeddings"):
+            texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+            data = [{"object": "embedding", "index": i, "embedding": vector(text)} for i, text in enumerate(texts)]
+            return self.json({"object": "list", "data": data[::-1], "model": body["model"], "usage": {}})
+        if path.endswith(":batchEmbedContents"):
+            texts = [text_of(request["content"]["parts"]) for request in body["requests"]]
+            return self.json({"embeddings": [{"values": vector(text)} for text in texts]})
+        if path.endswith(":predict"):
+            found = [{"embeddings": {"values": vector(one["content"])}} for one in body["instances"]]
+            return self.json({"predictions": found})
+        if "texts" in body:
+            return self.json({"embeddings": {"float": [vector(text) for text in body["texts"]]}})
+        return self.json({"embedding": vector(body["inputText"]), "inputTextTokenCount": 1})
 
     # -- OpenAI Responses
 
@@ -502,7 +601,7 @@ class Handler(BaseHTTPRequestHandler):
                 turns.append(("tool", text_of(output)))
         turns = _results_together(turns)
         tools = [tool.get("name") for tool in body.get("tools") or []]
-        out = self.planned("responses", turns, tools, title=_title(body, body.get("instructions") or "", tools))
+        out = self.planned("responses", turns, tools, aside=_aside(body, body.get("instructions") or "", tools))
         if out is None:
             return None
         answer = self._response(out, body)
@@ -611,6 +710,22 @@ def _gemini_parts(out: Plan, number: int) -> list[dict[str, Any]]:
     return parts or [{"text": ""}]
 
 
+def _converse_blocks(out: Plan, number: int) -> Iterator[dict[str, Any]]:
+    if out.think:
+        thoughts = [{"reasoningContent": {"text": piece}} for piece in chunks(out.think)]
+        yield {"deltas": [*thoughts, {"reasoningContent": {"signature": "ZmFrZQ=="}}]}
+    if out.text:
+        yield {"deltas": [{"text": piece} for piece in chunks(out.text)]}
+    for i, (name, given) in enumerate(out.calls):
+        start = {"toolUse": {"toolUseId": f"tooluse_{number:04}_{i}", "name": name}}
+        yield {"start": start, "deltas": [{"toolUse": {"input": piece}} for piece in chunks(json.dumps(given))]}
+
+
+def vector(text: str) -> list[float]:
+    """The same numbers for the same text, and others for another."""
+    return [zlib.crc32(f"{i}{text}".encode()) / 2**32 for i in range(4)]
+
+
 def _gemini_turns(contents: list[dict[str, Any]]) -> list[Turn]:
     turns: list[Turn] = []
     for message in contents:
@@ -623,12 +738,15 @@ def _gemini_turns(contents: list[dict[str, Any]]) -> list[Turn]:
     return turns
 
 
-def _title(body: dict[str, Any], system: str, tools: list[str]) -> bool:
-    """Whether a title is asked for: little room and no tools, or a prompt that says so."""
+def _aside(body: dict[str, Any], system: str, tools: list[str]) -> str:
+    """What is said where a title or a summary is asked for: little room and no tools, or a prompt that says so."""
+    if system.startswith("You keep the memory of"):
+        return SUMMARY
     if tools:
-        return False
+        return ""
     most = next((body[k] for k in ("max_tokens", "max_completion_tokens", "max_output_tokens") if body.get(k)), 10**9)
-    return most <= 20 or "generate a title" in system.lower() or "session title" in system.lower()
+    titled = most <= 20 or "generate a title" in system.lower() or "session title" in system.lower()
+    return TITLE if titled else ""
 
 
 class Server(ThreadingHTTPServer):

@@ -85,7 +85,7 @@ def test_tools_become_words() -> None:
 
 async def test_the_engine_is_not_started_for_nothing() -> None:
     async with open_models({}) as models:
-        assert models._engine.pid is None
+        assert models._connections._engine.pid is None
 
 
 @here
@@ -101,7 +101,7 @@ async def test_it_answers_shares_one_child_and_leaves_nothing_behind() -> None:
         assert last.model == "smollm2"
         assert last.usage is not None
         assert 0 < last.usage.output <= 8
-        pid = models._engine.pid
+        pid = models._connections._engine.pid
         assert pid is not None
         long = Message("user", "word " * 9000)
         talk = (Message("system", "You are helpful."), long, Message("assistant", "ok"), Message("user", "Say hello."))
@@ -111,12 +111,12 @@ async def test_it_answers_shares_one_child_and_leaves_nothing_behind() -> None:
             assert isinstance(last, Finished)
             assert last.usage is not None
             assert 0 < last.usage.context <= 300
-        assert models._engine.pid == pid
+        assert models._connections._engine.pid == pid
         os.kill(pid, signal.SIGKILL)  # as if it had crashed: the next request starts another
-        while models._engine.pid is not None:
+        while models._connections._engine.pid is not None:
             await anyio.sleep(0.01)
         assert isinstance((await pieces(provider, Message("user", "Say hello.")))[-1], Finished)
-        second = models._engine.pid
+        second = models._connections._engine.pid
     assert second is not None
     assert not Path(f"/proc/{second}").exists()
 

@@ -1,6 +1,6 @@
 """The official SDKs read the same streams, and agree with us."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import httpx2
 import msgspec
@@ -27,6 +27,8 @@ SCRIPTS = {
     "empty": "[[empty]]",
 }
 STOPS = {"openai-chat": "length", "openai-responses": "max_output_tokens", "anthropic": "max_tokens"}
+STOPS |= {"bedrock": "max_tokens", "azure": "length"}
+MODELS = {"anthropic": "claude-sonnet-5-5", "bedrock": "us.anthropic.claude-sonnet-4-5-20250929-v1:0"}
 TOOLS = (Definition("weather", description="w"), Definition("clock", description="c"))
 
 Heard = tuple[str, str, list[tuple[str, str, object]], Usage]
@@ -45,7 +47,8 @@ class Replay:
                 request.method, request.url, headers={"content-type": "application/json"}, content=request.content
             )
         self.request, self.body = request, answer.content
-        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=self.body)
+        kind = answer.headers["content-type"]
+        return httpx2.Response(200, headers={"content-type": kind}, content=self.body)
 
     def client(self) -> httpx2.AsyncClient:
         def answer(request: httpx2.Request) -> httpx2.Response:
@@ -121,20 +124,90 @@ async def by_anthropic(replay: Replay, body: dict) -> Heard:
     )
 
 
+async def by_azure(replay: Replay, body: dict) -> Heard:
+    """Azure's client goes to the same address as we do, and hears what OpenAI's does."""
+    asked: list[httpx2.Request] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=replay.body)
+
+    client = openai.AsyncAzureOpenAI(
+        api_key="sk-azure",
+        azure_endpoint=f"http://{replay.request.url.host}:{replay.request.url.port}",
+        api_version="2024-12-01-preview",
+        http_client=httpx2.AsyncClient(transport=httpx2.MockTransport(answer)),
+        max_retries=0,
+    )
+    async for _ in await client.chat.completions.create(**body):
+        pass
+    assert str(asked[0].url) == str(replay.request.url)
+    assert asked[0].headers["api-key"] == replay.request.headers["api-key"] == "sk-azure"
+    return await by_chat(replay, body)
+
+
+async def by_bedrock(replay: Replay, body: dict) -> Heard:
+    """AWS's client sends the very body that we do, and hears the same."""
+    session = pytest.importorskip("botocore.session").Session()
+    session.set_credentials("AKID", "secret")
+    client = session.create_client("bedrock-runtime", region_name="us-east-1", endpoint_url="http://x.test")
+    sent: list[bytes] = []
+
+    def answer(request, **_):
+        sent.append(request.body)
+        return Wired(request.url, replay.body)
+
+    client.meta.events.register("before-send.bedrock-runtime.ConverseStream", answer)
+    text, thought, calls, usage = "", "", dict[int, list[str]](), Usage()
+    for event in client.converse_stream(modelId=MODELS["bedrock"], **body)["stream"]:
+        if "metadata" in event:
+            told = event["metadata"]["usage"]
+            usage = Usage(told["inputTokens"], told["outputTokens"], told["cacheReadInputTokens"])
+        if made := event.get("contentBlockStart", {}).get("start", {}).get("toolUse"):
+            calls[event["contentBlockStart"]["contentBlockIndex"]] = [made["toolUseId"], made["name"], ""]
+        delta = event.get("contentBlockDelta", {}).get("delta", {})
+        text += delta.get("text", "")
+        thought += delta.get("reasoningContent", {}).get("text", "")
+        if "toolUse" in delta:
+            calls[event["contentBlockDelta"]["contentBlockIndex"]][2] += delta["toolUse"]["input"]
+    assert msgspec.json.decode(sent[0]) == body
+    return text, thought, [(call, name, msgspec.json.decode(raw)) for call, name, raw in calls.values()], usage
+
+
+class Wired:
+    """An answer as botocore's HTTP layer hands it on."""
+
+    def __init__(self, url: str, body: bytes) -> None:
+        self.url, self.status_code, self.content = url, 200, body
+        self.headers = {"content-type": "application/vnd.amazon.eventstream"}
+        self.raw = self
+
+    def stream(self, *_: object, **__: object) -> Iterator[bytes]:
+        yield self.content
+
+    def close(self) -> None:
+        pass
+
+
 ORACLES: dict[str, Callable] = {
     "openai-chat": by_chat,
     "openai-responses": by_responses,
     "anthropic": by_anthropic,
+    "azure": by_azure,
+    "bedrock": by_bedrock,
 }
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 @pytest.mark.parametrize("dialect", ORACLES)
 async def test_the_official_sdk_hears_the_same(fake_llm: FakeLLM, dialect: str, script: str) -> None:
-    model = "claude-sonnet-5-5" if dialect == "anthropic" else "fake-model"
+    azure = dialect == "azure"
+    options = {"api_version": "2024-12-01-preview"} if azure else {}
+    spec = ModelSpec("m", "fake", MODELS.get(dialect, "fake-model"), dialect, options=options)
+    base_url = fake_llm.url if azure else f"{fake_llm.url}/v1"
     replay = Replay()
     async with open_http(httpx2.MockTransport(replay.record)) as http:
-        provider = Remote(ModelSpec("m", "fake", model, dialect), http, base_url=f"{fake_llm.url}/v1")
+        provider = Remote(spec, http, base_url=base_url, key="sk-azure" if azure else "")
         text = SCRIPTS[script].replace("{}", STOPS[dialect]) if script == "length" else SCRIPTS[script]
         pieces = [piece async for piece in provider.stream(ModelRequest((Message("user", text),), TOOLS))]
     body = msgspec.json.decode(replay.request.content)

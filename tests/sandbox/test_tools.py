@@ -1,14 +1,17 @@
 """The tools of a confined session: whatever they start is in the sandbox, and files outside are out of reach."""
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
 
+from fakes import languageserver
 from fakes.calls import Session, Using
 from roost.core.ids import CallId
 from roost.sandbox.bubblewrap import Bubblewrap
@@ -144,6 +147,23 @@ async def test_what_a_dead_server_left_is_removed_and_what_a_living_one_has_is_n
         assert not dead.exists()
         assert len(list((tmp_path / "state/cells").iterdir())) == 1
         tasks.cancel_scope.cancel()
+
+
+async def test_a_language_server_is_inside(session: Session, tmp_path: Path) -> None:
+    script = shutil.copy(languageserver.__file__, session.folder / "server.py")
+    table = session.folder / "table.json"
+    table.write_text(json.dumps({"textDocument/hover": {"contents": "from inside"}}))
+    (session.folder / "a.py").write_text("x = 1\n")
+    python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
+    server = {"command": python, "args": [str(script), "good", str(table)]}
+    async with session.open("lsp", servers=[server]) as toolset:
+        for _ in range(2):
+            result = await session.call(toolset, "lsp_hover", file="a.py", line=1, character=1)
+            assert result.output == "from inside"
+        outside = await session.call(toolset, "lsp_hover", file="../secret", line=1, character=1)
+        assert outside.is_error and "not allowed" in outside.output
+    first = json.loads((session.folder / "table.json.log").read_text().splitlines()[0])
+    assert first["params"]["processId"] is None  # our own number means nothing in there
 
 
 async def test_scripts_and_repositories_are_confined_too(session: Session, tmp_path: Path) -> None:

@@ -21,10 +21,12 @@ from roost.config.references import is_external
 from roost.config.settings import load
 from roost.config.sources import open_agents
 from roost.core import vendors
-from roost.core.agents import Agent, Team
-from roost.core.errors import AgentBroken, BadValue, RoostError
+from roost.core.agents import Team
+from roost.core.errors import AgentBroken, BadModel, BadValue, NotBuilt, RoostError
 from roost.doors.listen import bind, parse
 from roost.drivers.catalogue import drivers
+from roost.providers.keys import Keys
+from roost.providers.specs import Specs
 from roost.sandbox.choice import choice
 from roost.stores import migrations
 
@@ -57,7 +59,7 @@ def python() -> Finding:
 
 def keys(env: Mapping[str, str]) -> Finding:
     """The variables that hold keys of model providers: their names alone."""
-    known = sorted({vendor.token_key for vendor in vendors.VENDORS.values() if vendor.token_key})
+    known = sorted({key for one in vendors.VENDORS.values() for key in (one.token_key, *one.spare_keys) if key})
     found = [name for name in known if env.get(name)]
     if found:
         return Finding("keys", "ok", ", ".join(found))
@@ -100,8 +102,9 @@ def _remote(where: str, env: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _loaded(name: str, team: Team, env: Mapping[str, str]) -> Finding:
-    wants = list(team.warnings)
-    if missing := sorted(set(_missing(team, env))):
+    specs = Specs(env, Keys(env))
+    wants = [*team.warnings, *dict.fromkeys(_unusable(specs, team))]
+    if missing := specs.missing(team, [agent.name for agent in team.agents]):
         wants.append(f"not set: {', '.join(missing)}")
     if wants:
         return Finding("agents", "warn", "\n".join([f"{name}: loads, but", *wants]))
@@ -120,23 +123,14 @@ def _agent_files(where: str) -> Iterator[tuple[str, bytes]]:
         yield where, BUILT_IN[where].read_bytes()
 
 
-def _missing(team: Team, env: Mapping[str, str]) -> Iterator[str]:
+def _unusable(specs: Specs, team: Team) -> Iterator[str]:
+    """What is wrong with the models of a team, besides missing keys."""
     for agent in team.agents:
-        for ref in agent.model.split(",") if agent.harness is None else ():
-            key = _key(team, agent, ref.strip(), env)
-            if key and not env.get(key):
-                yield key
-
-
-def _key(team: Team, agent: Agent, ref: str, env: Mapping[str, str]) -> str:
-    """The variable that a model's key stands in; "" where it needs none."""
-    if spec := team.models.get(ref):
-        return spec.token_key
-    if ref == "auto":
-        tried = [vendors.VENDORS[name].token_key for name, _ in vendors.AUTO]
-        return "" if model.installed() or any(env.get(key) for key in tried) else tried[0]
-    vendor = vendors.vendor(ref.partition("/")[0])
-    return vendor.token_key if vendor else ""
+        try:
+            if agent.harness is None:
+                specs.find(team, agent.model, choose=False)
+        except (BadModel, NotBuilt) as error:
+            yield error.message
 
 
 def disk(folder: Path) -> Finding:

@@ -119,6 +119,7 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     unattended: bool = False
     tools: tuple[str, ...] = ()  # only these, when not empty
     at: Micros = Micros(0)  # when it was opened
+    compacting: str = ""  # why the history is being summed up; "" where it is not
 
 
 class Share(Struct, frozen=True, omit_defaults=True):
@@ -207,6 +208,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     active: float = 0.0  # seconds in turns that have ended
     shares: tuple[Share, ...] = ()  # by agent
     shares_below: tuple[Share, ...] = ()  # likewise, of sub-sessions
+    compaction: int = 0  # the seq of a CompactionAsked that waits
 
     @property
     def tools_approved(self) -> bool:
@@ -411,8 +413,6 @@ _Quiet = (
     | e.OutputAdded
     | e.FellBack
     | e.Authorized
-    | e.CompactionStarted
-    | e.CompactionEnded
     | e.SessionCreated
     | e.MessageEdited
     | e.UserNoted
@@ -455,6 +455,8 @@ _InTurn = (
     | e.CallChanged
     | e.LimitRaised
     | e.HandedOver
+    | e.CompactionStarted
+    | e.CompactionEnded
     | e.CancelAsked
     | e.RunStarted
     | e.RunRead
@@ -486,6 +488,8 @@ def _step(head: Head, event: e.Event) -> Head:
             grown = replace(head, subs=tuple(sub for sub in head.subs if sub.call != fact.call.id))
         if isinstance(fact, e.CancelAsked):
             grown = _canceled_below(head, fact)
+        if isinstance(fact, e.CompactionEnded):
+            grown = _compacted(head, fact)
         return grown if grown.turn is None else replace(grown, turn=_turn(grown.turn, event, fact))
     match fact:
         case e.MessageWritten(message=message):
@@ -494,6 +498,8 @@ def _step(head: Head, event: e.Event) -> Head:
             return replace(head, subs=tuple(replace(s, exited=True) if s.id == over else s for s in head.subs))
         case e.SummaryAdded():
             return replace(head, items=head.items + 1, summary=event.seq, cost=head.cost + fact.cost)
+        case e.CompactionAsked():
+            return replace(head, compaction=event.seq)
         case e.DeleteAsked():
             return replace(head, deleted=True)
         case e.SessionExited():
@@ -604,6 +610,10 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
             return replace(_acted(turn, fact), max_iterations=limit)
         case e.HandedOver(to_agent=to_agent):
             return replace(turn, agent=to_agent)
+        case e.CompactionStarted(reason=reason):
+            return replace(turn, compacting=reason)
+        case e.CompactionEnded():
+            return replace(turn, compacting="")
         case e.CancelAsked(why=why):
             return turn if turn.canceled else replace(turn, canceled=True, cancel_why=why)
         case e.RunStarted() | e.RunRead() | e.RunEnded():
@@ -756,6 +766,12 @@ def _ended(head: Head, event: e.Event, fact: e.TurnEnded) -> Head:
     )
 
 
+def _compacted(head: Head, fact: e.CompactionEnded) -> Head:
+    """Whoever asked for it has been heard, unless it was begun for another reason and came to nothing."""
+    heard = head.turn is not None and head.turn.compacting == "manual" and not fact.again
+    return replace(head, compaction=0) if heard or fact.outcome == "applied" else head
+
+
 def _opened_wait(head: Head, event: e.Event, fact: e.WaitOpened) -> Head:
     call = fact.call
     wait = OpenWait(
@@ -789,7 +805,7 @@ def _used(head: Head, fact: e.UsageAdded) -> Head:
     shares = _shared(head.shares, head, fact.agent, fact)
     head = replace(head, used=plus(head.used, fact.usage), shares=shares)
     cost = head.cost + (0 if fact.why == "compaction" else fact.cost)  # that one stands in its SummaryAdded
-    if fact.why == "title":
+    if fact.why in ("title", "vain"):
         return replace(head, cost=cost)
     return replace(head, cost=cost, input_tokens=fact.input_tokens, output_tokens=fact.output_tokens)
 

@@ -1,6 +1,7 @@
 """An HTTP transport around a transport: record what providers say, replay it without them.
 
-The file is YAML in go-vcr's fourth form (version 2).  It holds no headers, and so no keys.
+The file is YAML in go-vcr's fourth form (version 2).  It holds no headers, and so no keys.  What is no
+text (the binary streams of AWS) stands there as base64, in YAML's own way (`!!binary`).
 """
 
 import os
@@ -19,6 +20,7 @@ import structlog
 import yaml
 
 from roost.core.errors import BadValue, ModelFailed
+from roost.wire import eventstream
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +83,7 @@ class _Take:
                 "proto_major": major,
                 "proto_minor": minor,
                 "content_length": -1,
-                "body": self.body.decode("utf-8", "replace"),
+                "body": _told(self.body, self.response.headers.get("content-type", "")),
                 "headers": {},
                 "status": f"{code} {_phrase(code)}".strip(),
                 "code": code,
@@ -146,7 +148,7 @@ class _Kept(msgspec.Struct):
     body: str  # normalised
     talk: tuple[tuple[str, str], ...]
     code: int
-    answer: str
+    answer: bytes
     used: bool = False
 
 
@@ -182,9 +184,10 @@ class Player(httpx2.AsyncBaseTransport):
                 status=500,
             )
         kept.used = True
-        streamed = kept.answer.lstrip().startswith(("data:", "event:", ":", "id:"))
-        kind = "text/event-stream" if streamed else "application/json"
-        return httpx2.Response(kept.code, headers={"content-type": kind}, stream=_Replay(kept.answer, self._delay))
+        kind = _kind(kept.answer)
+        return httpx2.Response(
+            kept.code, headers={"content-type": kind}, stream=_Replay(kept.answer, kind, self._delay)
+        )
 
     def _find(self, method: str, url: str, body: str) -> _Kept | None:
         unused = [kept for kept in self._kept if not kept.used and (kept.method, kept.url) == (method, url)]
@@ -206,14 +209,40 @@ class Player(httpx2.AsyncBaseTransport):
 class _Replay(httpx2.AsyncByteStream):
     """A recorded body, event by event."""
 
-    def __init__(self, body: str, delay: float) -> None:
-        self._events = [event for event in re.split(r"(?<=\n\n)", body) if event]
+    def __init__(self, body: bytes, kind: str, delay: float) -> None:
+        self._events = _frames(body) if kind == eventstream.KIND else re.split(rb"(?<=\n\n)", body)
         self._delay = delay
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for event in self._events:
-            await anyio.sleep(self._delay)
-            yield event.encode()
+            if event:
+                await anyio.sleep(self._delay)
+                yield event
+
+
+def _kind(body: bytes) -> str:
+    """What a recorded body is, since its headers are not kept."""
+    if eventstream.begins(body):
+        return eventstream.KIND
+    streamed = body.lstrip().startswith((b"data:", b"event:", b":", b"id:"))
+    return "text/event-stream" if streamed else "application/json"
+
+
+def _frames(body: bytes) -> list[bytes]:
+    """A binary stream, frame by frame; what is damaged is left for the reader to complain of."""
+    frames: list[bytes] = []
+    while eventstream.begins(body):
+        size = eventstream.prelude(body)[0]
+        frames.append(body[:size])
+        body = body[size:]
+    return [*frames, body]
+
+
+def _told(body: bytes | bytearray, kind: str) -> str | bytes:
+    """A body as it stands in the file: as text, unless it is none."""
+    if not kind.startswith(eventstream.KIND):
+        return body.decode("utf-8", "replace")
+    return bytes(body)
 
 
 def normalised(body: str) -> str:
@@ -245,18 +274,30 @@ def _said(items: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
             continue
         content = item.get("content") if "content" in item else item.get("parts")
         blocks = content if isinstance(content, list) else [content]
-        results = [b for b in blocks if isinstance(b, dict) and b.get("type") == "tool_result"]
+        results = [b for b in blocks if isinstance(b, dict) and _result(b) is not None]
         for block in results:
-            yield "tool", _text(block.get("content"))
+            yield "tool", _text(_result(block))
         if rest := [block for block in blocks if block not in results]:
             yield "assistant" if role in ("model", "") else role, _text(rest)
+
+
+def _result(block: Mapping[str, Any]) -> Any:
+    """What a tool returned, where the block is that, in any of the formats."""
+    if block.get("type") == "tool_result":
+        return block.get("content") or ""
+    if isinstance(result := block.get("toolResult"), dict):
+        return result.get("content") or ""
+    if isinstance(result := block.get("functionResponse"), dict):
+        response = result.get("response")
+        return "\n".join(map(str, response.values())) if isinstance(response, dict) else str(response)
+    return None
 
 
 def _text(content: Any) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, dict):
-        return str(content.get("text") or "")
+        return "" if content.get("thought") is True else str(content.get("text") or "")
     return "\n".join(text for part in content or () if (text := _text(part)))
 
 
@@ -264,14 +305,17 @@ def _url(request: httpx2.Request) -> httpx2.URL:
     """Where a request really goes: behind a gateway, what it forwards to; and no key in the address."""
     url = request.url
     if forward := request.headers.get("x-cagent-forward"):
-        url = httpx2.URL(forward.rstrip("/") + _tail(url.path, forward))
+        query = f"?{url.query.decode()}" if url.query else ""
+        url = httpx2.URL(forward.rstrip("/") + _tail(url.raw_path.decode().partition("?")[0], forward) + query)
     return url.copy_remove_param("key") if "key" in url.params else url
 
 
 def _tail(path: str, forward: str) -> str:
     """The path that a dialect adds to its base."""
-    ends = ("/v1/messages", "/chat/completions", "/responses")
+    ends = ("/v1/messages", "/chat/completions", "/responses", "/embeddings")
     tail = next((end for end in ends if path.endswith(end)), path)
+    if "/v1beta/" in tail:
+        tail = "/v1beta/" + tail.partition("/v1beta/")[2]
     base = httpx2.URL(forward).path.rstrip("/")
     return tail.removeprefix(base) if base and tail.startswith(base) else tail
 
@@ -322,5 +366,9 @@ def _entry(request: Mapping[str, Any], response: Mapping[str, Any]) -> _Kept:
         normalised(body),
         conversation(body),
         int(response.get("code") or 200),
-        str(response.get("body") or ""),
+        _bytes(response.get("body") or ""),
     )
+
+
+def _bytes(body: object) -> bytes:
+    return body if isinstance(body, bytes) else str(body).encode()

@@ -2,9 +2,8 @@
 
 import shutil
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from pathlib import Path
-from subprocess import DEVNULL
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,7 +16,7 @@ from roost.core.errors import ModelFailed
 from roost.core.messages import Definition
 from roost.core.usage import Price
 from roost.ports import ModelRequest, Piece, Provider
-from roost.providers import prices, thinking
+from roost.providers import commands, prices, thinking
 from roost.providers.dialects import Remote
 from roost.providers.http import Http, Timeouts, open_http
 from roost.providers.openai import Chat
@@ -31,6 +30,7 @@ INSIDE = "http://model-runner.docker.internal/engines/v1/"  # of a container
 
 _SETUP = Timeouts(connect=5.0, first_byte=10.0, idle=10.0)
 _ASK = 5.0  # seconds for the Docker CLI
+_MOST = 64 * 1024  # bytes of what it says
 _LEAST = 256  # tokens of an answer without thoughts, since some templates think a little all the same
 _FLAGS = {"temperature": "--temp", "top_p": "--top-p"}
 _FLAGS |= {"frequency_penalty": "--frequency-penalty", "presence_penalty": "--presence-penalty"}
@@ -210,10 +210,9 @@ async def _told(env: Mapping[str, str]) -> str:
     program = shutil.which("docker", path=env.get("PATH", ""))
     if program is None:
         return ""
-    argv = [program, "model", "status", "--json"]
-    with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError, AttributeError, ValueError):
-        with anyio.move_on_after(_ASK):
-            done = await anyio.run_process(argv, stdin=DEVNULL, stderr=DEVNULL, check=False, env=dict(env))
-            told = msgspec.json.decode(done.stdout).get("endpoint")
-            return str(told) if done.returncode == 0 and str(told or "").startswith("http") else ""
-    return ""
+    try:
+        code, said = await commands.output([program, "model", "status", "--json"], seconds=_ASK, most=_MOST, env=env)
+        told = msgspec.json.decode(said).get("endpoint") if code == 0 else ""
+    except (OSError, TimeoutError, msgspec.DecodeError, UnicodeDecodeError, AttributeError):
+        return ""
+    return told if isinstance(told, str) and told.startswith("http") else ""

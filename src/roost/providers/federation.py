@@ -3,17 +3,15 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from subprocess import DEVNULL
 from typing import Any
 from urllib.parse import urlsplit
 
-import anyio
 import anyio.to_thread
 import msgspec
 
 from roost.core.agents import ModelSpec
 from roost.core.errors import BadModel, ModelFailed
-from roost.providers import tokens
+from roost.providers import commands, tokens
 from roost.providers.tokens import Token, Tokens
 from roost.providers.vertex import token
 
@@ -22,6 +20,7 @@ BETAS = f"{OAUTH},oidc-federation-2026-04-01"
 
 _MOST = 16 * 1024  # bytes of a token
 _PATIENCE = 30.0  # seconds for a command
+_WHO = ("federation_rule_id", "organization_id", "service_account_id", "workspace_id")
 _SOURCES = ("file", "env", "command", "url")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -108,9 +107,6 @@ class Federation:
         return re.sub(r"\$\{(?:env\.)?(\w+)\}", lambda match: self._env.get(match[1], ""), text)
 
 
-_WHO = ("federation_rule_id", "organization_id", "service_account_id", "workspace_id")
-
-
 def _read(path: Path) -> str:
     try:
         with path.expanduser().open("rb") as opened:
@@ -120,28 +116,13 @@ def _read(path: Path) -> str:
 
 
 async def _output(argv: list[str]) -> str:
-    """What a command prints, within bounds of time and length."""
+    """What a command prints."""
     try:
-        with anyio.fail_after(_PATIENCE):
-            async with await anyio.open_process(argv, stdin=DEVNULL, stderr=DEVNULL) as process:
-                try:
-                    return await _said(process)
-                finally:
-                    if process.returncode is None:
-                        process.kill()
+        code, said = await commands.output(argv, seconds=_PATIENCE, most=_MOST)
     except OSError as error:
         raise ModelFailed(f"the command {argv[0]!r} can't be run: {error.strerror}", kind="auth") from error
     except TimeoutError as error:
         raise ModelFailed(f"the command {argv[0]!r} did not end within {_PATIENCE:g} s", kind="auth") from error
-
-
-async def _said(process: anyio.abc.Process) -> str:
-    assert process.stdout is not None
-    said = b""
-    async for chunk in process.stdout:
-        said += chunk
-        if len(said) > _MOST:
-            return said.decode("utf-8", "replace")
-    if code := await process.wait():
+    if code:
         raise ModelFailed(f"the command for the identity token failed (exit code {code})", kind="auth")
     return said.decode("utf-8", "replace")

@@ -181,7 +181,7 @@ def _choice(wish: Any) -> dict[str, Any]:
         function = wish.get("function")
         name = function.get("name") if isinstance(function, Mapping) else wish.get("name")
         return {"mode": "ANY", "allowedFunctionNames": [name]} if name else {"mode": "AUTO"}
-    return {"mode": _MODES.get(str(wish).lower(), "AUTO")}
+    return {"mode": _MODES.get(wish.lower(), "AUTO") if isinstance(wish, str) else "AUTO"}
 
 
 def _picture(image: Image) -> dict[str, Any]:

@@ -56,10 +56,10 @@ def output_limit(spec: ModelSpec) -> int:
     """Tokens of a model's longest answer: the file's word, else what its maker says, else 0."""
     if spec.max_tokens:
         return spec.max_tokens
-    if spec.base_url and not _own(spec):
+    vendor = vendors.vendor(spec.provider)
+    if vendor is None or vendor.name not in ("openai", "google") or spec.base_url not in ("", vendor.base_url):
         return 0  # whoever answers there
-    name = spec.model.rsplit("/", 1)[-1]
-    return next((limit for start, limit in _LONGEST if name.startswith(start)), 0)
+    return next((limit for start, limit in _LONGEST if spec.model.startswith(start)), 0)
 
 
 def models(provider: str, env: Mapping[str, str]) -> Iterator[ModelInfo]:
@@ -108,16 +108,11 @@ def _regional(model: str, env: Mapping[str, str]) -> str:
     return f"{area}.{model.removeprefix('regional.')}" if model.startswith("regional.") else model
 
 
-def _own(spec: ModelSpec) -> bool:
-    vendor = vendors.vendor(spec.provider)
-    return vendor is not None and spec.base_url == vendor.base_url
-
-
 def _listed(spec: ModelSpec) -> Any:
     """The list's entry for a model, under the name that the file has or, at Bedrock, without its region."""
     provider = spec.provider.lower()
-    if vendors.vendor(provider) is None and not spec.base_url.startswith("http://"):
-        provider = _NATIVE.get(spec.dialect, provider) if not spec.base_url else _whose(spec.base_url)
+    if vendors.vendor(provider) is None:  # of the file's own: it may be one that is known
+        provider = _whose(spec.base_url) if spec.base_url else _NATIVE.get(spec.dialect, provider)
     found = _find(provider, spec.model)
     if found is None and spec.dialect == "bedrock":
         return _find(provider, _PREFIX.sub("", spec.model))

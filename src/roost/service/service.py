@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from roost.ports import Logins
 from roost.service.accounts import Accounts
 from roost.service.agents import AgentFiles
 from roost.service.archive import Archive
@@ -56,9 +57,10 @@ class Service:
     catalogue: Catalogue
     children: Children
     desk: Desk
+    logins: Logins | None = None  # at tool servers; None where nothing can log in
 
 
-def make_service(desk: Desk, accounts: Accounts, *, grace: float) -> Service:
+def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins | None = None) -> Service:
     """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
     turns, fleet, shelf = Turns(desk, grace=grace), Fleet(desk), Shelf(desk)
     results = Results(desk, fleet)
@@ -90,4 +92,5 @@ def make_service(desk: Desk, accounts: Accounts, *, grace: float) -> Service:
         catalogue=Catalogue(desk),
         children=Children(desk, fleet, spawns, results, inputs),
         desk=desk,
+        logins=logins,
     )

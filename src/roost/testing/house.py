@@ -20,7 +20,7 @@ from roost.engine.house import House as Housekeeping
 from roost.engine.hub import Hub
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
-from roost.ports import Clock
+from roost.ports import Clock, Logins
 from roost.service.accounts import Accounts
 from roost.service.desk import Desk
 from roost.service.policy import Policy
@@ -186,6 +186,7 @@ async def open_house(
     grace: float = 10.0,
     clock: Clock | None = None,
     shelf: Shelf | None = None,
+    logins: Logins | None = None,
 ) -> AsyncIterator[House]:
     """Everything, open; leaving the block stops the server as SIGTERM does.
 
@@ -204,7 +205,7 @@ async def open_house(
         bulkhead.start(Housekeeping(makers, supervisor).keep, name="housekeeping")
         desk = Desk(makers, hub, supervisor, Policy(working_dir), bulkhead)
         accounts = Accounts(store.accounts, clock, token=token)
-        service = make_service(desk, accounts, grace=grace)
+        service = make_service(desk, accounts, grace=grace, logins=logins)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
         app = make_app(

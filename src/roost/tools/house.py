@@ -2,18 +2,26 @@
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
+from anyio import to_thread
 
+from roost import process
 from roost.core.errors import ToolsetFailed
 from roost.core.expressions import Failed, Scope, as_text, evaluate, parse
-from roost.ports import Place
+from roost.core.ids import CallId
+from roost.ports import Models, Place
 from roost.tools.cell import Cells
+from roost.tools.mcp.lobby import Lobby
+from roost.tools.mcp.vault import Vault
+
+MCP = CallId("mcp")
+"""What the programs of tool servers are marked with, in place of a call."""
 
 
 class Board:
@@ -33,19 +41,73 @@ class Board:
         return {"agents": self._agents}
 
 
+class Closes(Protocol):
+    """Something that has to be closed."""
+
+    async def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+C = TypeVar("C", bound=Closes)
+
+
+class Shared:
+    """What several sessions use together, kept while one of them has it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, tuple[Any, int]] = {}
+
+    @asynccontextmanager
+    async def lease(self, key: Hashable, make: Callable[[], C]) -> AsyncIterator[C]:
+        """What is kept under a key, made if it is not there; the last to leave closes it."""
+        kept, users = self._kept.get(key) or (make(), 0)
+        self._kept[key] = (kept, users + 1)
+        try:
+            yield kept
+        finally:
+            _, users = self._kept.pop(key)
+            if users > 1:
+                self._kept[key] = (kept, users - 1)
+            else:
+                with anyio.CancelScope(shield=True):
+                    await kept.close()
+
+
 class House:
     """One server's share of its toolsets.
 
     `home` is the server's own folder; `endpoints` are the `host:port` that confined sessions may reach.
     """
 
-    def __init__(self, env: Mapping[str, str], cells: Cells, home: Path, endpoints: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        cells: Cells,
+        home: Path,
+        endpoints: Collection[str] = (),
+        models: Models | None = None,
+        *,
+        redirect_uri: str = "",
+    ) -> None:
         self.env = env
         self.cells = cells
         self.home = home
         self.endpoints = endpoints
+        self.models = models
+        self.shared = Shared()
+        self.redirect_uri = redirect_uri  # where logins come back to
+        self.lobby = Lobby()
+        self.vault = Vault(home / "mcp-logins")
         self.locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
         self._boards: dict[tuple[str, str], tuple[Board, int]] = {}
+        self._swept = False
+
+    async def sweep(self) -> None:
+        """End what is left of the tool servers of servers that are dead; once is enough."""
+        if not self._swept:
+            self._swept = True
+            await to_thread.run_sync(process.sweep_lost, MCP)
 
     @contextmanager
     def board(self, category: str, place: Place, *, shared: bool = False) -> Iterator[Board]:

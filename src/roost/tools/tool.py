@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from roost.core.errors import RoostError, ToolsetFailed
+from roost.core.events import Command
 from roost.core.messages import Annotations, Definition, Effect, Result
 from roost.ports import Tool, Use
 
@@ -122,11 +123,22 @@ def _sendable(result: Result) -> Result:
 
 
 class Kit(Struct, frozen=True):
-    """A toolset whose tools never change.  `working` says whether work goes on between calls."""
+    """A toolset whose tools never change.
+
+    `working` says whether work goes on between calls; `commands` are what its tools are to people who type;
+    `prefix` is what all names begin with, and a person who names tools may leave out.
+    """
 
     members: tuple[Tool, ...]
     instructions: str = ""
     working: Callable[[], bool] = bool
+    commands: tuple[Command, ...] = ()
+    prefix: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its commands."""
+        return tuple(command.name for command in self.commands)
 
     @property
     def busy(self) -> bool:

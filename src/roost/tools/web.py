@@ -104,6 +104,21 @@ class Web:
         except (httpx2.InvalidURL, UnicodeError, ValueError):
             raise Refused("the request can't be made: its address or a header is malformed") from None
 
+    @asynccontextmanager
+    async def opened(self, request: Request) -> AsyncIterator[httpx2.Response]:
+        """The answer while it comes, in no time and of no size but the caller's; redirects are not followed.
+
+        Raises:
+            Refused: see `ask`; also where reading fails inside of the block.
+        """
+        try:
+            async with self._sent(request, _address(request.url), own=True) as response:
+                yield response
+        except httpx2.HTTPError as error:
+            raise Refused(_worded(error)) from None
+        except (httpx2.InvalidURL, UnicodeError):
+            raise Refused("the request can't be made: its address or a header is malformed") from None
+
     async def _followed(self, request: Request, most: int, hop: Hop | None) -> Reply:
         own = True
         for _ in range(HOPS + 1):

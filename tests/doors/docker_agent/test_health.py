@@ -11,6 +11,7 @@ from roost.core.errors import AgentUnreachable
 from roost.core.events import Command
 from roost.testing.fakes import FakeAgents, FakeTool, answers, crew
 from roost.testing.house import House, open_house
+from roost.tools.mcp.lobby import Arrival, Lobby
 
 pytestmark = pytest.mark.anyio
 
@@ -150,6 +151,26 @@ async def test_tools_are_counted(tmp_path: Path) -> None:
 )
 async def test_no_login_is_pending(house: House, query: str, status: int, message: str) -> None:
     assert await refused(house, "POST", f"/api/mcp-oauth/callback{query}") == (status, message)
+
+
+async def test_a_login_is_delivered_once(tmp_path: Path) -> None:
+    lobby, path = Lobby(), "/api/mcp-oauth/callback"
+    async with open_house(tmp_path, logins=lobby) as house:
+        with lobby.wait("s1") as one, lobby.wait("s2") as two:
+            assert await refused(house, "POST", f"{path}?state=s3&code=c") == (
+                404,
+                "no pending OAuth flow for the given state",
+            )
+            reply = await house.client.post(f"{path}?state=s1&code=a%2Bb")
+            assert (reply.status_code, reply.text) == (200, "null\n")
+            assert (await one.arrival()).code == "a+b"
+            assert (await refused(house, "POST", f"{path}?state=s1&code=c"))[0] == 404
+            reply = await house.client.post(f"{path}?state=s2&error=access_denied&error_description=not%20now")
+            assert reply.status_code == 200
+            assert await two.arrival() == Arrival(error="access_denied", description="not now")
+        with lobby.wait("s4"):
+            pass
+        assert (await refused(house, "POST", f"{path}?state=s4&code=c"))[0] == 404
 
 
 NOWHERE = [

@@ -81,10 +81,13 @@ class Health:
         raise Refused(503, "no sessions registered within timeout")
 
     async def oauth(self, call: Call) -> Answer:
-        """POST /api/mcp-oauth/callback: no flow can wait for one yet."""
-        query = call.query
-        if not query.get("state"):
+        """POST /api/mcp-oauth/callback: each state is taken once."""
+        state, code, error = (call.query.get(name) or "" for name in ("state", "code", "error"))
+        if not state:
             raise Refused(400, "missing state query parameter")
-        if not (query.get("code") or query.get("error")):
+        if not (code or error):
             raise Refused(400, "missing both code and error query parameters")
-        raise Refused(404, "no pending OAuth flow for the given state")
+        logins, description = self._service.logins, call.query.get("error_description") or ""
+        if logins is None or not logins.deliver(state, code=code, error=error, description=description):
+            raise Refused(404, "no pending OAuth flow for the given state")
+        return Reply(None)

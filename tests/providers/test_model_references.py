@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 from contextlib import aclosing
+from pathlib import Path
 
 import httpx2
 import msgspec
@@ -17,7 +18,9 @@ from roost.core.messages import Message
 from roost.core.usage import Price
 from roost.ports import Finished, ModelRequest, Provider
 from roost.providers import local
-from roost.providers.references import Alloy, open_models
+from roost.providers.choices import Alloy
+from roost.providers.references import open_models
+from roost.wire.eventstream import frame
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +28,7 @@ KEYS = {"OPENAI_API_KEY": "sk-openai", "ANTHROPIC_API_KEY": "sk-ant"}
 
 
 def team(config: dict | None = None, **models: ModelSpec) -> Team:
-    return Team("a.yaml", "h", (Agent("root"),), models, config=config or {})
+    return Team("a.yaml", "h", (Agent("root", model="m"),), models, config=config or {})
 
 
 class Wire:
@@ -41,6 +44,14 @@ class Wire:
             body = {"type": "message", "content": [], "stop_reason": "end_turn"}
         elif request.url.path.endswith("/responses"):
             body = {"output": [], "status": "completed"}
+        elif request.url.path.endswith(":streamGenerateContent"):
+            body = {
+                "candidates": [{"content": {"parts": [{"text": "hi"}]}, "finishReason": "STOP"}],
+                "usageMetadata": {},
+            }
+        elif request.url.path.endswith("/converse-stream"):
+            stop = frame({":event-type": "messageStop"}, b'{"stopReason": "end_turn"}')
+            return httpx2.Response(200, headers={"content-type": "application/vnd.amazon.eventstream"}, content=stop)
         else:
             body = {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}
         return httpx2.Response(200, json=body)
@@ -82,20 +93,25 @@ async def test_inline_references_go_where_they_say(ref: str, url: str, dialect: 
 @pytest.mark.parametrize("name", sorted(vendors.VENDORS))
 async def test_every_vendor_is_reached_or_names_its_key(name: str) -> None:
     vendor = vendors.VENDORS[name]
-    env = {"CLOUDFLARE_ACCOUNT_ID": "acc", "CLOUDFLARE_GATEWAY_ID": "gw"}
+    base = "http://azure.test" if name == "azure" else ""
+    file = team(m=ModelSpec("m", name, "m", "auto", base_url=base))
+    env = {"CLOUDFLARE_ACCOUNT_ID": "acc", "CLOUDFLARE_GATEWAY_ID": "gw", "MODEL_RUNNER_HOST": "http://127.0.0.1:9"}
     async with open_models(env, Wire().transport) as models:
-        if vendor.token_key:
+        if vendor.token_key and vendor.dialect != "bedrock":  # AWS may have others
             with pytest.raises(BadModel, match=f"set the variable {vendor.token_key}"):
-                models.provider(team(), f"{name}/m")
+                models.provider(file, "m")
+            assert models.missing(file, ["root"]) == [vendor.token_key]
     if vendor.dialect in ("local", "scripted"):
         return
     wire = Wire()
     async with open_models({**env, vendor.token_key: "sk-12345678"}, wire.transport) as models:
-        await ask(models.provider(team(), f"{name}/m"))
+        await ask(models.provider(file, "m"))
+        assert models.missing(file, ["root"]) == []
     (request,) = wire.sent
     assert str(request.url).startswith(vendor.base_url.partition("$")[0])
     assert "$" not in str(request.url)
-    told = request.headers.get("authorization") or request.headers.get("x-api-key") or ""
+    names = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
+    told = next((request.headers[name] for name in names if name in request.headers), "")
     assert told.endswith("sk-12345678") == bool(vendor.token_key)
 
 
@@ -164,6 +180,11 @@ async def test_what_is_not_built_says_so(name: str) -> None:
         (KEYS, "anthropic/claude-sonnet-5-5"),
         ({"OPENAI_API_KEY": "k"}, "openai/gpt-6-luna"),
         ({"MISTRAL_API_KEY": "k"}, "mistral/mistral-small-latest"),
+        ({"MISTRAL_API_KEY": "k", "GEMINI_API_KEY": "k"}, "google/gemini-3.8-flash"),
+        ({"AWS_BEARER_TOKEN_BEDROCK": "k"}, "amazon-bedrock/global.anthropic.claude-sonnet-5-5"),
+        ({"AWS_ACCESS_KEY_ID": "k", "MODEL_RUNNER_HOST": "h"}, "amazon-bedrock/global.anthropic.claude-sonnet-5-5"),
+        ({"MODEL_RUNNER_HOST": "http://127.0.0.1:9"}, "dmr/ai/qwen3:latest"),
+        ({**KEYS, "ROOST_AUTO_MODELS": "mistral/x, openai/gpt-4o"}, "openai/gpt-4o"),
         ({**KEYS, "CAGENT_DEFAULT_MODEL": "openai/gpt-4o"}, "openai/gpt-4o"),
         ({**KEYS, "DOCKER_AGENT_DEFAULT_MODEL": "ollama/x", "CAGENT_DEFAULT_MODEL": "openai/gpt-4o"}, "ollama/x"),
         ({**KEYS, "ROOST_DEFAULT_MODEL": "m", "DOCKER_AGENT_DEFAULT_MODEL": "ollama/x"}, "ollama/named"),
@@ -175,13 +196,19 @@ async def test_auto_takes_what_is_there(env: dict[str, str], ref: str) -> None:
         assert provider.spec.ref == ref
 
 
-async def test_auto_without_anything_names_all_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_models({}, Wire().transport) as models:
+async def test_a_table_of_ones_own_for_auto_that_leads_nowhere_says_so() -> None:
+    async with open_models({"ROOST_AUTO_MODELS": "openai/gpt-4o"}, Wire().transport) as models:
+        with pytest.raises(BadModel, match="none of the models in ROOST_AUTO_MODELS can be used"):
+            models.provider(team(), "auto")
+
+
+async def test_auto_without_anything_names_all_ways_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async with open_models({"HOME": str(tmp_path)}, Wire().transport) as models:
         monkeypatch.setattr(local, "installed", lambda: True)
         monkeypatch.setattr(local, "check", lambda: None)
         assert models.provider(team(), "auto").spec.ref == "local/smollm2"
         monkeypatch.setattr(local, "installed", lambda: False)
-        with pytest.raises(BadModel, match=r"ANTHROPIC_API_KEY, OPENAI_API_KEY or MISTRAL.*roost model install"):
+        with pytest.raises(BadModel, match=r"ANTHROPIC_API_KEY, OPENAI_API_KEY,.*roost model install"):
             models.provider(team(), "auto")
 
 
@@ -261,7 +288,7 @@ async def test_the_listing_has_the_team_first_then_the_catalogue(monkeypatch: py
 
 
 def test_what_costs_time_is_not_imported() -> None:
-    heavy = {"genai_prices", "xllamacpp", "openai", "anthropic", "pydantic"}
+    heavy = {"genai_prices", "xllamacpp", "openai", "anthropic", "pydantic", "botocore", "cryptography"}
     code = f"import sys, roost.providers.references; print(*sorted({heavy} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

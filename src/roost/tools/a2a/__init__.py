@@ -1,0 +1,1 @@
+"""The toolset `a2a`: agents elsewhere, over the Agent2Agent protocol."""

@@ -1,0 +1,1 @@
+"""The toolset `lsp`: what language servers know of the code."""

@@ -1,0 +1,1 @@
+"""The toolset `mcp`: tools that live in servers of the Model Context Protocol."""

@@ -1,0 +1,1 @@
+"""The toolset `rag`: search in documents, by words and by meaning."""

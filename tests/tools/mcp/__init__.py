@@ -1,0 +1,1 @@
+"""Tool servers: real ones, and ones that misbehave."""

@@ -22,6 +22,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Ledger(config), "features")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put xdist's groups into the ids of tests: it writes them where pytest does not look for them any more."""
+    for item in items if config.getoption("loadgroup", False) else ():
+        mark = item.get_closest_marker("xdist_group")
+        if mark is not None and hasattr(item, "_id") and not item.nodeid.endswith(end := f"@{mark.args[0]}"):
+            item._id = type(item._id).parse(item.nodeid + end)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

@@ -53,6 +53,8 @@ async def _through(stage: Stage, sub: SessionId) -> Result:
                 await stage.play(inner)
             finally:
                 inner.built.set()
+            if not head.turn.driver:
+                await inner.fire("session_end", reason=inner.journal.head.outcome)
             head = stage.journal.head.sub(sub)
             assert head is not None
     await stage.catch_up()
@@ -168,8 +170,7 @@ async def _driven(stage: Stage, opened: e.TurnOpened, task: Task) -> e.TurnOpene
         turns=agent.max_iterations,
         confined=makers.confines(stage.turn),
     )
-    safety = agent.safety or team.safety
-    return replace(opened, driver=order.provider, order=order, permissions=team.permissions, safety=safety)
+    return replace(opened, driver=order.provider, order=order, permissions=team.permissions)
 
 
 async def _runtime(inner: Stage) -> rt.Opening:

@@ -10,6 +10,7 @@ from roost.core.agents import Hook, Matcher
 from roost.core.errors import HookStopped, RoostError
 from roost.core.hooks import Output, Verdict
 from roost.core.messages import Definition, ToolCall
+from roost.core.utf8 import mended
 from roost.engine.bulkhead import open_group
 from roost.ports import HookRunner, Place
 
@@ -53,8 +54,8 @@ async def fire(
         error, message = "; ".join(verdict.errors), "\n".join(verdict.messages)
         allowed = verdict.blocked is None and not verdict.stop
         texts = (*verdict.errors, *verdict.messages)
-        shown = [e.Warned(text, place.agent) for text in texts]
-        await stage.journal.write(e.HookEnded(event, took, allowed, error, message, place.agent), *shown)
+        ended = e.HookEnded(event, took, allowed, mended(error), mended(message), place.agent)
+        await stage.journal.write(ended, *warned(texts, place.agent))
         if event != NOTICE:  # else one that fails would hear of that for ever
             await notify(stage, "warning", *texts)
     return verdict
@@ -69,8 +70,13 @@ async def notify(stage: "Stage", level: str, *texts: str) -> None:
 async def warn(stage: "Stage", *texts: str) -> None:
     """Show warnings, and let hooks hear of them."""
     if texts:
-        await stage.journal.write(*(e.Warned(text, stage.turn.agent) for text in texts))
+        await stage.journal.write(*warned(texts, stage.turn.agent))
         await notify(stage, "warning", *texts)
+
+
+def warned(texts: Sequence[str], agent: str) -> list[e.Fact]:
+    """The facts that show warnings."""
+    return [e.Warned(mended(text), agent) for text in texts]
 
 
 def listens(stage: "Stage", event: str) -> bool:

@@ -29,13 +29,14 @@ from roost.core.ids import WaitId, fresh
 from roost.core.messages import Message
 from roost.core.orders import Order
 from roost.core.session import Head
+from roost.core.utf8 import mended
 from roost.engine import commission, mailbox, prompt, slash, structured
 from roost.engine.calls import Calls
 from roost.engine.chain import chain
 from roost.engine.driven import run_inner
 from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
-from roost.engine.firing import heed, listens, notify, warn
+from roost.engine.firing import heed, listens, notify, warn, warned
 from roost.engine.leave import Desk
 from roost.engine.runtime import choose, providers, unknown_definitions
 from roost.engine.stage import Stage
@@ -157,7 +158,11 @@ def _circles(stage: Stage) -> None:
     """
     streak = loops.Streak()
     for item in stage.history.items:
-        if item.seq > stage.turn.opened and item.message is not None and item.message.calls:
+        if item.seq <= stage.turn.opened or item.message is None:
+            continue
+        if item.message.role == "user" and not item.message.implicit:
+            streak = loops.Streak()  # a person has had a word
+        elif item.message.calls:
             streak = loops.after(streak, item.message.calls)
     limit = stage.journal.head.max_consecutive_tool_calls or stage.ready.agent.max_consecutive_tool_calls
     if complaint := loops.complaint(streak, limit):
@@ -217,13 +222,13 @@ async def _begin(stage: Stage) -> None:
     cast = providers(stage.makers.models, runtime.team, head)
     facts.append(runtime.team_shown(cast | {runtime.agent.name: runtime.provider}))
     warnings = list(runtime.warnings)
-    facts += _warned(stage, warnings)
+    facts += warned(warnings, runtime.agent.name)
     if runtime.fresh and runtime.servers:
         await stage.journal.write(*facts, e.McpStarting(runtime.agent.name))
         facts = [e.McpReady(runtime.agent.name)]
     if runtime.fresh:
         warnings += (new := await runtime.refresh())
-        facts += _warned(stage, new)
+        facts += warned(new, runtime.agent.name)
     facts.append(await _tools_shown(stage))
     if stage.outer is None and (posted := stage.newest()):
         facts.append(_said(*posted))
@@ -287,10 +292,6 @@ def _shown(stage: Stage) -> e.AgentShown:
     agent, provider = stage.ready.agent, stage.ready.provider
     stage.shown = (agent.name, provider.spec.ref)
     return e.AgentShown(agent.name, provider.spec.ref, agent.description, agent.welcome, provider.context_limit)
-
-
-def _warned(stage: Stage, warnings: Sequence[str]) -> list[e.Fact]:
-    return [e.Warned(warning, stage.turn.agent) for warning in warnings]
 
 
 def _said(position: int, message: Message) -> e.UserSaid:
@@ -564,6 +565,7 @@ async def _fail(stage: Stage, error: Exception) -> None:
     else:
         log.error("turn of %s failed", stage.log, exc_info=error, extra={"action": "turn_failed"})
         met = e.ErrorMet("internal error; the server's log has the details", "internal", turn.agent)
+    met = structs.replace(met, message=mended(met.message))
     await stage.catch_up()
     if isinstance(error, ModelFailed | BadModel):
         await stage.fire("on_error", error=met.message)

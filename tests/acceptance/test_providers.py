@@ -36,10 +36,25 @@ models:
     provider_opts: {{idle_timeout: 0.3}}
     token_key: FAKE_KEY
     cost: *cost
+  google:
+    provider: google
+    model: fake-gemini
+    base_url: {url}
+    provider_opts: {{idle_timeout: 0.3}}
+    token_key: FAKE_KEY
+    cost: *cost
+  bedrock:
+    provider: amazon-bedrock
+    model: us.amazon.fake-v1:0
+    provider_opts: {{idle_timeout: 0.3, endpoint_url: "{url}"}}
+    token_key: FAKE_KEY
+    cost: *cost
 agents:
   chat: {{model: chat, toolsets: &tools [{{type: shell}}]}}
   responses: {{model: responses, toolsets: *tools}}
   anthropic: {{model: anthropic, toolsets: *tools}}
+  google: {{model: google, toolsets: *tools}}
+  bedrock: {{model: bedrock, toolsets: *tools}}
 """
 SMALL = """\
 models: {small: {provider: local, model: smollm2, max_tokens: 12}}
@@ -80,6 +95,10 @@ def _blocks(body: Body, kind: str) -> list[Body]:
     return [block for message in body["messages"] for block in _of_type(message["content"], kind)]
 
 
+def _named(messages: list[Body], where: str, kind: str) -> list[Body]:
+    return [block[kind] for message in messages for block in message[where] if kind in block]
+
+
 def _text(content: Any) -> str:
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
@@ -118,6 +137,31 @@ ANTHROPIC = Dialect(
     lambda body: [(block["id"], block["input"]["cmd"]) for block in _blocks(body, "tool_use")],
     lambda body: [(block["tool_use_id"], _text(block["content"])) for block in _blocks(body, "tool_result")],
 )
+GOOGLE = Dialect(
+    "google",
+    "google/fake-gemini",
+    "/v1beta/models/fake-gemini:streamGenerateContent",
+    ("x-goog-api-key", KEY),
+    {"inlineData": {"mimeType": "image/png", "data": PIXEL}},
+    lambda body: body["contents"][-1]["parts"],
+    lambda body: [(call["id"], call["args"]["cmd"]) for call in _named(body["contents"], "parts", "functionCall")],
+    lambda body: [
+        (answer["id"], answer["response"]["result"]) for answer in _named(body["contents"], "parts", "functionResponse")
+    ],
+)
+BEDROCK = Dialect(
+    "bedrock",
+    "amazon-bedrock/us.amazon.fake-v1:0",
+    "/model/us.amazon.fake-v1%3A0/converse-stream",
+    ("authorization", f"Bearer {KEY}"),
+    {"image": {"format": "png", "source": {"bytes": PIXEL}}},
+    lambda body: body["messages"][-1]["content"],
+    lambda body: [(use["toolUseId"], use["input"]["cmd"]) for use in _named(body["messages"], "content", "toolUse")],
+    lambda body: [
+        (result["toolUseId"], result["content"][0]["text"])
+        for result in _named(body["messages"], "content", "toolResult")
+    ],
+)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +170,7 @@ def served(shared: House) -> Server:
     return shared.serve(env={"FAKE_KEY": KEY})
 
 
-@pytest.fixture(params=[CHAT, RESPONSES, ANTHROPIC], ids=lambda dialect: dialect.name)
+@pytest.fixture(params=[CHAT, RESPONSES, ANTHROPIC, GOOGLE, BEDROCK], ids=lambda dialect: dialect.name)
 def dialect(request: pytest.FixtureRequest) -> Dialect:
     found: Dialect = request.param
     return found

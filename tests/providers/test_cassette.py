@@ -16,6 +16,7 @@ from roost.core.messages import Definition, Message
 from roost.ports import ModelRequest, Piece
 from roost.providers.cassette import Player, Recorder, conversation, normalised
 from roost.providers.references import Models, open_models
+from roost.wire.eventstream import begins
 
 pytestmark = pytest.mark.anyio
 
@@ -139,6 +140,47 @@ async def test_a_cassette_of_the_original_plays(tmp_path: Path, gateway: str) ->
     assert "".join(getattr(piece, "text", "") for piece in got) == "pong"
 
 
+async def test_a_binary_stream_is_kept_byte_for_byte(fake_llm: FakeLLM, tmp_path: Path) -> None:
+    a_team = team(fake_llm)
+    async with open_models({"KEY": "k"}, Recorder(tmp_path / "t")) as models:
+        before = await pieces(models, a_team, "bedrock", '[[think hm]] [[say Grüße 世界]] [[tool t {"a": "ü"}]]')
+    text = (tmp_path / "t.yaml").read_text()
+    assert "!!binary" in text
+    (entry,) = yaml.safe_load(text)["interactions"]
+    assert begins(entry["response"]["body"])
+    async with open_models({}, Player(tmp_path / "t"), need_keys=False) as models:
+        assert (
+            await pieces(models, a_team, "bedrock", '[[think hm]] [[say Grüße 世界]] [[tool t {"a": "ü"}]]') == before
+        )
+
+
+async def test_gemini_by_a_gateway_is_kept_under_its_own_address(fake_llm: FakeLLM, tmp_path: Path) -> None:
+    a_team, env = Team("a", "h", (Agent("root"),)), {"DOCKER_TOKEN": "tok-en"}
+    async with open_models(env, Recorder(tmp_path / "t"), gateway=f"{fake_llm.url}/gw") as models:
+        await pieces(models, a_team, "google/gemini-2.5-flash", "[[say one]]")
+    assert fake_llm.requests[0]["headers"]["authorization"] == "Bearer tok-en"
+    (entry,) = yaml.safe_load((tmp_path / "t.yaml").read_text())["interactions"]
+    base = "https://generativelanguage.googleapis.com"
+    assert entry["request"]["url"] == f"{base}/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
+    async with open_models({}, Player(tmp_path / "t"), need_keys=False) as models:  # and without one, too
+        got = await pieces(models, a_team, "google/gemini-2.5-flash", "[[say one]]")
+    assert "".join(getattr(piece, "text", "") for piece in got) == "one"
+
+
+async def test_a_damaged_binary_stream_is_a_cut_line(fake_llm: FakeLLM, tmp_path: Path) -> None:
+    a_team = team(fake_llm)
+    async with open_models({"KEY": "k"}, Recorder(tmp_path / "t")) as models:
+        await pieces(models, a_team, "bedrock", "[[say one two three four]]")
+    data = yaml.safe_load((tmp_path / "t.yaml").read_text())
+    body = data["interactions"][0]["response"]["body"]
+    data["interactions"][0]["response"]["body"] = body[:200] + bytes([body[200] ^ 1]) + body[201:]
+    (tmp_path / "t.yaml").write_text(yaml.safe_dump(data))
+    async with open_models({}, Player(tmp_path / "t"), need_keys=False) as models:
+        with pytest.raises(ModelFailed, match="stream can't be read") as failed:
+            await pieces(models, a_team, "bedrock", "[[say one two three four]]")
+    assert failed.value.kind == "retryable"
+
+
 def test_what_differs_from_run_to_run_does_not_count() -> None:
     one = '{"max_tokens":5,"id":"call_abc-1","generationConfig":{"maxOutputTokens": 9,"thinkingConfig":{"a":1},"x":2}}'
     two = '{"max_tokens":77,"id":"call_zz","generationConfig":{"maxOutputTokens":1,"thinkingConfig":{"b":2},"x":2}}'
@@ -155,6 +197,17 @@ def test_a_conversation_is_the_same_in_all_formats() -> None:
         '{"messages": [{"role": "system", "content": "y"}, {"role": "user", "content": "a"},'
         '{"role": "assistant", "content": null}, {"role": "tool", "content": "r"}]}'
     )
+    google = (
+        '{"systemInstruction": {"parts": [{"text": "z"}]}, "contents": [{"role": "user", "parts": [{"text": "a"}]},'
+        '{"role": "model", "parts": [{"functionCall": {"name": "t"}}]},'
+        '{"role": "user", "parts": [{"functionResponse": {"name": "t", "response": {"result": "r"}}}]}]}'
+    )
+    bedrock = (
+        '{"system": [{"text": "z"}], "messages": [{"role": "user", "content": [{"text": "a"}]},'
+        '{"role": "assistant", "content": [{"toolUse": {"name": "t"}}]},'
+        '{"role": "user", "content": [{"toolResult": {"content": [{"text": "r"}]}}]}]}'
+    )
+    assert conversation(google) == conversation(bedrock) == conversation(chat)
     assert conversation(anthropic) == conversation(chat) == (("user", "a"), ("assistant", ""), ("tool", "r"))
     assert conversation('{"input": "a"}') == (("user", "a"),)
     assert conversation("no json") == ()

@@ -14,6 +14,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     [
         (429, "token limit per minute reached", "rate_limit"),
         (401, "invalid x-api-key", "auth"),
+        (400, "API key not valid. Please pass a valid API key.", "auth"),
         (403, "no", "auth"),
         (404, "model not found", "missing"),
         (400, "prompt is too long: 9 tokens > 8 maximum", "overflow"),
@@ -104,3 +105,15 @@ def test_errors_inside_a_stream(error: object, kind: str, status: int) -> None:
     failed = failures.told(error)
     assert (failed.kind, failed.status) == (kind, status)
     assert str(failed)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({}, b'{"error": {"details": [{"@type": "x.RetryInfo", "retryDelay": "34.5s"}]}}', 34.5),
+        ({"retry-after": "3"}, b'{"retryDelay": "34s"}', 3.0),
+        ({}, b'{"retryDelay": "soon"}', None),
+    ],
+)
+def test_google_says_in_the_body_when_to_come_back(headers: dict, body: bytes, seconds: float | None) -> None:
+    assert failures.refused(429, headers, body, now=NOW).retry_after == seconds

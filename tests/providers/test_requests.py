@@ -1,4 +1,4 @@
-"""What is sent: the three dialects' requests, field by field."""
+"""What is sent, field by field: OpenAI's two dialects and Anthropic's."""
 
 from contextlib import aclosing
 
@@ -6,12 +6,13 @@ import httpx2
 import msgspec
 import pytest
 
-from roost.core.agents import ModelSpec
+from roost.core.agents import ModelSpec, Schema
 from roost.core.errors import ModelFailed
 from roost.core.ids import CallId
 from roost.core.messages import Definition, File, Image, Message, Text, ToolCall
 from roost.ports import ModelRequest
 from roost.providers.anthropic import Messages
+from roost.providers.bedrock import Converse
 from roost.providers.dialects import Remote
 from roost.providers.http import open_http
 from roost.providers.openai import Chat
@@ -253,6 +254,89 @@ def test_newer_claudes_take_no_sampling_and_are_asked_to_show_their_thoughts() -
     title = Messages(spec("anthropic", "claude-opus-5-5")).body(ModelRequest(TALK, max_tokens=20, thinking=False), {})
     assert (title["max_tokens"], title["output_config"]) == (256, {"effort": "low"})
     assert "thinking" not in title
+
+
+FORM = Schema(
+    "verdict",
+    {
+        "type": "object",
+        "properties": {
+            "ok": {"type": "boolean"},
+            "why": {"type": "array", "items": {"type": "string", "minLength": 3}, "minItems": 2, "maxItems": 9},
+            "who": {
+                "anyOf": [{"type": "object", "properties": {"n": {"type": "integer", "minimum": 1}}}, {"type": "null"}]
+            },
+        },
+        "required": ["ok"],
+    },
+    "what it comes to",
+    strict=True,
+)
+
+
+def test_the_form_of_an_answer_is_asked_for_in_each_dialect() -> None:
+    request = ModelRequest(TALK, schema=FORM)
+    formed = {"name": "verdict", "description": "what it comes to", "schema": FORM.schema, "strict": True}
+    chat = Chat(spec("openai-chat")).body(request, {})
+    assert chat["response_format"] == {"type": "json_schema", "json_schema": formed}
+    newer = Responses(spec("openai-responses")).body(request, {})
+    assert newer["text"] == {"format": {"type": "json_schema", **formed}}
+    claude = Messages(spec("anthropic", "claude-sonnet-4-5")).body(request, {})
+    assert claude["output_config"] == {
+        "format": {
+            "type": "json_schema",
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "ok": {"type": "boolean"},
+                    "why": {"type": "array", "items": {"type": "string"}},
+                    "who": {
+                        "anyOf": [
+                            {
+                                "type": "object",
+                                "properties": {"n": {"type": "integer"}},
+                                "additionalProperties": False,
+                            },
+                            {"type": "null"},
+                        ]
+                    },
+                },
+                "required": ["ok"],
+                "additionalProperties": False,
+            },
+        }
+    }
+    assert "output_config" not in Messages(spec("anthropic", "claude-3-7-sonnet-latest")).body(request, {})
+    assert FORM.name not in str(Converse(spec("bedrock")).body(request, {}))
+
+
+def test_anthropic_s_own_settings() -> None:
+    options = {
+        "fallbacks": ["claude-haiku-4-5", {"model": "claude-sonnet-4-5", "max_tokens": 9}],
+        "service_tier": "auto",
+    }
+    model = spec("anthropic", "claude-opus-4-7", thinking_budget="xhigh", task_budget=50_000, options=options)
+    request = ModelRequest(TALK, schema=Schema("v", {"type": "string"}))
+    body, headers = Messages(model).body(request, {}), Messages(model).headers(request, "")
+    assert body["output_config"] == {
+        "effort": "xhigh",
+        "task_budget": {"type": "tokens", "total": 50_000},
+        "format": {"type": "json_schema", "schema": {"type": "string"}},
+    }
+    assert body["fallbacks"] == [{"model": "claude-haiku-4-5"}, {"model": "claude-sonnet-4-5", "max_tokens": 9}]
+    assert body["service_tier"] == "auto"
+    assert headers["anthropic-beta"].split(",") == ["task-budgets-2026-03-13", "server-side-fallback-2026-07-01"]
+
+
+def test_a_file_may_say_what_a_model_can_be_shown() -> None:
+    seen = ModelRequest((Message("user", parts=(File("/x/doc.pdf"),)),))
+    note = "which this model can't be shown"
+    for cls, block in ((Chat, "'type': 'file'"), (Responses, "input_file")):
+        assert note in str(cls(spec("x")).body(seen, FILES))
+        assert block in str(cls(spec("x", pdf=True)).body(seen, FILES))
+        assert note in str(cls(spec("x", pdf=False), genuine=True).body(seen, FILES))
+    assert note in str(Messages(spec("anthropic", pdf=False)).body(seen, FILES))
+    assert note in str(Converse(spec("bedrock", pdf=False)).body(seen, FILES))
 
 
 def test_openai_takes_no_sampling_while_it_reasons() -> None:

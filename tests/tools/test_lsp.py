@@ -189,11 +189,15 @@ async def test_characters_are_those_of_people(session: Session, work: Path) -> N
 async def test_format_writes_the_file(session: Session, work: Path) -> None:
     (work / "a.py").write_bytes(b"x  =  1\r\ny=2\r\n")
     edits = [{"range": span(1, 1, 2), "newText": " = "}, {"range": span(0, 1, 6), "newText": " = "}]
-    table = {"capabilities": {"documentFormattingProvider": True}, "textDocument/formatting": edits}
+    table = {
+        "capabilities": {"documentFormattingProvider": True, "hoverProvider": True},
+        "textDocument/formatting": edits,
+    }
     async with scripted(session, table=table) as toolset:
         result = await session.call(toolset, "lsp_format", file="a.py")
         assert result.output == "2 edits in 1 files:\na.py: 2 edits"
         assert (work / "a.py").read_bytes() == b"x = 1\r\ny = 2\r\n"
+        await session.call(toolset, "lsp_hover", file="a.py", line=1, character=1)  # it has read all that came before
     changed = next(m for m in told(session) if m.get("method") == "textDocument/didChange")
     assert changed["params"]["contentChanges"] == [{"text": "x = 1\r\ny = 2\r\n"}]
 

@@ -169,7 +169,7 @@ async def test_a_skill_with_a_conversation_of_its_own(session: Session) -> None:
         assert using.delegated[1].model == "other" and using.delegated[1].tools == ()
         refused = await session.call(toolset, "run_skill", using, name="plain", task="Look")
         assert refused.is_error and "read it with read_skill" in refused.output
-        assert isinstance(toolset, Kit)
+        assert isinstance(toolset, Kit) and toolset.names == ("deep", "own", "plain")
         said = resolve("/own the news", toolset.commands, env={})
         assert said is not None and said.text.endswith("own with run_skill. What is wanted: the news")
         said = resolve("/plain", toolset.commands, env={})

@@ -46,6 +46,7 @@ class Asking:
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self.draft: Draft | None = None
         self.gate: Gate = no_gate
+        self.threshold = 0.0  # share of the context past which the conversation is summed up
         self._journal = journal
         self._clock = clock
 
@@ -135,7 +136,11 @@ class Asking:
         if message is not None:
             kept = e.MessageAdded(message, answer=draft.answer, agent=draft.agent)
         left = [e.Warned(TOO_MANY.format(draft.asked, MOST_CALLS), draft.agent)] if draft.asked > MOST_CALLS else []
-        await self._journal.compose(lambda head: [kept, used(head, provider, done, draft.agent, price), *left])
+
+        def facts(head: Head) -> list[e.Fact]:
+            return [kept, used(head, provider, done, draft.agent, price, self.threshold), *left]
+
+        await self._journal.compose(facts)
         if leave is not None:
             usage = done.usage or Usage()
             leave.settle(price, usage.context + usage.output, priced=provider.price is not None)
@@ -143,7 +148,9 @@ class Asking:
         return message
 
 
-def used(head: Head, provider: Provider, done: Finished, agent: str, price: float) -> e.UsageAdded:
+def used(
+    head: Head, provider: Provider, done: Finished, agent: str, price: float, threshold: float = 0.0
+) -> e.UsageAdded:
     """What an answer used, and what that makes for the session."""
     usage = done.usage or Usage()
     return e.UsageAdded(
@@ -156,4 +163,5 @@ def used(head: Head, provider: Provider, done: Finished, agent: str, price: floa
         output_tokens=usage.output if done.usage else head.output_tokens,
         context_limit=provider.context_limit,
         finish=done.reason,
+        threshold=threshold,
     )

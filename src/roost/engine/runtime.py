@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from roost.core import descriptions
 from roost.core.agents import Agent, Matcher, Team, ToolsetSpec
@@ -146,6 +147,7 @@ class Runtime:
         tools, doubled = _first(found)
         new += [f"the tool {name!r} is there twice: the first one is used" for name in doubled]
         self.fresh = False
+        self.guidance = guided_by(self.guidance, self.toolsets)
         self.models = {name: spec.model for name, (_, spec) in tools.items() if spec.model}
         self.toon = {name: spec.toon for name, (_, spec) in tools.items() if spec.toon}
         new = list(self.unsaid(new))
@@ -318,7 +320,7 @@ async def open_runtime(
                 toolsets.append(Opened(spec, await stack.enter_async_context(makers.toolsets.open(spec, place))))
             except ToolsetFailed as error:
                 warnings.append(f"toolset {spec.type!r} is not available: {error}")
-        guidance = await guided(makers, agent, turn.working_dir, toolsets, confined=confined)
+        guidance = await guided(makers, agent, turn.working_dir, confined=confined)
         this = key(head, turn, team)
         hidden = Deferred(recalled.get(CATEGORY))
         scripts = makers.scripts if agent.code_mode or makers.code_mode else None
@@ -353,15 +355,16 @@ def choose(models: Models, team: Team, head: Head, agent: Agent, warnings: list[
         return models.provider(team, agent.model)
 
 
-async def guided(
-    makers: Makers, agent: Agent, working_dir: str, toolsets: Sequence[Opened] = (), *, confined: bool
-) -> Guidance:
+def guided_by(guidance: Guidance, toolsets: Sequence[Opened]) -> Guidance:
+    """The same, with what the toolsets say now: that of a tool server comes with its tools."""
+    told = {"toolsets": _told(toolsets, ()), "team": _told(toolsets, TEAM), "skills": _told(toolsets, SKILLS)}
+    return replace(guidance, **told)
+
+
+async def guided(makers: Makers, agent: Agent, working_dir: str, *, confined: bool) -> Guidance:
     """What an agent is told besides its instruction."""
     around, names = makers.surroundings, agent.add_prompt_files
     return Guidance(
-        toolsets=_told(toolsets, ()),
-        team=_told(toolsets, TEAM),
-        skills=_told(toolsets, SKILLS),
         date=today(makers.clock.now()) if agent.add_date else "",
         environment=await around.describe(working_dir) if agent.add_environment_info else "",
         files=tuple(await around.prompt_files(working_dir, names, firm=confined, depth=agent.add_prompt_files_depth))

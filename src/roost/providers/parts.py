@@ -17,6 +17,7 @@ MOST_TEXT = 1024 * 1024  # bytes of a text file that go into a prompt
 MOST_BYTES = 32 * 1024 * 1024  # bytes of any other file
 
 _TEXTUAL = {"json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-sh", "sql", "x-ndjson", "rtf", "x-python"}
+_SEEN = ("image", "audio", "video")
 _OF_PROCESSES = re.compile(r"/proc/[0-9]")  # memory and environment of programs, this server's too
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,(.*)", re.S)
 
@@ -92,7 +93,7 @@ def _text(file: Loaded) -> str | None:
     data = file.data or b""
     kind, _, subtype = file.mime_type.partition("/")
     known = kind == "text" or subtype.split("+")[-1] in _TEXTUAL
-    if b"\0" in data[:8192] or (kind in ("image", "audio", "video") and not known):
+    if file.mime_type == "application/pdf" or b"\0" in data[:8192] or (kind in _SEEN and not known):
         return None
     try:
         return data.decode("utf-8")

@@ -136,6 +136,11 @@ class Kit(Struct, frozen=True):
     prefix: str = ""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its commands."""
+        return tuple(command.name for command in self.commands)
+
+    @property
     def busy(self) -> bool:
         """Whether it must stay open."""
         return self.working()

@@ -1,6 +1,7 @@
 """One session in which every event has its hooks, and each fires where it should (agent specification, 1.11)."""
 
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,11 @@ class Record:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.command = f'printf "%s\\n" "$(cat)" >> {path}'
 
     def hooks(self, *events: str) -> str:
         """Hooks that write down what they get, as YAML."""
-        hook = {"type": "command", "command": f'printf "%s\\n" "$(cat)" >> {self.path}'}
+        hook = {"type": "command", "command": self.command}
         entries = {event: [{"hooks": [hook]}] if EVENTS[event].under_tools else [hook] for event in events}
         return json.dumps(entries)
 
@@ -334,3 +336,83 @@ def test_one_session_in_which_every_event_fires(stage: Stage) -> None:
         if (frame := _named(f) if f.type else "")
     }
     assert {event for event in EVENTS if event in started} == set(EVENTS) - NEVER_HERE - {"session_end"}
+
+
+# -- hooks of the server's user -------------------------------------------------------------------
+
+SETTINGS = """\
+[hooks]
+session_start = [{type = "command", command = "echo from the settings"}, {type = "command", command = "echo twice"}]
+"""
+DROPPED = """\
+session_start:
+  - {type: command, command: echo from a file of its own}
+  - {type: command, command: echo twice}
+"""
+
+
+def home(house: House) -> Path:
+    found = house.folder / "home" / ".roost"
+    (found / "hooks.d").mkdir(parents=True, exist_ok=True)
+    return found
+
+
+def test_hooks_of_the_file_come_first_then_those_of_the_settings_then_the_files_of_hooks_d(house: House) -> None:
+    (home(house) / "serve.toml").write_text(SETTINGS)
+    (home(house) / "hooks.d" / "b.yaml").write_text(DROPPED)
+    (home(house) / "hooks.d" / "a.yaml").write_text("session_start: {type: command, command: echo from the first}")
+    house.agent(extra="    hooks: {session_start: {type: command, command: echo from the agent}}\n")
+    server = house.serve()
+    server.run(server.create(title="t"), "hi")
+    system = house.model.requests[-1]["body"]["messages"][0]["content"]
+    told = ["from the agent", "from the settings", "twice", "from the first", "from a file of its own"]
+    assert "\n".join(told) in system
+    assert system.count("twice") == 1  # the same command runs once
+
+
+def test_a_hook_of_the_end_that_hangs_keeps_nobody_waiting(house: House) -> None:
+    started = house.folder / "started"
+    hang = f"echo x >> {started}; exec sleep 300"
+    house.agent(extra=f"    hooks: {{session_end: {{type: command, command: '{hang}'}}}}\n")
+    server = house.serve()
+    session = server.create(title="t")
+    for _ in range(2):
+        assert server.run(session, "hi")[-1].type == "stream_stopped"
+    assert server.delete(f"/api/sessions/{session}?wait=true&timeout=5s").status == 200
+    until(lambda: started.exists() and len(started.read_text().split()) == 2)
+    assert server.term(15) == 0  # it had its five seconds
+
+
+def test_a_worktree_is_told_of_before_its_session_works_in_it(tmp_path: Path) -> None:
+    with front.opened(tmp_path) as yard:
+        record, repository = Record(tmp_path / "hooks.jsonl"), tmp_path / "repository"
+        for words in (
+            ("init", "-q", "-b", "main", str(repository)),
+            (
+                "-C",
+                str(repository),
+                "-c",
+                "user.name=a",
+                "-c",
+                "user.email=a@b.c",
+                "commit",
+                "-q",
+                "--allow-empty",
+                "-m",
+                "x",
+            ),
+        ):
+            subprocess.run(["git", *words], check=True)
+        hook = record.command.replace("\\", "\\\\").replace('"', '\\"')
+        yard.toml(f'[hooks]\nworktree_create = {{type = "command", command = "{hook}"}}\n')
+        server = yard.serve("--host", "127.0.0.1", "--insecure-http", "--enable-mock")
+        asked = {"provider": "mock", "prompt": "hi", "root": str(repository), "worktree": "side"}
+        reply = yard.ask(server, "/api/v1/sessions/spawn", token=server.token, method="POST", body=asked)
+        assert reply.status in (200, 201), reply
+        record.until("worktree_create", 1)
+        (given,) = record.inputs
+        session = reply.json["session_id"]
+        assert (given["session_id"], given["worktree_name"]) == (session, "side")
+        assert given["cwd"] == given["worktree_path"] != str(repository)
+        assert given["worktree_repository"] == str(repository)
+        assert server.term() == 0

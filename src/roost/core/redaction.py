@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from roost.core.utf8 import mended
+
 REPLACEMENT = "[REDACTED]"
 
 SHORTEST = 6  # characters of a value that is looked for: shorter ones are words
-HELD = 64 * 1024  # characters of a text that still comes
 REMEMBERED = 20_000  # texts that need not be looked at again
 DEEPEST = 100  # levels of JSON data
 PEM = 8_192  # characters of a private key
@@ -51,7 +52,7 @@ class Redactor:
         except (ValueError, RecursionError):
             return self.text(arguments)
         clean = self.data(data)
-        return arguments if clean == data else json.dumps(clean, ensure_ascii=False)
+        return arguments if clean == data else mended(json.dumps(clean, ensure_ascii=False))
 
     def _remember(self, seen: tuple[int, int]) -> None:
         if len(self._clean) >= REMEMBERED:
@@ -73,41 +74,6 @@ class Redactor:
         if isinstance(data, list | tuple):
             return type(data)(self._data(value, depth + 1) for value in data)
         return data
-
-
-_NAMING = re.compile(r"[=:\"']|auth|bearer|basic|cookie|cred|key|pass|pwd|secret|token", re.IGNORECASE)
-"""What a line has in which a value of several words, or one that nothing else tells of, may be a secret."""
-
-
-class Flow:
-    """Takes secrets out of a text that comes in pieces: no secret is shown because it came in two.
-
-    Words are held until they are whole, lines that may name a secret until their end, and private keys until theirs;
-    nothing for more than `HELD` characters.
-    """
-
-    def __init__(self, redactor: Redactor) -> None:
-        self._redactor = redactor
-        self._held = ""
-
-    def feed(self, text: str) -> str:
-        """What can be shown now."""
-        held = self._held + text
-        end = max(held.rfind("\n"), held.rfind("\r")) + 1
-        if not _NAMING.search(held, end):
-            end += len(held[end:]) - len(held[end:].rpartition(" ")[2])
-        key = held.rfind("-----BEGIN ")
-        if key != -1 and "-----END " not in held[key:]:
-            end = min(end, key)
-        if len(held) - end > HELD:
-            end = len(held)
-        self._held = held[end:]
-        return self._redactor.text(held[:end]) if end else ""
-
-    def rest(self) -> str:
-        """What was held, now that nothing follows."""
-        held, self._held = self._held, ""
-        return self._redactor.text(held) if held else ""
 
 
 def secrets_of(env: Mapping[str, str]) -> frozenset[str]:

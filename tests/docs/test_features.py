@@ -4,6 +4,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -128,7 +130,6 @@ ASKED: dict[str, list[tuple[str, str]]] = {
         (HOOK % "pre_tool_use: {hooks: {type: evaluator, evaluator: x}}", REFUSED),
     ],
     "`model`, `prompt`, `schema`": [(HOOK % "stop: {type: model, model: auto, prompt: x, schema: y}", LEFT_OUT)],
-    "`worktree_create`": [(HOOK % "worktree_create: {type: command, command: x}", SILENT)],
     "`before_agent_run`": [(HOOK % "before_agent_run: {type: command, command: x}", LEFT_OUT)],
     "`snapshot`, `unload`, `cache_response`, `inject_memories`, `strip_unsupported_media`": [
         case
@@ -179,3 +180,33 @@ def test_what_does_not_work_says_so(row: Row, text: str, becomes: str) -> None:
     if becomes != SILENT:
         assert "not supported yet" in warnings[0]
         assert "with a warning" in row.more
+
+
+# -- whether the named tests have run -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("without", "skipping", "whole", "status"),
+    [("", "", True, 0), ("x", "", True, 1), ("x", "x", True, 0), ("x", "", False, 0)],
+    ids=["all ran", "one did not", "one was skipped", "part of the suite"],
+)
+def test_a_suite_fails_in_which_a_named_test_did_not_run(without: str, skipping: str, whole: bool, status: int) -> None:
+    source = pytest.Config.ArgsSource.TESTPATHS if whole else pytest.Config.ArgsSource.ARGS
+    told: list[str] = []
+    reporter = SimpleNamespace(write_line=told.append)
+    option = SimpleNamespace(keyword="", markexpr="", deselect=None, ignore=None, collectonly=False, maxfail=0)
+    plugins = SimpleNamespace(get_plugin=lambda _: reporter)
+    ledger = features.Ledger(SimpleNamespace(option=option, args_source=source, pluginmanager=plugins))
+    first, *rest = sorted(features.named())
+    for name in rest if without else [first, *rest]:
+        ledger.pytest_runtest_logreport(report(f"{name}[some-case]@group", "call", "passed"))
+    if skipping:
+        ledger.pytest_runtest_logreport(report(first, "setup", "skipped"))
+    session = SimpleNamespace(exitstatus=0)
+    ledger.pytest_sessionfinish(session)
+    assert session.exitstatus == status
+    assert any(first in text for text in told) == bool(without and whole)
+
+
+def report(name: str, when: str, outcome: str) -> Any:
+    return pytest.TestReport(name, (name, 0, name), {}, outcome, None, when)  # type: ignore[arg-type]

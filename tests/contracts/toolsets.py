@@ -57,9 +57,9 @@ def options(site: Site) -> Mapping[str, Mapping[str, Any]]:
 
 
 async def listing(session: Session, site: Site) -> dict[str, Any]:
-    """All definitions, by type of toolset."""
+    """All definitions, by type of toolset; those of tool servers are not ours."""
     found: dict[str, Any] = {}
-    for name in sorted(TYPES):
+    for name in sorted(set(TYPES) - {"mcp"}):
         async with session.open(name, **options(site).get(name, {})) as toolset:
             found[name] = [msgspec.to_builtins(tool.definition) for tool in await toolset.tools()]
     return found

@@ -1,6 +1,10 @@
-"""A protected tool server with an authorization server of its own: registration, PKCE, refreshing; all on loopback."""
+"""A protected tool server with an authorization server of its own: registration, PKCE, refreshing; all on loopback.
+
+`python oauth.py PORT SECONDS` runs it by itself; so long do its tokens last.
+"""
 
 import secrets
+import sys
 import time
 from collections import Counter
 from typing import Any
@@ -119,3 +123,15 @@ def protected(base: str, lifetime: int = 3600) -> tuple[Any, Gate]:
         return f"client={'yes' if token and token.client_id else 'no'} scopes={token.scopes if token else None}"
 
     return made.streamable_http_app(), gate
+
+
+def main() -> None:
+    import uvicorn
+
+    port, lifetime = map(int, sys.argv[1:])
+    app, _ = protected(f"http://127.0.0.1:{port}", lifetime)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=0)
+
+
+if __name__ == "__main__":
+    main()

@@ -78,7 +78,7 @@ async def test_a_socket(bench: Bench, door: Door, tmp_path: Path) -> None:
 async def test_headers(bench: Bench, door: Door) -> None:
     bench.builtin = Builtin({**bench.env, "KEY": "k3y"}, None, bench.home)
     bench.change(headers={"X-Tenant": "acme ${env.KEY}"})
-    headers = {"X-Key": "Bearer ${env.KEY}", "X-Who": "${headers.x-tenant}", "X-None": "${headers.nobody}"}
+    headers = {"X-Key": "Bearer ${env.KEY}", "X-Who": "${headers.x_tenant}", "X-None": "${headers.nobody}"}
     async with served(door) as url, bench.open(remote={"url": f"{url}/mcp", "headers": headers}) as toolset:
         assert (await call(toolset, "header", name="x-key")).output == "Bearer k3y"
         assert (await call(toolset, "header", name="x-who")).output == "acme ${env.KEY}"

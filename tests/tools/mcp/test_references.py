@@ -9,7 +9,6 @@ import pytest
 from fakes.remote import lived, served, server
 from roost.core.errors import ToolsetFailed
 from roost.tools.builtin import Builtin
-from roost.tools.mcp.placeholders import fill
 from tools.mcp.conftest import SCRIPTED, Bench, call
 
 pytestmark = pytest.mark.anyio
@@ -105,21 +104,3 @@ async def test_a_mapping_that_makes_no_sense(bench: Bench, text: str, why: str) 
     async with bench.open(ref="docker:x") as toolset:
         with pytest.raises(ToolsetFailed, match=why):
             await toolset.tools()
-
-
-@pytest.mark.parametrize(
-    ("text", "filled"),
-    [
-        ("a ${env.A} b", "a 1 b"),
-        ("${env.NONE}", ""),
-        ("${env.NONE || 'x'}${env.A ? 'y' : 'n'}", "xy"),
-        ("${headers.x-one} ${headers.X_TWO}", "h1 h2"),
-        ("${headers['X-One']}", "h1"),
-        ("${nobody.knows} ${ ${env.A}", "${nobody.knows} ${ 1"),
-        ("${headers.evil}", "${env.A}"),
-        ("$A", "$A"),
-    ],
-)
-def test_placeholders(text: str, filled: str) -> None:
-    headers = {"X-One": "h1", "x_two": "h2", "evil": "${env.A}"}
-    assert fill(text, {"A": "1"}, headers) == filled

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
+from roost.core.templates import expand
 from roost.ports import Place
 from roost.tools.cell import outward
 from roost.tools.house import House
 from roost.tools.mcp import mapping
 from roost.tools.mcp.mapping import Stand
-from roost.tools.mcp.placeholders import fill
 from roost.tools.mcp.rules import Rules, rules
 
 DOCKER = "docker:"
@@ -141,8 +141,8 @@ def _program(
     env = _environment(options, place, house)
     folder = house.expand(str(options.get("working_dir") or ""), "working_dir")
     cwd = Path(place.working_dir, Path(folder).expanduser() if folder.startswith("~") else folder)
-    filled = tuple(fill(str(arg), house.env) for arg in args)
-    return Program(fill(command, house.env), filled, env, str(cwd))
+    filled = tuple(expand(str(arg), house.env) for arg in args)
+    return Program(expand(command, house.env), filled, env, str(cwd))
 
 
 def _environment(options: Mapping[str, Any], place: Place, house: House) -> dict[str, str]:
@@ -152,7 +152,7 @@ def _environment(options: Mapping[str, Any], place: Place, house: House) -> dict
 
 
 def _remote(told: Mapping[str, Any], place: Place, house: House) -> Remote:
-    url = fill(str(told.get("url") or ""), house.env, place.headers)
+    url = expand(str(told.get("url") or ""), house.env, place.headers)
     if urlsplit(url).scheme not in ("http", "https", "unix"):
         raise ToolsetFailed(f"remote.url must begin with http://, https:// or unix://, not {url!r}")
     if place.confined and _endpoint(url) not in house.endpoints:
@@ -163,7 +163,9 @@ def _remote(told: Mapping[str, Any], place: Place, house: House) -> Remote:
     transport = str(told.get("transport_type") or "").removesuffix("-http")
     if transport not in ("", "streamable", "sse"):
         raise ToolsetFailed(f"remote.transport_type must be streamable or sse, not {transport!r}")
-    headers = {name: fill(str(value), house.env, place.headers) for name, value in (told.get("headers") or {}).items()}
+    headers = {
+        name: expand(str(value), house.env, place.headers) for name, value in (told.get("headers") or {}).items()
+    }
     return Remote(url, transport, {n: v for n, v in headers.items() if v}, _client(told.get("oauth") or {}, house))
 
 
@@ -177,10 +179,10 @@ def _endpoint(url: str) -> str:
 
 def _client(oauth: Mapping[str, Any], house: House) -> Client:
     return Client(
-        fill(str(oauth.get("clientId") or ""), house.env),
-        fill(str(oauth.get("clientSecret") or ""), house.env),
+        expand(str(oauth.get("clientId") or ""), house.env),
+        expand(str(oauth.get("clientSecret") or ""), house.env),
         tuple(oauth.get("scopes") or ()),
-        fill(str(oauth.get("callbackRedirectURL") or ""), house.env),
+        expand(str(oauth.get("callbackRedirectURL") or ""), house.env),
     )
 
 

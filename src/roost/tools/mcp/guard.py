@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from roost.tools.mcp.http import bounded
+from roost.tools.reach import public
 
 if TYPE_CHECKING:
     import httpx2
@@ -20,22 +21,6 @@ LONGEST = 1024 * 1024  # bytes of an answer
 
 class Forbidden(Exception):
     """An address that a server must not lead us to."""
-
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-def public(address: str) -> bool:
-    """Whether an address is one of the open internet, and so is each that is wrapped in it."""
-    number = ipaddress.ip_address(address.partition("%")[0])
-    found: list[ipaddress.IPv4Address | ipaddress.IPv6Address] = [number]
-    if isinstance(number, ipaddress.IPv6Address):
-        found += [inner for inner in (number.ipv4_mapped, number.sixtofour, *(number.teredo or ())) if inner]
-        if number in _NAT64:
-            found.append(ipaddress.IPv4Address(int(number) & 0xFFFFFFFF))
-        if number.ipv4_mapped or number in _NAT64:
-            del found[0]  # it is nothing but the other spelling
-    return all(each.is_global and not each.is_multicast for each in found)
 
 
 class Guarded:
@@ -55,7 +40,7 @@ class Guarded:
         except OSError as error:
             raise Forbidden(f"{host} can't be found: {error}") from None
         addresses = [str(entry[4][0]) for entry in found]
-        if not addresses or not all(map(public, addresses)):
+        if not addresses or not all(public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses):
             raise Forbidden(
                 f"{host} is a private address, and the server is not to lead there (allow_private_ips allows it)"
             )

@@ -535,7 +535,8 @@ async def _fail(stage: Stage, error: Exception) -> None:
     await stage.fire("notification", notification_level="error", notification_message=met.message)
     draft = stage.asking.draft
     shown = draft is not None and draft.posted
-    await stage.journal.write(*ending(stage.journal.head, stage.history, "error", error=met, shown=shown))
+    left = [e.WaitVoided(w.id, e.TURN_ENDED) for w in stage.waits if stage.outer is not None]  # its log has those
+    await stage.journal.write(*left, *ending(stage.journal.head, stage.history, "error", error=met, shown=shown))
 
 
 async def _cancel(stage: Stage) -> None:

@@ -53,17 +53,16 @@ NAMES = {
     "rag": "ask_handbook",
     "skills": "read_skill read_skill_file run_skill",
 }
-UNASKED = set(
-    """
-    read_file read_multiple_files list_directory directory_tree search_files_content list_background_jobs view_background_job
-    wait_background_job think create_todo create_todos update_todos list_todos user_prompt get_memories search_memories
-    get_task list_tasks next_task weather show_pet git_status git_log git_diff git_show git_blame git_branches read_plan
-    list_sessions read_session change_model revert_model transfer_task handoff list_background_agents
-    view_background_agent wait_background_agents lsp_workspace lsp_hover lsp_definition lsp_references
-    lsp_implementations lsp_signature_help lsp_call_hierarchy lsp_type_hierarchy lsp_document_symbols
-    lsp_workspace_symbols lsp_diagnostics lsp_code_actions lsp_inlay_hints echo ask_handbook read_skill read_skill_file
-    """.split()
-)
+_READERS = """
+read_file read_multiple_files list_directory directory_tree search_files_content list_background_jobs view_background_job
+wait_background_job think create_todo create_todos update_todos list_todos user_prompt get_memories search_memories
+get_task list_tasks next_task weather show_pet git_status git_log git_diff git_show git_blame git_branches read_plan
+list_sessions read_session change_model revert_model transfer_task handoff list_background_agents
+view_background_agent wait_background_agents lsp_workspace lsp_hover lsp_definition lsp_references
+lsp_implementations lsp_signature_help lsp_call_hierarchy lsp_type_hierarchy lsp_document_symbols
+lsp_workspace_symbols lsp_diagnostics lsp_code_actions lsp_inlay_hints echo ask_handbook read_skill read_skill_file
+"""
+UNASKED = set(_READERS.split())
 ONCE = {"edit_file", "add_memory", "create_task", "run_background_agent", "lsp_rename"}
 ASKS = {"shell", "run_background_job", "greet", "Far_Agent_look_up_", "Far_Agent_write", "arguments"}
 

@@ -118,7 +118,9 @@ async def _enter(stage: Stage) -> None:
     else:
         stage.shown = (stage.runtime.agent.name, stage.runtime.provider.spec.ref)
         if stage.runtime.fresh:
-            await _refreshed(stage)
+            failures = stage.runtime.unsaid(stage.runtime.toolbox.failures)
+            if facts := [*(e.Warned(why, stage.turn.agent) for why in failures), *await _refreshed(stage)]:
+                await stage.journal.write(*facts)
 
 
 async def _rounds(stage: Stage) -> None:
@@ -188,7 +190,8 @@ async def _change(stage: Stage) -> None:
     stage.runtime = await stage.prepare(stage)
     stage.runtime.check = Desk(stage, stage.ear.answer).check
     await stage.fire("on_agent_switch", agent_switch_kind="handoff", from_agent=before, to_agent=stage.turn.agent)
-    facts: list[e.Fact] = [_shown(stage), *(e.Warned(warning, stage.turn.agent) for warning in stage.ready.warnings)]
+    known = stage.ready.begin(stage.turn.id)
+    facts: list[e.Fact] = [_shown(stage), *(e.Warned(warning, stage.turn.agent) for warning in known)]
     if stage.ready.fresh:
         facts += await _refreshed(stage)
     await stage.journal.write(*facts)
@@ -217,12 +220,13 @@ async def _begin(stage: Stage) -> None:
     runtime, head = stage.ready, stage.journal.head
     facts: list[e.Fact] = [e.TitleShown(head.title)] if head.title and stage.outer is None else []
     facts.append(_shown(stage))
-    cast = providers(stage.makers.models, runtime.team, head)
-    facts.append(runtime.team_shown(cast | {runtime.agent.name: runtime.provider}))
-    facts += [e.Warned(warning, runtime.agent.name) for warning in runtime.warnings]
+    cast = providers(stage.makers.models, runtime.team, head) | {runtime.agent.name: runtime.provider}
+    facts.append(shown := runtime.team_shown(cast))
+    facts += [e.Warned(warning, runtime.agent.name) for warning in runtime.begin(stage.turn.id)]
     if runtime.fresh and runtime.servers:
         await stage.journal.write(*facts, e.McpStarting(runtime.agent.name))
         facts = [e.McpReady(runtime.agent.name), *await _refreshed(stage)]
+        facts += [now] if (now := runtime.team_shown(cast)) != shown else []  # servers have something to say
     elif runtime.fresh:
         facts += await _refreshed(stage)
     facts.append(await _tools_shown(stage))

@@ -115,6 +115,7 @@ def test_a_log_of_nothing_has_no_head() -> None:
         (e.MessageEdited(2, USER), {}),
         (e.SummaryAdded("s", cost=0.25), {"items": 1, "summary": 2, "cost": 0.25}),
         (e.ErrorMet("oh"), {"items": 1}),
+        (e.CompactionAsked("Keep it."), {"compaction": 2}),
         (e.DeleteAsked(), {"deleted": True}),
         (e.SessionExited(), {"deleted": True, "exited": True}),
         (e.TitleShown("t"), {}),
@@ -207,7 +208,31 @@ def test_usage_measures_the_context_and_adds_up_money() -> None:
     assert (titled.input_tokens, titled.output_tokens, titled.cost) == (10, 11, 0.75)
     compacted = head_of(usage(10, 0.5), e.SummaryAdded("s", cost=0.25), usage(4, 0.25, "compaction"))
     assert (compacted.input_tokens, compacted.output_tokens, compacted.cost) == (4, 5, 0.75)  # counted once
+    wasted = head_of(usage(10, 0.5), usage(4, 0.25, "vain"))
+    assert (wasted.input_tokens, wasted.output_tokens, wasted.cost) == (10, 11, 0.75)
     assert head_of(usage(10, 0.5, sub=SUB)).cost == 0  # a sub-session has its own
+
+
+def test_a_compaction_is_open_until_it_has_ended() -> None:
+    assert turn_of(e.CompactionStarted("root", "overflow")).compacting == "overflow"
+    assert turn_of(e.CompactionStarted("root"), e.CompactionEnded("failed")).compacting == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "outcome", "again", "waits"),
+    [
+        ("manual", "applied", False, False),
+        ("manual", "skipped", False, False),
+        ("manual", "failed", False, False),
+        ("manual", "failed", True, True),
+        ("threshold", "applied", False, False),
+        ("threshold", "failed", False, True),
+    ],
+)
+def test_a_wish_for_a_summary_waits_until_it_was_heard(reason: Any, outcome: Any, again: bool, waits: bool) -> None:
+    asked = (e.CompactionAsked(), OPENED, e.CompactionStarted("root", reason))
+    assert bool(head_of(*asked).compaction)
+    assert bool(head_of(*asked, e.CompactionEnded(outcome, again=again)).compaction) is waits
 
 
 # -- messages that wait -------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from roost.engine.recovery import Policy as Resume
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import Supervisor
-from roost.ports import EventStore, Finished, ModelInfo, ModelRequest, Piece, Place, TextPiece, Use
+from roost.ports import EventStore, Finished, HookRunner, ModelInfo, ModelRequest, Piece, Place, TextPiece, Use
 from roost.service.accounts import Accounts
 from roost.service.desk import Desk
 from roost.service.policy import Policy
@@ -97,9 +97,10 @@ class FakeProvider:
 
 
 class FakeModels:
-    """References to one provider; those that begin with `bad` lead nowhere."""
+    """References to one provider, but for `others`; those that begin with `bad` lead nowhere."""
 
     def __init__(self, script: Script, *, titles: bool = False) -> None:
+        self.others: dict[str, FakeProvider] = {}
         self.one = FakeProvider(script, ModelSpec("fake", "fake", "one", "scripted"), titles=titles)
         self.refs: list[str] = []
 
@@ -107,7 +108,14 @@ class FakeModels:
         self.refs.append(ref)
         if ref.startswith("bad"):
             raise BadModel(f"no model {ref!r}")
-        return self.one
+        return self.others.get(ref, self.one)
+
+    def add(self, ref: str, script: Script, **limits: Any) -> FakeProvider:
+        """Another model."""
+        other = self.others[ref] = FakeProvider(script, ModelSpec(ref, "fake", ref, "scripted"))
+        for name, value in limits.items():
+            setattr(other, name, value)
+        return other
 
     def listing(self, team: Team) -> Sequence[ModelInfo]:
         return [ModelInfo("fake", "fake/one")]
@@ -387,6 +395,7 @@ async def open_world(
     env: Mapping[str, str] | None = None,
     grace: float = 10.0,
     policy: Resume = "resume",
+    hooks: HookRunner | None = None,
 ) -> AsyncIterator[World]:
     """A server on a floor; leaving the block kills it, if it lives."""
 
@@ -397,7 +406,7 @@ async def open_world(
             toolsets = FakeToolsets(FakeToolset(list(tools)))
             models = FakeModels(script, titles=titles)
             agents, around = FakeAgents(team or make_team()), FakeSurroundings()
-            makers = Makers(store, agents, models, toolsets, around, floor.clock, env or {})
+            makers = Makers(store, agents, models, toolsets, around, floor.clock, env or {}, hooks=hooks)
             engine = await stack.enter_async_context(open_bulkhead())
             desk = await stack.enter_async_context(open_bulkhead())
             world = World(floor, makers, hub, engine, desk, grace=grace, policy=policy)

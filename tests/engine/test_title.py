@@ -3,8 +3,9 @@
 import anyio
 import pytest
 
-from engine.fakes import ME, Floor, open_world
+from engine.fakes import ME, Floor, make_team, open_world
 from roost.core import events as e
+from roost.core.agents import Agent, Fallback, ModelSpec
 from roost.core.errors import ModelFailed
 from roost.core.ids import LogId
 from roost.engine.title import first_line
@@ -59,6 +60,36 @@ async def test_a_title_given_at_birth_is_said_first(floor: Floor) -> None:
         facts = await world.play(session, "hi")
         assert facts[2] == e.TitleShown("Mine")
         assert all(request.max_tokens is None for request in world.provider.requests)
+
+
+async def test_the_model_that_the_file_names_for_titles_comes_first_then_the_agents_and_its_fallbacks(
+    floor: Floor,
+) -> None:
+    team = make_team(Agent("root", model="fake", fallback=Fallback(models=("bad", "spare"))))
+    async with open_world(floor, script=titling(ModelFailed("no", kind="auth")), titles=True, team=team) as world:
+        world.provider.spec = ModelSpec("fake", "fake", "one", "scripted", title_model="small")
+        small = world.models.add("small", lambda _: [" "], titles=True)
+        world.models.add("spare", lambda _: ["A spare title"], titles=True)
+        session = await world.session()
+        await world.play(session, "hi")
+        await world.until_fact(session, e.TitleSet)
+        head = await world.store.head(LogId(session))
+        assert head.title == "A spare title"
+        assert [request.max_tokens for request in small.requests] == [20]
+        used = [fact for fact in await world.facts(session, e.UsageAdded) if fact.why == "title"]
+        assert [fact.model for fact in used] == ["fake/small", "fake/spare"]  # an empty one costs, too
+        assert head.cost == pytest.approx(sum(fact.cost for fact in await world.facts(session, e.UsageAdded)))
+
+
+async def test_a_title_that_came_too_late_is_paid_for_all_the_same(floor: Floor) -> None:
+    gate = anyio.Event()
+    async with open_world(floor, script=titling(gate, "Model's"), titles=True) as world:
+        session = await world.session()
+        await world.play(session, "hi")
+        await world.service.sessions.set_title(ME, session, "Mine")
+        gate.set()
+        await world.until_fact(session, lambda fact: isinstance(fact, e.UsageAdded) and fact.why == "title")
+        assert (await world.store.head(LogId(session))).title == "Mine"
 
 
 @pytest.mark.parametrize("steps", [[ModelFailed("no", kind="auth")], ["\n \n"]])

@@ -28,7 +28,8 @@ directive waits for the results of the one before:
   [[stop max_tokens]]              the finish reason, in the dialect's own words
   [[usage IN OUT CACHED]]          tokens; IN includes CACHED where the dialect has it so
 
-No directive: it echoes.  Requests for titles obey none and get TITLE.
+No directive: it echoes.  Requests for titles and summaries obey none and get TITLE and SUMMARY.
+A model called NAME-window-4000 (OpenAI Chat) counts what it reads, and refuses more than that.
 Run: python tests/fakes/llm.py --port 0   (prints "listening on PORT")
 """
 
@@ -48,6 +49,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 TITLE = "A fake title"
+SUMMARY = "A fake summary."
 
 _WORDS = "tool|tools|say|think|sleep|drip|status|after|overflow|cut|hang|mute|trouble|bytes|empty|stop|usage"
 _DIRECTIVE = re.compile(rf"\[\[({_WORDS})\b\s*(.*?)\]\](?!\])", re.S)
@@ -202,6 +204,11 @@ def text_of(content: Any) -> str:
     return scripted[-1] if scripted else "\n".join(part for part in parts if part)
 
 
+def tokens(text: str) -> int:
+    """About how many it has."""
+    return len(text) // 4
+
+
 def chunks(text: str, size: int = 12) -> list[str]:
     return [text[i : i + size] for i in range(0, len(text), size)] or [""]
 
@@ -216,6 +223,7 @@ class Handler(BaseHTTPRequestHandler):
     number = 0
     record: dict[str, Any]
     bytewise = False
+    window = 0
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
@@ -307,11 +315,11 @@ class Handler(BaseHTTPRequestHandler):
                 break
         raise Gone
 
-    def planned(self, key: str, turns: list[Turn], tools: list[str], *, title: bool) -> Plan | None:
-        """The plan, unless it was to refuse, which is done then."""
-        if title:
-            return Plan(TITLE)
-        out = plan(turns, tools, self.server.state, key)
+    def planned(self, key: str, turns: list[Turn], tools: list[str], *, aside: str, size: int = 0) -> Plan | None:
+        """The plan, unless it was to refuse, which is done then; `size` is what was read, where that counts."""
+        out = Plan(aside) if aside else plan(turns, tools, self.server.state, key)
+        if size:
+            out.overflow, out.usage = size > self.window, (size, tokens(out.text) + 1, 0)
         self.bytewise = out.bytewise
         time.sleep(out.sleep)
         if out.mute:
@@ -356,7 +364,7 @@ class Handler(BaseHTTPRequestHandler):
                 turns.append((message["role"], said))
         tools = [tool.get("name") for tool in body.get("tools") or []]
         system = text_of(body.get("system"))
-        out = self.planned("anthropic", turns, tools, title=_title(body, system, tools))
+        out = self.planned("anthropic", turns, tools, aside=_aside(body, system, tools))
         if out is None:
             return None
         blocks: list[dict[str, Any]] = []
@@ -411,7 +419,9 @@ class Handler(BaseHTTPRequestHandler):
         turns = [(m["role"], text_of(m.get("content"))) for m in messages if m["role"] in ("user", "assistant", "tool")]
         tools = [tool.get("function", {}).get("name") for tool in body.get("tools") or []]
         system = "\n".join(text_of(m.get("content")) for m in messages if m["role"] in ("system", "developer"))
-        out = self.planned("chat", turns, tools, title=_title(body, system, tools))
+        self.window = int(str(body.get("model")).partition("-window-")[2] or 0)
+        size = tokens(json.dumps([messages, body.get("tools")])) if self.window else 0
+        out = self.planned("chat", turns, tools, aside=_aside(body, system, tools), size=size)
         if out is None:
             return None
         stop = out.stop or ("tool_calls" if out.calls else "stop")
@@ -474,8 +484,9 @@ class Handler(BaseHTTPRequestHandler):
             out: Plan | None = Plan(json.dumps({**_ROUTING, "next_speaker": "user"}))
         else:
             system = text_of((body.get("systemInstruction") or {}).get("parts"))
-            titled = ":stream" in self.path and _title({"max_tokens": config.get("maxOutputTokens")}, system, tools)
-            out = self.planned("gemini", _gemini_turns(body.get("contents") or []), tools, title=titled)
+            aside = _aside({"max_tokens": config.get("maxOutputTokens")}, system, tools)
+            aside = aside if ":stream" in self.path else ""
+            out = self.planned("gemini", _gemini_turns(body.get("contents") or []), tools, aside=aside)
         if out is None:
             return None
         given, said, cached = out.usage
@@ -515,8 +526,8 @@ class Handler(BaseHTTPRequestHandler):
             tool["toolSpec"]["name"] for tool in (body.get("toolConfig") or {}).get("tools", []) if "toolSpec" in tool
         ]
         most = (body.get("inferenceConfig") or {}).get("maxTokens")
-        titled = _title({"max_tokens": most}, text_of(body.get("system")), tools)
-        out = self.planned("bedrock", turns, tools, title=titled)
+        aside = _aside({"max_tokens": most}, text_of(body.get("system")), tools)
+        out = self.planned("bedrock", turns, tools, aside=aside)
         if out is None:
             return
         self.begin("application/vnd.amazon.eventstream")
@@ -590,7 +601,7 @@ class Handler(BaseHTTPRequestHandler):
                 turns.append(("tool", text_of(output)))
         turns = _results_together(turns)
         tools = [tool.get("name") for tool in body.get("tools") or []]
-        out = self.planned("responses", turns, tools, title=_title(body, body.get("instructions") or "", tools))
+        out = self.planned("responses", turns, tools, aside=_aside(body, body.get("instructions") or "", tools))
         if out is None:
             return None
         answer = self._response(out, body)
@@ -727,12 +738,15 @@ def _gemini_turns(contents: list[dict[str, Any]]) -> list[Turn]:
     return turns
 
 
-def _title(body: dict[str, Any], system: str, tools: list[str]) -> bool:
-    """Whether a title is asked for: little room and no tools, or a prompt that says so."""
+def _aside(body: dict[str, Any], system: str, tools: list[str]) -> str:
+    """What is said where a title or a summary is asked for: little room and no tools, or a prompt that says so."""
+    if system.startswith("You keep the memory of"):
+        return SUMMARY
     if tools:
-        return False
+        return ""
     most = next((body[k] for k in ("max_tokens", "max_completion_tokens", "max_output_tokens") if body.get(k)), 10**9)
-    return most <= 20 or "generate a title" in system.lower() or "session title" in system.lower()
+    titled = most <= 20 or "generate a title" in system.lower() or "session title" in system.lower()
+    return TITLE if titled else ""
 
 
 class Server(ThreadingHTTPServer):

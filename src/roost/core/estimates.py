@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
 from msgspec.structs import replace
 
 from roost.core.agents import Agent
-from roost.core.messages import File, Image, Message, Part, Result, Text
+from roost.core.messages import Definition, File, Image, Message, Part, Result, Text
 from roost.core.session import Head
 
 CHARACTERS: Final = 4  # of text that make a token
@@ -31,6 +32,15 @@ def of_message(message: Message) -> int:
 def of_messages(messages: Iterable[Message]) -> int:
     """The tokens of several messages."""
     return sum(map(of_message, messages))
+
+
+def of_definitions(tools: Iterable[Definition]) -> int:
+    """The tokens of tools that a model is offered."""
+    return sum(of_text(f"{tool.name}{tool.description}") + of_text(_json(tool.parameters)) for tool in tools)
+
+
+def _json(data: object) -> str:
+    return msgspec.json.encode(data).decode()
 
 
 def _of_part(part: Part) -> int:

@@ -442,7 +442,8 @@ class UsageAdded(Base, frozen=True):
     output_tokens: int
     context_limit: int = 0
     finish: str = ""
-    why: Literal["answer", "title", "compaction"] = "answer"
+    why: Literal["answer", "title", "compaction", "vain"] = "answer"  # vain: for a summary that did not come
+    threshold: float = 0.0  # share of the context past which the history is summed up; 0 is never
 
 
 class FellBack(Base, frozen=True):
@@ -636,17 +637,26 @@ class SubSessionEnded(Base, frozen=True):
     agent: str = ""
 
 
+class CompactionAsked(Base, frozen=True):
+    """Somebody wants the history to be summed up before the next request to a model."""
+
+    instruction: str = ""  # what the summary is to heed
+    by: str = ""
+
+
 class CompactionStarted(Base, frozen=True):
     """The history is being summed up."""
 
     agent: str = ""
+    reason: Literal["threshold", "overflow", "manual"] = "threshold"
 
 
 class CompactionEnded(Base, frozen=True):
-    """It has been, or not."""
+    """It has been, or not; `again` says that it was cut off, and that who asked for it still waits."""
 
     outcome: Literal["applied", "skipped", "failed"]
     agent: str = ""
+    again: bool = False
 
 
 class CancelAsked(Base, frozen=True):
@@ -896,6 +906,7 @@ Known = (
     | AgentSwitched
     | HandedOver
     | SubSessionEnded
+    | CompactionAsked
     | CompactionStarted
     | CompactionEnded
     | CancelAsked

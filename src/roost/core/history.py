@@ -102,10 +102,27 @@ class History:
                 return found[1]
         return None
 
+    def beginning(self) -> tuple[int, str]:
+        """Where the conversation begins for a model: the index of an item, and the summary of what went before."""
+        start, summary = 0, ""
+        for index, item in enumerate(self.items):
+            if item.summary is not None:
+                kept = item.summary.first_kept
+                start, summary = (kept if 0 < kept <= index else index + 1), item.summary.summary
+        return start, summary
+
+    def said(self) -> tuple[int, Message] | None:
+        """The newest message of a person, and the index of its item."""
+        for index in range(len(self.items) - 1, -1, -1):
+            message = self.items[index].message
+            if message is not None and message.role == "user":
+                return index, message
+        return None
+
     def last_said(self) -> str:
         """The newest words of a person."""
-        said = (i.message for i in reversed(self.items) if i.message is not None and i.message.role == "user")
-        return next((message.content for message in said), "")
+        found = self.said()
+        return found[1].content if found else ""
 
     def last_words(self) -> str:
         """The text of its newest answer that has one."""

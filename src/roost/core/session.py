@@ -118,6 +118,7 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     unattended: bool = False
     tools: tuple[str, ...] = ()  # only these, when not empty
     at: Micros = Micros(0)  # when it was opened
+    compacting: str = ""  # why the history is being summed up; "" where it is not
 
 
 class Head(Struct, frozen=True, omit_defaults=True):
@@ -194,6 +195,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     raised: tuple[e.Budget, ...] = ()  # budgets that a person let go on
     active: float = 0.0  # seconds in turns that have ended
     started_by: SessionId = SessionId("")  # of a background agent: the session, or sub-session, whose call it was
+    compaction: int = 0  # the seq of a CompactionAsked that waits
 
     @property
     def tools_approved(self) -> bool:
@@ -394,8 +396,6 @@ _Quiet = (
     | e.OutputAdded
     | e.FellBack
     | e.Authorized
-    | e.CompactionStarted
-    | e.CompactionEnded
     | e.SessionCreated
     | e.MessageEdited
     | e.UserNoted
@@ -439,6 +439,8 @@ _InTurn = (
     | e.CallChanged
     | e.LimitRaised
     | e.HandedOver
+    | e.CompactionStarted
+    | e.CompactionEnded
     | e.CancelAsked
     | e.RunStarted
     | e.RunRead
@@ -467,6 +469,8 @@ def _step(head: Head, event: e.Event) -> Head:
             grown = replace(head, subs=tuple(sub for sub in head.subs if sub.call != fact.call.id))
         if isinstance(fact, e.CancelAsked):
             grown = _canceled_below(head, fact)
+        if isinstance(fact, e.CompactionEnded):
+            grown = _compacted(head, fact)
         return grown if grown.turn is None else replace(grown, turn=_turn(grown.turn, event, fact))
     match fact:
         case e.MessageWritten(message=message):
@@ -475,6 +479,8 @@ def _step(head: Head, event: e.Event) -> Head:
             return replace(head, subs=tuple(replace(s, exited=True) if s.id == over else s for s in head.subs))
         case e.SummaryAdded():
             return replace(head, items=head.items + 1, summary=event.seq, cost=head.cost + fact.cost)
+        case e.CompactionAsked():
+            return replace(head, compaction=event.seq)
         case e.DeleteAsked():
             return replace(head, deleted=True)
         case e.SessionExited():
@@ -586,6 +592,10 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
             return replace(_acted(turn, fact), max_iterations=limit)
         case e.HandedOver(to_agent=to_agent):
             return replace(turn, agent=to_agent)
+        case e.CompactionStarted(reason=reason):
+            return replace(turn, compacting=reason)
+        case e.CompactionEnded():
+            return replace(turn, compacting="")
         case e.CancelAsked(why=why):
             return turn if turn.canceled else replace(turn, canceled=True, cancel_why=why)
         case e.RunStarted() | e.RunRead() | e.RunEnded():
@@ -735,6 +745,12 @@ def _ended(head: Head, event: e.Event, fact: e.TurnEnded) -> Head:
     )
 
 
+def _compacted(head: Head, fact: e.CompactionEnded) -> Head:
+    """Whoever asked for it has been heard, unless it was begun for another reason and came to nothing."""
+    heard = head.turn is not None and head.turn.compacting == "manual" and not fact.again
+    return replace(head, compaction=0) if heard or fact.outcome == "applied" else head
+
+
 def _opened_wait(head: Head, event: e.Event, fact: e.WaitOpened) -> Head:
     call = fact.call
     wait = OpenWait(
@@ -767,6 +783,6 @@ def _answered(head: Head, wait: WaitId, answer: e.Answer) -> Head:
 def _used(head: Head, fact: e.UsageAdded) -> Head:
     head = replace(head, used=plus(head.used, fact.usage))
     cost = head.cost + (0 if fact.why == "compaction" else fact.cost)  # that one stands in its SummaryAdded
-    if fact.why == "title":
+    if fact.why in ("title", "vain"):
         return replace(head, cost=cost)
     return replace(head, cost=cost, input_tokens=fact.input_tokens, output_tokens=fact.output_tokens)

@@ -21,6 +21,7 @@ WORDS = {
     422: "The model can't be used",
     429: "The queue is full",
     500: "Our fault, or an agent file that does not load",
+    501: "This is not built, or not for such a session",
     502: "A remote agent source can't be fetched",
     503: "Not ready in time, or shutting down",
     507: "The session store can't be written",

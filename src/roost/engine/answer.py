@@ -45,6 +45,7 @@ class Asking:
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self.draft: Draft | None = None
         self.gate: Gate = no_gate
+        self.threshold = 0.0  # share of the context past which the conversation is summed up
         self._journal = journal
         self._clock = clock
 
@@ -131,7 +132,7 @@ class Asking:
         kept: e.Fact = e.AnswerDropped(draft.answer, asked, SILENT, draft.agent)
         if message is not None:
             kept = e.MessageAdded(message, answer=draft.answer, agent=draft.agent)
-        await self._journal.compose(lambda head: [kept, used(head, provider, done, draft.agent, price)])
+        await self._journal.compose(lambda head: [kept, used(head, provider, done, draft.agent, price, self.threshold)])
         if leave is not None:
             usage = done.usage or Usage()
             leave.settle(price, usage.context + usage.output, priced=provider.price is not None)
@@ -139,7 +140,9 @@ class Asking:
         return message
 
 
-def used(head: Head, provider: Provider, done: Finished, agent: str, price: float) -> e.UsageAdded:
+def used(
+    head: Head, provider: Provider, done: Finished, agent: str, price: float, threshold: float = 0.0
+) -> e.UsageAdded:
     """What an answer used, and what that makes for the session."""
     usage = done.usage or Usage()
     return e.UsageAdded(
@@ -152,4 +155,5 @@ def used(head: Head, provider: Provider, done: Finished, agent: str, price: floa
         output_tokens=usage.output if done.usage else head.output_tokens,
         context_limit=provider.context_limit,
         finish=done.reason,
+        threshold=threshold,
     )

@@ -25,6 +25,7 @@ OUTSIDE = (
     e.PolicySet,
     e.ModelChosen,
     e.MessageQueued,
+    e.CompactionAsked,
     e.TurnDetached,
 )
 PARK_AFTER = 600.0  # seconds without a follower

@@ -38,6 +38,8 @@ def ending(
     facts: list[e.Fact] = [e.WaitVoided(wait.id, e.TURN_ENDED, sub=wait.sub) for wait in head.waits]
     for sub in head.subs:
         facts += _inner(head, sub, history, outcome, why, partials)
+    if turn.compacting:
+        facts.append(e.CompactionEnded("failed", turn.agent))
     if turn.answer and partial is not None:
         facts.append(e.MessageAdded(partial, answer=turn.answer, agent=turn.agent, partial=True))
     elif turn.answer and shown:

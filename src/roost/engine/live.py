@@ -123,7 +123,8 @@ class Live:
             await hosted.mend()
             runtime.fresh = True
         confined = makers.confines(turn)
-        runtime.guidance = await rt.guided(makers, runtime.agent, turn.working_dir, runtime.toolsets, confined=confined)
+        read = await rt.guided(makers, runtime.agent, turn.working_dir, confined=confined)
+        runtime.guidance = rt.guided_by(read, runtime.toolsets)
         return runtime
 
     async def ask(self, question: Ask) -> e.Answer:

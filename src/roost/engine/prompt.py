@@ -20,6 +20,7 @@ from roost.core.session import Head
 from roost.engine.structured import native
 from roost.ports import ModelRequest
 
+SUMMARY = "Session Summary: "
 LOST_RESULT = "The result of this tool call is not known."
 TRUNCATED = "[content truncated]"
 NO_IMAGE = "[image left out: this model reads text only]"
@@ -83,13 +84,14 @@ def _system(agent: Agent, guidance: Guidance) -> tuple[list[Message], tuple[int,
 
 
 def _conversation(history: History) -> list[Message]:
-    """The session's own messages from the newest summary on; sub-sessions are left out."""
-    start, summary = 0, ""
-    for index, item in enumerate(history.items):
-        if item.summary is not None:
-            kept = item.summary.first_kept
-            start, summary = (kept if 0 < kept <= index else index + 1), item.summary.summary
-    messages = [Message("user", f"Session Summary: {summary}")] if summary else []
+    """The session's own messages from the newest summary on; sub-sessions are left out.
+
+    The newest message of a person is always there, also where it is older than what was kept.
+    """
+    start, summary = history.beginning()
+    messages = [Message("user", f"{SUMMARY}{summary}")] if summary else []
+    if summary and (said := history.said()) is not None and said[0] < start:
+        messages.append(said[1])
     return messages + [i.message for i in history.items[start:] if i.message is not None and i.message.role != "system"]
 
 

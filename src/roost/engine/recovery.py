@@ -48,7 +48,8 @@ def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"
         return "end", []
     facts: list[e.Fact] = [e.WaitVoided(w.id, INTERRUPTED, sub=w.sub) for w in head.waits if not w.durable]
     facts += _cut_off(head, head)
-    if turn.interactive and turn.iterations and not (turn.answer or turn.calls or head.waits or head.queue):
+    busy = turn.answer or turn.calls or turn.compacting or head.waits or head.queue
+    if turn.interactive and turn.iterations and not busy:
         return "resume", facts  # it waits for the next message, as it did before
     if turn.resumes >= CRASHES - 1:
         return "end", [
@@ -70,6 +71,8 @@ def _cut_off(head: Head, root: Head) -> list[e.Fact]:
     turn, named = head.turn, SessionId("") if head is root else head.id
     if turn is None or turn.driver:
         return facts
+    if turn.compacting:
+        facts.append(e.CompactionEnded("failed", turn.agent, again=True, sub=named))
     if turn.answer:
         facts.append(e.AnswerDropped(turn.answer, turn.asked, INTERRUPTED, turn.agent, sub=named))
     return facts + [e.CallLost(call.id, call.attempt, sub=named) for call in _lost(head, root)]

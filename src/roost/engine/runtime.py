@@ -142,7 +142,7 @@ class Runtime:
         """Ask the toolsets what they have now; warnings that are new in this turn."""
         tools, new = await gathered(self.toolsets)
         self.fresh = False
-        self.guidance = instructed(self.guidance, self.toolsets)
+        self.guidance = guided_by(self.guidance, self.toolsets)
         self.models = {name: spec.model for name, (_, spec) in tools.items() if spec.model}
         self.toon = {name: spec.toon for name, (_, spec) in tools.items() if spec.toon}
         self.tools = {t.definition.name: t for t in self._offered(tools)} if self.provider.takes_tools else {}
@@ -266,7 +266,7 @@ async def open_runtime(
     async with AsyncExitStack() as stack:
         toolbox = Toolbox(makers.toolsets, agent.toolsets, place, stack)
         await toolbox.open()
-        guidance = await guided(makers, agent, turn.working_dir, toolbox.opened, confined=confined)
+        guidance = await guided(makers, agent, turn.working_dir, confined=confined)
         this = key(head, turn, team)
         hidden = Deferred(recalled.get(CATEGORY))
         scripts = makers.scripts if agent.code_mode or makers.code_mode else None
@@ -301,24 +301,22 @@ def choose(models: Models, team: Team, head: Head, agent: Agent, warnings: list[
         return models.provider(team, agent.model)
 
 
-async def guided(
-    makers: Makers, agent: Agent, working_dir: str, toolsets: Sequence[Opened] = (), *, confined: bool
-) -> Guidance:
+def guided_by(guidance: Guidance, toolsets: Sequence[Opened]) -> Guidance:
+    """The same, with what the toolsets say now: that of a tool server comes with its tools."""
+    told = {"toolsets": _told(toolsets, ()), "team": _told(toolsets, TEAM), "skills": _told(toolsets, SKILLS)}
+    return replace(guidance, **told)
+
+
+async def guided(makers: Makers, agent: Agent, working_dir: str, *, confined: bool) -> Guidance:
     """What an agent is told besides its instruction."""
     around, names = makers.surroundings, agent.add_prompt_files
-    read = Guidance(
+    return Guidance(
         date=today(makers.clock.now()) if agent.add_date else "",
         environment=await around.describe(working_dir) if agent.add_environment_info else "",
         files=tuple(await around.prompt_files(working_dir, names, firm=confined, depth=agent.add_prompt_files_depth))
         if names
         else (),
     )
-    return instructed(read, toolsets)
-
-
-def instructed(guidance: Guidance, toolsets: Sequence[Opened]) -> Guidance:
-    """The same, with what toolsets say now: a tool server does so only once it has started."""
-    return replace(guidance, toolsets=_told(toolsets, ()), team=_told(toolsets, TEAM), skills=_told(toolsets, SKILLS))
 
 
 def _told(toolsets: Iterable[Opened], types: tuple[str, ...]) -> tuple[str, ...]:

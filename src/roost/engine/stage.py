@@ -64,6 +64,7 @@ class Stage:
     outer: "Stage | None" = None
     inners: "dict[SessionId, Stage]" = field(default_factory=dict)  # of the sub-sessions that are played, all of them
     sticky: Sticky = field(default_factory=Sticky)
+    weary: bool = False  # a summary of the conversation was refused, or did not come, in this turn
     shown: tuple[str, str] = ("", "")  # the agent and the model that clients were told of last
     runtime: Runtime | None = None
     pushes: int = 0  # times that hooks have sent the model on

@@ -8,13 +8,14 @@ from functools import partial
 import anyio
 
 from roost.core import events as e
-from roost.core.errors import NotOwner, RoostError, SessionBusy, SessionNotFound, ShuttingDown, StoreFull
+from roost.core.errors import BadModel, NotOwner, RoostError, SessionBusy, SessionNotFound, ShuttingDown, StoreFull
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId
 from roost.core.session import Head
 from roost.engine import runtime as rt
 from roost.engine.answer import Asking
 from roost.engine.bulkhead import Bulkhead, open_bulkhead
+from roost.engine.chain import chain
 from roost.engine.driven import run_driven
 from roost.engine.ear import PARK_AFTER, Ear, Park
 from roost.engine.endings import ending
@@ -24,7 +25,7 @@ from roost.engine.live import Live
 from roost.engine.stage import Stage
 from roost.engine.title import give_title
 from roost.engine.turn import play_inner, run_turn
-from roost.ports import Condition, Owned
+from roost.ports import Condition, Owned, Provider
 
 log = logging.getLogger(__name__)
 
@@ -283,12 +284,21 @@ class Supervisor:
 
     def _entitle(self, stage: Stage, runtime: rt.Runtime) -> None:
         """Ask for a title beside the first turn of a session that has none."""
-        if stage.turn.started or stage.journal.head.title or not runtime.provider.titles:
+        if stage.turn.started or stage.journal.head.title or not (links := self._titlers(stage, runtime)):
             return
         posted = (i.message.content for i in stage.history.items if i.message and i.seq > stage.turn.opened)
         if texts := [text for text in posted if text.strip()]:
-            give = (self._makers.store, stage.log, runtime.provider, texts)
+            give = (self._makers.store, stage.log, links, texts)
             self._bulkhead.start(give_title, *give, name=f"title of {stage.log}")
+
+    def _titlers(self, stage: Stage, runtime: rt.Runtime) -> Sequence[Provider]:
+        """The models to ask for a title: the one that the file names for it, then the agent's, then its fallbacks."""
+        models, team, own = self._makers.models, runtime.team, runtime.provider
+        links, _ = chain(models, team, runtime.agent, own, stage.sticky, self._makers.clock.monotonic())
+        if ref := own.spec.title_model:
+            with suppress(BadModel):
+                links = [models.provider(team, ref), *links]
+        return [link for place, link in enumerate(links) if link.titles and link not in links[:place]]
 
     def _forget(self, live: Live, stage: Stage | None = None) -> None:
         """Drop a session, unless a turn has begun there (another than `stage`)."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import anyio
 from msgspec.structs import replace
@@ -28,21 +28,37 @@ DEMAND = (
 )
 
 
-class Titled(Exception):
-    """Somebody has given the session a title meanwhile."""
-
-
-async def give_title(store: EventStore, log_id: LogId, provider: Provider, texts: Sequence[str]) -> None:
+async def give_title(store: EventStore, log_id: LogId, links: Sequence[Provider], texts: Sequence[str]) -> None:
     """Title the session, unless somebody else has.  A failure is logged; the next turn tries again."""
+    spent: list[tuple[Provider, Finished]] = []
+    title = ""
     try:
         with anyio.fail_after(PATIENCE):
-            title, done = await _ask(provider, texts)
-        if title:
-            await _set(store, log_id, provider, title, done)
-    except (Titled, SessionNotFound):
-        pass
+            title = await _first(links, texts, spent)
     except (TimeoutError, RoostError) as error:
-        log.warning("no title for %s: %s", log_id, error, extra={"action": "title_failed"})
+        log.warning("no title for %s: %s", log_id, error or "it took too long", extra={"action": "title_failed"})
+    with suppress(SessionNotFound):
+        if spent:
+            await compose(store, log_id, lambda head: _facts(head, title, spent), only_if=_present)
+
+
+async def _first(links: Sequence[Provider], texts: Sequence[str], spent: list[tuple[Provider, Finished]]) -> str:
+    """The title by the first model that has one; "" where none has.  What each of them took goes to `spent`.
+
+    Raises:
+        RoostError: the last one failed.
+    """
+    for place, provider in enumerate(links, 1):
+        try:
+            title, done = await _ask(provider, texts)
+        except RoostError:
+            if place == len(links):
+                raise
+            continue
+        spent.append((provider, done))
+        if title:
+            return title
+    return ""
 
 
 async def _ask(provider: Provider, texts: Sequence[str]) -> tuple[str, Finished]:
@@ -67,19 +83,18 @@ def first_line(text: str) -> str:
     return next((line.strip("\"'").strip() for line in lines if line.strip("\"' ")), "")
 
 
-async def _set(store: EventStore, log_id: LogId, provider: Provider, title: str, done: Finished) -> None:
-    price = cost(done.usage or Usage(), provider.price)
+def _facts(head: Head, title: str, spent: Sequence[tuple[Provider, Finished]]) -> list[e.Fact]:
+    """The title, where nobody has given one meanwhile, and what it cost in any case."""
+    facts: list[e.Fact] = [e.TitleSet(title, "model")] if title and not head.title else []
+    total = head.cost
+    for provider, done in spent:
+        price = cost(done.usage or Usage(), provider.price)
+        total += price
+        fact = replace(used(head, provider, done, head.agent, price), why="title", finish="", total_cost=total)
+        facts.append(replace(fact, input_tokens=head.input_tokens, output_tokens=head.output_tokens))
+    return facts
 
-    def facts(head: Head) -> list[e.Fact]:
-        spent = replace(used(head, provider, done, head.agent, price), why="title", finish="")
-        return [
-            e.TitleSet(title, "model"),
-            replace(spent, input_tokens=head.input_tokens, output_tokens=head.output_tokens),
-        ]
 
-    await compose(store, log_id, facts, only_if=_untitled)
-
-
-def _untitled(head: Head) -> None:
-    if head.title:
-        raise Titled
+def _present(head: Head) -> None:
+    if head.deleted:
+        raise SessionNotFound(head.id)

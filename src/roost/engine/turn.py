@@ -28,7 +28,8 @@ from roost.core.errors import (
 from roost.core.ids import WaitId, fresh
 from roost.core.messages import Message
 from roost.core.orders import Order
-from roost.engine import commission, mailbox, prompt, slash, structured
+from roost.engine import commission, compaction, mailbox, prompt, slash, structured
+from roost.engine.answer import Make
 from roost.engine.calls import Calls
 from roost.engine.chain import chain
 from roost.engine.driven import run_inner
@@ -296,18 +297,35 @@ async def _ask(stage: Stage) -> bool:
     if stage.stopping:
         await anyio.sleep_forever()  # the server is on its way out; the turn goes on after the restart
 
-    rewritten = await _looked_over(stage, _request(stage, links[0], opening.contexts), iteration, links[0])
-
     def make(provider: Provider) -> ModelRequest:
-        request = _request(stage, provider, opening.contexts)
-        return request if rewritten is None else structs.replace(request, messages=rewritten)
+        return _request(stage, provider, opening.contexts)
 
-    tries = max(runtime.agent.fallback.retries, 0)
-    with stage.ear.at_thought():
-        said, by = await stage.asking.ask(links, make, runtime.agent.name, runtime.digests, *before, tries=tries)
+    left = await compaction.ahead(stage, links[0], make, before)
+    try:
+        said, by = await _answer(stage, links, make, left)
+    except ModelFailed as error:
+        if error.kind != "overflow" or not await compaction.relieved(stage, links[0], make, error):
+            raise
+        said, by = await _answer(stage, links, make, ())
     _remember(stage, links, by)
     await _told_of(stage, said, by)
     return said is not None
+
+
+async def _answer(
+    stage: Stage, links: Sequence[Provider], make: Make, before: Sequence[e.Fact]
+) -> tuple[Message | None, Provider]:
+    """Ask the models, once hooks have looked the messages over."""
+    ready = stage.ready
+    rewritten = await _looked_over(stage, make(links[0]), stage.turn.iterations + 1, links[0])
+
+    def made(provider: Provider) -> ModelRequest:
+        return make(provider) if rewritten is None else structs.replace(make(provider), messages=rewritten)
+
+    stage.asking.threshold = compaction.threshold(ready.agent, links[0])
+    tries = max(ready.agent.fallback.retries, 0)
+    with stage.ear.at_thought():
+        return await stage.asking.ask(links, made, ready.agent.name, ready.digests, *before, tries=tries)
 
 
 def _request(stage: Stage, provider: Provider, contexts: Sequence[str]) -> ModelRequest:

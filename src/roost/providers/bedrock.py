@@ -128,7 +128,7 @@ class Converse:
     def _config(self, request: ModelRequest, *, thought: bool) -> dict[str, Any]:
         spec, config = self._spec, dict[str, Any]()
         if (most := request.max_tokens or spec.max_tokens) is not None:
-            config["maxTokens"] = most
+            config["maxTokens"] = max(most, 256) if self._claude and thinking.always_thinks(spec.model) else most
         if thought or (self._claude and thinking.claude_version(spec.model) >= (4, 7)):
             return config
         if spec.temperature is not None:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from roost.core import approvals
 from roost.core import events as e
-from roost.core.errors import MessageNotFound, SessionBusy, SessionNotFound
+from roost.core.errors import BadValue, MessageNotFound, NotBuilt, SessionBusy, SessionNotFound
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId, fresh
 from roost.core.messages import Definition, Message
@@ -19,6 +19,8 @@ from roost.engine.kin import cancel_below
 from roost.ports import Listing
 from roost.service.desk import Desk
 from roost.service.forks import fork_facts
+
+LONGEST_WISH = 2000  # characters of what a summary is to heed
 
 
 class Snapshot(Struct, frozen=True):
@@ -185,6 +187,21 @@ class Sessions:
     async def add_summary(self, principal: Principal, session: str, summary: e.SummaryAdded) -> None:
         """Let a summary stand for what went before it."""
         await self._change(principal, session, lambda _: summary)
+
+    async def compact(self, principal: Principal, session: str, instruction: str = "") -> Head:
+        """Have the history summed up before the next request to a model: in the turn that runs, or in the next one.
+
+        Raises:
+            BadValue: the instruction is too long.
+            NotBuilt: an agent CLI has the conversation, and keeps it by itself.
+        """
+        if len(instruction) > LONGEST_WISH:
+            raise BadValue(f"the instruction is longer than {LONGEST_WISH} characters")
+        head = await self._desk.head(principal, session)
+        if head.turn.driver if head.turn else head.played_by:
+            raise NotBuilt("an agent CLI has this conversation, and shortens it by itself")
+        asked = e.CompactionAsked(instruction.strip(), principal.name)
+        return await self._change(principal, session, lambda _: asked)
 
     async def fork(self, principal: Principal, session: str, ordinal: int) -> Snapshot:
         """A new session with all that stands before the `ordinal`-th user message (0 is the first).

@@ -192,8 +192,10 @@ def test_what_frames_say() -> None:
 
 def test_a_title_costs_but_shows_no_usage() -> None:
     assert shown(e.UsageAdded(Usage(1, 1), "m", "root", 0.1, 0.1, 1, 1, why="title")) is None
-    compacted = shown(e.UsageAdded(Usage(1, 1), "m", "root", 0.1, 0.1, 1, 0, why="compaction"))
+    assert shown(e.UsageAdded(Usage(1, 1), "m", "root", 0.1, 0.1, 1, 1, why="vain")) is None
+    compacted = shown(e.UsageAdded(Usage(1, 1), "m", "root", 0.1, 0.1, 1, 0, why="compaction", threshold=0.8))
     assert compacted is not None
+    assert compacted["usage"]["compaction_threshold"] == 0.8
     assert "last_message" not in compacted["usage"]
 
 

@@ -330,6 +330,12 @@ class Fork(Struct, frozen=True):
     message_index: int | None = None
 
 
+class Compaction(Struct, frozen=True):
+    """A wish to have the history summed up, and what the summary is to heed."""
+
+    instruction: str = ""
+
+
 class Summary(Struct, frozen=True):
     """A summary that stands for what went before it."""
 

@@ -146,7 +146,7 @@ def _added(fact: e.MessageAdded, here: Here) -> Body:
 
 
 def _usage(fact: e.UsageAdded, here: Here) -> Body:
-    if fact.why == "title":
+    if fact.why in ("title", "vain"):
         return None
     used = fact.usage
     last = LastMessage(
@@ -166,6 +166,7 @@ def _usage(fact: e.UsageAdded, here: Here) -> Body:
         context_limit=fact.context_limit,
         cost=number(fact.total_cost),
         last_message=last if fact.why == "answer" else None,
+        compaction_threshold=number(fact.threshold),
     )
     return {"session_id": here.session, "usage": usage}
 
@@ -372,6 +373,7 @@ SILENT = frozenset(
         e.MessageWritten,
         e.MessageEdited,
         e.DeleteAsked,
+        e.CompactionAsked,
         e.MessageQueued,
         e.MessageDropped,
         e.TurnOpened,

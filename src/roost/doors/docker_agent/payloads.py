@@ -86,6 +86,7 @@ class Usage(Wire, frozen=True, kw_only=True):
     context_limit: int
     cost: Number
     last_message: LastMessage | None = None
+    compaction_threshold: Number = 0
 
 
 class Info(Wire, frozen=True, kw_only=True):

@@ -89,6 +89,8 @@ def _sessions(service: Service) -> list[Route]:
               answer=h.Status, failed="failed to update message: ", refusals=(404, 409)),
         tells("POST", f"{S}/summaries", bodies.Summary, sessions.add_summary, "A summary of what went before",
               answer=h.Status, status=201, failed="failed to add summary: ", refusals=(404,)),
+        tells("POST", f"{S}/compaction", bodies.Compaction, sessions.compact, "Sum the history up before it goes on",
+              optional=True, answer=h.Status, status=202, refusals=(404, 501)),
         asks("GET", f"{S}/recovery", batch.recovery, "A session, to be kept elsewhere", answer=b.RecoveryShape,
              failed="failed to export session: ", refusals=(404,)),
         tells("POST", "/api/sessions/batch/delete", bodies.Sessions, batch.delete, "Delete several sessions",

@@ -298,3 +298,8 @@ class Sessions:
         """POST /api/sessions/:id/summaries."""
         await self._sessions.add_summary(call.principal, call.path["id"], body.value())
         return Reply(Status(status="added"), 201)
+
+    async def compact(self, call: Call, body: bodies.Compaction) -> Answer:
+        """POST /api/sessions/:id/compaction: before the next request to a model."""
+        await self._sessions.compact(call.principal, call.path["id"], body.instruction)
+        return Reply(Status(status="queued"), 202)

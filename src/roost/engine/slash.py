@@ -14,6 +14,7 @@ from roost.core.messages import Message
 from roost.engine import commands
 from roost.engine.aside import run_aside
 from roost.engine.commands import Said
+from roost.engine.draft import unasked
 from roost.engine.stage import Stage
 
 
@@ -81,6 +82,6 @@ async def settle(stage: Stage) -> bool:
             await stage.journal.write(e.MessageEdited(item.seq, done.message))
         if done.reply:
             reply = Message("assistant", done.reply, agent=stage.turn.agent, at=stage.makers.clock.now())
-            await stage.journal.write(e.MessageAdded(reply, agent=stage.turn.agent))
+            await stage.journal.write(*unasked(reply))
             answered = True
     return answered

@@ -32,6 +32,7 @@ from roost.engine import commission, compaction, mailbox, prompt, slash, structu
 from roost.engine.answer import Make
 from roost.engine.calls import Calls
 from roost.engine.chain import chain
+from roost.engine.draft import unasked
 from roost.engine.driven import run_inner
 from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
@@ -178,7 +179,7 @@ async def _handed_in(stage: Stage) -> None:
     if (text := structured.given(_messages(stage))) is not None:
         agent, at = stage.turn.agent, stage.makers.clock.now()
         message = Message("assistant", text, agent=agent, at=at, finish=structured.CATEGORY)
-        await stage.journal.write(e.MessageAdded(message, agent=agent))
+        await stage.journal.write(*unasked(message))
 
 
 def _messages(stage: Stage) -> Sequence[Message]:
@@ -386,7 +387,7 @@ async def _recalled(stage: Stage) -> bool:
         return False
     at = stage.makers.clock.now()
     message = Message("assistant", answer, agent=agent.name, at=at, finish=KEPT)
-    await stage.journal.write(e.MessageAdded(message, agent=agent.name))
+    await stage.journal.write(*unasked(message))
     return True
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
-from engine.fakes import PHONE, FakeTool, Floor, World, answers, kinds, make_team, open_world, said
+from engine.fakes import PHONE, FakeAgents, FakeTool, Floor, World, answers, kinds, make_team, open_world, said
 from roost.core import events as e
 from roost.core.agents import Agent, ToolsetSpec
 from roost.core.errors import NothingWaits, ToolsetFailed
@@ -121,6 +122,21 @@ async def test_what_servers_say_of_their_use_is_in_the_first_request(tmp_path: P
         await world.play(await world.session(), "hi")
     system = [message.content for message in world.provider.requests[0].messages if message.role == "system"]
     assert system == ["Be brief.", "Mind the step."]
+
+
+async def test_what_an_agent_is_told_is_that_of_the_turn(tmp_path: Path) -> None:
+    shop = Shop(works=True)
+    async with opened(tmp_path, shop=shop) as world:
+        agents = world.makers.agents
+        assert isinstance(agents, FakeAgents)
+        agents.one = make_team(replace(AGENT, add_date=True))
+        session = await world.session()
+        for _ in range(2):
+            await world.play(session, "hi")
+            world.clock.wind(86_400)
+    told = [[m.content for m in request.messages if m.role == "system"] for request in world.provider.requests]
+    assert told[0] != told[1] and len(told[0]) == len(told[1]) == 4
+    assert shop.tried == ["broken", "mcp"]
 
 
 async def test_prompts_of_servers_are_commands(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def fork_facts(
     template = e.Template(
         title=fork_title(head.title, titles),
         working_dir=head.working_dir,
-        safety=head.safety,
+        safety="" if head.safety_proposed else head.safety,
         prior_safety=head.prior_safety,
         permissions=head.permissions,
         hide_tool_results=head.hide_tool_results,
@@ -50,6 +50,8 @@ def fork_facts(
         custom_models=head.custom_models,
         attached_files=head.attached_files,
         owner=head.owner,
+        budget=head.budget,
+        tree_budget=head.tree_budget,
     )
     copied = [fact for item in kept for fact in _copied(item, SessionId(""), new)]
     messages = [fact.message for fact in copied if isinstance(fact, e.MessageWritten)]

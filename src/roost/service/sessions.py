@@ -16,10 +16,11 @@ from roost.core.messages import Definition, Message
 from roost.core.principals import Principal
 from roost.core.session import Head
 from roost.engine.journal import compose
+from roost.engine.kin import cancel_below
 from roost.ports import Listing
 from roost.service.desk import Desk
 from roost.service.forks import fork_facts
-from roost.service.tree import cancel_below, measure
+from roost.service.tree import measure
 
 Scope = Literal["budget", "tree_budget"]
 """Of the session alone, or of it and all below it."""

@@ -201,6 +201,7 @@ async def open_server(
         policy = Policy(Path.cwd(), settings.session_workingdir_root, force_sandbox=front.force_sandbox)
         accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
         capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
+        supervisor.room = capacity.room
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
         service = make_service(desk, accounts, grace=settings.disconnect_grace, logins=makers.logins)
         await accounts.refresh()

@@ -28,6 +28,7 @@ directive waits for the results of the one before:
   [[stop max_tokens]]              the finish reason, in the dialect's own words
   [[usage IN OUT CACHED]]          tokens; IN includes CACHED where the dialect has it so
 
+Where no user has any, those of the system messages count: so an agent's instruction can be its script.
 No directive: it echoes.  Requests for titles and summaries obey none and get TITLE and SUMMARY.
 A model called NAME-window-4000 (OpenAI Chat) counts what it reads, and refuses more than that.
 Run: python tests/fakes/llm.py --port 0   (prints "listening on PORT")
@@ -142,6 +143,15 @@ def plan(turns: list[Turn], tools: list[str], state: State, key: str) -> Plan:
     if not out.text and not empty:
         out.text = f"tool said: {results[-1][:400].strip()}" if results else "done"
     return out
+
+
+def instructed(turns: list[Turn], system: str) -> list[Turn]:
+    """The turns, where the people have no script and the system messages have one, with that in the first."""
+    said = [(role, text) for role, text in turns if role == "user"]
+    if not said or not _DIRECTIVE.search(system) or any(_DIRECTIVE.search(text) for _, text in said):
+        return turns
+    first = turns.index(said[0])
+    return [*turns[:first], ("user", system), *turns[first + 1 :]]
 
 
 def _set(out: Plan, kind: str, argument: str) -> None:
@@ -421,7 +431,7 @@ class Handler(BaseHTTPRequestHandler):
         system = "\n".join(text_of(m.get("content")) for m in messages if m["role"] in ("system", "developer"))
         self.window = int(str(body.get("model")).partition("-window-")[2] or 0)
         size = tokens(json.dumps([messages, body.get("tools")])) if self.window else 0
-        out = self.planned("chat", turns, tools, aside=_aside(body, system, tools), size=size)
+        out = self.planned("chat", instructed(turns, system), tools, aside=_aside(body, system, tools), size=size)
         if out is None:
             return None
         stop = out.stop or ("tool_calls" if out.calls else "stop")

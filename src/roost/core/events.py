@@ -134,6 +134,7 @@ class SessionCreated(Base, frozen=True):
     order: Order | None = None  # what a spawn asked for
     root: SessionId = SessionId("")  # of the tree of spawned sessions, where it is another one
     call: CallId = CallId("")  # of a sub-session: the call that it is for
+    started_by: SessionId = SessionId("")  # of a background agent: the session, or sub-session, whose call it was
 
 
 class TitleSet(Base, frozen=True):

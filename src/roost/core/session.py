@@ -195,6 +195,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     tree_budget: e.Budget | None = None
     raised: tuple[e.Budget, ...] = ()  # budgets that a person let go on
     active: float = 0.0  # seconds in turns that have ended
+    started_by: SessionId = SessionId("")  # of a background agent: the session, or sub-session, whose call it was
     compaction: int = 0  # the seq of a CompactionAsked that waits
 
     @property
@@ -299,6 +300,7 @@ def _born_as(session: SessionId, event: e.Event, fact: e.SessionCreated) -> Head
         forked_from=fact.forked_from,
         active_at=event.at,
         call=fact.call,
+        started_by=fact.started_by,
         budget=t.budget,
         tree_budget=t.tree_budget,
         **_ordered(fact.order),

@@ -31,6 +31,11 @@ class Hosted:
     close: anyio.Event = field(default_factory=anyio.Event)
     closed: anyio.Event = field(default_factory=anyio.Event)
     runtime: rt.Runtime | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)  # those that its toolsets name
+
+    def fits(self, key: tuple[str, ...], headers: Mapping[str, str]) -> bool:
+        """Whether the runtime is there, and the one that would be built now."""
+        return self.runtime is not None and self.runtime.key == key and self.headers == headers
 
 
 @dataclass(slots=True, eq=False)
@@ -63,13 +68,14 @@ class Live:
         """
         makers, turn, head = stage.makers, stage.turn, stage.journal.head
         team = await makers.agents.team(turn.source, turn.source_hash)
-        hosted = self._hosted.get(turn.agent)
-        if hosted is not None and hosted.runtime is not None and hosted.runtime.key == rt.key(head, turn, team):
+        named, hosted = rt.named(team.agent(turn.agent), self.headers), self._hosted.get(turn.agent)
+        if hosted is not None and hosted.fits(rt.key(head, turn, team), named):
+            assert hosted.runtime is not None
             return hosted.runtime
         if hosted is not None:
             await self._close(turn.agent)
         events = await makers.store.messages(self.log)
-        hosted = self._hosted[turn.agent] = Hosted()
+        hosted = self._hosted[turn.agent] = Hosted(headers=named)
         touch = rt.Touch(self.ask, self.tell, self.headers)
         opening = rt.open_runtime(makers, self.log, head, turn, team, events, touch)
         try:

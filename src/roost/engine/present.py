@@ -12,7 +12,7 @@ from roost.engine.stage import Stage
 
 
 def verdict(stage: Stage, file: e.TurnOpened | None, asked: e.WaitOpened) -> e.Answer | None:
-    """What the session's rules say to a question; None where a person decides."""
+    """What the session's rules say to a question, or that nobody is there; None where a person decides."""
     if asked.kind != "approval" or asked.call is None:
         return None
     head = stage.journal.head
@@ -26,6 +26,8 @@ def verdict(stage: Stage, file: e.TurnOpened | None, asked: e.WaitOpened) -> e.A
     )
     if isinstance(found, approvals.Allow):
         return e.Answer("approve", "approve")
+    if isinstance(found, approvals.Ask) and stage.turn.unattended:
+        found = approvals.unattended(asked.call)
     return e.Answer("reject", "reject", found.message) if isinstance(found, approvals.Deny) else None
 
 

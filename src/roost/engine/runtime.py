@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -55,6 +56,8 @@ log = logging.getLogger(__name__)
 
 TEAM, SKILLS = ("transfer_task", "handoff"), ("skills",)
 """The types of toolsets whose guidance has a place of its own in the prompt."""
+
+_HEADERS = re.compile(r"\$\{[^}]*\bheaders\b")
 
 SERVERS = ("mcp", "lsp")
 """The types of toolsets that start servers, and may take their time."""
@@ -270,8 +273,16 @@ def model_ref(head: Head, agent: Agent) -> str:
 
 def key(head: Head, turn: Turn, team: Team) -> tuple[str, ...]:
     """What a runtime was built from; another key asks for another runtime."""
-    where = (turn.working_dir, "confined" if turn.confined else "")
+    where = (turn.working_dir, "confined" if turn.confined else "", "unattended" if turn.unattended else "")
     return (turn.source, team.hash, turn.agent, *where, *turn.tools)
+
+
+def named(agent: Agent | None, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a request that an agent's toolsets name: other ones ask for other toolsets."""
+    told = repr([spec.options for spec in agent.toolsets]).lower() if agent is not None and headers else ""
+    if not _HEADERS.search(told):
+        return {}
+    return {name: value for name, value in headers.items() if name.lower() in told.replace("_", "-")}
 
 
 class Touch(Struct, frozen=True):

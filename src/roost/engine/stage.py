@@ -1,12 +1,13 @@
 """What a turn is played on: its pen, its ear, its agent, and the history so far."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 from msgspec.structs import replace
 
+from roost.core.events import Fact
 from roost.core.history import History
 from roost.core.hooks import Verdict
 from roost.core.ids import CallId, LogId, SessionId
@@ -19,6 +20,28 @@ from roost.engine.firing import fire
 from roost.engine.hub import Hub
 from roost.engine.journal import Inner, Journal
 from roost.engine.runtime import Makers, Runtime, Touch, read_history
+from roost.ports import Owned
+
+
+class Sessions(Protocol):
+    """What a turn may do with other sessions: the supervisor's part."""
+
+    async def begin(self, log_id: LogId, facts: Sequence[Fact], *, headers: Mapping[str, str]) -> Owned:
+        """Open a turn in a session that somebody has just made, where one more may run.
+
+        Raises:
+            TooManySessions: as many run as may.
+            ShuttingDown: the server is on its way out.
+        """
+        ...
+
+    async def wake(self, log_id: LogId) -> None:
+        """Go on with a turn that sleeps, if no living server has it."""
+        ...
+
+    async def finish(self, log_id: LogId) -> None:
+        """See a deleted session to its last fact."""
+        ...
 
 
 @dataclass(slots=True)
@@ -36,6 +59,7 @@ class Stage:
     history: History
     prepare: Callable[["Stage"], Awaitable[Runtime]]
     play: Callable[["Stage"], Awaitable[None]]  # plays the turn of a sub-session to its end
+    sessions: Sessions
     touch: Touch = Touch()
     outer: "Stage | None" = None
     inners: "dict[SessionId, Stage]" = field(default_factory=dict)  # of the sub-sessions that are played, all of them
@@ -47,6 +71,7 @@ class Stage:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the task that plays it
     built: anyio.Event = field(default_factory=anyio.Event)  # set when the runtime is there, or never will be
     done: anyio.Event = field(default_factory=anyio.Event)  # set when its task is through
+    starting: anyio.Lock = field(default_factory=anyio.Lock)  # held while a background agent is started
     _stopping: bool = False
 
     @property
@@ -124,6 +149,7 @@ class Stage:
             history,
             prepare,
             self.play,
+            root.sessions,
             root.touch,
             outer=self,
             sticky=root.sticky,

@@ -1,8 +1,8 @@
 """The live sessions, all in one task group."""
 
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext, suppress
 from functools import partial
 
 import anyio
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 GRACE = 5.0  # seconds that running tools get when the server stops
 SILENT = 10.0  # seconds after which another server's owner is taken for dead by a delete
 
+Room = Callable[[Head], AbstractAsyncContextManager[None]]
+"""While its block lasts, a turn of a session may be opened; else it raises TooManySessions."""
+
 
 class Supervisor:
     """Starts turns, wakes and stops them.  What goes wrong in one session stays in that session."""
@@ -40,6 +43,7 @@ class Supervisor:
         self.first = anyio.Event()  # set when the first runtime of this process is asked for
         self.park_after = PARK_AFTER
         self.stopping = False
+        self.room: Room = lambda _: nullcontext()  # for the turns that are opened from within
         self.owed: dict[LogId, RoostError] = {}  # why the end of a session's turn could not be written
         self._makers = makers
         self._hub = hub
@@ -49,8 +53,17 @@ class Supervisor:
 
     # -- what the service asks ------------------------------------------------------------------
 
-    async def open(self, log_id: LogId, facts: Sequence[e.Fact], only_if: Condition | None = None) -> Owned:
+    async def open(
+        self,
+        log_id: LogId,
+        facts: Sequence[e.Fact],
+        only_if: Condition | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Owned:
         """Take the session, write the turn's first facts, and start it.
+
+        `headers` are those of the request that asks for it: kept in memory, and for this turn alone.
 
         Raises:
             SessionBusy: it is in a turn.
@@ -72,8 +85,13 @@ class Supervisor:
             # Watched from here on, so that the turn finds its beginning in memory.
             with self._hub.watch(log_id), anyio.CancelScope(shield=True):
                 owned = await self._makers.store.take(log_id, facts, only_if=idle)
-                self._start(owned)
+                self._start(owned, headers or {})
         return owned
+
+    async def begin(self, log_id: LogId, facts: Sequence[e.Fact], *, headers: Mapping[str, str]) -> Owned:
+        """See `stage.Sessions`."""
+        async with self.room(await self._makers.store.head(log_id)):
+            return await self.open(log_id, facts, headers=headers)
 
     async def wake(self, log_id: LogId) -> None:
         """Go on with a turn that sleeps, if no living server has it."""
@@ -139,8 +157,8 @@ class Supervisor:
         live = self._lives.get(log_id)
         return live.stage if live else None
 
-    def _start(self, owned: Owned) -> None:
-        """Play the turn of a session that is ours."""
+    def _start(self, owned: Owned, headers: Mapping[str, str] | None = None) -> None:
+        """Play the turn of a session that is ours; one that goes on keeps the `headers` that it has."""
         log_id = LogId(owned.head.id)
         journal = Journal(self._makers.store, log_id, owned)
         if self.stopping:
@@ -148,6 +166,7 @@ class Supervisor:
             return
         self.first.set()
         live = self._lives.setdefault(log_id, Live(log_id, History(SessionId(log_id))))
+        live.headers = live.headers if headers is None else headers
         live.stage = stage = self._make_stage(live, journal)
         watched = ExitStack()
         watched.enter_context(self._hub.watch(log_id))  # without a gap: what a turn has seen is not read again
@@ -167,6 +186,7 @@ class Supervisor:
             live.history,
             prepare,
             play_inner,
+            self,
             touch,
             sticky=live.sticky,
         )

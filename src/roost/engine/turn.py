@@ -113,6 +113,7 @@ async def _enter(stage: Stage) -> None:
     """Make the agent ready, and show who it is where that has not been done."""
     stage.runtime = await stage.prepare(stage)
     stage.runtime.check = Desk(stage, stage.ear.answer).check
+    stage.runtime.unsaid(_choose(stage))
     stage.built.set()
     if not stage.turn.started:
         await _begin(stage)
@@ -399,18 +400,23 @@ async def _kept(stage: Stage) -> None:
 
 def _links(stage: Stage) -> tuple[Sequence[Provider], Sequence[str]]:
     """The models for the next answer: what a tool's results want, or the agent's own, as its rules choose."""
-    runtime, makers, head = stage.ready, stage.makers, stage.journal.head
-    warnings: list[str] = []
-    own = choose(makers.models, runtime.team, head, runtime.agent, warnings)
+    runtime, makers = stage.ready, stage.makers
+    warnings = list(_choose(stage))
     if ref := _after_tools(stage):
         try:
             return [makers.models.provider(runtime.team, ref)], warnings
         except BadModel as error:
             warnings.append(f"the model {ref!r} for results of tools can't be used: {error}")
-    runtime.provider = own
-    routed = own.route(stage.history.last_said())
+    routed = runtime.provider.route(stage.history.last_said())
     links, doubts = chain(makers.models, runtime.team, runtime.agent, routed, stage.sticky, makers.clock.monotonic())
     return links, [*warnings, *doubts]
+
+
+def _choose(stage: Stage) -> Sequence[str]:
+    """Take the agent's own model, as the session has it now; warnings where that can't be used."""
+    ready, warnings = stage.ready, list[str]()
+    ready.provider = choose(stage.makers.models, ready.team, stage.journal.head, ready.agent, warnings)
+    return warnings
 
 
 def _after_tools(stage: Stage) -> str:
@@ -553,7 +559,8 @@ async def _fail(stage: Stage, error: Exception) -> None:
     await stage.fire("notification", notification_level="error", notification_message=met.message)
     draft = stage.asking.draft
     shown = draft is not None and draft.posted
-    await stage.journal.write(*ending(stage.journal.head, stage.history, "error", error=met, shown=shown))
+    left = [e.WaitVoided(w.id, e.TURN_ENDED) for w in stage.waits if stage.outer is not None]  # its log has those
+    await stage.journal.write(*left, *ending(stage.journal.head, stage.history, "error", error=met, shown=shown))
 
 
 async def _cancel(stage: Stage) -> None:

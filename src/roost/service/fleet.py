@@ -16,9 +16,10 @@ from roost.core.principals import Principal
 from roost.core.session import Head
 from roost.core.status import Status, begins, status
 from roost.engine.journal import compose
+from roost.engine.kin import cancel_below
 from roost.ports import RunRecord
 from roost.service.desk import Desk
-from roost.service.tree import Tree, cancel_below, measure
+from roost.service.tree import Tree, measure
 
 SHORTEST = 4  # characters of the beginning of an id that stands for it
 NAMED = 8  # candidates that are listed where several fit

@@ -15,10 +15,10 @@ from roost.core.messages import Definition, Message
 from roost.core.principals import Principal
 from roost.core.session import Head
 from roost.engine.journal import compose
+from roost.engine.kin import cancel_below
 from roost.ports import Listing
 from roost.service.desk import Desk
 from roost.service.forks import fork_facts
-from roost.service.tree import cancel_below
 
 LONGEST_WISH = 2000  # characters of what a summary is to heed
 

@@ -1,6 +1,6 @@
 """Turns: run, follow, steer, follow up, cancel."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -29,11 +29,11 @@ from roost.core.principals import Principal
 from roost.core.session import Head, Turn
 from roost.engine import harness
 from roost.engine.follow import follow
+from roost.engine.kin import cancel_below
 from roost.engine.runtime import choose
 from roost.engine.slash import resolved
 from roost.ports import ModelInfo
 from roost.service.desk import Desk
-from roost.service.tree import cancel_below
 
 STEERS, FOLLOWUPS = 5, 20  # messages that may wait in a session
 LONGEST_KEY = 1024  # characters of an idempotency key: it is kept with the session
@@ -128,10 +128,12 @@ class Turns:
         model: str = "",
         detach: bool = False,
         work: Work = USUAL,
+        headers: Mapping[str, str] | None = None,
     ) -> Run:
         """Open a turn: of an agent file, or of the agent CLI whose provider `source` is.
 
-        Nothing is stored when it can't be.
+        Nothing is stored when it can't be.  `headers` are those of the request, which toolsets may name:
+        they are kept in memory alone, and for this turn.
 
         Raises:
             TooManySessions: as many turns run as may.
@@ -151,7 +153,7 @@ class Turns:
         if head.turn is not None and self._abandoned(head, head.turn):
             await self._supersede(log, head.turn.id)
         async with self._desk.capacity.room(head):
-            owned = await self._desk.supervisor.open(log, facts)
+            owned = await self._desk.supervisor.open(log, facts, headers=headers)
         opened = next(event for event in owned.events if isinstance(event.fact, e.TurnOpened))
         assert isinstance(opened.fact, e.TurnOpened)
         return Run(log, opened.fact.turn, opened.seq - 1)

@@ -7,7 +7,7 @@ import anyio
 
 from roost.core import approvals
 from roost.core import events as e
-from roost.core.errors import AlreadyAnswered, BadValue, NothingWaits, WaitNotFound
+from roost.core.errors import AlreadyAnswered, BadValue, NothingWaits, SessionNotFound, WaitNotFound
 from roost.core.ids import LogId, WaitId
 from roost.core.principals import Principal
 from roost.core.session import Head, OpenWait
@@ -67,16 +67,18 @@ class Waits:
         tool_name: str = "",
         call: str = "",
     ) -> None:
-        """Answer the approval or the limit that waits in a session (or, with `call`, the one for that call).
+        """Answer what waits for a yes or no in a session, the oldest (or, with `call`, the one for that call).
+
+        That one is what clients are shown: the others come after it, one by one.
 
         Raises:
             BadValue: an unknown word.
-            NothingWaits: nobody waits for it, or several do.
+            NothingWaits: nobody waits for it.
         """
         answer = approval_answer(confirmation, reason, tool_name)
-        head = await self._desk.head(principal, session)
-        waiting = [w for w in head.waits if w.kind != "question" and (not call or w.call == call)]
-        await self._answer(principal, await self._only(waiting, "no confirmation pending"), answer)
+        _, waits = await self._waiting(principal, session)
+        waiting = [w for w in waits if w.kind != "question" and (not call or w.call == call)]
+        await self._answer(principal, await self._only(waiting[:1], "no confirmation pending"), answer)
 
     async def elicit(
         self, principal: Principal, session: str, *, action: str, content: dict[str, Any] | None, wait: str = ""
@@ -88,15 +90,31 @@ class Waits:
             NothingWaits: nobody asked, or several did and no id was given.
         """
         answer = question_answer(action, content)
-        head = await self._desk.head(principal, session)
+        log, waits = await self._waiting(principal, session)
         if wait:
             record = await self._store.wait(WaitId(wait))
-            if record is None or record.log != LogId(head.id) or record.fact.kind != "question":
+            if record is None or record.log != log or record.fact.kind != "question":
                 raise NothingWaits("no elicitation request in progress")
         else:
-            waiting = [w for w in head.waits if w.kind == "question"]
+            waiting = [w for w in waits if w.kind == "question"]
             record = await self._only(waiting, "no elicitation request in progress")
         await self._answer(principal, record, answer)
+
+    async def _waiting(self, principal: Principal, session: str) -> tuple[LogId, Sequence[OpenWait]]:
+        """What waits in a session and all inside it, or in one sub-session; and in which log.
+
+        Raises:
+            SessionNotFound: there is none that this caller may see, nor a sub-session in which anything waits.
+        """
+        try:
+            head = await self._desk.head(principal, session)
+        except SessionNotFound:
+            record = next((r for r in await self.open(principal) if r.session == session), None)
+            if record is None:
+                raise
+            head = await self._store.head(record.log)
+            return record.log, [wait for wait in head.waits if wait.sub == session]
+        return LogId(head.id), head.waits
 
     async def _only(self, waiting: Sequence[OpenWait], nothing: str) -> WaitRecord:
         if len(waiting) > 1:

@@ -6,11 +6,16 @@ from typing import Any
 
 import anyio
 
-from engine.fakes import FakeTool
+from engine import sound
+from engine.fakes import ME, FakeTool, Floor, World, open_world
+from roost.core import events as e
 from roost.core.agents import Agent, Hook, Matcher, Team, ToolsetSpec
-from roost.core.messages import Result
+from roost.core.ids import LogId
+from roost.core.messages import Message, Result
+from roost.core.session import Head
 from roost.engine import summary as summaries
 from roost.engine.prompt import SUMMARY
+from roost.engine.recovery import Policy
 from roost.ports import Ask, ModelRequest, Place, Ran, Task, Use
 from roost.testing import fakes
 from roost.testing.fakes import Step
@@ -116,3 +121,64 @@ def hands() -> dict[str, FakeTool]:
         FakeTool("over", over, effect="safe"),
     ]
     return {tool.name: tool for tool in tools}
+
+
+class Run:
+    """What has come of a session."""
+
+    def __init__(self, events: list[e.Event], said: Sequence[Message], ran: Sequence[str]) -> None:
+        self.events = events
+        self.facts = [event.fact for event in events if isinstance(event.fact, e.Base)]
+        self.said = [(message.call_id or message.role, message.content) for message in said]  # in the session itself
+        self.ran = ran  # the calls of tools that may run once, as often as they ran
+        ends = [fact for fact in self.facts if isinstance(fact, e.TurnEnded) and not fact.sub]
+        self.outcome = ends[-1].outcome if ends else ""
+
+
+async def see_through(world: World, log: LogId, until: int) -> None:
+    """Answer all that waits, until the turn has ended or so many facts are there."""
+
+    def stop(head: Head) -> bool:
+        return head.turn is None or head.last_seq >= until
+
+    with anyio.fail_after(20):
+        while not stop(await world.until(log, lambda head: stop(head) or head.waits)):
+            for record in await world.service.waits.open(ME):
+                how = {"action": "accept"} if record.fact.kind == "question" else {"confirmation": "approve"}
+                await world.service.waits.answer(ME, record.id, **how)
+
+
+async def play(
+    floor: Floor,
+    left: Sequence[e.Event] = (),
+    *,
+    log: str = "",
+    policy: Policy = "resume",
+    cancel: bool = False,
+    dies_after: int = 1_000_000,
+    note: str = "",
+) -> Run:
+    """A turn to its end, or until the server dies; with `left` or a log it is one that a dead server has left."""
+    name = LogId(log)
+    if left:
+        name = await floor.lay([event.fact for event in left], left[0].log)
+    tools = hands()
+    made = {"script": script, "tools": tuple(tools.values()), "team": crew(), "hooks": Rewriting(), "policy": policy}
+    async with open_world(floor, **made) as world:
+        if name:
+            await world.recovery.settle()
+            await world.recovery.resume()
+        else:
+            name = LogId(await world.session())
+            await world.ask(name, "go")
+        if cancel:
+            await world.service.turns.cancel(ME, name)
+            await world.ended(name)
+        await see_through(world, name, dies_after)
+        head, events = await world.store.head(name), await world.events(name)
+        if head.turn is None:
+            await world.still(name)
+            sound.check(events, head, note)
+        items = (await world.history(name)).items
+    said = [item.message for item in items if item.message is not None]
+    return Run(events, said, [call for name in ONCE for call, _ in tools[name].runs])

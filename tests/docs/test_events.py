@@ -20,6 +20,8 @@ PLACE = {"parent_session_id", "root_session_id"}  # what events of sub-sessions 
 FACTS = [e.decode(line) for line in (ROOT / "tests/fixtures/facts-0.1.jsonl").read_bytes().splitlines()]
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| .+ \|$", re.MULTILINE)
 
+BREACH = {"budget": "tree", "limit": "cost", "used": "1.02", "max": "1", "config_path": "session.tree_budget"}
+
 Row = tuple[str, str, frozenset[str]]  # event, fact, its own fields
 
 
@@ -29,7 +31,7 @@ def examples() -> Iterator[e.Fact]:
         match fact:
             case e.WaitOpened():
                 for kind in WAITS:
-                    yield replace(fact, kind=kind, metadata={} if kind == "budget" else fact.metadata)
+                    yield replace(fact, kind=kind, metadata=BREACH if kind == "budget" else fact.metadata)
             case e.IndexingShown():
                 for stage in ("started", "progress", "completed"):
                     yield replace(fact, stage=stage)

@@ -41,7 +41,8 @@ def completed(stage: Stage, facts: Iterable[e.Fact]) -> list[e.Fact]:
         elif isinstance(fact, e.UsageAdded):
             cost += fact.cost
             usage = fact.usage
-            whole.append(replace(fact, total_cost=cost, input_tokens=usage.context, output_tokens=usage.output))
+            totals = replace(fact, total_cost=cost, input_tokens=usage.context, output_tokens=usage.output)
+            whole.append(replace(totals, unpriced=not fact.cost))
         else:
             whole.append(fact)
     return whole

@@ -13,7 +13,7 @@ from roost.core.hooks import Verdict
 from roost.core.ids import CallId, LogId, SessionId
 from roost.core.messages import Message, ToolCall
 from roost.core.session import Answered, OpenWait, Turn
-from roost.engine.answer import Asking
+from roost.engine.answer import Asking, Guard
 from roost.engine.chain import Sticky
 from roost.engine.ear import Ear
 from roost.engine.firing import fire
@@ -60,6 +60,7 @@ class Stage:
     prepare: Callable[["Stage"], Awaitable[Runtime]]
     play: Callable[["Stage"], Awaitable[None]]  # plays the turn of a sub-session to its end
     sessions: Sessions
+    guarding: Callable[["Stage"], Guard]
     touch: Touch = Touch()
     outer: "Stage | None" = None
     inners: "dict[SessionId, Stage]" = field(default_factory=dict)  # of the sub-sessions that are played, all of them
@@ -72,7 +73,12 @@ class Stage:
     built: anyio.Event = field(default_factory=anyio.Event)  # set when the runtime is there, or never will be
     done: anyio.Event = field(default_factory=anyio.Event)  # set when its task is through
     starting: anyio.Lock = field(default_factory=anyio.Lock)  # held while a background agent is started
+    guard: Guard = field(init=False)
     _stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.guard = self.guarding(self)
+        self.asking.gate = self.guard.gate
 
     @property
     def log(self) -> LogId:
@@ -150,11 +156,11 @@ class Stage:
             prepare,
             self.play,
             root.sessions,
+            self.guarding,
             root.touch,
             outer=self,
             sticky=root.sticky,
         )
-        asking.gate = self.asking.gate
         root.inners[sub] = stage
         return stage
 

@@ -22,6 +22,7 @@ from roost.engine.endings import ending
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
 from roost.engine.live import Live
+from roost.engine.purse import Purses
 from roost.engine.stage import Stage
 from roost.engine.title import give_title
 from roost.engine.turn import play_inner, run_turn
@@ -44,6 +45,7 @@ class Supervisor:
         self.park_after = PARK_AFTER
         self.stopping = False
         self.room: Room = lambda _: nullcontext()  # for the turns that are opened from within
+        self.purses = Purses(makers)
         self.owed: dict[LogId, RoostError] = {}  # why the end of a session's turn could not be written
         self._makers = makers
         self._hub = hub
@@ -177,7 +179,7 @@ class Supervisor:
         ear = Ear(journal, self._hub, clock, park_after=self.park_after, busy=lambda: live.busy)
         asking, prepare = Asking(journal, clock), partial(self._prepare, live)
         touch = rt.Touch(live.ask, live.tell, live.headers)
-        return Stage(
+        stage = Stage(
             self._makers,
             self._hub,
             journal,
@@ -187,9 +189,12 @@ class Supervisor:
             prepare,
             play_inner,
             self,
+            self.purses.guard,
             touch,
             sticky=live.sticky,
         )
+        self.purses.enter(stage)
+        return stage
 
     async def _session(self, live: Live, stage: Stage, watched: ExitStack) -> None:
         """A bulkhead: what goes wrong in one session stays in that session."""
@@ -204,6 +209,7 @@ class Supervisor:
             if live.stage is stage:  # the next turn may have begun
                 live.stage = None
             live.idle_since = self._makers.clock.monotonic()
+            self.purses.leave(stage)
             stage.built.set()
             stage.done.set()
         if self.stopping:
@@ -288,7 +294,7 @@ class Supervisor:
             return
         posted = (i.message.content for i in stage.history.items if i.message and i.seq > stage.turn.opened)
         if texts := [text for text in posted if text.strip()]:
-            give = (self._makers.store, stage.log, links, texts)
+            give = (self._makers.store, stage.log, links, texts, stage.guard.quiet)
             self._bulkhead.start(give_title, *give, name=f"title of {stage.log}")
 
     def _titlers(self, stage: Stage, runtime: rt.Runtime) -> Sequence[Provider]:

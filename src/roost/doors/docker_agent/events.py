@@ -204,7 +204,14 @@ def _spent(spent: e.Spent) -> dict[str, Any]:
     caps = {"max_cost": budget.max_cost, "max_tokens": budget.max_tokens, "max_time_seconds": budget.max_time}
     used = {"cost": number(spent.cost), "tokens": spent.tokens, "elapsed_seconds": number(spent.seconds)}
     known = {key: number(cap) for key, cap in caps.items() if cap}
-    return {"name": budget.name, **used, **known} | ({"unpriced": True} if spent.unpriced else {})
+    more = {"unpriced": True} if spent.unpriced else {}
+    agents = [_portion(portion) for portion in spent.portions]
+    return {"name": budget.name, **used, **known, **more} | ({"per_agent": agents} if agents else {})
+
+
+def _portion(portion: e.Portion) -> dict[str, Any]:
+    used = {"cost": number(portion.cost), "tokens": portion.tokens, "active_seconds": number(portion.seconds)}
+    return {"agent_name": portion.agent, **used}
 
 
 def _fell_back(fact: e.FellBack, here: Here) -> Body:
@@ -270,7 +277,8 @@ def _limit(fact: e.WaitOpened, here: Here) -> Body:
 
 
 def _budget(fact: e.WaitOpened, here: Here) -> Body:
-    return {"session_id": here.session, **fact.metadata, "message": fact.message, "request_id": fact.wait}
+    shown = {key: number(float(text)) if key in ("used", "max") else text for key, text in fact.metadata.items()}
+    return {"session_id": here.session, **shown, "message": fact.message, "request_id": fact.wait}
 
 
 def _voided(fact: e.WaitVoided, here: Here) -> Body:

@@ -16,12 +16,6 @@ MOST_CALLS = 128  # tools that one answer may call
 LARGEST = 10_000_000  # characters of an answer, its calls included
 
 
-def whole(message: Message) -> tuple[e.TextAdded, e.MessageAdded]:
-    """An answer that no model streams, as facts: its text in one piece, and itself."""
-    answer = AnswerId(fresh())
-    return e.TextAdded(answer, message.content, message.agent), e.MessageAdded(message, answer, agent=message.agent)
-
-
 @dataclass(slots=True)
 class _Call:
     id: CallId
@@ -152,3 +146,12 @@ def of_log(events: list[e.Event], answer: AnswerId, agent: str) -> Draft:
             case _:
                 pass
     return draft
+
+
+def unasked(message: Message) -> tuple[e.Fact, e.Fact]:
+    """An answer that no model was asked for: shown like any other, and in the history."""
+    answer = AnswerId(fresh())
+    return (
+        e.TextAdded(answer, message.content, message.agent),
+        e.MessageAdded(message, answer=answer, agent=message.agent),
+    )

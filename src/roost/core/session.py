@@ -145,6 +145,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     working_dir: str = ""
     safety: str = ""
     prior_safety: str = ""
+    safety_proposed: bool = False  # by the agent file: nobody has chosen it
     permissions: e.Permissions | None = None
     hide_tool_results: bool = False
     starred: bool = False
@@ -206,9 +207,9 @@ class Head(Struct, frozen=True, omit_defaults=True):
     tree_budget: e.Budget | None = None
     raised: tuple[e.Budget, ...] = ()  # budgets that a person let go on
     active: float = 0.0  # seconds in turns that have ended
+    started_by: SessionId = SessionId("")  # of a background agent: the session, or sub-session, whose call it was
     shares: tuple[Share, ...] = ()  # by agent
     shares_below: tuple[Share, ...] = ()  # likewise, of sub-sessions
-    started_by: SessionId = SessionId("")  # of a background agent: the session, or sub-session, whose call it was
     compaction: int = 0  # the seq of a CompactionAsked that waits
 
     @property
@@ -535,8 +536,8 @@ def _set(head: Head, fact: _Setting) -> Head:
     match fact:
         case e.TitleSet(title=title, by=by):
             return replace(head, title=title, titled_by=by if title else "")
-        case e.PolicySet(safety=safety, prior=prior):
-            return replace(head, safety=safety, prior_safety=prior)
+        case e.PolicySet(safety=safety, prior=prior, proposed=proposed):
+            return replace(head, safety=safety, prior_safety=prior, safety_proposed=proposed)
         case e.PermissionsSet(permissions=permissions):
             return replace(head, permissions=permissions)
         case e.ThinkingSet(thinking=thinking):

@@ -86,6 +86,7 @@ class Makers:
     scripts: Scripts | None = None
     logins: Logins | None = None
     permissions: Permissions = Permissions()  # of the person who runs this server
+    safety: str = ""  # the mode of new sessions where nobody says otherwise; "" is the agent file's
     rules: Mapping[str, tuple[Matcher, ...]] = field(default_factory=dict)  # hooks of that person, by event
     redactor: Redactor = Redactor()
     answers: Answers = field(default_factory=Answers)  # that are kept, where agents want that

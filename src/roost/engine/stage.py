@@ -59,21 +59,23 @@ class Stage:
     history: History
     prepare: Callable[["Stage"], Awaitable[Runtime]]
     play: Callable[["Stage"], Awaitable[None]]  # plays the turn of a sub-session to its end
-    guarding: Callable[["Stage"], Guard]
     sessions: Sessions
+    guarding: Callable[["Stage"], Guard]
     touch: Touch = Touch()
+    entitle: Callable[[], None] = lambda: None  # asks for a title, where the session has none
     outer: "Stage | None" = None
     inners: "dict[SessionId, Stage]" = field(default_factory=dict)  # of the sub-sessions that are played, all of them
     sticky: Sticky = field(default_factory=Sticky)
     weary: bool = False  # a summary of the conversation was refused, or did not come, in this turn
     shown: tuple[str, str] = ("", "")  # the agent and the model that clients were told of last
     runtime: Runtime | None = None
+    undecided: dict[CallId, Callable[[Any], Awaitable[None]]] = field(default_factory=dict)  # who hears of such calls
     pushes: int = 0  # times that hooks have sent the model on
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the task that plays it
     built: anyio.Event = field(default_factory=anyio.Event)  # set when the runtime is there, or never will be
     done: anyio.Event = field(default_factory=anyio.Event)  # set when its task is through
-    guard: Guard = field(init=False)
     starting: anyio.Lock = field(default_factory=anyio.Lock)  # held while a background agent is started
+    guard: Guard = field(init=False)
     _stopping: bool = False
 
     def __post_init__(self) -> None:
@@ -155,8 +157,8 @@ class Stage:
             history,
             prepare,
             self.play,
-            self.guarding,
             root.sessions,
+            self.guarding,
             root.touch,
             outer=self,
             sticky=root.sticky,

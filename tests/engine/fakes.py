@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -396,8 +397,9 @@ async def open_world(
     grace: float = 10.0,
     policy: Resume = "resume",
     hooks: HookRunner | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> AsyncIterator[World]:
-    """A server on a floor; leaving the block kills it, if it lives."""
+    """A server on a floor, with `more` of its makers; leaving the block kills it, if it lives."""
 
     async def host(task_status: TaskStatus[World]) -> None:
         hub = Hub(floor.clock.monotonic)
@@ -406,7 +408,7 @@ async def open_world(
             toolsets = FakeToolsets(FakeToolset(list(tools)))
             models = FakeModels(script, titles=titles)
             agents, around = FakeAgents(team or make_team()), FakeSurroundings()
-            makers = Makers(store, agents, models, toolsets, around, floor.clock, env or {}, hooks=hooks)
+            makers = Makers(store, agents, models, toolsets, around, floor.clock, env or {}, hooks=hooks, **more)
             engine = await stack.enter_async_context(open_bulkhead())
             desk = await stack.enter_async_context(open_bulkhead())
             world = World(floor, makers, hub, engine, desk, grace=grace, policy=policy)

@@ -121,6 +121,8 @@ async def _enter(stage: Stage) -> None:
         stage.shown = (stage.runtime.agent.name, stage.runtime.provider.spec.ref)
         if stage.runtime.fresh:
             await _refreshed(stage)
+        if not stage.turn.under_way:
+            await _greeted(stage)  # it was cut off there, and nobody has got past the hooks yet
 
 
 async def _rounds(stage: Stage) -> None:

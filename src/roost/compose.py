@@ -275,6 +275,7 @@ def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Mak
         hooks=Runner(outward, toolsets.cells, around, parts.clock),
         scripts=Javascript(),
         permissions=permissions,
+        safety=settings.safety,
         rules=rules,
         redactor=Redactor(secrets_of(env)),
         code_mode=settings.code_mode_tools,

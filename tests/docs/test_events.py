@@ -59,7 +59,7 @@ def sent() -> Iterator[Row]:
 def let_out(kind: e.Kind) -> Iterator[Row]:
     """A row for each fact that lets out a prompt of a kind which has waited behind another."""
     (asked,) = [fact for fact in FACTS if isinstance(fact, e.WaitOpened)]
-    second = replace(asked, wait=WaitId("w-2"), kind=kind, metadata={} if kind == "budget" else asked.metadata)
+    second = replace(asked, wait=WaitId("w-2"), kind=kind, metadata=BREACH if kind == "budget" else asked.metadata)
     for over in [fact for fact in FACTS if isinstance(fact, e.WaitAnswered | e.WaitVoided)]:
         memory, data = Memory(), None
         for seq, fact in enumerate((replace(asked, kind="approval"), second, over), 1):

@@ -51,6 +51,7 @@ SESSIONS: Mapping[str, Any] = {
     f"POST {S}/followup": QUEUED,
     f"GET {S}/queue": None,
     f"POST {S}/cancel": {},
+    f"POST {S}/compaction": {"instruction": "forget it all"},
     f"GET {S}/models": None,
 }
 

@@ -22,6 +22,7 @@ _ALONE = (
     "record",
     "fake",
     "code_mode_tools",
+    "safety",
     "home",
     "data_dir",
     "cache_dir",
@@ -60,6 +61,7 @@ _ALONE = (
 @click.option("--session-db", type=click.Path(dir_okay=False, path_type=Path), metavar="PATH", help="The database.")
 @options.storage
 @options.models
+@options.safety
 @options.common
 @click.pass_context
 def exec_(ctx: click.Context, /, *, agent: str | None, prompt: str | None, **flags: Any) -> None:
@@ -132,6 +134,8 @@ def _alone(agent: str, prompt: str | None, flags: dict[str, Any]) -> int:
 
     settings = options.placed(load({**lone.defaults(kept, os.environ), **kept}, os.environ), (agent,))
     approved = flags["yolo"] or flags["auto_approve"]
+    if approved and flags["safety"]:
+        raise click.UsageError("--safety and --yolo exclude each other: --yolo is --safety autonomous")
     return lone.run(settings, text, model=flags["model"] or "", approved=approved, raw=flags["as_json"])
 
 

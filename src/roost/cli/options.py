@@ -112,7 +112,14 @@ models = _all(
     click.option("--code-mode-tools", is_flag=True, default=None, help="One JavaScript tool for all."),
 )
 
+safety = click.option(
+    "--safety",
+    type=click.Choice(["strict", "balanced", "restricted", "autonomous"]),
+    help="Which tools of new sessions run unasked.  [default: what the agent file says]",
+)
+
 behaviour = _all(
+    safety,
     click.option(
         "--pull-interval",
         type=click.FloatRange(min=0),

@@ -34,6 +34,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     sandbox: str = "auto"
     sandbox_image: str = ""
     drivers: dict[str, Any] = {}
+    safety: str = ""
     permissions: dict[str, Any] = {}
     hooks: dict[str, Any] = {}
     allow_unknown_models: bool = False
@@ -83,6 +84,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "sandbox": _Field(values.as_sandbox),
     "sandbox_image": _Field(values.as_text),
     "drivers": _Field(values.as_tables),
+    "safety": _Field(values.as_safety),
     "permissions": _Field(values.as_table),
     "hooks": _Field(values.as_table),
     "allow_unknown_models": _Field(values.as_flag),

@@ -226,6 +226,16 @@ def as_aliases(value: Any) -> dict[str, str]:
     return {name: one.strip() for name, one in table.items()}
 
 
+def as_safety(value: Any) -> str:
+    """A safety mode."""
+    from roost.core.approvals import SAFETY  # most commands read no such setting, and this brings a shell's grammar
+
+    word = as_text(value).lower()
+    if not SAFETY.get(word):
+        raise Wrong("must be strict, balanced, restricted or autonomous")
+    return SAFETY[word]
+
+
 def as_resume(value: Any) -> str:
     """What becomes of turns that a crash cut off."""
     word = as_text(value).lower()

@@ -44,11 +44,10 @@ Source = Literal[
     "user_rejected",
     "context_canceled",
     "non_interactive_deny",
-    "asked_before",
     "lost",
     "lost_safe",
 ]
-"""Who decided about a call.  The last three are of calls that a restart cut off."""
+"""Who decided about a call.  The last two are of calls that a restart cut off."""
 
 SAFETY: Mapping[str, str] = {
     "": "",

@@ -161,10 +161,14 @@ class TitleShown(Base, frozen=True):
 
 
 class PolicySet(Base, frozen=True):
-    """The safety mode changed; `prior` is what to go back to when it is switched off."""
+    """The safety mode changed; `prior` is what to go back to when it is switched off.
+
+    One that is `proposed` is the agent file's, which nobody has chosen.
+    """
 
     safety: str
     prior: str = ""
+    proposed: bool = False
 
 
 class PermissionsSet(Base, frozen=True):

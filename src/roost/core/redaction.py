@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from roost.core.utf8 import mended
+
 REPLACEMENT = "[REDACTED]"
 
 SHORTEST = 6  # characters of a value that is looked for: shorter ones are words
@@ -50,7 +52,7 @@ class Redactor:
         except (ValueError, RecursionError):
             return self.text(arguments)
         clean = self.data(data)
-        return arguments if clean == data else json.dumps(clean, ensure_ascii=False)
+        return arguments if clean == data else mended(json.dumps(clean, ensure_ascii=False))
 
     def _remember(self, seen: tuple[int, int]) -> None:
         if len(self._clean) >= REMEMBERED:

@@ -147,6 +147,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     working_dir: str = ""
     safety: str = ""
     prior_safety: str = ""
+    safety_proposed: bool = False  # by the agent file: nobody has chosen it
     permissions: e.Permissions | None = None
     hide_tool_results: bool = False
     starred: bool = False
@@ -537,8 +538,8 @@ def _set(head: Head, fact: _Setting) -> Head:
     match fact:
         case e.TitleSet(title=title, by=by):
             return replace(head, title=title, titled_by=by if title else "")
-        case e.PolicySet(safety=safety, prior=prior):
-            return replace(head, safety=safety, prior_safety=prior)
+        case e.PolicySet(safety=safety, prior=prior, proposed=proposed):
+            return replace(head, safety=safety, prior_safety=prior, safety_proposed=proposed)
         case e.PermissionsSet(permissions=permissions):
             return replace(head, permissions=permissions)
         case e.ThinkingSet(thinking=thinking):

@@ -11,11 +11,12 @@ from roost.core.ids import AnswerId, fresh
 from roost.core.messages import Message
 from roost.core.session import Head
 from roost.core.usage import Usage, cost
-from roost.engine.draft import Draft
+from roost.engine.draft import LARGEST, MOST_CALLS, Draft
 from roost.engine.journal import Journal
 from roost.ports import Clock, Finished, ModelRequest, Provider
 
 SILENT = "the model answered with no text"
+TOO_MANY = "the model called {} tools in one answer: only the first {} are run"
 
 Make = Callable[[Provider], ModelRequest]
 """Makes the request for a model: not all of them take the same."""
@@ -142,6 +143,8 @@ class Asking:
             async for piece in pieces:
                 if delta := draft.feed(piece):
                     await self._journal.post(delta)
+                if draft.too_large:
+                    raise ModelFailed(f"the model's answer is longer than {LARGEST} characters", kind="client")
         if draft.finished is None:
             raise ModelFailed("the model's answer ended before its end", kind="retryable")
         return draft.finished
@@ -163,7 +166,12 @@ class Asking:
         kept: e.Fact = e.AnswerDropped(draft.answer, asked, SILENT, draft.agent)
         if message is not None:
             kept = e.MessageAdded(message, answer=draft.answer, agent=draft.agent)
-        await self._journal.compose(lambda head: [kept, used(head, provider, done, draft.agent, price, self.threshold)])
+        left = [e.Warned(TOO_MANY.format(draft.asked, MOST_CALLS), draft.agent)] if draft.asked > MOST_CALLS else []
+
+        def facts(head: Head) -> list[e.Fact]:
+            return [kept, used(head, provider, done, draft.agent, price, self.threshold), *left]
+
+        await self._journal.compose(facts)
         self.draft = None
         return message
 

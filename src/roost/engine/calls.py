@@ -4,11 +4,11 @@ They run at the same time; people are asked one at a time; results enter the his
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import anyio
-import msgspec
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
@@ -23,8 +23,10 @@ from roost.engine.bulkhead import open_group
 from roost.engine.bureau import Bureau
 from roost.engine.delegation import delegate
 from roost.engine.ear import Park
+from roost.engine.firing import add
 from roost.engine.leave import LOST, Desk, Granted, Refused
-from roost.engine.outcome import finished
+from roost.engine.outcome import finished, sound
+from roost.engine.outlet import Outlet
 from roost.engine.stage import Stage
 from roost.ports import Ask, Office, Task, Tool
 
@@ -115,11 +117,13 @@ class Calls:
             if attempt != self._open[call.id].attempt:
                 effect, agent = tool.definition.effect, stage.turn.agent
                 await stage.journal.write(e.ToolCalled(stage.seen(call), effect, agent, attempt, digest, leave.source))
+            use = _Use(self, stage, call, attempt, digest)
             try:
-                result = await _result(tool, arguments, _Use(self, stage, call, attempt, digest))
+                result = await _result(tool, arguments, use)
             except Park:  # in a sub-session
                 await self._park()
                 raise
+            await use.close()
             result = await finished(stage, call, tool, result)
             await self._return(call, result)
             await self._after(call, tool, result)
@@ -133,8 +137,7 @@ class Calls:
             tool_response=result.output,
             tool_error=result.is_error,
         )
-        if verdict.context:
-            await self._stage.journal.write(e.ContextAdded(verdict.context, "post_tool_use", self._stage.turn.agent))
+        await add(self._stage, "post_tool_use", verdict)
         if verdict.stop:
             self.stop = verdict.stop_reason or "a hook ended the run"
 
@@ -172,14 +175,23 @@ class Calls:
 async def _result(tool: Tool, arguments: dict[str, Any], use: "_Use") -> Result:
     """What the tool returns; a failure is a result that the model can read."""
     try:
-        result = await tool.run(arguments, use)
-        msgspec.json.encode(result)  # what can't be written down is a failure too
+        return sound(await tool.run(arguments, use))
     except (Park, NotOwner, StoreFull):
         raise
-    except Exception as error:
+    except anyio.get_cancelled_exc_class():
+        if anyio.current_effective_deadline() == -math.inf:  # else nobody has asked for it
+            raise
+        return Result("Error calling tool: it was cancelled by itself", is_error=True)
+    except (Exception, SystemExit) as error:
         log.exception("tool %s failed", tool.definition.name, extra={"action": "tool_failed"})
-        return Result(f"Error calling tool: {error or type(error).__name__}", is_error=True)
-    return result
+        return sound(Result(f"Error calling tool: {_worded(error)}", is_error=True))
+
+
+def _worded(error: BaseException) -> str:
+    """What went wrong, in words; of several things, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}" if isinstance(error, SystemExit) else str(error) or type(error).__name__
 
 
 class _Use:
@@ -192,6 +204,7 @@ class _Use:
         self._attempt = attempt
         self._digest = digest
         self._questions = 0
+        self._outlet = Outlet(stage.makers.redactor if stage.ready.agent.redact_secrets else None)
 
     @property
     def call(self) -> CallId:
@@ -202,8 +215,16 @@ class _Use:
         return self._attempt
 
     async def output(self, text: str) -> None:
-        agent = self._stage.turn.agent
-        await self._stage.journal.post(e.OutputAdded(self._call.id, text, agent, self._digest))
+        await self._show(self._outlet.feed(text))
+
+    async def close(self) -> None:
+        """Nothing more is shown: let go of what was held back."""
+        await self._show(self._outlet.rest())
+
+    async def _show(self, text: str) -> None:
+        if text:
+            agent = self._stage.turn.agent
+            await self._stage.journal.post(e.OutputAdded(self._call.id, text, agent, self._digest))
 
     async def ask(self, question: Ask) -> e.Answer:
         self._questions += 1

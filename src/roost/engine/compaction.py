@@ -21,7 +21,7 @@ from roost.core.session import Head
 from roost.engine.answer import Make
 from roost.engine.chain import chain
 from roost.engine.ear import Park
-from roost.engine.firing import STOPPED
+from roost.engine.firing import STOPPED, notify, warn, warned
 from roost.engine.prompt import SUMMARY
 from roost.engine.stage import Stage
 from roost.engine.summary import LONGEST, PATIENCE, Summing
@@ -67,7 +67,10 @@ async def ahead(stage: Stage, provider: Provider, make: Make, before: Sequence[e
 async def relieved(stage: Stage, provider: Provider, make: Make, error: ModelFailed) -> bool:
     """After a request that was too long: sum the conversation up; whether it is shorter now."""
     told = f"the conversation is too long for the model {provider.spec.ref}, and is summed up: {error}"
-    return await compact(stage, "overflow", provider, make, e.Warned(told, stage.turn.agent)) == "applied"
+    done = await compact(stage, "overflow", provider, make, *warned([told], stage.turn.agent))
+    if done is not None:
+        await notify(stage, "warning", told)
+    return done == "applied"
 
 
 async def compact(stage: Stage, why: Why, provider: Provider, make: Make, *before: e.Fact) -> Outcome | None:
@@ -87,9 +90,7 @@ async def compact(stage: Stage, why: Why, provider: Provider, make: Make, *befor
     instruction = await _instruction(stage) if why == "manual" else ""
     await stage.journal.write(*before, e.CompactionStarted(agent, why))
     if plan is None:
-        warned = e.Warned("there is nothing to sum up in this conversation yet", agent)
-        await stage.journal.write(warned, e.CompactionEnded("skipped", agent))
-        return "skipped"
+        return await _not_done(stage, "skipped", "there is nothing to sum up in this conversation yet")
     try:
         outcome = await _carried_out(stage, why, plan, provider, measure, instruction)
     except Park:
@@ -163,19 +164,17 @@ async def _carried_out(
 ) -> Outcome:
     verdict, agent = await _consulted(stage, why, measure.limit), stage.turn.agent
     if verdict.blocked is not None:
-        warned = e.Warned(f"a hook does not let the conversation be summed up: {verdict.blocked}", agent)
-        await stage.journal.write(warned, e.CompactionEnded("skipped", agent))
-        return "skipped"
+        return await _not_done(
+            stage, "skipped", f"a hook does not let the conversation be summed up: {verdict.blocked}"
+        )
     window = measure.size // 2 if why == "overflow" else 0  # a model that knows no limit may be the one that refused
     summing = Summing(stage, plan, instruction=instruction, stretch=measure.stretch, window=window)
     try:
         text = await _text(stage, verdict, summing, provider)
     except (ModelFailed, TimeoutError) as error:
         what = f"it took longer than {PATIENCE:.0f} seconds" if isinstance(error, TimeoutError) else str(error)
-        warned = e.Warned(f"the conversation could not be summed up, and stays as it is: {what}", agent)
-        ended = e.CompactionEnded("failed", agent)
-        await stage.journal.compose(lambda head: [warned, *_in_vain(head, summing, provider, agent), ended])
-        return "failed"
+        why_not = f"the conversation could not be summed up, and stays as it is: {what}"
+        return await _not_done(stage, "failed", why_not, lambda head: _in_vain(head, summing, provider, agent))
     except (Park, BudgetExceeded):
         if summing.model:
             await stage.journal.compose(lambda head: _in_vain(head, summing, provider, agent))
@@ -185,13 +184,22 @@ async def _carried_out(
     return "applied"
 
 
+async def _not_done(
+    stage: Stage, outcome: Outcome, why: str, spent: Callable[[Head], Sequence[e.Fact]] = lambda _: ()
+) -> Outcome:
+    agent = stage.turn.agent
+    shown, ended = warned([why], agent), e.CompactionEnded(outcome, agent)
+    await stage.journal.compose(lambda head: [*shown, *spent(head), ended])
+    await notify(stage, "warning", why)
+    return outcome
+
+
 async def _text(stage: Stage, verdict: Verdict, summing: Summing, provider: Provider) -> str:
     """The summary: a hook's, else a model's."""
     if verdict.summary:
         return estimates.shortened(verdict.summary, LONGEST)
     links, warnings = _links(stage, provider)
-    if unsaid := stage.ready.unsaid(warnings):
-        await stage.journal.write(*(e.Warned(warning, stage.turn.agent) for warning in unsaid))
+    await warn(stage, *stage.ready.unsaid(warnings))
     with stage.ear.at_thought():
         return estimates.shortened(await summing.run(links), LONGEST)
 

@@ -52,6 +52,8 @@ async def _through(stage: Stage, sub: SessionId) -> Result:
                 await stage.play(inner)
             finally:
                 inner.built.set()
+            if not head.turn.driver:
+                await inner.fire("session_end", reason=inner.journal.head.outcome)
             head = stage.journal.head.sub(sub)
             assert head is not None
     await stage.catch_up()

@@ -5,12 +5,15 @@ import uuid
 from dataclasses import dataclass, field
 
 from roost.core import events as e
-from roost.core.ids import AnswerId, CallId, Micros
+from roost.core.ids import AnswerId, CallId, Micros, fresh
 from roost.core.messages import Message, ToolCall
+from roost.core.utf8 import mended
 from roost.ports import CallPiece, Finished, Piece, ReasoningPiece, TextPiece
 
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 NAME_LENGTH = 64
+MOST_CALLS = 128  # tools that one answer may call
+LARGEST = 10_000_000  # characters of an answer, its calls included
 
 
 @dataclass(slots=True)
@@ -32,6 +35,18 @@ class Draft:
     _text: list[str] = field(default_factory=list)
     _reasoning: list[str] = field(default_factory=list)
     _calls: dict[int, _Call] = field(default_factory=dict)
+    _beyond: set[int] = field(default_factory=set)  # calls that are not taken
+    _size: int = 0
+
+    @property
+    def asked(self) -> int:
+        """How many tools the answer calls, those that are not taken included."""
+        return len(self._calls) + len(self._beyond)
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the answer is longer than any should be."""
+        return self._size > LARGEST
 
     def feed(self, piece: Piece) -> e.Fact | None:
         """Take in one piece."""
@@ -42,9 +57,11 @@ class Draft:
     def _feed(self, piece: Piece) -> e.Fact | None:
         match piece:
             case TextPiece(text=text):
+                text = self._taken(text)
                 self._text.append(text)
                 return e.TextAdded(self.answer, text, self.agent) if text else None
             case ReasoningPiece(text=text):
+                text = self._taken(text)
                 self._reasoning.append(text)
                 return e.ReasoningAdded(self.answer, text, self.agent) if text else None
             case CallPiece():
@@ -53,18 +70,26 @@ class Draft:
                 self.finished = piece
                 return None
 
+    def _taken(self, text: str) -> str:
+        self._size += len(text)
+        return mended(text)
+
     def _drafted(self, piece: CallPiece) -> e.Fact | None:
         call = self._calls.get(piece.index)
         new = call is None
+        arguments = self._taken(piece.arguments)
+        if call is None and len(self._calls) >= MOST_CALLS:
+            self._beyond.add(piece.index)
+            return None
         if call is None:
             call = self._calls[piece.index] = _Call(self._fresh(piece.id))
         named = bool(piece.name) and not call.name
         if named:
             call.name = _UNFIT.sub("_", piece.name)[:NAME_LENGTH]
-        call.arguments.append(piece.arguments)
-        if not call.name or not (new or named or piece.arguments):
+        call.arguments.append(arguments)
+        if not call.name or not (new or named or arguments):
             return None
-        text = "".join(call.arguments) if named else piece.arguments
+        text = "".join(call.arguments) if named else arguments
         name, digest = (call.name, self.digests.get(call.name, "")) if named else ("", "")
         return e.CallDrafted(self.answer, call.id, name, text, self.agent, digest)
 
@@ -100,7 +125,7 @@ class Draft:
             reasoning="".join(self._reasoning),
             thinking_signature=done.thinking_signature,
             thought_signature=done.thought_signature,
-            replay=() if partial else done.replay,
+            replay=() if partial or self._beyond else done.replay,
             at=at,
             usage=done.usage,
             model=model,
@@ -121,3 +146,12 @@ def of_log(events: list[e.Event], answer: AnswerId, agent: str) -> Draft:
             case _:
                 pass
     return draft
+
+
+def unasked(message: Message) -> tuple[e.Fact, e.Fact]:
+    """An answer that no model was asked for: shown like any other, and in the history."""
+    answer = AnswerId(fresh())
+    return (
+        e.TextAdded(answer, message.content, message.agent),
+        e.MessageAdded(message, answer=answer, agent=message.agent),
+    )

@@ -51,7 +51,8 @@ def ending(
         if call.state != "returned":
             result = Result(_said_of(call, outcome, at_hand), is_error=True)
             asked, digest = whole.get(call.id, (ToolCall(call.id, call.name), ""))
-            facts.append(e.ToolReturned(asked, result, turn.agent, digest))
+            leave = "context_canceled" if outcome == "canceled" and call.state == "new" else ""
+            facts.append(e.ToolReturned(asked, result, turn.agent, digest, leave))
         facts.append(e.MessageAdded(call=call.id, agent=turn.agent))
     if error is not None:
         facts.append(error)

@@ -1,6 +1,8 @@
 """May a call run?  Hooks, rules, the session's mode and people decide, in the order of the specification (3.5.3)."""
 
+import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 import msgspec
@@ -27,6 +29,9 @@ WORDS = {
     "approve-session": "user_approved_autonomous",
     "approve-autonomous": "user_approved_autonomous",
 }
+
+NOBODY = "a hook wants a person to be asked, which is not possible inside of a script"
+UNCHANGED = "inside of a script no hook can change arguments; it wants these:"
 
 Answering = Callable[[WaitId], Awaitable[e.Answer]]
 
@@ -59,14 +64,11 @@ class Desk:
     async def decide(self, call: ToolCall, tool: Tool, opened: OpenCall) -> Leave:
         """Weigh a call, and ask whoever has to be asked."""
         case = _Case(self._stage, self._prompt, self._answering, call, tool, opened)
+        undecided = self._stage.root.undecided
+        undecided[call.id] = partial(_told, self._stage.root, case)
         leave = await case.decide()
-        decision = "allow" if isinstance(leave, Granted) else "deny"
-        await case.fire(
-            "on_tool_approval_decision",
-            approval_decision=decision,
-            approval_source=leave.source,
-            safety_label=case.label.label,
-        )
+        del undecided[call.id]
+        await _told(self._stage, case, leave)
         return leave
 
     async def check(self, call: ToolCall, definition: Definition) -> str | None:
@@ -74,11 +76,39 @@ class Desk:
         stage = self._stage
         if (denial := approvals.denied(call, _said(stage, call, definition))) is not None:
             return denial.message
-        for event in ("tool_guard", "pre_tool_use"):
-            verdict = await stage.fire(event, call=call, definition=definition)
+        for event, preempt in (
+            ("tool_input_transform", False),
+            ("tool_guard", False),
+            ("pre_tool_use", True),
+            ("pre_tool_use", False),
+        ):
+            verdict = await stage.fire(event, call=call, definition=definition, preempt=preempt)
             if verdict.blocked is not None:
                 return hooks.BLOCKED.format(verdict.blocked)
+            if verdict.decision == "ask":
+                return hooks.BLOCKED.format(f"{NOBODY} ({verdict.reason})" if verdict.reason else NOBODY)
+            if verdict.updated_input is not None:
+                return hooks.BLOCKED.format(f"{UNCHANGED} {json.dumps(verdict.updated_input)}")
         return None
+
+
+async def _told(stage: Stage, case: "_Case", leave: Leave) -> None:
+    """Hooks hear what was decided."""
+    await stage.fire(
+        "on_tool_approval_decision",
+        call=case.call,
+        definition=case.definition,
+        approval_decision="allow" if isinstance(leave, Granted) else "deny",
+        approval_source=leave.source,
+        safety_label=case.label.label,
+    )
+
+
+async def give_up(stage: Stage) -> None:
+    """The turn has ended before some calls were decided about: hooks hear of these, too."""
+    while stage.undecided:
+        _, told = stage.undecided.popitem()
+        await told(Refused(Result(approvals.CANCELED, is_error=True), "context_canceled"))
 
 
 def _said(stage: Stage, call: ToolCall, definition: Definition) -> approvals.Said:
@@ -99,17 +129,18 @@ class _Case:
         self._answering = answering
         self._opened = opened
         self._tool = tool
-        self._definition = _seen(tool, call)
-        self._call = replace(call, arguments=opened.changed) if opened.changed else call
+        self._insisted = False  # hooks wanted a person to be asked, whatever the rules say
+        self.definition = _seen(tool, call)
+        self.call = replace(call, arguments=opened.changed) if opened.changed else call
 
     @property
     def label(self) -> Label:
         """How dangerous the call is."""
-        return approvals.label(self._call, self._definition)
+        return approvals.label(self.call, self.definition)
 
     async def fire(self, event: str, *, preempt: bool = False, **special: object) -> Verdict:
         """The hooks of an event about this call."""
-        return await self._stage.fire(event, call=self._call, definition=self._definition, preempt=preempt, **special)
+        return await self._stage.fire(event, call=self.call, definition=self.definition, preempt=preempt, **special)
 
     async def decide(self) -> Leave:
         """The steps, one after the other."""
@@ -121,7 +152,7 @@ class _Case:
                 approvals.requested(await self.fire("permission_request", safety_label=self.label.label)) or verdict
             )
         if isinstance(verdict, approvals.Ask) and self._stage.turn.unattended:
-            verdict = approvals.unattended(self._call)
+            verdict = approvals.unattended(self.call)
         if isinstance(verdict, approvals.Ask):
             return await self._ask(verdict)
         return await self._settled(verdict)
@@ -134,36 +165,44 @@ class _Case:
             return approvals.Deny(hooks.BLOCKED.format(blocked), "pre_tool_use_hook_deny")
         if (guarded := approvals.guarded(await self.fire("tool_guard"))) is not None:
             return self._unless_denied(guarded)
-        words = _said(self._stage, self._call, self._definition)
         first = await self.fire("pre_tool_use", preempt=True)
         await self._change(first)
-        if (preempted := approvals.preempted(first, words)) is not None:
+        if (preempted := approvals.preempted(first, self._words())) is not None:
+            self._insisted = True
             return self._unless_denied(preempted)
         if (decided := self._by_rules()) is not None:
             return self._lost_or(decided)
-        judged = approvals.moded(self._call, self._safety, self.label)
+        judged = approvals.moded(self.call, self._safety, self.label)
         if judged is None or isinstance(judged, approvals.Ask):
             second = await self.fire("pre_tool_use")
             await self._change(second)
-            judged = approvals.hooked(second) or judged
+            judged = self._again(second) or approvals.hooked(second) or judged
         if judged is None and self._stage.makers.trust_hints:
-            judged = approvals.hinted(self._definition)
+            judged = approvals.hinted(self.definition)
         return self._unless_denied(self._lost_or(judged or approvals.Ask("mode_legacy", {})))
+
+    def _again(self, verdict: Verdict) -> approvals.Verdict | None:
+        """What rules say to the arguments that hooks gave a call they did not block: a permission is no news."""
+        if verdict.updated_input is None or verdict.blocked is not None:
+            return None
+        ruled = self._by_rules()
+        return None if isinstance(ruled, approvals.Allow) else ruled
 
     @property
     def _safety(self) -> str:
-        head, ready = self._stage.root.journal.head, self._stage.ready
-        return head.safety or ready.agent.safety or ready.team.safety
+        return self._stage.root.journal.head.safety
+
+    def _words(self) -> approvals.Said:
+        return _said(self._stage, self.call, self.definition)
 
     def _by_rules(self) -> approvals.Verdict | None:
-        words = _said(self._stage, self._call, self._definition)
-        chosen = bool(self._stage.root.journal.head.safety)
-        return approvals.denied(self._call, words) or approvals.ruled(words, safety=self._safety, chosen=chosen)
+        words, head = self._words(), self._stage.root.journal.head
+        chosen = bool(head.safety) and not head.safety_proposed
+        return approvals.denied(self.call, words) or approvals.ruled(words, safety=self._safety, chosen=chosen)
 
     def _unless_denied(self, verdict: approvals.Verdict) -> approvals.Verdict:
         """A denial of the rules outweighs all else, whatever the arguments have become."""
-        denied = approvals.denied(self._call, _said(self._stage, self._call, self._definition))
-        return denied or verdict
+        return approvals.denied(self.call, self._words()) or verdict
 
     def _lost_or(self, verdict: approvals.Verdict) -> approvals.Verdict:
         """Of a call that a crash cut off: whether running it twice does harm decides, and nothing more."""
@@ -183,58 +222,64 @@ class _Case:
         if verdict.updated_input is None or verdict.blocked is not None:
             return
         arguments = msgspec.json.encode(verdict.updated_input).decode()
-        self._call = replace(self._call, arguments=arguments)
-        await self._stage.journal.write(e.CallChanged(self._call.id, arguments, self._stage.turn.agent))
+        self.call = replace(self.call, arguments=arguments)
+        await self._stage.journal.write(e.CallChanged(self.call.id, arguments, self._stage.turn.agent))
 
     # -- people ---------------------------------------------------------------------------------
 
     def _asked_before(self) -> WaitId | None:
         """The wait that a person was shown already: before a restart."""
         stage = self._stage
-        answered = [a.id for a in stage.answers if a.call == self._call.id and a.kind == "approval"]
-        known = answered + [w.id for w in stage.waits if w.call == self._call.id and w.kind == "approval"]
+        answered = [a.id for a in stage.answers if a.call == self.call.id and a.kind == "approval"]
+        known = answered + [w.id for w in stage.waits if w.call == self.call.id and w.kind == "approval"]
         return known[0] if known else None
 
     async def _ask(self, ask: approvals.Ask) -> Leave:
         """Put it to a person, after those who were asked before; a grant may have come meanwhile."""
         async with self._prompt:
-            meanwhile = self._lost_or(self._by_rules() or approvals.moded(self._call, self._safety, self.label) or ask)
-            if isinstance(meanwhile, approvals.Deny) or (isinstance(meanwhile, approvals.Allow) and not _firm(ask)):
+            if not isinstance(meanwhile := self._meanwhile(ask), approvals.Ask):
                 return await self._settled(meanwhile)
             wait = WaitId(fresh())
-            shown = approvals.beside(ask, self._definition, self.label).metadata | _mentioned(self._tool, self._call)
+            shown = approvals.beside(ask, self.definition, self.label).metadata | _mentioned(self._tool, self.call)
             stage = self._stage
-            digest = stage.ready.digests.get(self._call.name, "")
+            digest = stage.ready.digests.get(self.call.name, "")
             opened = e.WaitOpened(
-                wait, "approval", stage.turn.agent, call=stage.seen(self._call), definition=digest, metadata=shown
+                wait, "approval", stage.turn.agent, call=stage.seen(self.call), definition=digest, metadata=shown
             )
             await stage.journal.write(opened)
             await self._stage.fire("on_user_input", reason="tool_approval")
             return await self._heard(wait)
 
+    def _meanwhile(self, ask: approvals.Ask) -> approvals.Verdict:
+        """What the rules say by now: they may have changed while others were asked about."""
+        if denied := approvals.denied(self.call, self._words()):
+            return denied
+        if ask.source in ("tool_guard_hook_ask", "lost"):
+            return ask
+        if self._insisted and self._words().session != "allow":
+            return ask
+        return self._lost_or(self._by_rules() or approvals.moded(self.call, self._safety, self.label) or ask)
+
     async def _heard(self, wait: WaitId) -> Leave:
-        """What a person says to it."""
+        """What a person says to it.  What is denied by now stays so."""
         answer = await self._answering(wait)
+        if answer.action == "approve" and (denied := approvals.denied(self.call, self._words())):
+            return await self._settled(denied)
         if answer.action == "approve":
-            return Granted(self._call, WORDS.get(answer.word, "user_approved"))
+            return Granted(self.call, WORDS.get(answer.word, "user_approved"))
         said = approvals.rejected(answer.reason)
         text = f"{LOST} {said}" if self._opened.state == "lost" else said
         return Refused(Result(text, is_error=True), "user_rejected")
 
     async def _settled(self, verdict: approvals.Allow | approvals.Deny) -> Leave:
         if isinstance(verdict, approvals.Allow):
-            return Granted(self._call, verdict.source)
+            return Granted(self.call, verdict.source)
         if "_hook_" in verdict.source:
             stage = self._stage
-            digest = stage.ready.digests.get(self._call.name, "")
-            blocked = e.HookBlocked(stage.seen(self._call), verdict.message, stage.turn.agent, digest)
+            digest = stage.ready.digests.get(self.call.name, "")
+            blocked = e.HookBlocked(stage.seen(self.call), verdict.message, stage.turn.agent, digest)
             await stage.journal.write(blocked)
         return Refused(Result(verdict.message, is_error=True), verdict.source)
-
-
-def _firm(ask: approvals.Ask) -> bool:
-    """Whether no grant spares a person this question."""
-    return "_hook_" in ask.source or ask.source == "lost"
 
 
 LOST = (

@@ -10,6 +10,7 @@ from roost.core import events as e
 from roost.core.errors import MessagesWait
 from roost.core.messages import Message
 from roost.core.session import Head, Queued
+from roost.engine.firing import warn
 from roost.engine.slash import said
 from roost.engine.stage import Stage
 
@@ -33,7 +34,8 @@ async def take(stage: Stage, queue: e.Queue) -> bool:
     messages = [await waiting(stage, queued) for queued in taken]
     if (refused := await _refusal(stage, queue, messages)) is not None:
         dropped = [e.MessageDropped(queued.seq, queued.index, refused) for queued in taken]
-        await stage.journal.write(*dropped, e.Warned(f"a message was refused by a hook: {refused}", stage.turn.agent))
+        await stage.journal.write(*dropped)
+        await warn(stage, f"a message was refused by a hook: {refused}")
         return False
     messages = [(await said(stage, message)).message for message in messages]
 

@@ -1,15 +1,35 @@
 """What becomes of a tool's result before anybody sees it: shortened, without secrets, as hooks want it."""
 
+import msgspec
 from msgspec.structs import replace
 
 from roost.core import estimates, toon
 from roost.core.messages import Result, ToolCall
+from roost.core.utf8 import mended, mended_data
 from roost.engine import structured
 from roost.engine.stage import Stage
 from roost.ports import Tool
 
 LARGEST = 2_000_000  # characters of a result that are kept, whatever the agent's file says
 LARGEST_MEDIA = 20_000_000  # characters (base64) of all pictures and sounds of a result
+LARGEST_DATA = 2_000_000  # bytes of a result's structured content, and of what it has for clients
+
+
+def sound(result: Result) -> Result:
+    """The result so that it can be written down: its texts as UTF-8 has them, its data not too large.
+
+    Raises:
+        TypeError, ValueError, RecursionError: it holds what is no data.
+    """
+    output = mended(result.output)
+    structured, meta = mended_data(result.structured), mended_data(result.meta)
+    kept = replace(result, output="", structured=None, meta=None)
+    msgspec.json.encode(kept)  # media are not mended: those that can't be written down are none
+    if len(msgspec.json.encode(structured)) > LARGEST_DATA:
+        structured, output = None, f"{output}\n[structured content left out: it is too large]".strip()
+    if len(msgspec.json.encode(meta)) > LARGEST_DATA:
+        meta, output = None, f"{output}\n[data for clients left out: it is too large]".strip()
+    return replace(kept, output=output, structured=structured, meta=meta)
 
 
 async def finished(stage: Stage, call: ToolCall, tool: Tool, result: Result) -> Result:
@@ -17,15 +37,15 @@ async def finished(stage: Stage, call: ToolCall, tool: Tool, result: Result) -> 
     if call.name == structured.NAME:
         return result
     agent = stage.ready.agent
-    output = result.output
+    output = estimates.shortened(result.output, LARGEST // estimates.CHARACTERS)
     if toon.wants(stage.ready.toon.get(call.name, ()), call.name) and not result.is_error:
         output = toon.toon(output)
     output = estimates.shortened(output, estimates.one_result(agent, stage.journal.head))
-    output = estimates.shortened(output, LARGEST // estimates.CHARACTERS)
     result = _slim(replace(result, output=output))
     if agent.redact_secrets:
         redactor = stage.makers.redactor
-        result = replace(result, output=redactor.text(result.output), structured=redactor.data(result.structured))
+        data = {"structured": redactor.data(result.structured), "meta": redactor.data(result.meta)}
+        result = replace(result, output=redactor.text(result.output), **data)
     verdict = await stage.fire(
         "tool_response_transform",
         call=call,
@@ -35,7 +55,7 @@ async def finished(stage: Stage, call: ToolCall, tool: Tool, result: Result) -> 
     )
     if verdict.blocked is not None:
         return Result(f"The result was withheld by a hook: {verdict.blocked}", is_error=True)
-    return result if verdict.updated_response is None else replace(result, output=verdict.updated_response)
+    return result if verdict.updated_response is None else replace(result, output=mended(verdict.updated_response))
 
 
 def _slim(result: Result) -> Result:

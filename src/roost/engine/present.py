@@ -15,14 +15,16 @@ def verdict(stage: Stage, file: e.TurnOpened | None, asked: e.WaitOpened) -> e.A
     """What the session's rules say to a question, or that nobody is there; None where a person decides."""
     if asked.kind != "approval" or asked.call is None:
         return None
-    head = stage.journal.head
+    head = stage.root.journal.head
+    chosen = head.safety or stage.makers.safety
     found = approvals.decide(
         asked.call,
         Definition(asked.call.name),
         session=head.permissions,
         team=(file.permissions if file else None) or e.Permissions(),
-        safety=head.safety or (file.safety if file else ""),
-        chosen=bool(head.safety),
+        user=stage.makers.permissions,
+        safety=chosen or (file.safety if file else ""),
+        chosen=bool(chosen) and not head.safety_proposed,
     )
     if isinstance(found, approvals.Allow):
         return e.Answer("approve", "approve")

@@ -62,12 +62,14 @@ class Stage:
     sessions: Sessions
     guarding: Callable[["Stage"], Guard]
     touch: Touch = Touch()
+    entitle: Callable[[], None] = lambda: None  # asks for a title, where the session has none
     outer: "Stage | None" = None
     inners: "dict[SessionId, Stage]" = field(default_factory=dict)  # of the sub-sessions that are played, all of them
     sticky: Sticky = field(default_factory=Sticky)
     weary: bool = False  # a summary of the conversation was refused, or did not come, in this turn
     shown: tuple[str, str] = ("", "")  # the agent and the model that clients were told of last
     runtime: Runtime | None = None
+    undecided: dict[CallId, Callable[[Any], Awaitable[None]]] = field(default_factory=dict)  # who hears of such calls
     pushes: int = 0  # times that hooks have sent the model on
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the task that plays it
     built: anyio.Event = field(default_factory=anyio.Event)  # set when the runtime is there, or never will be

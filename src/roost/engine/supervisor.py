@@ -21,6 +21,7 @@ from roost.engine.ear import PARK_AFTER, Ear, Park
 from roost.engine.endings import ending
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
+from roost.engine.leave import give_up
 from roost.engine.live import Live
 from roost.engine.purse import Purses
 from roost.engine.stage import Stage
@@ -52,6 +53,7 @@ class Supervisor:
         self._bulkhead = bulkhead
         self._lives: dict[LogId, Live] = {}
         self._claims: dict[LogId, anyio.Lock] = {}
+        self._leaving: set[anyio.Event] = set()  # each set when the hooks of a turn's end are through
 
     # -- what the service asks ------------------------------------------------------------------
 
@@ -177,7 +179,7 @@ class Supervisor:
     def _make_stage(self, live: Live, journal: Journal) -> Stage:
         clock = self._makers.clock
         ear = Ear(journal, self._hub, clock, park_after=self.park_after, busy=lambda: live.busy)
-        asking, prepare = Asking(journal, clock), partial(self._prepare, live)
+        asking, prepare = Asking(journal, clock), partial(live.prepare, bulkhead=self._bulkhead)
         touch = rt.Touch(live.ask, live.tell, live.headers)
         stage = Stage(
             self._makers,
@@ -194,11 +196,12 @@ class Supervisor:
             sticky=live.sticky,
         )
         self.purses.enter(stage)
+        stage.entitle = partial(self._entitle, stage)
         return stage
 
     async def _session(self, live: Live, stage: Stage, watched: ExitStack) -> None:
         """A bulkhead: what goes wrong in one session stays in that session."""
-        asleep = False
+        asleep, driven = False, bool(stage.turn.driver)
         try:
             with watched, stage.scope:
                 asleep = await self._play(live, stage)
@@ -211,12 +214,29 @@ class Supervisor:
             live.idle_since = self._makers.clock.monotonic()
             self.purses.leave(stage)
             stage.built.set()
+            if stage.journal.open is None and not driven:
+                self._bid_farewell(stage)
             stage.done.set()
         if self.stopping:
             await self._let_go(stage.journal)
         elif asleep:
             self._forget(live)
             await self._wake_if_due(stage)
+
+    def _bid_farewell(self, stage: Stage) -> None:
+        """The turn is over, and the log says so: hooks hear of it.  Nobody waits for them but the server's end."""
+        gone, reason = anyio.Event(), stage.journal.head.outcome
+        self._leaving.add(gone)
+
+        async def bid() -> None:
+            try:
+                await give_up(stage)
+                await stage.fire("session_end", reason=reason)
+            finally:
+                self._leaving.remove(gone)
+                gone.set()
+
+        self._bulkhead.start(bid, name=f"farewell of {stage.log}")
 
     async def _play(self, live: Live, stage: Stage) -> bool:
         """Play a turn; whether it went to sleep."""
@@ -283,17 +303,13 @@ class Supervisor:
 
     # -- runtimes -------------------------------------------------------------------------------
 
-    async def _prepare(self, live: Live, stage: Stage) -> rt.Runtime:
-        runtime = await live.prepare(stage, self._bulkhead)
-        self._entitle(stage, runtime)
-        return runtime
-
-    def _entitle(self, stage: Stage, runtime: rt.Runtime) -> None:
+    def _entitle(self, stage: Stage) -> None:
         """Ask for a title beside the first turn of a session that has none."""
-        if stage.turn.started or stage.journal.head.title or not (links := self._titlers(stage, runtime)):
+        if stage.journal.head.title or not (links := self._titlers(stage, stage.ready)):
             return
-        posted = (i.message.content for i in stage.history.items if i.message and i.seq > stage.turn.opened)
-        if texts := [text for text in posted if text.strip()]:
+        posted = [i.message.content for i in stage.history.items if i.message and i.seq > stage.turn.opened]
+        clean = map(self._makers.redactor.text, posted) if stage.ready.agent.redact_secrets else posted
+        if texts := [text for text in clean if text.strip()]:
             give = (self._makers.store, stage.log, links, texts, stage.guard.quiet)
             self._bulkhead.start(give_title, *give, name=f"title of {stage.log}")
 
@@ -332,7 +348,8 @@ class Supervisor:
         stages = [live.stage for live in self._lives.values() if live.stage]
         for stage in stages:
             stage.stop()
-        with anyio.move_on_after(GRACE):
+        until = anyio.current_time() + GRACE
+        with anyio.CancelScope(deadline=until):
             async with anyio.create_task_group() as tasks:
                 for stage in stages:
                     tasks.start_soon(self._stop_one, stage)
@@ -340,6 +357,9 @@ class Supervisor:
             stage.scope.cancel()
         for stage in stages:
             await stage.done.wait()
+        with anyio.CancelScope(deadline=until):
+            for gone in tuple(self._leaving):
+                await gone.wait()
         async with anyio.create_task_group() as tasks:
             for live in self.lives():
                 tasks.start_soon(live.close)

@@ -13,6 +13,7 @@ from roost.core.ids import LogId
 from roost.core.messages import Message
 from roost.core.session import Head
 from roost.core.usage import Usage, cost
+from roost.core.utf8 import mended
 from roost.engine.answer import Gate, used
 from roost.engine.journal import compose
 from roost.ports import EventStore, Finished, ModelRequest, Provider, TextPiece
@@ -80,7 +81,7 @@ async def _ask(provider: Provider, texts: Sequence[str], gate: Gate) -> tuple[st
     async with gate(provider, request) as leave, aclosing(provider.stream(request)) as pieces:
         async for piece in pieces:
             if isinstance(piece, TextPiece):
-                said.append(piece.text)
+                said.append(mended(piece.text))
             elif isinstance(piece, Finished):
                 done = piece
         if leave is not None:

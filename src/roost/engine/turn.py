@@ -28,14 +28,17 @@ from roost.core.errors import (
 from roost.core.ids import WaitId, fresh
 from roost.core.messages import Message
 from roost.core.orders import Order
+from roost.core.session import Head
+from roost.core.utf8 import mended
 from roost.engine import commission, compaction, mailbox, prompt, slash, structured
 from roost.engine.answer import Make
 from roost.engine.calls import Calls
 from roost.engine.chain import chain
+from roost.engine.draft import unasked
 from roost.engine.driven import run_inner
 from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
-from roost.engine.firing import heed, listens
+from roost.engine.firing import heed, listens, notify, warn, warned
 from roost.engine.leave import Desk
 from roost.engine.runtime import choose, providers, unknown_definitions
 from roost.engine.stage import Stage
@@ -69,14 +72,6 @@ async def run_turn(stage: Stage) -> None:
                 await _fail(stage, error)
     if canceled.cancelled_caught:
         await _cancel(stage)
-    await farewell(stage)
-
-
-async def farewell(stage: Stage) -> None:
-    """The turn is over, and the log says so: hooks hear of it."""
-    head = stage.journal.head
-    if head.turn is None:
-        await stage.fire("session_end", reason=head.outcome)
 
 
 async def _play(stage: Stage, order: Order | None) -> None:
@@ -120,7 +115,8 @@ async def _enter(stage: Stage) -> None:
     else:
         stage.shown = (stage.runtime.agent.name, stage.runtime.provider.spec.ref)
         if stage.runtime.fresh:
-            await _refreshed(stage)
+            failures = stage.runtime.unsaid(stage.runtime.toolbox.failures)
+            await warn(stage, *failures, *await stage.runtime.refresh())
         if not stage.turn.under_way:
             await _greeted(stage)  # it was cut off there, and nobody has got past the hooks yet
 
@@ -140,7 +136,7 @@ async def _rounds(stage: Stage) -> None:
             await calls.play()
             if calls.stop:
                 raise HookStopped(calls.stop)
-            await stage.fire("turn_end", iteration=stage.turn.iterations)
+            await _round_over(stage)
             await _handed_in(stage)
         elif newest is not None and newest[1].role == "assistant":
             if not await _goes_on(stage):
@@ -156,6 +152,10 @@ async def _rounds(stage: Stage) -> None:
                 return
 
 
+async def _round_over(stage: Stage) -> None:
+    await stage.fire("turn_end", iteration=stage.turn.iterations)
+
+
 def _circles(stage: Stage) -> None:
     """Look whether the model goes round in circles.
 
@@ -164,7 +164,11 @@ def _circles(stage: Stage) -> None:
     """
     streak = loops.Streak()
     for item in stage.history.items:
-        if item.seq > stage.turn.opened and item.message is not None and item.message.calls:
+        if item.seq <= stage.turn.opened or item.message is None:
+            continue
+        if item.message.role == "user" and not item.message.implicit:
+            streak = loops.Streak()  # a person has had a word
+        elif item.message.calls:
             streak = loops.after(streak, item.message.calls)
     limit = stage.journal.head.max_consecutive_tool_calls or stage.ready.agent.max_consecutive_tool_calls
     if complaint := loops.complaint(streak, limit):
@@ -179,7 +183,7 @@ async def _handed_in(stage: Stage) -> None:
     if (text := structured.given(_messages(stage))) is not None:
         agent, at = stage.turn.agent, stage.makers.clock.now()
         message = Message("assistant", text, agent=agent, at=at, finish=structured.CATEGORY)
-        await stage.journal.write(e.MessageAdded(message, agent=agent))
+        await stage.journal.write(*unasked(message))
 
 
 def _messages(stage: Stage) -> Sequence[Message]:
@@ -192,10 +196,9 @@ async def _change(stage: Stage) -> None:
     stage.runtime = await stage.prepare(stage)
     stage.runtime.check = Desk(stage, stage.ear.answer).check
     await stage.fire("on_agent_switch", agent_switch_kind="handoff", from_agent=before, to_agent=stage.turn.agent)
-    facts: list[e.Fact] = [_shown(stage), *(e.Warned(warning, stage.turn.agent) for warning in stage.ready.warnings)]
-    if stage.ready.fresh:
-        facts += await _refreshed(stage)
-    await stage.journal.write(*facts)
+    warnings = list(stage.ready.begin(stage.turn.id))
+    await stage.journal.write(_shown(stage))
+    await warn(stage, *warnings, *(await stage.ready.refresh() if stage.ready.fresh else ()))
 
 
 async def _may_go_on(stage: Stage) -> bool:
@@ -218,26 +221,44 @@ async def _may_go_on(stage: Stage) -> bool:
 
 async def _begin(stage: Stage) -> None:
     """Show what clients want to know first; then the turn is under way."""
+    await _moded(stage)
     runtime, head = stage.ready, stage.journal.head
     facts: list[e.Fact] = [e.TitleShown(head.title)] if head.title and stage.outer is None else []
     facts.append(_shown(stage))
-    cast = providers(stage.makers.models, runtime.team, head)
-    facts.append(runtime.team_shown(cast | {runtime.agent.name: runtime.provider}))
-    facts += [e.Warned(warning, runtime.agent.name) for warning in runtime.warnings]
+    cast = providers(stage.makers.models, runtime.team, head) | {runtime.agent.name: runtime.provider}
+    facts.append(shown := runtime.team_shown(cast))
+    warnings = list(runtime.begin(stage.turn.id))
+    facts += warned(warnings, runtime.agent.name)
     if runtime.fresh and runtime.servers:
         await stage.journal.write(*facts, e.McpStarting(runtime.agent.name))
-        facts = [e.McpReady(runtime.agent.name), *await _refreshed(stage)]
-    elif runtime.fresh:
-        facts += await _refreshed(stage)
+        facts = [e.McpReady(runtime.agent.name)]
+    if runtime.fresh:
+        warnings += (new := await runtime.refresh())
+        facts += warned(new, runtime.agent.name)
+        facts += [now] if (now := runtime.team_shown(cast)) != shown else []  # servers have something to say
     facts.append(await _tools_shown(stage))
     if stage.outer is None and (posted := stage.newest()):
         facts.append(_said(*posted))
     facts.append(e.TurnStarted(runtime.agent.name))
     await stage.journal.write(*facts)
-    await _greeted(stage)
+    await _greeted(stage, warnings)
 
 
-async def _greeted(stage: Stage) -> None:
+async def _moded(stage: Stage) -> None:
+    """A new session gets its safety mode, unless it was asked for one: the server's, else the agent file's."""
+    if stage.outer is not None or stage.journal.head.turns > 1:
+        return
+    chosen, ready = stage.makers.safety, stage.ready
+    mode = chosen or ready.agent.safety or ready.team.safety
+
+    def facts(head: Head) -> list[e.Fact]:
+        return [] if head.safety or not mode else [e.PolicySet(mode, proposed=not chosen)]
+
+    if facts(stage.journal.head):
+        await stage.journal.compose(facts)
+
+
+async def _greeted(stage: Stage, warnings: Sequence[str]) -> None:
     """What hooks have to say to the beginning, and what a slash command stands for.
 
     Raises:
@@ -248,21 +269,36 @@ async def _greeted(stage: Stage) -> None:
         await heed(stage, "on_session_resume")
     await heed(stage, "session_start", source="resume" if again else "startup")
     if stage.outer is None:
-        await stage.catch_up()
-        if (posted := stage.newest()) is not None and posted[1].role == "user":
-            await heed(stage, "user_prompt_submit", prompt=posted[1].content)
+        await _submitted(stage)
+        stage.entitle()
         await slash.settle(stage)
+    await notify(stage, "warning", *warnings)
+
+
+async def _submitted(stage: Stage) -> None:
+    """Hooks look at what was posted.
+
+    Raises:
+        HookStopped: they refuse it.  No model reads it, in this turn or later.
+    """
+    await stage.catch_up()
+    posted = [item for item in stage.history.items if item.seq > stage.turn.opened and item.message is not None]
+    said = [(item.seq, item.message) for item in posted if item.message is not None and item.message.role == "user"]
+    if not said:
+        return
+    try:
+        await heed(stage, "user_prompt_submit", prompt="\n\n".join(message.content for _, message in said))
+    except HookStopped as refusal:
+        note = f"[a message that a hook refused: {refusal.message}]"
+        edits = (structs.replace(message, content=note, parts=()) for _, message in said)
+        await stage.journal.write(*(e.MessageEdited(seq, new) for (seq, _), new in zip(said, edits, strict=True)))
+        raise
 
 
 def _shown(stage: Stage) -> e.AgentShown:
     agent, provider = stage.ready.agent, stage.ready.provider
     stage.shown = (agent.name, provider.spec.ref)
     return e.AgentShown(agent.name, provider.spec.ref, agent.description, agent.welcome, provider.context_limit)
-
-
-async def _refreshed(stage: Stage) -> list[e.Fact]:
-    """Ask the toolsets what they have; what people should know of that."""
-    return [e.Warned(warning, stage.turn.agent) for warning in await stage.ready.refresh()]
 
 
 def _said(position: int, message: Message) -> e.UserSaid:
@@ -282,13 +318,13 @@ async def _ask(stage: Stage) -> bool:
     runtime = stage.ready
     iteration = stage.turn.iterations + 1
     opening = await stage.fire("turn_start", iteration=iteration)
-    before = await _refreshed(stage)
+    await warn(stage, *await runtime.refresh())
     await stage.catch_up()
     if iteration == 1 and await _recalled(stage):
         return True
-    links, warnings = _links(stage)
-    before += [e.Warned(warning, runtime.agent.name) for warning in runtime.unsaid(warnings)]
-    before.append(await _tools_shown(stage))
+    links, doubts = _links(stage)
+    await warn(stage, *runtime.unsaid(doubts))
+    before: list[e.Fact] = [await _tools_shown(stage)]
     if stage.shown != (runtime.agent.name, links[0].spec.ref):
         stage.shown = (runtime.agent.name, links[0].spec.ref)
         limit = links[0].context_limit
@@ -308,6 +344,8 @@ async def _ask(stage: Stage) -> bool:
         said, by = await _answer(stage, links, make, ())
     _remember(stage, links, by)
     await _told_of(stage, said, by)
+    if said is None or not said.calls:
+        await _round_over(stage)
     return said is not None
 
 
@@ -362,7 +400,7 @@ async def _looked_over(
     try:
         return transcript.taken(verdict.updated_messages, request.messages)
     except BadValue as error:
-        await stage.journal.write(e.Warned(f"a hook's messages can't be used: {error}", stage.turn.agent))
+        await warn(stage, f"a hook's messages can't be used: {error}")
         return None
 
 
@@ -385,7 +423,7 @@ async def _recalled(stage: Stage) -> bool:
         return False
     at = stage.makers.clock.now()
     message = Message("assistant", answer, agent=agent.name, at=at, finish=KEPT)
-    await stage.journal.write(e.MessageAdded(message, agent=agent.name))
+    await stage.journal.write(*unasked(message))
     return True
 
 
@@ -519,12 +557,13 @@ async def _more(stage: Stage) -> bool:
     known = [w.id for w in stage.waits if w.kind == "limit"]
     known += [a.id for a in stage.answers if a.kind == "limit"]
     wait = known[0] if known else WaitId(fresh())
-    if not known and not turn.unattended:
-        opened = e.WaitOpened(wait, "limit", turn.agent, max_iterations=limit)
-        await stage.journal.write(await _tools_shown(stage), opened)
-    await stage.fire("on_max_iterations", previous_max_iterations=limit, new_max_iterations=limit + MORE_ITERATIONS)
-    if not turn.unattended:
-        await stage.fire("on_user_input", reason="max_iterations")
+    if not known:
+        more = 0 if turn.unattended else MORE_ITERATIONS
+        asked = () if turn.unattended else (e.WaitOpened(wait, "limit", turn.agent, max_iterations=limit),)
+        await stage.journal.write(await _tools_shown(stage), *asked)
+        await stage.fire("on_max_iterations", previous_max_iterations=limit, new_max_iterations=limit + more)
+        if asked:
+            await stage.fire("on_user_input", reason="max_iterations")
     approved = not turn.unattended and (await stage.ear.answer(wait)).action == "approve"
     if approved:
         await stage.journal.write(e.LimitRaised(limit + MORE_ITERATIONS))
@@ -555,10 +594,11 @@ async def _fail(stage: Stage, error: Exception) -> None:
     else:
         log.error("turn of %s failed", stage.log, exc_info=error, extra={"action": "turn_failed"})
         met = e.ErrorMet("internal error; the server's log has the details", "internal", turn.agent)
+    met = structs.replace(met, message=mended(met.message))
     await stage.catch_up()
-    if isinstance(error, ModelFailed):
+    if isinstance(error, ModelFailed | BadModel):
         await stage.fire("on_error", error=met.message)
-    await stage.fire("notification", notification_level="error", notification_message=met.message)
+    await notify(stage, "error", met.message)
     draft = stage.asking.draft
     shown = draft is not None and draft.posted
     left = [e.WaitVoided(w.id, e.TURN_ENDED) for w in stage.waits if stage.outer is not None]  # its log has those

@@ -24,6 +24,8 @@ async def enter(stage: Stage, order: Order) -> None:
         raise LaunchFailed("this server makes no worktrees")
     made = await makers.worktrees.make(stage.turn.working_dir, order.worktree or head.worktree)
     await stage.journal.write(e.WorktreeMade(made.name, made.path, made.repository))
+    named = {"worktree_name": made.name, "worktree_path": made.path, "worktree_repository": made.repository}
+    await stage.fire("worktree_create", **named)
 
 
 async def leave(stage: Stage) -> Sequence[e.Fact]:

@@ -34,7 +34,7 @@ def fork_facts(
     template = e.Template(
         title=fork_title(head.title, titles),
         working_dir=head.working_dir,
-        safety=head.safety,
+        safety="" if head.safety_proposed else head.safety,
         prior_safety=head.prior_safety,
         permissions=head.permissions,
         hide_tool_results=head.hide_tool_results,

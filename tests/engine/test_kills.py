@@ -163,3 +163,33 @@ async def test_a_beginning_that_a_kill_cut_off_is_made_good(tmp_path: Path) -> N
             assert again == words, note
             prompts = [fact for fact in since if isinstance(fact.fact, e.WaitOpened)]
             assert len(prompts) == 1, note
+
+
+class Refusing:
+    """A hook that lets nothing in that people say."""
+
+    async def run(self, hook: Hook, given: dict[str, Any], place: Place) -> Ran:
+        await anyio.lowlevel.checkpoint()
+        refuses = "secret" in given.get("prompt", "")
+        return Ran(0, '{"decision": "block", "reason": "not that"}' if refuses else "")
+
+
+async def test_what_a_hook_refuses_no_kill_brings_to_a_model(tmp_path: Path) -> None:
+    watched = Watched("memory", tmp_path)
+
+    async def asked(floor: Floor, left: Sequence[e.Event] = ()) -> tuple[int, list[e.Event]]:
+        log = await floor.lay([event.fact for event in left], left[0].log) if left else LogId("")
+        async with open_world(floor, script=lambda _: ["done"], team=greeted(), hooks=Refusing()) as world:
+            if left:
+                await world.recovery.settle()
+                await world.recovery.resume()
+            else:
+                log = LogId(await world.session())
+                await world.ask(log, "a secret")
+            assert (await world.ended(log)).outcome == "error"
+            return len(world.provider.requests), await world.events(log)
+
+    count, events = await asked(watched)
+    assert count == 0
+    for n in sorted(watched.ends - {1, len(events)}):
+        assert (await asked(Floor("memory", tmp_path), events[:n]))[0] == 0, f"cut after {n}: {events[n - 1].fact}"

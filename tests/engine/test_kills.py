@@ -4,16 +4,21 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
-from engine.fakes import FakeProvider, Floor
-from engine.story import ONCE, WINDOW, Run, play
+from engine import sound
+from engine.fakes import FakeProvider, Floor, open_world
+from engine.story import ONCE, WINDOW, Run, hands, play, see_through
 from roost.core import events as e
+from roost.core.agents import Agent, Hook, Matcher, Team, ToolsetSpec
+from roost.core.events import Command
 from roost.core.ids import LogId
 from roost.engine.leave import LOST
 from roost.engine.recovery import Policy
-from roost.ports import EventStore
+from roost.ports import EventStore, Place, Ran
 
 pytestmark = pytest.mark.anyio
 
@@ -104,3 +109,87 @@ async def test_what_is_cancelled_after_a_kill_ends_cancelled(tmp_path: Path) -> 
         run = await play(Floor("memory", tmp_path), whole.events[:n], policy="ask", cancel=True, note=named(whole, n))
         check_once(whole, n, run, note=named(whole, n))
         assert run.outcome == "canceled", named(whole, n)
+
+
+class Greeting:
+    """Hooks of a turn's beginning: one adds a context, one looks over what people say."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[str, str]] = []
+
+    async def run(self, hook: Hook, given: dict[str, Any], place: Place) -> Ran:
+        await anyio.lowlevel.checkpoint()
+        self.given.append((given["hook_event_name"], given.get("prompt", "")))
+        return Ran(0, "Mind the gap." if given["hook_event_name"] == "session_start" else "")
+
+
+def greeted() -> Team:
+    """An agent with a command that calls tools, and with hooks."""
+    hooks = {event: (Matcher((Hook("command", "greet"),)),) for event in ("session_start", "user_prompt_submit")}
+    command = Command("fix", instruction="/look at ${cut({})} and ${look({})}, ${args[0]}")
+    other = Command("look", instruction="never")
+    agent = Agent("root", model="fake", toolsets=(ToolsetSpec("fake"),), commands=(command, other), hooks=hooks)
+    return Team("crew", "hash-1", (agent,))
+
+
+async def test_a_beginning_that_a_kill_cut_off_is_made_good(tmp_path: Path) -> None:
+    watched = Watched("memory", tmp_path)
+    tools = hands()
+
+    async def told(floor: Floor, left: Sequence[e.Event] = ()) -> tuple[list[str], Greeting, list[e.Event]]:
+        hooks = Greeting()
+        log = await floor.lay([event.fact for event in left], left[0].log) if left else LogId("")
+        made = {"team": greeted(), "tools": [tools["cut"], tools["look"]], "hooks": hooks}
+        async with open_world(floor, script=lambda _: ["done"], **made) as world:
+            if left:
+                await world.recovery.settle()
+                await world.recovery.resume()
+            else:
+                log = LogId(await world.session())
+                await world.ask(log, "/fix today")
+            await see_through(world, log, 1_000_000)
+            sound.check(await world.events(log), await world.store.head(log), f"after {len(left)}")
+            asked = world.provider.requests[-1] if world.provider.requests else None
+            return [m.content for m in asked.messages] if asked else [], hooks, await world.events(log)
+
+    words, hooks, events = await told(watched)
+    assert words == ["Mind the gap.", "/look at done and done, today"]
+    assert [name for name, _ in hooks.given] == ["session_start", "user_prompt_submit"]
+    answered = next(event.seq for event in events if isinstance(event.fact, e.MessageAdded))
+    for n in sorted(watched.ends - {1, len(events)}):
+        if n < answered:
+            note = f"cut after {n}: {events[n - 1].fact}"[:150]
+            again, hooks, since = await told(Floor("memory", tmp_path), events[:n])
+            assert again == words, note
+            prompts = [fact for fact in since if isinstance(fact.fact, e.WaitOpened)]
+            assert len(prompts) == 1, note
+
+
+class Refusing:
+    """A hook that lets nothing in that people say."""
+
+    async def run(self, hook: Hook, given: dict[str, Any], place: Place) -> Ran:
+        await anyio.lowlevel.checkpoint()
+        refuses = "secret" in given.get("prompt", "")
+        return Ran(0, '{"decision": "block", "reason": "not that"}' if refuses else "")
+
+
+async def test_what_a_hook_refuses_no_kill_brings_to_a_model(tmp_path: Path) -> None:
+    watched = Watched("memory", tmp_path)
+
+    async def asked(floor: Floor, left: Sequence[e.Event] = ()) -> tuple[int, list[e.Event]]:
+        log = await floor.lay([event.fact for event in left], left[0].log) if left else LogId("")
+        async with open_world(floor, script=lambda _: ["done"], team=greeted(), hooks=Refusing()) as world:
+            if left:
+                await world.recovery.settle()
+                await world.recovery.resume()
+            else:
+                log = LogId(await world.session())
+                await world.ask(log, "a secret")
+            assert (await world.ended(log)).outcome == "error"
+            return len(world.provider.requests), await world.events(log)
+
+    count, events = await asked(watched)
+    assert count == 0
+    for n in sorted(watched.ends - {1, len(events)}):
+        assert (await asked(Floor("memory", tmp_path), events[:n]))[0] == 0, f"cut after {n}: {events[n - 1].fact}"

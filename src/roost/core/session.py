@@ -120,6 +120,7 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     tools: tuple[str, ...] = ()  # only these, when not empty
     at: Micros = Micros(0)  # when it was opened
     compacting: str = ""  # why the history is being summed up; "" where it is not
+    under_way: bool = False  # a model has been asked: the beginning is behind it
     heir: str = ""  # the agent that has the conversation once the calls that are open have returned
 
 
@@ -592,7 +593,7 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
         case e.TurnStarted():
             return replace(turn, started=True)
         case e.ModelAsked(answer=answer):
-            return replace(turn, answer=answer, asked=event.seq)
+            return replace(turn, answer=answer, asked=event.seq, under_way=True)
         case e.AnswerDropped(answer=answer):
             return replace(turn, answer=AnswerId(""), asked=0) if answer == turn.answer else turn
         case e.MessageAdded(call=call) if call:
@@ -670,6 +671,7 @@ def _answered_by(turn: Turn, fact: e.MessageAdded) -> Turn:
         answer=AnswerId("") if asked else turn.answer,
         asked=0 if asked else turn.asked,
         iterations=turn.iterations + asked,
+        under_way=True,
         calls=() if fact.partial else tuple(OpenCall(c.id, c.name) for c in message.calls),
         resumes=0,
     )

@@ -71,11 +71,14 @@ async def said(stage: Stage, message: Message) -> Said:
 
 
 async def settle(stage: Stage) -> bool:
-    """Resolve the posted messages of the turn that still stand as commands; whether one is answered with that."""
+    """Resolve the posted messages of the turn that still stand as commands; whether one is answered with that.
+
+    One that was resolved is not read again, whatever it has become.
+    """
     answered = False
     for item in [i for i in stage.history.items if i.seq > stage.turn.opened]:
         message = item.message
-        if message is None or message.role != "user" or not message.content.startswith("/"):
+        if message is None or message.role != "user" or item.edited or not message.content.startswith("/"):
             continue
         done = await said(stage, message)
         if done.message != message:

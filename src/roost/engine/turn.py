@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 
 MORE_ITERATIONS = 10
 MOST_PUSHES = 5  # times that hooks may send a model on in one turn, after it has stopped
+REFUSED = "[a message that a hook refused: "
 KEPT = "cached"  # why an answer that was kept from before has ended
 CODES = {"rate_limit": "rate_limited", "overflow": "context_exceeded"}
 
@@ -117,6 +118,8 @@ async def _enter(stage: Stage) -> None:
         if stage.runtime.fresh:
             failures = stage.runtime.unsaid(stage.runtime.toolbox.failures)
             await warn(stage, *failures, *await stage.runtime.refresh())
+        if not stage.turn.under_way:
+            await _greeted(stage, ())  # it was cut off there, and nobody has got past the hooks yet
 
 
 async def _rounds(stage: Stage) -> None:
@@ -284,10 +287,12 @@ async def _submitted(stage: Stage) -> None:
     said = [(item.seq, item.message) for item in posted if item.message is not None and item.message.role == "user"]
     if not said:
         return
+    if any(item.edited and item.message and item.message.content.startswith(REFUSED) for item in posted):
+        raise HookStopped("a hook refused the message")  # and a crash came before the turn's end
     try:
         await heed(stage, "user_prompt_submit", prompt="\n\n".join(message.content for _, message in said))
     except HookStopped as refusal:
-        note = f"[a message that a hook refused: {refusal.message}]"
+        note = f"{REFUSED}{refusal.message}]"
         edits = (structs.replace(message, content=note, parts=()) for _, message in said)
         await stage.journal.write(*(e.MessageEdited(seq, new) for (seq, _), new in zip(said, edits, strict=True)))
         raise

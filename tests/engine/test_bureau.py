@@ -10,7 +10,7 @@ from engine.fakes import ME, FakeTool, Floor, World, open_world
 from engine.test_teams import call, cutter, hand, speaker, team
 from roost.core import events as e
 from roost.core.agents import Agent, Team, ToolsetSpec
-from roost.core.errors import Denied, SessionNotFound, TooManySessions
+from roost.core.errors import Denied, SessionNotFound, SessionNotRunning, TooManySessions
 from roost.core.ids import LogId, SessionId
 from roost.core.session import Head
 from roost.engine import bureau, kin
@@ -244,6 +244,22 @@ async def test_a_cancel_at_the_root_ends_all_below(each_floor: Floor) -> None:
         await world.service.turns.cancel(ME, session)
         for one in (session, lead, coder):
             assert (await world.ended(one)).outcome == "canceled"
+
+
+@pytest.mark.parametrize("end", ["cancel", "delete"])
+async def test_it_ends_with_a_session_that_has_long_been_idle(floor: Floor, end: str) -> None:
+    hall = Hall()
+    script = plays(root=[[call("hire")], ["started"]], coder=[[anyio.Event()]])
+    async with open_world(floor, team=team("root", "coder"), tools=hall.tools, script=script) as world:
+        session = await world.session()
+        await world.play(session, "go")
+        if end == "cancel":
+            await world.service.turns.cancel(ME, session)
+        else:
+            await world.service.fleet.delete(ME, session)
+        assert (await world.ended(hall.started[0])).outcome == "canceled"
+        with pytest.raises(SessionNotRunning if end == "cancel" else SessionNotFound):
+            await world.service.turns.cancel(ME, session)
 
 
 async def test_one_that_is_started_in_the_last_moment_ends_too(floor: Floor) -> None:

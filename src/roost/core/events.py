@@ -639,7 +639,7 @@ class AgentSwitched(Base, frozen=True):
 
 
 class HandedOver(Base, frozen=True):
-    """Another agent has the conversation from now on."""
+    """Another agent has the conversation from now on; calls that are open are played by the one who had it."""
 
     to_agent: str
     agent: str = ""  # who had it

@@ -120,6 +120,7 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     tools: tuple[str, ...] = ()  # only these, when not empty
     at: Micros = Micros(0)  # when it was opened
     compacting: str = ""  # why the history is being summed up; "" where it is not
+    heir: str = ""  # the agent that has the conversation once the calls that are open have returned
 
 
 class Share(Struct, frozen=True, omit_defaults=True):
@@ -596,7 +597,8 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
             return replace(turn, answer=AnswerId(""), asked=0) if answer == turn.answer else turn
         case e.MessageAdded(call=call) if call:
             calls = tuple(c for c in turn.calls if c.id != call)
-            return replace(turn, calls=calls, resumes=0)
+            left = replace(turn, calls=calls, resumes=0)
+            return left if calls or not turn.heir else replace(left, agent=turn.heir, heir="")
         case e.MessageAdded():
             return _answered_by(turn, fact)
         case e.ToolCalled(call=call, effect=effect, attempt=attempt):
@@ -612,7 +614,7 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
         case e.LimitRaised(max_iterations=limit):
             return replace(_acted(turn, fact), max_iterations=limit)
         case e.HandedOver(to_agent=to_agent):
-            return replace(turn, agent=to_agent)
+            return replace(turn, heir=to_agent) if turn.calls else replace(turn, agent=to_agent)
         case e.CompactionStarted(reason=reason):
             return replace(turn, compacting=reason)
         case e.CompactionEnded():

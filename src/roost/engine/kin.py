@@ -51,14 +51,15 @@ async def above(store: EventStore, head: Head) -> int:
     return depth
 
 
-async def cancel_below(store: EventStore, wakes: Wakes, session: str, *, why: str = WHY, by: str = "") -> None:
-    """Cancel what runs below a session, and what is started there meanwhile."""
+async def cancel_below(store: EventStore, wakes: Wakes, session: str, *, why: str = WHY, by: str = "") -> int:
+    """Cancel what runs below a session, and what is started there meanwhile; how many turns that were."""
     asked: set[TurnId] = set()
     while turns := {log: turn for log, turn in _running(await below(store, session)) if turn not in asked}:
         for log, turn in turns.items():
             asked.add(turn)
             with suppress(SessionNotFound, SessionNotRunning):
                 await cancel(store, wakes, log, e.CancelAsked(turn, why, by))
+    return len(asked)
 
 
 async def cancel(store: EventStore, wakes: Wakes, log: LogId, fact: e.CancelAsked) -> None:

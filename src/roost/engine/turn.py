@@ -34,6 +34,7 @@ from roost.engine import commission, compaction, mailbox, prompt, slash, structu
 from roost.engine.answer import Make
 from roost.engine.calls import Calls
 from roost.engine.chain import chain
+from roost.engine.draft import unasked
 from roost.engine.driven import run_inner
 from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
@@ -114,7 +115,8 @@ async def _enter(stage: Stage) -> None:
     else:
         stage.shown = (stage.runtime.agent.name, stage.runtime.provider.spec.ref)
         if stage.runtime.fresh:
-            await warn(stage, *await stage.runtime.refresh())
+            failures = stage.runtime.unsaid(stage.runtime.toolbox.failures)
+            await warn(stage, *failures, *await stage.runtime.refresh())
 
 
 async def _rounds(stage: Stage) -> None:
@@ -179,7 +181,7 @@ async def _handed_in(stage: Stage) -> None:
     if (text := structured.given(_messages(stage))) is not None:
         agent, at = stage.turn.agent, stage.makers.clock.now()
         message = Message("assistant", text, agent=agent, at=at, finish=structured.CATEGORY)
-        await stage.journal.write(e.MessageAdded(message, agent=agent))
+        await stage.journal.write(*unasked(message))
 
 
 def _messages(stage: Stage) -> Sequence[Message]:
@@ -192,7 +194,7 @@ async def _change(stage: Stage) -> None:
     stage.runtime = await stage.prepare(stage)
     stage.runtime.check = Desk(stage, stage.ear.answer).check
     await stage.fire("on_agent_switch", agent_switch_kind="handoff", from_agent=before, to_agent=stage.turn.agent)
-    warnings = list(stage.ready.warnings)
+    warnings = list(stage.ready.begin(stage.turn.id))
     await stage.journal.write(_shown(stage))
     await warn(stage, *warnings, *(await stage.ready.refresh() if stage.ready.fresh else ()))
 
@@ -221,9 +223,9 @@ async def _begin(stage: Stage) -> None:
     runtime, head = stage.ready, stage.journal.head
     facts: list[e.Fact] = [e.TitleShown(head.title)] if head.title and stage.outer is None else []
     facts.append(_shown(stage))
-    cast = providers(stage.makers.models, runtime.team, head)
-    facts.append(runtime.team_shown(cast | {runtime.agent.name: runtime.provider}))
-    warnings = list(runtime.warnings)
+    cast = providers(stage.makers.models, runtime.team, head) | {runtime.agent.name: runtime.provider}
+    facts.append(shown := runtime.team_shown(cast))
+    warnings = list(runtime.begin(stage.turn.id))
     facts += warned(warnings, runtime.agent.name)
     if runtime.fresh and runtime.servers:
         await stage.journal.write(*facts, e.McpStarting(runtime.agent.name))
@@ -231,6 +233,7 @@ async def _begin(stage: Stage) -> None:
     if runtime.fresh:
         warnings += (new := await runtime.refresh())
         facts += warned(new, runtime.agent.name)
+        facts += [now] if (now := runtime.team_shown(cast)) != shown else []  # servers have something to say
     facts.append(await _tools_shown(stage))
     if stage.outer is None and (posted := stage.newest()):
         facts.append(_said(*posted))
@@ -418,7 +421,7 @@ async def _recalled(stage: Stage) -> bool:
         return False
     at = stage.makers.clock.now()
     message = Message("assistant", answer, agent=agent.name, at=at, finish=KEPT)
-    await stage.journal.write(e.MessageAdded(message, agent=agent.name))
+    await stage.journal.write(*unasked(message))
     return True
 
 

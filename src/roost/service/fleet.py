@@ -277,7 +277,7 @@ class Fleet:
         return await self._store.head(log)
 
     async def delete(self, principal: Principal, name: str) -> Head:
-        """Forget a session.
+        """Forget a session, and cancel what it has started.
 
         Raises:
             SessionBusy: it runs.
@@ -294,6 +294,7 @@ class Fleet:
         with anyio.CancelScope(shield=True):
             await self._store.put(log, [e.DeleteAsked(principal.name)], only_if=idle)
             self._desk.bulkhead.start(self._desk.supervisor.finish, log, name=f"end of {log}")
+        await cancel_below(self._store, self._desk.supervisor, head.id, by=principal.name)
         return head
 
 

@@ -3,14 +3,14 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from roost.core.accounts import Account, SessionToken
 from roost.core.agents import Hook, ModelSpec, Schema, Source, Team, ToolsetSpec
 from roost.core.capabilities import Capability
-from roost.core.events import Answer, Event, Fact, RunEnded, RunStarted, WaitOpened
+from roost.core.events import Answer, Command, Event, Fact, RunEnded, RunStarted, WaitOpened
 from roost.core.ids import CallId, Epoch, LogId, Micros, RunId, ServerId, SessionId, WaitId
 from roost.core.messages import Definition, Message, Result
 from roost.core.session import Head
@@ -642,6 +642,25 @@ class Toolset(Protocol):
 
     async def tools(self) -> Sequence[Tool]:
         """The tools it has now."""
+        ...
+
+
+@runtime_checkable
+class Speaker(Protocol):
+    """What a toolset also is that has something to say for people: skills, prompts of a tool server."""
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        """What people may write as `/name rest`, as far as that is known now."""
+        ...
+
+    async def say(self, name: str, rest: str) -> str:
+        """The text that stands for it.
+
+        Raises:
+            BadValue: something is missing in `rest`; the message says what.
+            ToolsetFailed: whoever knows the text is not there, or refuses.
+        """
         ...
 
 

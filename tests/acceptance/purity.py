@@ -11,10 +11,12 @@ from acceptance.house import Client, House, Server
 from acceptance.sse import Frame
 from roost.core import events as e
 from roost.core.ids import LogId
+from roost.doors.docker_agent import renderer as docker_agent
 from roost.doors.zag.renderer import Renderer
 from roost.doors.zag.unified import Unified
 
 SAMPLE = 40
+Kind = type[docker_agent.Renderer] | type[Renderer] | type[Unified]
 
 
 def check(house: House, session: str, server: Server, neighbour: Server, *, every: bool = False) -> list[Frame]:
@@ -36,10 +38,14 @@ def check(house: House, session: str, server: Server, neighbour: Server, *, ever
     return whole
 
 
-def texts(log: Sequence[e.Event], kind: type[Renderer] | type[Unified], after: int = 0) -> list[tuple[int, str]]:
-    """What `/api/v1` shows of a log past a cursor, each with its seq."""
+def texts(log: Sequence[e.Event], kind: Kind, after: int = 0) -> list[tuple[int, str]]:
+    """What a door shows of a log past a cursor, each with its seq."""
 
     async def render() -> list[tuple[int, str]]:
+        if kind is docker_agent.Renderer:
+            shown = docker_agent.Renderer(stored.archive(log), LogId(log[0].log))
+            frames = [(ev.seq, await shown.render(ev)) for ev in log if ev.seq > after]
+            return [(seq, frame.decode()) for seq, frame in frames if frame is not None]
         renderer = kind(stored.archive(log), LogId(log[0].log))
         return [(ev.seq, frame.text) for ev in log if ev.seq > after for frame in await renderer.render(ev)]
 
@@ -47,8 +53,8 @@ def texts(log: Sequence[e.Event], kind: type[Renderer] | type[Unified], after: i
 
 
 def from_cursors(log: Sequence[e.Event], cursors: Sequence[int]) -> None:
-    """What `/api/v1` shows is the same wherever a reader begins, in both of its schemas."""
-    for kind in (Renderer, Unified):
+    """What is shown is the same wherever a reader begins: at `/api`, and in both schemas of `/api/v1`."""
+    for kind in (docker_agent.Renderer, Renderer, Unified):
         whole = texts(log, kind)
         for cursor in cursors:
             got, wanted = texts(log, kind, cursor), [shown for shown in whole if shown[0] > cursor]

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 from typing import cast
 
 from roost.core import events as e
+from roost.core.history import BEARS_MESSAGES
 from roost.core.ids import LogId, Micros, SessionId, WaitId
+from roost.core.messages import Definition
 from roost.ports import WaitRecord
 from roost.service.archive import Archive
 from roost.service.desk import Desk
@@ -49,6 +51,13 @@ class _Facts:
 
     async def page(self, log: LogId, *, after: int, limit: int) -> Sequence[e.Event]:
         return [event for event in self._log if event.seq > after][:limit]
+
+    async def messages(self, log: LogId, *, since: int = 0) -> Sequence[e.Event]:
+        return [event for event in self._log if event.seq > since and isinstance(event.fact, BEARS_MESSAGES)]
+
+    async def definition(self, log: LogId, digest: str) -> Definition | None:
+        shown = (event.fact.definitions for event in self._log if isinstance(event.fact, e.ToolsShown))
+        return next((known[digest] for known in shown if digest in known), None)
 
     async def newest(self, log: LogId, kind: type[e.Fact], *, before: int) -> e.Event | None:
         return next((ev for ev in reversed(self._log) if ev.seq < before and isinstance(ev.fact, kind)), None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from acceptance.house import House, Server
+from acceptance.house import House, Server, until
 from acceptance.sse import Frame
 from fakes.llm import FakeLLM
 from roost.providers import local
@@ -291,7 +291,7 @@ def test_a_provider_that_falls_silent_is_given_up(served: Server, model: FakeLLM
     session = served.create(title="t")
     frames = served.run(session, f"[[hang]] [[say {WORDS}]]", dialect.agent)
     assert len(model.requests) == 3
-    assert all(request["dropped"] for request in model.requests)
+    until(lambda: all(request["dropped"] for request in model.requests))
     error = one(frames, "error")
     assert (error["error"], error["code"]) == ("timeout: the provider sent nothing for 0.3 s", "model_error")
     assert (frames[-1].type, frames[-1].event["reason"]) == ("stream_stopped", "error")

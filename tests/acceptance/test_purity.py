@@ -1,12 +1,17 @@
 """What `/api/v1` shows of a fact is a function of it and of earlier facts, wherever a reader begins."""
 
 import random
+import re
 from pathlib import Path
 
+import anyio
+import msgspec
 import pytest
 
 from acceptance import front, purity
 from acceptance.havoc import Havoc
+from engine import story
+from engine.fakes import FakeProvider, Floor
 from fakes.logs import handed_over, summed_up
 from roost.core import events as e
 from roost.core.ids import AnswerId, CallId, LogId, Micros, RunId, SessionId, TurnId, WaitId
@@ -26,10 +31,15 @@ def every(facts: list[e.Fact]) -> None:
     purity.from_cursors(events, range(1, len(events)))
 
 
+def anew(facts: list[e.Fact]) -> list[e.Fact]:
+    """The same with other answers, whose ids no two have in common."""
+    return [e.decode(re.sub(rb'"answer":"', b'"answer":"other-', msgspec.json.encode(fact))) for fact in facts]
+
+
 @pytest.mark.parametrize("order", [None, Order("claude", model="opus")])
 def test_turns_of_several_agents_with_sub_sessions_in_them(order: Order | None) -> None:
     facts = [e.SessionCreated(e.Template(), order=order), e.TitleSet("x"), *handed_over("s-1"), *summed_up()]
-    every([*facts, *handed_over("s-1", "another-agent"), *summed_up()])
+    every([*facts, *anew(handed_over("s-1", "another-agent")), *anew(summed_up())])
 
 
 def test_one_fact_of_each_kind() -> None:
@@ -44,6 +54,12 @@ def test_a_cli_that_names_itself_twice_and_once_not_at_all() -> None:
         facts += [e.TurnOpened(turn, "codex", "codex", "/", driver="codex"), e.Introduced(known, "m"), *said]
         facts += [e.Introduced("inner", "m", sub=SessionId("sub")), *said, e.TurnEnded(turn, "normal")]
     every(facts)
+
+
+def test_a_team_with_prompts_hooks_a_summary_and_handovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeProvider, "context_limit", story.WINDOW)
+    whole = anyio.run(story.play, Floor("memory", tmp_path))
+    purity.from_cursors(whole.events, range(1, len(whole.events)))
 
 
 @pytest.mark.parametrize("seed", range(6))

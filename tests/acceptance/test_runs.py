@@ -187,7 +187,8 @@ def test_the_limit_of_iterations(served: Server, word: str, answers: bool) -> No
 
 def test_ten_more_iterations_and_then_again(served: Server) -> None:
     session = served.create(title="t")
-    stream = served.start(session, " ".join([THOUGHT] * 13), agent="limited")
+    thoughts = [THOUGHT.replace("hm", f"hm {n}") for n in range(13)]  # the same one over and over would be a loop
+    stream = served.start(session, " ".join(thoughts), agent="limited")
     stream.until("max_iterations_reached")
     assert served.resume(session, "approve").status == 200
     seen = stream.until("max_iterations_reached")

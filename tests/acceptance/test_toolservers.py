@@ -1,5 +1,7 @@
 """Tool servers behind a real server: questions answered over HTTP, cut off by a kill, and logins by a browser."""
 
+import base64
+import hashlib
 import json
 import os
 import shutil
@@ -7,8 +9,9 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +79,36 @@ def test_the_questions_of_a_real_server(house: House) -> None:
     assert "accept" in response(list(stream))
 
 
-def test_a_question_that_a_kill_cut_off(house: House) -> None:
+@dataclass(frozen=True)
+class Asking:
+    """A tool that asks by a form: what it is called, what fits, and what comes of that."""
+
+    toolset: Callable[[], dict[str, Any]]
+    tool: str
+    content: dict[str, Any]
+    comes: str
+
+
+ASKING = {
+    "scripted": Asking(
+        lambda: {"command": sys.executable, "args": [str(FAKES / "toolserver.py")]}, "form", {"n": 2}, '"n": 2'
+    ),
+    "real": Asking(
+        lambda: dict(zip(("command", "args"), (everything()[0], everything()[1:]), strict=True)),
+        "trigger-elicitation-request",
+        {"name": "Ada", "check": True},
+        "- Name: Ada",
+    ),
+}
+
+
+@pytest.mark.parametrize("which", ASKING)
+def test_a_question_that_a_kill_cut_off(house: House, which: str) -> None:
     """It is void, its call lost; the tool's effect is `ask`, so a person says whether it runs again."""
-    toolset = {"command": sys.executable, "args": [str(FAKES / "toolserver.py")]}
-    server = serve(house, toolset)
+    asking = ASKING[which]
+    server = serve(house, asking.toolset())
     session = server.create(title="t")
-    stream = server.start(session, "[[tool form {}]]")
+    stream = server.start(session, f"[[tool {asking.tool} {{}}]]")
     first = asked(stream)
     server.kill()
     stream.close()
@@ -89,13 +116,33 @@ def test_a_question_that_a_kill_cut_off(house: House) -> None:
     events = server.follow(session)
     lost = events.until("tool_call_confirmation").event
     assert "may have done its work" in json.dumps(lost)
-    assert elicit(server, session, first, action="accept", content={"n": 1}).status in (404, 409, 500)
+    assert first["elicitation_id"] not in [wait["id"] for wait in server.get("/api/waits").json]
+    assert elicit(server, session, first, action="accept", content=asking.content).status in (404, 409, 500)
     assert server.resume(session, "approve").status == 200
     again = until(lambda: [w for w in server.get("/api/waits").json if w["kind"] == "question"])[0]
     assert again["id"] != first["elicitation_id"]
-    answer = {"action": "accept", "content": {"n": 2}}
+    answer = {"action": "accept", "content": asking.content}
     assert server.post(f"/api/waits/{again['id']}", answer).status == 200
-    assert json.loads(events.until("tool_call_response").event["response"]) == answer
+    assert asking.comes in events.until("tool_call_response").event["response"]
+    assert events.until("stream_stopped").event["reason"] == "normal"
+    events.stop()
+
+
+def test_a_lost_call_that_is_not_run_again(house: House) -> None:
+    asking = ASKING["scripted"]
+    server = serve(house, asking.toolset())
+    session = server.create(title="t")
+    stream = server.start(session, f"[[tool {asking.tool} {{}}]]")
+    asked(stream)
+    server.kill()
+    stream.close()
+    server = house.serve()
+    events = server.follow(session)
+    events.until("tool_call_confirmation")
+    assert server.resume(session, "reject").status == 200
+    assert "whether it did its work is not known" in events.until("tool_call_response").event["response"]
+    assert events.until("stream_stopped").event["reason"] == "normal"
+    assert server.get("/api/waits").json == []
     events.stop()
 
 
@@ -175,3 +222,62 @@ def test_a_login_that_is_declined_leaves_the_agent_without_its_tools(house: Hous
         assert [f.event["confirmation"] for f in frames if f.type == "authorization_event"] == ["decline"]
         assert any("declined" in f.event["message"] for f in frames if f.type == "warning")
         assert any(f.type == "agent_choice" for f in frames)
+
+
+def fetched(url: str, fields: dict[str, Any], kind: str) -> dict[str, Any]:
+    """What is answered to a body of JSON, or to a form."""
+    body = json.dumps(fields) if kind == "application/json" else urllib.parse.urlencode(fields)
+    with urllib.request.urlopen(
+        urllib.request.Request(url, body.encode(), {"content-type": kind}), timeout=10
+    ) as reply:
+        found: dict[str, Any] = json.load(reply)
+        return found
+
+
+def logged_in(meta: dict[str, Any]) -> dict[str, Any]:
+    """What a client does that logs in by itself: it registers, sends a browser with PKCE, and exchanges the code."""
+    server, resource = meta["auth_server_metadata"], meta["resource_metadata"]["resource"]
+    back, verifier = "http://127.0.0.1:1/mine", "v" * 64
+    wanted = {"client_name": "c", "redirect_uris": [back], "token_endpoint_auth_method": "none"}
+    client = fetched(server["registration_endpoint"], wanted, "application/json")["client_id"]
+    digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    query = {"response_type": "code", "client_id": client, "redirect_uri": back, "resource": resource, "state": "s"}
+    query |= {"code_challenge": digest, "code_challenge_method": "S256", "scope": "mcp"}
+    came = dict(urllib.parse.parse_qsl(browse(f"{server['authorization_endpoint']}?{urllib.parse.urlencode(query)}")))
+    given = {"grant_type": "authorization_code", "code": came["code"], "redirect_uri": back, "client_id": client}
+    given |= {"code_verifier": verifier, "resource": resource}
+    return fetched(server["token_endpoint"], given, "application/x-www-form-urlencoded") | {"client_id": client}
+
+
+def test_a_login_that_the_client_does_by_itself(house: House) -> None:
+    with protected(lifetime=3) as url:
+        server = serve(house, {"remote": {"url": url}})
+        session = server.create(title="t")
+        stream = server.start(session, "[[tool whoami {}]]")
+        event = asked(stream)
+        for prefix in ("docker-agent", "cagent"):
+            assert event["meta"][f"{prefix}/type"] == "oauth_flow" and event["meta"][f"{prefix}/server_url"] == url
+        assert elicit(server, session, event, action="accept", content=logged_in(event["meta"])).status == 200
+        frames = list(stream)
+        assert [f.event["confirmation"] for f in frames if f.type == "authorization_event"] == ["accept"]
+        assert "scopes=['mcp']" in response(frames)
+        other = server.create(title="another")
+        again = list(server.start(other, "[[sleep 3]] [[tool whoami {}]]"))  # the token is renewed
+        assert "scopes=['mcp']" in response(again)
+        assert not [f for f in again if f.type == "elicitation_request"]
+
+
+def test_a_code_that_comes_back_as_the_answer(house: House) -> None:
+    with protected(lifetime=60) as url:
+        toolset = {"remote": {"url": url, "oauth": {"callbackRedirectURL": "http://127.0.0.1:1/own"}}}
+        server = serve(house, toolset, "--mcp-oauth-redirect-uri", "http://127.0.0.1:1/back")
+        session = server.create(title="t")
+        stream = server.start(session, "[[tool whoami {}]]")
+        event = asked(stream)
+        address = event["meta"]["docker-agent/authorize_url"]
+        assert dict(urllib.parse.parse_qsl(address))["redirect_uri"] == "http://127.0.0.1:1/own"
+        came = dict(urllib.parse.parse_qsl(browse(address)))
+        assert elicit(server, session, event, action="accept", content=came).status == 200
+        assert "scopes=['mcp']" in response(list(stream))
+        late = "/api/mcp-oauth/callback?" + urllib.parse.urlencode({"state": came["state"], "code": came["code"]})
+        assert server.post(late).status == 404

@@ -41,7 +41,6 @@ def folder(tmp_path: Path) -> Path:
         (["--listen", "::1:8080"], 1, "--listen: must be host:port"),
         (["--listen", "npipe://x"], 1, "named pipes"),
         (["--record", "a", "--fake", "b"], 1, "--record and --fake"),
-        (["--code-mode-tools"], 1, "--code-mode-tools is not built yet"),
         (
             ["--pull-interval", "10"],
             1,
@@ -94,7 +93,6 @@ def test_an_open_address_alone_is_refused() -> None:
         (["--insecure-http"], 1, "roost serve --insecure-http --insecure-http-anywhere"),
         (["--listen", "127.0.0.1:0"], 1, "a port is named by --host and --port"),
         (["--record", "a", "--fake", "b"], 1, "--record and --fake"),
-        (["--code-mode-tools"], 1, "--code-mode-tools is not built yet"),
         (["--token", "secret", "--insecure-http"], 1, "can be reached from other machines"),
     ],
 )

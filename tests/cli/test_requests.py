@@ -40,6 +40,21 @@ ROWS: list[tuple[str, list[Call]]] = [
         f"session update {SID} --name new --tag a --tag b --clear-tags",
         [("PATCH", ONE, {"name": "new", "tags": ["a", "b"], "clear_tags": True})],
     ),
+    (
+        f"session budget {SID} --max-cost 1.5 --max-tokens 1000 --max-time 2h",
+        [
+            ("GET", ONE, None),
+            (
+                "PATCH",
+                f"/api/sessions/{SID}/budget",
+                {"budget": {"max_cost": 1.5, "max_tokens": 1000, "max_time": "2h"}},
+            ),
+        ],
+    ),
+    (
+        f"session budget {SID} --tree --none",
+        [("GET", ONE, None), ("PATCH", f"/api/sessions/{SID}/budget", {"tree_budget": None})],
+    ),
     ("session import", [("POST", f"{P}/sessions/import", {})]),
     ("ps", [("GET", f"{P}/processes", None)]),
     ("ps list --running -n 3 -p claude", [("GET", f"{P}/processes?running=true&limit=3&provider=claude", None)]),

@@ -24,6 +24,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+QUESTIONS = ("tool_call_confirmation", "max_iterations_reached", "elicitation_request", "budget_exceeded")
+ANSWERS = ("/resume", "/elicitation", "/api/waits/w1")
+
+
 class Api:
     """Plays a run's events; stops at each that waits for a person until the answer has come."""
 
@@ -44,7 +48,7 @@ class Api:
             await reply(send, {"message": "failed to load agent source: line 3"}, 500)
         elif path == "/api/sessions":
             await reply(send, {"id": "s1"})
-        elif path.endswith(("/resume", "/elicitation")):
+        elif path.endswith(ANSWERS):
             self.answered.set()
             await reply(send, None)
         else:
@@ -58,13 +62,13 @@ class Api:
                 self.left.set()
                 return
             await send({"type": "http.response.body", "body": frame(event), "more_body": True})
-            if event["type"] in ("tool_call_confirmation", "max_iterations_reached", "elicitation_request"):
+            if event["type"] in QUESTIONS:
                 await self.answered.wait()
                 self.answered.clear()
         await send({"type": "http.response.body", "body": b""})
 
     def answers(self) -> list[Any]:
-        return [value for path, value in self.asked if path.endswith(("/resume", "/elicitation"))]
+        return [value for path, value in self.asked if path.endswith(ANSWERS)]
 
 
 async def reply(send: Any, value: Any, status: int = 200) -> None:
@@ -218,6 +222,15 @@ async def test_an_iteration_limit_is_a_question(typed: list[str], sent: str) -> 
     api = Api({"type": "max_iterations_reached", "max_iterations": 3}, stopped())
     await play(api, Person(*typed))
     assert api.answers() == [{"confirmation": sent}]
+
+
+@pytest.mark.parametrize(("typed", "sent"), [(["y\n"], "approve"), (["n\n"], "reject"), ([], "reject")])
+async def test_a_budget_that_is_used_up_is_a_question(typed: list[str], sent: str) -> None:
+    api = Api({"type": "budget_exceeded", "message": "It is used up. Approve?", "request_id": "w1"}, stopped())
+    _, _, err = await play(api, Person(*typed))
+    assert api.answers() == [{"confirmation": sent}]
+    assert ("/api/waits/w1", {"confirmation": sent}) in api.asked
+    assert ("stopped: It is used up" in err) == (sent == "reject")
 
 
 SCHEMA = {

@@ -436,6 +436,12 @@ rag:
     ]
 
 
+def test_a_file_that_names_its_version_has_that_ones_spelling() -> None:
+    loaded = team("version: 7\nrag: {handbook: {docs: [x]}}\nagents: {root: {rag: [handbook]}}")
+    assert [toolset.type for toolset in loaded.agents[0].toolsets] == ["rag"]
+    assert loaded.warnings == ()
+
+
 def test_a_file_of_version_0_loads_strictly() -> None:
     text = "version: 0\nagents: {root: {model: m, todo: true, think: false}}\nmodels: {m: {type: openai, model: x}}"
     assert [toolset.type for toolset in team(text).agents[0].toolsets] == ["todo"]

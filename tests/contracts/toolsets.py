@@ -1,22 +1,28 @@
-"""An entry of each type of toolset, and the listing of all that they offer.
+"""An entry of each type of toolset with whatever it needs, and the listing of all that they offer.
 
 `PYTHONPATH=src:tests python tests/contracts/toolsets.py` renews the listing.
 """
 
 import json
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import msgspec
 
+from fakes import languageserver
+from fakes.agent import open_agent
 from fakes.calls import Session
 from fakes.site import Site, open_site
 from roost.tools.builtin import TYPES
 
 LISTING = Path(__file__).with_name("toolsets.json")
+FOREIGN = {"mcp"}
+"""Types whose tools are another program's, which says what they are and looks at their arguments by itself."""
 TEAM = [{"name": "coder", "description": "Writes code"}]
 DOCUMENT = {
     "openapi": "3.1.0",
@@ -32,8 +38,29 @@ DOCUMENT = {
 }
 
 
-def options(site: Site) -> Mapping[str, Mapping[str, Any]]:
-    """What the entries need that can't do without."""
+SERVER = Path(languageserver.__file__).with_name("toolserver.py")
+SKILL = """\
+---
+name: tidy
+description: Put a room in order
+---
+
+Begin with the floor.
+"""
+FORK = {"name": "month-end", "description": "Close a month", "instructions": "Count twice.", "context": "fork"}
+
+
+@contextmanager
+def needs(folder: Path) -> Iterator[Mapping[str, Mapping[str, Any]]]:
+    """The options without which there is no toolset of a type, with the peers and files that they name."""
+    with open_site() as site, open_agent() as agent:
+        site.page("/weather/x", "sunny")
+        agent.card(streaming=True)
+        yield {**_asked(site), **_started(), **_read(folder), "a2a": {"url": agent.url}}
+
+
+def _asked(site: Site) -> Mapping[str, Mapping[str, Any]]:
+    """Of those that ask a site, and of those that need nothing but words."""
     api = {
         "name": "weather",
         "endpoint": site.url + "/weather/${city}",
@@ -56,11 +83,37 @@ def options(site: Site) -> Mapping[str, Mapping[str, Any]]:
     }
 
 
-async def listing(session: Session, site: Site) -> dict[str, Any]:
+def _started() -> Mapping[str, Mapping[str, Any]]:
+    """Of those that start a server."""
+    return {
+        "lsp": {"command": sys.executable, "args": [languageserver.__file__, "good"]},
+        "mcp": {
+            "command": sys.executable,
+            "args": [str(SERVER)],
+            "tools": ("echo", "arguments"),
+            "lifecycle": {"startup_timeout": "60s"},
+        },
+    }
+
+
+def _read(folder: Path) -> Mapping[str, Mapping[str, Any]]:
+    """Of those that read files: these lie in the working directory."""
+    skill, document = folder / ".agents/skills/tidy/SKILL.md", folder / "handbook/pets.md"
+    for path, text in ((skill, SKILL), (document, "A dog is a pet.")):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    tool = {"name": "ask_handbook", "description": "What the handbook says", "instruction": "Cite file names."}
+    return {
+        "skills": {"sources": ["local"], "inline": [FORK]},
+        "rag": {"name": "handbook", "docs": ["./handbook"], "strategies": [{"type": "bm25"}], "tool": tool},
+    }
+
+
+async def listing(session: Session, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """All definitions, by type of toolset; those of tool servers are not ours."""
     found: dict[str, Any] = {}
-    for name in sorted(set(TYPES) - {"mcp"}):
-        async with session.open(name, **options(site).get(name, {})) as toolset:
+    for name in sorted(set(TYPES) - FOREIGN):
+        async with session.open(name, **options.get(name, {})) as toolset:
             found[name] = [msgspec.to_builtins(tool.definition) for tool in await toolset.tools()]
     return found
 
@@ -71,8 +124,11 @@ def shown(found: dict[str, Any]) -> str:
 
 
 async def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, open_site() as site:
-        LISTING.write_text(shown(await listing(Session(Path(folder)), site)))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "work")
+        folder.mkdir()
+        with needs(folder) as options:
+            LISTING.write_text(shown(await listing(Session(folder), options)))
 
 
 if __name__ == "__main__":

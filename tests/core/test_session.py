@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from roost.core import events as e
 from roost.core.history import History
@@ -138,7 +139,7 @@ def test_a_log_of_nothing_has_no_head() -> None:
 )
 def test_what_a_fact_changes_and_nothing_else(fact: e.Fact, changes: dict[str, Any]) -> None:
     active = {} if e.is_delta(fact) else {"active_at": 20}
-    assert head_of(fact) == msgspec.structs.replace(head_of(), last_seq=2, **active, **changes)
+    assert head_of(fact) == replace(head_of(), last_seq=2, **active, **changes)
 
 
 def test_a_session_is_born_with_its_order() -> None:
@@ -278,6 +279,14 @@ def test_marks_of_a_turn() -> None:
     assert turn_of(e.LimitRaised(15)).max_iterations == 15
     assert turn_of(e.HandedOver("coder", "root")).agent == "coder"
     assert turn_of(e.AgentSwitched("coder", True, "root", "coder")).agent == "root"
+
+
+def test_calls_that_are_open_are_played_by_whoever_made_them() -> None:
+    handed = (asks(CALL, OTHER), e.HandedOver("coder", "root"), e.MessageAdded(call=OTHER.id))
+    assert (turn_of(*handed).agent, turn_of(*handed).heir) == ("root", "coder")
+    through = turn_of(*handed, e.MessageAdded(call=CALL.id))
+    assert (through.agent, through.heir, through.calls) == ("coder", "", ())
+    assert head_of(OPENED, *handed, e.TurnEnded(TurnId("t1"), "canceled")).handed == "coder"
 
 
 def test_progress_forgives_crashes() -> None:
@@ -440,7 +449,7 @@ def test_a_head_can_be_stored_at_any_point_and_folded_on(facts: list[e.Fact], cu
 def test_deltas_leave_the_head_alone(facts: list[e.Fact]) -> None:
     log = events(*_START, *facts)
     kept = [event for event in log if not e.is_delta(event.fact)]
-    assert msgspec.structs.replace(fold(kept), last_seq=len(log)) == fold(log)
+    assert replace(fold(kept), last_seq=len(log)) == fold(log)
 
 
 @settings(deadline=None)
@@ -449,6 +458,44 @@ def test_the_counts_are_those_of_the_history(facts: list[e.Fact]) -> None:
     log = events(*_START, *facts)
     head, history = fold(log), History(SessionId(LOG)).extend(log)
     assert (head.items, head.messages) == (len(history.items), len(history.messages()))
+
+
+_DEEP = SessionId("deep")
+_anyone = st.sampled_from(["", SUB, _DEEP, SessionId("stranger")]).map(SessionId)
+_nested = st.one_of(
+    _facts,
+    st.builds(e.SessionCreated, st.just(e.Template()), st.sampled_from([LOG, SUB]), call=_call.map(lambda c: c.id),
+              sub=st.sampled_from([SUB, _DEEP])),
+    st.builds(replace, st.just(OPENED), sub=_anyone),
+    st.builds(asks, _call, sub=_anyone),
+    st.builds(e.HandedOver, st.sampled_from(["coder", "root"]), sub=_anyone),
+    st.builds(e.CallChanged, _call.map(lambda c: c.id), st.just("{}"), sub=_anyone),
+    st.builds(e.CallLost, _call.map(lambda c: c.id), sub=_anyone),
+    st.builds(e.ToolReturned, _call, st.just(Result("out")), sub=_anyone),
+    st.builds(e.MessageAdded, call=_call.map(lambda c: c.id), sub=_anyone),
+    st.builds(e.CompactionStarted, st.just("root"), sub=_anyone),
+    st.builds(e.CompactionEnded, st.sampled_from(["applied", "failed"]), sub=_anyone),
+    st.builds(e.SummaryAdded, st.just("s"), cost=st.just(1.0), sub=_anyone),
+    st.builds(e.UsageAdded, st.just(Usage(1, 2)), cost=st.just(0.5), sub=_anyone),
+    st.builds(e.ModelAsked, st.just(ANSWER), st.just("root"), sub=_anyone),
+    st.builds(e.AnswerDropped, st.just(ANSWER), st.just(1), sub=_anyone),
+    st.builds(e.CancelAsked, st.just(TurnId("t1"))),
+    st.builds(e.SubSessionEnded, st.sampled_from([SUB, _DEEP]), sub=_anyone),
+    st.builds(e.TurnEnded, st.just(TurnId("t1")), st.just("normal"), sub=_anyone),
+)  # fmt: skip
+
+
+@settings(deadline=None)
+@given(st.lists(_nested, max_size=60), st.lists(st.integers(1, 60), max_size=6))
+def test_a_fold_is_the_same_whatever_its_pages(facts: list[e.Fact], ends: list[int]) -> None:
+    log = events(*_START, *facts)
+    head, begin = None, 0
+    for end in sorted({min(end, len(log)) for end in ends} | {len(log)}):
+        head = msgspec.json.decode(msgspec.json.encode(fold(log[begin:end], head)), type=Head)
+        begin = end
+    assert head == fold(log)
+    assert head is not None
+    assert len(list(head.below_all())) <= sum(isinstance(fact, e.SessionCreated) for fact in facts) + 1
 
 
 def test_no_fact_is_forgotten() -> None:

@@ -55,6 +55,13 @@ def test_what_comes_out_is_not_read_again() -> None:
     assert expand("${env.A}", {"A": "${env.B}", "B": "x"}) == "${env.B}"
 
 
+def test_headers_with_dashes_and_what_callers_put_into_them() -> None:
+    headers = {"x-token": "${env.NAME}", "x": "5"}
+    assert expand("${headers.X-Token} [${headers.X-Nope}] ${ headers.x-token }", ENV, headers) == (
+        "${env.NAME} [] ${env.NAME}"
+    )
+
+
 def test_headers_are_found_in_any_case() -> None:
     headers = {"x-token": "t", "authorization": "Bearer b"}
     assert expand("${headers.Authorization} ${headers['X-Token']} ${headers.X_Token}", {}, headers) == "Bearer b t t"

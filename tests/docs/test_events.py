@@ -9,15 +9,18 @@ from msgspec.structs import replace
 from docs.pages import ROOT
 from roost.core import events as e
 from roost.core.errors import StoreFull
-from roost.core.ids import LogId, Micros, SessionId
+from roost.core.ids import LogId, Micros, WaitId
 from roost.core.messages import Text
 from roost.doors.docker_agent.events import GAP, NAMELESS, SILENT, TABLE, WAITS, broken, render, stream_end
 from roost.doors.docker_agent.memory import Memory
 
 PAGE = (ROOT / "docs/events.md").read_text()
 COMMON = {"type", "timestamp", "agent_name", "agent"}
+PLACE = {"parent_session_id", "root_session_id"}  # what events of sub-sessions have besides
 FACTS = [e.decode(line) for line in (ROOT / "tests/fixtures/facts-0.1.jsonl").read_bytes().splitlines()]
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \| .+ \|$", re.MULTILINE)
+
+BREACH = {"budget": "tree", "limit": "cost", "used": "1.02", "max": "1", "config_path": "session.tree_budget"}
 
 Row = tuple[str, str, frozenset[str]]  # event, fact, its own fields
 
@@ -28,14 +31,12 @@ def examples() -> Iterator[e.Fact]:
         match fact:
             case e.WaitOpened():
                 for kind in WAITS:
-                    yield replace(fact, kind=kind, metadata={} if kind == "budget" else fact.metadata)
+                    yield replace(fact, kind=kind, metadata=BREACH if kind == "budget" else fact.metadata)
             case e.IndexingShown():
                 for stage in ("started", "progress", "completed"):
                     yield replace(fact, stage=stage)
             case e.UsageAdded():
                 yield replace(fact, why="answer")
-            case e.TurnStarted():
-                yield replace(fact, sub=SessionId("sub"))
             case e.MessageTaken():
                 yield replace(fact, message=replace(fact.message, parts=(Text("x"),)))
             case _:
@@ -45,13 +46,26 @@ def examples() -> Iterator[e.Fact]:
 def sent() -> Iterator[Row]:
     """A row for every fact that is shown, from the examples of all facts with all their fields."""
     for fact in examples():
-        memory = Memory(parents={SessionId("sub"): SessionId("log")})
-        data = render(e.Event(LogId("log"), 1, Micros(0), fact), memory)
+        data = render(e.Event(LogId("log"), 1, Micros(0), fact), Memory())
         if data is not None:
             shown = json.loads(data)
             kind = f" ({fact.kind})" if isinstance(fact, e.WaitOpened) else ""
             kind = f" ({fact.stage})" if isinstance(fact, e.IndexingShown) else kind
-            yield shown["type"], e.kind(fact) + kind, frozenset(shown) - COMMON
+            yield shown["type"], e.kind(fact) + kind, frozenset(shown) - COMMON - (PLACE if fact.sub else set())
+    for kind in WAITS.keys() - {"question"}:
+        yield from let_out(kind)
+
+
+def let_out(kind: e.Kind) -> Iterator[Row]:
+    """A row for each fact that lets out a prompt of a kind which has waited behind another."""
+    (asked,) = [fact for fact in FACTS if isinstance(fact, e.WaitOpened)]
+    second = replace(asked, wait=WaitId("w-2"), kind=kind, metadata=BREACH if kind == "budget" else asked.metadata)
+    for over in [fact for fact in FACTS if isinstance(fact, e.WaitAnswered | e.WaitVoided)]:
+        memory, data = Memory(), None
+        for seq, fact in enumerate((replace(asked, kind="approval"), second, over), 1):
+            data = render(e.Event(LogId("log"), seq, Micros(0), fact), memory)
+        shown = json.loads(data or b"")
+        yield shown["type"], e.kind(over), frozenset(shown) - COMMON
 
 
 def stated() -> Iterator[Row]:
@@ -79,6 +93,16 @@ def test_the_examples_reach_the_whole_table() -> None:
     table.remove("rag_indexing")  # it has three names
     assert table | {"session_exited"} <= reached
     assert {event for event in reached if event.startswith("rag_indexing_")} >= {"rag_indexing_progress"}
+
+
+def test_events_of_sub_sessions_say_where_they_hang() -> None:
+    told = PAGE.partition("Of a [sub-session]")[2].partition("##")[0]
+    assert all(f"`{name}`" in told for name in PLACE)
+    subs = [replace(fact, sub="sub") for fact in FACTS if isinstance(fact, e.TextAdded | e.AgentShown)]
+    for fact in subs:
+        shown = json.loads(render(e.Event(LogId("log"), 1, Micros(0), fact), Memory()) or b"")
+        assert shown["session_id"] == "sub"
+        assert shown.keys() >= PLACE
 
 
 def test_facts_that_are_not_shown_are_named() -> None:

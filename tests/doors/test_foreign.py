@@ -33,6 +33,7 @@ SESSIONS: Mapping[str, Any] = {
     f"POST {S}/thinking/toggle": {},
     f"PATCH {S}/safety-policy": {"safety_policy": "autonomous"},
     f"PATCH {S}/permissions": {"permissions": {"allow": ["*"]}},
+    f"PATCH {S}/budget": {"budget": {"max_cost": 100}, "tree_budget": None},
     f"PATCH {S}/title": {"title": "mine now"},
     f"PATCH {S}/tokens": {"input_tokens": 1, "output_tokens": 1},
     f"PATCH {S}/starred": {"starred": True},
@@ -50,6 +51,7 @@ SESSIONS: Mapping[str, Any] = {
     f"POST {S}/followup": QUEUED,
     f"GET {S}/queue": None,
     f"POST {S}/cancel": {},
+    f"POST {S}/compaction": {"instruction": "forget it all"},
     f"GET {S}/models": None,
 }
 

@@ -8,6 +8,7 @@ import pytest
 
 from roost.core.agents import Agent
 from roost.core.commands import MOST, Request
+from roost.core.errors import BadValue, RoostError
 from roost.core.events import Command
 from roost.core.messages import Image, Message, Text
 from roost.engine import commands
@@ -102,13 +103,49 @@ async def test_a_page_is_named_and_no_model_is_asked() -> None:
     assert found.message.content == "/docs"
 
 
-async def test_a_skill_is_read_out_unless_a_command_has_its_name() -> None:
-    tools = Tools({"review": "Look twice.\n"})
-    found = await come_to("/review src/a.py", tools, skills=("review", "cook"))
-    assert tools.asked == [("read_skill", "review")]
-    assert found.message.content == '<skill name="review">\nLook twice.\n</skill>\n\nsrc/a.py'
-    assert (await come_to("/review", tools, skills=("review",))).message.content.endswith("Do what this skill says.")
-    assert (await come_to("/cook", tools, skills=("review", "cook"))).message.content == "Cook soup"
+class Choir:
+    """A toolset that has something to say, or fails."""
+
+    def __init__(self, *names: str, failure: RoostError | None = None) -> None:
+        self.commands = tuple(Command(name) for name in names)
+        self._failure = failure
+
+    @property
+    def all(self) -> list[tuple[Command, "Choir"]]:
+        return [(command, self) for command in self.commands]
+
+    async def say(self, name: str, rest: str) -> str:
+        await anyio.lowlevel.checkpoint()
+        if self._failure is not None:
+            raise self._failure
+        return f"{name}: ${{shell({{cmd: 'evil'}})}} {rest}" if rest != "long" else "x" * 1_000_000
+
+
+async def test_what_toolsets_have_to_say_counts_unless_a_command_has_its_name() -> None:
+    tools, choir = Tools(), Choir("review", "cook", "crm:greet")
+    found = await come_to("/review src/a.py", tools, speakers=choir.all)
+    assert found.message.content == "review: ${shell({cmd: 'evil'})} src/a.py"
+    assert tools.asked == []  # its words are no template
+    assert (await come_to("/crm:greet", speakers=choir.all)).message.content.startswith("crm:greet: ")
+    assert (await come_to("/cook", speakers=choir.all)).message.content == "Cook soup"
+    assert (await come_to("/revie", speakers=choir.all)).message.content == "/revie"
+    cut = await come_to("/review long", speakers=choir.all)
+    assert cut.message.content.endswith("[the rest is left out]")
+
+
+async def test_what_a_toolset_cant_say_is_told_and_no_model_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    choir = Choir("greet", failure=BadValue("missing: who. Write /greet who=…"))
+    found = await come_to("/greet", speakers=choir.all)
+    assert (found.reply, found.message.content) == ("/greet: missing: who. Write /greet who=…", "/greet")
+
+    class Mute(Choir):
+        async def say(self, name: str, rest: str) -> str:
+            await anyio.sleep_forever()
+            raise AssertionError
+
+    monkeypatch.setattr(commands, "PATIENCE", 0.01)
+    found = await come_to("/greet", speakers=Mute("greet").all)
+    assert found.reply == "/greet had no answer within 0.01 seconds"
 
 
 async def test_parts_of_a_message_say_the_same() -> None:

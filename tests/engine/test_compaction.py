@@ -21,11 +21,11 @@ from roost.core.ids import AnswerId, CallId, LogId, SessionId, TurnId
 from roost.core.messages import File, Image, Message, Result, Text, ToolCall
 from roost.core.retelling import entries, first, fitted, size
 from roost.core.usage import Usage
-from roost.engine import answer
 from roost.engine import summary as summaries
 from roost.engine.compaction import estimated, filled
 from roost.engine.ear import Park
 from roost.engine.prompt import LOST_RESULT, SUMMARY, TRUNCATED, Guidance, request
+from roost.engine.warden import Warden
 from roost.ports import Finished, ModelRequest, Place, Provider, Ran, Task, Use
 from roost.testing.fakes import Script, Step, call
 
@@ -559,12 +559,12 @@ async def test_a_turn_that_goes_to_sleep_over_it_begins_anew(floor: Floor, monke
     sleepy = [True]
 
     @asynccontextmanager
-    async def gate(provider: Provider, asked: ModelRequest) -> AsyncIterator[None]:
+    async def gate(warden: Warden, provider: Provider, asked: ModelRequest) -> AsyncIterator[None]:
         if sums_up(asked) and sleepy.pop():
             raise Park
         yield None
 
-    monkeypatch.setattr(answer, "no_gate", gate)
+    monkeypatch.setattr(Warden, "gate", gate)
     async with open_world(floor, script=honest()) as world:
         session = await world.session()
         await talk_on(world, session, 3)
@@ -580,6 +580,34 @@ async def test_a_turn_that_goes_to_sleep_over_it_begins_anew(floor: Floor, monke
         outcomes = [fact.outcome for fact in await world.facts(session, e.CompactionEnded)]
         assert outcomes == ["failed", "applied"]
         assert "Keep it." in requests(world.provider)[0][0].messages[1].content
+
+
+async def test_a_summary_counts_against_a_budget(floor: Floor) -> None:
+    async with open_world(floor, script=honest()) as world:
+        session = await world.session(budget=e.Budget(max_cost=5.0))
+        await talk_on(world, session, 3)
+        await world.service.sessions.compact(ME, session, "Keep it.")
+        await world.play(session, "go on")
+        paid = await world.facts(session, e.UsageAdded)
+        assert "compaction" in {fact.why for fact in paid}
+        (shown,) = (await world.facts(session, e.BudgetShown))[-1].budgets
+        assert shown.cost == pytest.approx(sum(fact.cost for fact in paid))
+
+
+async def test_without_money_for_a_summary_a_person_is_asked(floor: Floor) -> None:
+    async with open_world(floor, script=honest()) as world:
+        session = await world.session()
+        await talk_on(world, session, 3)
+        await world.service.sessions.set_budget(ME, session, {"budget": e.Budget(max_tokens=1)})
+        await world.service.sessions.compact(ME, session, "Keep it.")
+        await world.ask(session, "go on")
+        await world.waiting(session)
+        assert len(await world.facts(session, e.CompactionStarted)) == 1
+        await world.service.waits.resume(ME, session, confirmation="reject")
+        head = await world.ended(session)
+        assert "is used up" in head.error
+        (ended,) = await world.facts(session, e.CompactionEnded)
+        assert ended.outcome == "failed"
 
 
 # -- sub-sessions -------------------------------------------------------------------------------

@@ -167,6 +167,7 @@ def _answers() -> dict[str, Answer]:
         f"GET {one}": (200, entry()),
         f"DELETE {one}": (200, {"deleted": SID}),
         f"PATCH {one}": (200, entry(name="new")),
+        f"PATCH /api/sessions/{SID}/budget": (200, None),
         f"POST {P}/sessions/import": (200, {"imported": 3}),
         f"POST {P}/sessions/spawn": (201, SPAWNED),
         f"GET {one}/status": (200, {"session_id": SID, "status": "running", "provider": "claude", "pid": 48213}),

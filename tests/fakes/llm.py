@@ -28,6 +28,7 @@ directive waits for the results of the one before:
   [[stop max_tokens]]              the finish reason, in the dialect's own words
   [[usage IN OUT CACHED]]          tokens; IN includes CACHED where the dialect has it so
 
+Where no user has any, those of the system messages count: so an agent's instruction can be its script.
 No directive: it echoes.  Requests for titles and summaries obey none and get TITLE and SUMMARY.
 A model called NAME-window-4000 (OpenAI Chat) counts what it reads, and refuses more than that.
 Run: python tests/fakes/llm.py --port 0   (prints "listening on PORT")
@@ -50,6 +51,8 @@ from typing import Any
 
 TITLE = "A fake title"
 SUMMARY = "A fake summary."
+SIZES = {"text-embedding-3-large": 3072, "ai/mxbai-embed-large": 1024}
+"""How many numbers a vector of these models has; those of others have four."""
 
 _WORDS = "tool|tools|say|think|sleep|drip|status|after|overflow|cut|hang|mute|trouble|bytes|empty|stop|usage"
 _DIRECTIVE = re.compile(rf"\[\[({_WORDS})\b\s*(.*?)\]\](?!\])", re.S)
@@ -142,6 +145,15 @@ def plan(turns: list[Turn], tools: list[str], state: State, key: str) -> Plan:
     if not out.text and not empty:
         out.text = f"tool said: {results[-1][:400].strip()}" if results else "done"
     return out
+
+
+def instructed(turns: list[Turn], system: str) -> list[Turn]:
+    """The turns, where the people have no script and the system messages have one, with that in the first."""
+    said = [(role, text) for role, text in turns if role == "user"]
+    if not said or not _DIRECTIVE.search(system) or any(_DIRECTIVE.search(text) for _, text in said):
+        return turns
+    first = turns.index(said[0])
+    return [*turns[:first], ("user", system), *turns[first + 1 :]]
 
 
 def _set(out: Plan, kind: str, argument: str) -> None:
@@ -421,7 +433,7 @@ class Handler(BaseHTTPRequestHandler):
         system = "\n".join(text_of(m.get("content")) for m in messages if m["role"] in ("system", "developer"))
         self.window = int(str(body.get("model")).partition("-window-")[2] or 0)
         size = tokens(json.dumps([messages, body.get("tools")])) if self.window else 0
-        out = self.planned("chat", turns, tools, aside=_aside(body, system, tools), size=size)
+        out = self.planned("chat", instructed(turns, system), tools, aside=_aside(body, system, tools), size=size)
         if out is None:
             return None
         stop = out.stop or ("tool_calls" if out.calls else "stop")
@@ -572,7 +584,8 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path.endswith("/embeddings"):
             texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
-            data = [{"object": "embedding", "index": i, "embedding": vector(text)} for i, text in enumerate(texts)]
+            found = [vector(text, SIZES.get(body["model"], 4)) for text in texts]
+            data = [{"object": "embedding", "index": i, "embedding": one} for i, one in enumerate(found)]
             return self.json({"object": "list", "data": data[::-1], "model": body["model"], "usage": {}})
         if path.endswith(":batchEmbedContents"):
             texts = [text_of(request["content"]["parts"]) for request in body["requests"]]
@@ -721,9 +734,9 @@ def _converse_blocks(out: Plan, number: int) -> Iterator[dict[str, Any]]:
         yield {"start": start, "deltas": [{"toolUse": {"input": piece}} for piece in chunks(json.dumps(given))]}
 
 
-def vector(text: str) -> list[float]:
+def vector(text: str, size: int = 4) -> list[float]:
     """The same numbers for the same text, and others for another."""
-    return [zlib.crc32(f"{i}{text}".encode()) / 2**32 for i in range(4)]
+    return [zlib.crc32(f"{i}{text}".encode()) / 2**32 for i in range(size)]
 
 
 def _gemini_turns(contents: list[dict[str, Any]]) -> list[Turn]:

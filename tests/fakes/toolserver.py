@@ -197,7 +197,15 @@ def answer(message: dict[str, Any]) -> None:
             send(
                 {
                     "id": number,
-                    "result": {"prompts": [{"name": "greet", "arguments": [{"name": "who", "required": True}]}]},
+                    "result": {
+                        "prompts": [
+                            {
+                                "name": "greet",
+                                "description": "Say hello",
+                                "arguments": [{"name": "who", "required": True}],
+                            }
+                        ]
+                    },
                 }
             )
         case "prompts/get":

@@ -1,12 +1,13 @@
 """Answers: by id, by call, or to the one that waits."""
 
 import pytest
+from msgspec.structs import replace
 
 from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, open_world
 from roost.core import events as e
-from roost.core.errors import AlreadyAnswered, BadValue, NothingWaits, WaitNotFound
+from roost.core.errors import AlreadyAnswered, BadValue, NothingWaits, SessionNotFound, WaitNotFound
 from roost.core.events import Permissions
-from roost.core.ids import CallId, TurnId, WaitId
+from roost.core.ids import CallId, SessionId, TurnId, WaitId
 from roost.core.messages import Message, ToolCall
 from roost.core.principals import Principal
 from roost.testing.fakes import call
@@ -69,14 +70,37 @@ async def test_where_several_wait_the_answer_names_its_own(each_floor: Floor) ->
     async with open_world(each_floor) as world:
         waits = world.service.waits
         with pytest.raises(NothingWaits, match="by its id"):
-            await waits.resume(ME, log, confirmation="reject")
-        with pytest.raises(NothingWaits, match="by its id"):
             await waits.elicit(ME, log, action="decline", content=None)
         await waits.elicit(ME, log, action="decline", content=None, wait="r")
         await waits.resume(ME, log, confirmation="reject", call="2")
         assert await answered(world, log) == [("r", "decline"), ("b", "reject")]
         with pytest.raises(NothingWaits):
             await waits.elicit(ME, log, action="accept", content={}, wait="a")  # that one is no question
+
+
+async def test_an_approval_without_a_name_answers_the_oldest(each_floor: Floor) -> None:
+    limit = e.WaitOpened(WaitId("l"), "limit", "root", max_iterations=3)
+    log = await each_floor.lay(waiting(question("q"), approval("a"), limit, approval("b", WHO)))
+    async with open_world(each_floor) as world:
+        await world.service.waits.resume(ME, log, confirmation="reject")
+        assert await answered(world, log) == [("a", "reject")]
+
+
+async def test_a_sub_session_is_found_by_its_own_id(each_floor: Floor) -> None:
+    sub, other = SessionId("sub"), SessionId("other")
+    inner = [replace(approval("b", WHO), sub=sub), replace(question("q"), sub=sub), replace(question("r"), sub=other)]
+    log = await each_floor.lay(waiting(approval("a"), *inner))
+    async with open_world(each_floor) as world:
+        waits = world.service.waits
+        with pytest.raises(SessionNotFound):
+            await waits.resume(Principal("eve", "x", kind="account"), sub, confirmation="approve")
+        with pytest.raises(NothingWaits):
+            await waits.resume(ME, other, confirmation="approve")  # a question waits there, and no approval
+        await waits.resume(ME, sub, confirmation="reject")
+        await waits.elicit(ME, sub, action="decline", content=None)
+        assert await answered(world, log) == [("b", "reject"), ("q", "decline")]
+        with pytest.raises(SessionNotFound):
+            await waits.resume(ME, sub, confirmation="reject")
 
 
 async def test_the_same_again_is_harmless_and_another_is_refused(each_floor: Floor) -> None:

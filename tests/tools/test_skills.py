@@ -169,9 +169,10 @@ async def test_a_skill_with_a_conversation_of_its_own(session: Session) -> None:
         assert using.delegated[1].model == "other" and using.delegated[1].tools == ()
         refused = await session.call(toolset, "run_skill", using, name="plain", task="Look")
         assert refused.is_error and "read it with read_skill" in refused.output
-        assert isinstance(toolset, Kit) and toolset.names == ("deep", "own", "plain")
+        assert isinstance(toolset, Kit) and [command.name for command in toolset.commands] == ["deep", "own", "plain"]
         said = resolve("/own the news", toolset.commands, env={})
-        assert said is not None and said.text.endswith("own with run_skill. What is wanted: the news")
+        assert said is not None and said.text.endswith("own with run_skill. the news")
+        assert await toolset.say("own", "the news") == "Run the skill own with run_skill.\n\nthe news"
         said = resolve("/plain", toolset.commands, env={})
         assert said is not None and "read_skill" in said.text and not said.requests
 

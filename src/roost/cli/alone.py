@@ -20,7 +20,6 @@ from roost.cli.inprocess import InProcess
 from roost.cli.terminal import Terminal
 from roost.cli.turn import Refused, Request, Turn
 from roost.compose import open_server
-from roost.config.references import is_external
 from roost.config.settings import Settings, home_of
 from roost.config.values import Secret
 from roost.core.errors import BadValue
@@ -102,7 +101,7 @@ async def source(client: httpx2.AsyncClient, agents: str) -> str:
     if ids:
         raise BadValue(f"{agents} holds several agents: name the file of one ({', '.join(ids)})")
     file = Path(agents)
-    local = file.suffix.lower() in (".yaml", ".yml") and not is_external(agents)
+    local = file.suffix.lower() in (".yaml", ".yml") and "://" not in agents
     name = file.stem if local else agents
     answer = await client.get(f"/api/agents/{quote(name, safe='')}")  # which waits longer than the list
     if answer.is_success:

@@ -1,4 +1,4 @@
-"""`roost session`: list, show, rename and delete sessions."""
+"""`roost session`: list, show, rename, limit and delete sessions."""
 
 import click
 
@@ -106,6 +106,41 @@ def update(
         show.document(raw)
     else:
         _show(client.read(request, raw))
+
+
+@session.command(short_help="Say what one may spend.")
+@click.argument("session")
+@click.option("--max-cost", type=click.FloatRange(min=0, min_open=True), metavar="USD", help="US dollars.")
+@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Tokens, read and written.")
+@click.option("--max-time", metavar="DURATION", help="Time in turns, as 90s or 1h30m.")
+@click.option("--tree", is_flag=True, help="Of it and all sessions below it.")
+@click.option("--none", "nothing", is_flag=True, help="Take the budget away.")
+@asking.as_json
+@click.pass_context
+def budget(
+    ctx: click.Context,
+    /,
+    *,
+    session: str,
+    max_cost: float | None,
+    max_tokens: int | None,
+    max_time: str | None,
+    tree: bool,
+    nothing: bool,
+    as_json: bool,
+) -> None:
+    """Say what one may spend; when that is used up, you are asked."""
+    given = {"max_cost": max_cost, "max_tokens": max_tokens, "max_time": max_time}
+    limits = {name: value for name, value in given.items() if value is not None}
+    if bool(limits) == nothing:
+        raise click.UsageError("say what it may spend: --max-cost, --max-tokens, --max-time; or --none")
+    client = reach.client(ctx)
+    found = client.ask(requests.session(session)).session_id
+    raw = client.raw(requests.budget(found, None if nothing else limits, tree=tree))
+    if as_json:
+        show.document(raw)
+    else:
+        show.line(f"{found}  {'no budget' if nothing else 'budget set'}")
 
 
 @session.command(short_help="Delete some.")

@@ -163,6 +163,8 @@ class Turn:
                 await self._approve(event["tool_call"], _why(event.get("metadata") or {}))
             case "max_iterations_reached":
                 await self._go_on(event["max_iterations"])
+            case "budget_exceeded":
+                await self._spend(event["message"], event["request_id"])
             case "elicitation_request":
                 await self._elicit(event)
             case _:
@@ -185,6 +187,13 @@ class Turn:
             self.say(f"stopped after {limit} iterations")
         confirmation = "approve" if go_on else "reject"
         await self._call("POST", f"/api/sessions/{self.session}/resume", {"confirmation": confirmation})
+
+    async def _spend(self, message: str, wait: str) -> None:
+        spend = self._person.there and await self._ask(f"{message}  [y]es, [n]o: ") == "y"
+        if not spend:
+            self.say(f"stopped: {message.partition('.')[0]}")
+        confirmation = "approve" if spend else "reject"
+        await self._call("POST", f"/api/waits/{wait}", {"confirmation": confirmation})
 
     async def _elicit(self, event: Mapping[str, Any]) -> None:
         answer: dict[str, Any] = {"action": "decline"}

@@ -204,6 +204,12 @@ def variables(session: str) -> Request[dict[str, str]]:
     return _get(dict[str, str], "sessions", session, "env")
 
 
+def budget(session: str, limits: Mapping[str, Any] | None, *, tree: bool = False) -> Request[None]:
+    """What it, or it and all below it, may spend; None takes the budget away."""
+    body = {"tree_budget" if tree else "budget": limits}
+    return Request("PATCH", f"/api/sessions/{_quoted(session)}/budget", type(None), body=body)
+
+
 # -- several sessions -----------------------------------------------------------------------------
 
 

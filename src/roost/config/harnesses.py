@@ -61,7 +61,7 @@ def check(name: str, entry: Data, notes: Notes) -> None:
         if entry.get(key):
             vain["agents", name, key] = f"are ignored: {kind} has tools of its own"
     for event in entry.get("hooks") or {}:
-        at = ("agents", name, "hooks", event)
+        at: Path = ("agents", name, "hooks", event)
         if event in GUARDS:
             notes.bad_key(at, f"{where(at)} would guard nothing: {kind} runs its own tools; `permissions` hold there")
         elif event not in HEARD:
@@ -71,5 +71,5 @@ def check(name: str, entry: Data, notes: Notes) -> None:
             vain["agents", name, key] = f"is ignored: {kind} plays this agent"
     if entry.get("model"):
         vain["agents", name, "model"] = f"is ignored: {kind} plays this agent, and its model stands under `harness`"
-    for at, why in vain.items():
-        notes.warn(at, f"{where(at)} {why}")
+    for key_at, why in vain.items():
+        notes.warn(key_at, f"{where(key_at)} {why}")

@@ -262,6 +262,12 @@ class LoopDetected(RoostError):
     code = "loop_detected"
 
 
+class BudgetExceeded(RoostError):
+    """A budget is used up, and nobody has let it go on."""
+
+    code = "budget_exceeded"
+
+
 class NotInForm(RoostError):
     """A model has ended without an answer of the form that its agent must give."""
 

@@ -88,6 +88,15 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     content: dict[str, Any] | None = None
 
 
+class Portion(Struct, frozen=True, omit_defaults=True):
+    """What one agent has taken of a budget."""
+
+    agent: str
+    cost: float = 0.0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
 class Spent(Struct, frozen=True, omit_defaults=True):
     """A budget, and what has gone of it."""
 
@@ -96,6 +105,7 @@ class Spent(Struct, frozen=True, omit_defaults=True):
     tokens: int = 0
     seconds: float = 0.0
     unpriced: bool = False  # something was used whose price nobody knows
+    portions: tuple[Portion, ...] = ()
 
 
 class Command(Struct, frozen=True, omit_defaults=True):
@@ -134,6 +144,7 @@ class SessionCreated(Base, frozen=True):
     order: Order | None = None  # what a spawn asked for
     root: SessionId = SessionId("")  # of the tree of spawned sessions, where it is another one
     call: CallId = CallId("")  # of a sub-session: the call that it is for
+    started_by: SessionId = SessionId("")  # of a background agent: the session, or sub-session, whose call it was
 
 
 class TitleSet(Base, frozen=True):
@@ -186,9 +197,10 @@ class BudgetSet(Base, frozen=True):
 
 
 class BudgetRaised(Base, frozen=True):
-    """A person let a budget that was used up go on, to these limits."""
+    """A person let a budget that was used up go on, to these limits; its name is the one of `core.budgets.Held.key`."""
 
     budget: Budget
+    wait: WaitId = WaitId("")  # whose answer this is
 
 
 class TokensSet(Base, frozen=True):
@@ -447,6 +459,7 @@ class UsageAdded(Base, frozen=True):
     finish: str = ""
     why: Literal["answer", "title", "compaction", "vain"] = "answer"  # vain: for a summary that did not come
     threshold: float = 0.0  # share of the context past which the history is summed up; 0 is never
+    unpriced: bool = False  # nobody knows what it cost
 
 
 class FellBack(Base, frozen=True):
@@ -626,7 +639,7 @@ class AgentSwitched(Base, frozen=True):
 
 
 class HandedOver(Base, frozen=True):
-    """Another agent has the conversation from now on."""
+    """Another agent has the conversation from now on; calls that are open are played by the one who had it."""
 
     to_agent: str
     agent: str = ""  # who had it

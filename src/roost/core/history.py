@@ -25,7 +25,10 @@ _NEVER = Micros(0)
 
 @dataclass(slots=True)
 class Item:
-    """One entry of a session's history; exactly one of the four is there.  `seq` is its id on the wire."""
+    """One entry of a session's history; exactly one of the four is there.  `seq` is its id on the wire.
+
+    `edited` says that the message is no longer the one that came.
+    """
 
     seq: int
     message: Message | None = None
@@ -33,6 +36,7 @@ class Item:
     error: e.ErrorMet | None = None
     session: "History | None" = None
     at: Micros = _NEVER
+    edited: bool = False
 
 
 @dataclass(slots=True)
@@ -165,4 +169,4 @@ class History:
             if item.session is not None:
                 item.session._edit(message_id, message)
             elif item.seq == message_id and item.message is not None:
-                item.message = message
+                item.message, item.edited = message, True

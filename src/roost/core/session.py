@@ -17,6 +17,7 @@ from roost.core.orders import Order
 from roost.core.usage import Usage, plus
 
 _NO_CALL = CallId("")
+OWN_BUDGETS = ("session:", "tree:")  # how the names of budgets begin that a session has of its own
 LONGEST_ERROR = 2000
 
 
@@ -119,6 +120,19 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     tools: tuple[str, ...] = ()  # only these, when not empty
     at: Micros = Micros(0)  # when it was opened
     compacting: str = ""  # why the history is being summed up; "" where it is not
+    under_way: bool = False  # a model has been asked: the beginning is behind it
+    heir: str = ""  # the agent that has the conversation once the calls that are open have returned
+
+
+class Share(Struct, frozen=True, omit_defaults=True):
+    """What an agent of a file has used in a session, all in all."""
+
+    source: str
+    agent: str
+    cost: float = 0.0
+    tokens: int = 0
+    seconds: float = 0.0  # in turns that have ended
+    unpriced: bool = False  # something of it has no price that anybody knows
 
 
 class Head(Struct, frozen=True, omit_defaults=True):
@@ -195,6 +209,9 @@ class Head(Struct, frozen=True, omit_defaults=True):
     tree_budget: e.Budget | None = None
     raised: tuple[e.Budget, ...] = ()  # budgets that a person let go on
     active: float = 0.0  # seconds in turns that have ended
+    started_by: SessionId = SessionId("")  # of a background agent: the session, or sub-session, whose call it was
+    shares: tuple[Share, ...] = ()  # by agent
+    shares_below: tuple[Share, ...] = ()  # likewise, of sub-sessions
     compaction: int = 0  # the seq of a CompactionAsked that waits
 
     @property
@@ -299,6 +316,7 @@ def _born_as(session: SessionId, event: e.Event, fact: e.SessionCreated) -> Head
         forked_from=fact.forked_from,
         active_at=event.at,
         call=fact.call,
+        started_by=fact.started_by,
         budget=t.budget,
         tree_budget=t.tree_budget,
         **_ordered(fact.order),
@@ -325,7 +343,7 @@ def _of_sub(head: Head, event: e.Event) -> Head:
     """What a sub-session's fact means for the session whose log it stands in."""
     fact = event.fact
     assert not isinstance(fact, e.Unknown)
-    head = _nested(head, event, fact.sub)
+    was, head = head.sub(fact.sub), _nested(head, event, fact.sub)
     match fact:
         case e.SessionCreated(parent=parent) if parent == head.id:
             return replace(head, items=head.items + 1)
@@ -340,13 +358,18 @@ def _of_sub(head: Head, event: e.Event) -> Head:
         case e.WaitOpened() | e.WaitAnswered() | e.WaitVoided():
             return _step(head, event)
         case e.TurnEnded(sub=sub):
-            return replace(head, waits=tuple(w for w in head.waits if w.sub != sub))
+            turn = was.turn if was is not None else None
+            seconds = 0.0 if turn is None else _lasted(turn, event)
+            worked = _shared(head.shares_below, head, turn.agent if turn else fact.agent, seconds=seconds)
+            return replace(head, waits=tuple(w for w in head.waits if w.sub != sub), shares_below=worked)
         case e.ToolCalled() | e.ToolReturned() | e.LimitRaised():
             return head if head.turn is None else replace(head, turn=_acted(head.turn, fact))
         case e.UsageAdded() | e.SummaryAdded():
             below = head.below + (0 if isinstance(fact, e.UsageAdded) and fact.why == "compaction" else fact.cost)
-            used = plus(head.used_below, fact.usage) if isinstance(fact, e.UsageAdded) else head.used_below
-            return replace(head, below=below, used_below=used)
+            if isinstance(fact, e.SummaryAdded):
+                return replace(head, below=below)
+            shares = _shared(head.shares_below, head, fact.agent, fact)
+            return replace(head, below=below, used_below=plus(head.used_below, fact.usage), shares_below=shares)
         case _:
             return head
 
@@ -422,7 +445,6 @@ _Setting = (
     | e.TokensSet
     | e.ModelChosen
     | e.BudgetSet
-    | e.BudgetRaised
 )
 _Spawned = e.LabelSet | e.ResultSet | e.WorktreeMade | e.WorktreeLeft | e.Introduced
 _InTurn = (
@@ -454,6 +476,9 @@ def _step(head: Head, event: e.Event) -> Head:
     fact = event.fact
     if isinstance(fact, _Quiet):
         return head
+    if isinstance(fact, e.BudgetRaised):
+        turn = head.turn and _acted(head.turn, fact)
+        return replace(head, turn=turn, raised=_raised(head.raised, fact.budget))
     if isinstance(fact, _Setting):
         return _set(head, fact)
     if isinstance(fact, _Spawned):
@@ -526,9 +551,8 @@ def _set(head: Head, fact: _Setting) -> Head:
         case e.ModelChosen(agent=agent, ref=ref):
             return _chosen(head, agent, ref)
         case e.BudgetSet(budget=budget, tree_budget=tree):
-            return replace(head, budget=budget, tree_budget=tree)
-        case e.BudgetRaised(budget=budget):
-            return replace(head, raised=(*(b for b in head.raised if b.name != budget.name), budget))
+            raised = tuple(b for b in head.raised if not b.name.startswith(OWN_BUDGETS))
+            return replace(head, budget=budget, tree_budget=tree, raised=raised)
         case unknown:
             assert_never(unknown)
 
@@ -569,12 +593,13 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
         case e.TurnStarted():
             return replace(turn, started=True)
         case e.ModelAsked(answer=answer):
-            return replace(turn, answer=answer, asked=event.seq)
+            return replace(turn, answer=answer, asked=event.seq, under_way=True)
         case e.AnswerDropped(answer=answer):
             return replace(turn, answer=AnswerId(""), asked=0) if answer == turn.answer else turn
         case e.MessageAdded(call=call) if call:
             calls = tuple(c for c in turn.calls if c.id != call)
-            return replace(turn, calls=calls, resumes=0)
+            left = replace(turn, calls=calls, resumes=0)
+            return left if calls or not turn.heir else replace(left, agent=turn.heir, heir="")
         case e.MessageAdded():
             return _answered_by(turn, fact)
         case e.ToolCalled(call=call, effect=effect, attempt=attempt):
@@ -590,7 +615,7 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
         case e.LimitRaised(max_iterations=limit):
             return replace(_acted(turn, fact), max_iterations=limit)
         case e.HandedOver(to_agent=to_agent):
-            return replace(turn, agent=to_agent)
+            return replace(turn, heir=to_agent) if turn.calls else replace(turn, agent=to_agent)
         case e.CompactionStarted(reason=reason):
             return replace(turn, compacting=reason)
         case e.CompactionEnded():
@@ -646,12 +671,13 @@ def _answered_by(turn: Turn, fact: e.MessageAdded) -> Turn:
         answer=AnswerId("") if asked else turn.answer,
         asked=0 if asked else turn.asked,
         iterations=turn.iterations + asked,
+        under_way=True,
         calls=() if fact.partial else tuple(OpenCall(c.id, c.name) for c in message.calls),
         resumes=0,
     )
 
 
-def _acted(turn: Turn, fact: e.ToolCalled | e.ToolReturned | e.LimitRaised) -> Turn:
+def _acted(turn: Turn, fact: e.ToolCalled | e.ToolReturned | e.LimitRaised | e.BudgetRaised) -> Turn:
     """The turn without the answers that it (or a sub-session in it) has now acted on."""
     match fact:
         case e.ToolCalled(call=call, sub=sub):
@@ -660,6 +686,8 @@ def _acted(turn: Turn, fact: e.ToolCalled | e.ToolReturned | e.LimitRaised) -> T
             kept = [a for a in turn.answers if (a.sub, a.call) != (sub, call.id)]
         case e.LimitRaised(sub=sub):
             kept = [a for a in turn.answers if (a.sub, a.kind) != (sub, "limit")]
+        case e.BudgetRaised(wait=wait):
+            kept = [a for a in turn.answers if a.id != wait]
     return turn if len(kept) == len(turn.answers) else replace(turn, answers=tuple(kept))
 
 
@@ -728,7 +756,7 @@ def _ended(head: Head, event: e.Event, fact: e.TurnEnded) -> Head:
     """A cancel drops what was to steer the turn, and keeps what was to follow it; a spawned session keeps neither."""
     if head.turn is not None and head.turn.id != fact.turn:
         return head
-    kept = head.queue
+    kept, seconds = head.queue, _lasted(head.turn, event) if head.turn else 0.0
     if fact.outcome == "canceled":
         kept = () if head.provider else tuple(q for q in kept if q.queue != "steer")
     return replace(
@@ -737,7 +765,8 @@ def _ended(head: Head, event: e.Event, fact: e.TurnEnded) -> Head:
         waits=(),
         queue=kept,
         subs=(),
-        active=head.active + (max(0, event.at - head.turn.at) / 1e6 if head.turn else 0.0),
+        active=head.active + seconds,
+        shares=_shared(head.shares, head, head.turn.agent, seconds=seconds) if head.turn else head.shares,
         outcome=fact.outcome,
         error=fact.error[:LONGEST_ERROR],
         ended_at=event.at,
@@ -780,8 +809,31 @@ def _answered(head: Head, wait: WaitId, answer: e.Answer) -> Head:
 
 
 def _used(head: Head, fact: e.UsageAdded) -> Head:
-    head = replace(head, used=plus(head.used, fact.usage))
+    shares = _shared(head.shares, head, fact.agent, fact)
+    head = replace(head, used=plus(head.used, fact.usage), shares=shares)
     cost = head.cost + (0 if fact.why == "compaction" else fact.cost)  # that one stands in its SummaryAdded
     if fact.why in ("title", "vain"):
         return replace(head, cost=cost)
     return replace(head, cost=cost, input_tokens=fact.input_tokens, output_tokens=fact.output_tokens)
+
+
+def _lasted(turn: Turn, event: e.Event) -> float:
+    return max(0, event.at - turn.at) / 1e6
+
+
+def _raised(raised: tuple[e.Budget, ...], budget: e.Budget) -> tuple[e.Budget, ...]:
+    return (*(b for b in raised if b.name != budget.name), budget)
+
+
+def _shared(
+    shares: tuple[Share, ...], head: Head, agent: str, fact: e.UsageAdded | None = None, seconds: float = 0.0
+) -> tuple[Share, ...]:
+    """The shares after an agent has used something, or worked for some time."""
+    source = head.turn.source if head.turn is not None else head.source
+    known = next((s for s in shares if (s.source, s.agent) == (source, agent)), None)
+    share = known or Share(source, agent)
+    if fact is not None:
+        tokens = share.tokens + fact.usage.context + fact.usage.output
+        share = replace(share, cost=share.cost + fact.cost, tokens=tokens, unpriced=share.unpriced or fact.unpriced)
+    share = replace(share, seconds=share.seconds + seconds)
+    return (*shares, share) if known is None else tuple(share if s is known else s for s in shares)

@@ -1,9 +1,12 @@
 """Placeholders in texts: `${env.NAME}` and its kin."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from roost.core.expressions import Failed, Scope, as_text, evaluate, parse
+
+_DASHED = re.compile(r"\$\{\s*headers\.([A-Za-z0-9_-]*-[A-Za-z0-9_-]*)\s*\}")
 
 
 def expand(text: str, env: Mapping[str, str], headers: Mapping[str, str] | None = None) -> str:
@@ -14,6 +17,7 @@ def expand(text: str, env: Mapping[str, str], headers: Mapping[str, str] | None 
     values: dict[str, Any] = {"env": env}
     if headers is not None:
         values["headers"] = _Folded(headers)
+        text = _DASHED.sub(r"${headers['\1']}", text)  # a name with dashes is no subtraction
     scope = Scope(values)
     parts, position = [], 0
     while (start := text.find("${", position)) >= 0:

@@ -26,6 +26,7 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.Duplicate: 409,
     errors.MessagesWait: 409,
     errors.NotOwner: 409,
+    errors.BudgetExceeded: 402,
     errors.Denied: 403,
     errors.NoSandbox: 403,
     errors.Unfinished: 409,

@@ -26,12 +26,40 @@ class Pass(Protocol):
     """Leave to ask a model, once, for what that may cost at most."""
 
     def settle(self, cost: float, tokens: int, *, priced: bool) -> None:
-        """What it has cost in truth."""
+        """What it has cost in truth: said before it is written down."""
         ...
 
 
 Gate = Callable[[Provider, ModelRequest], AbstractAsyncContextManager[Pass | None]]
 """Who wants to ask a model has to get past it: budgets wait here."""
+
+
+class Guard(Protocol):
+    """What stands between a turn and the models that it asks."""
+
+    def gate(self, provider: Provider, request: ModelRequest) -> AbstractAsyncContextManager[Pass | None]:
+        """Wait for leave, where a person has to give it."""
+        ...
+
+    def quiet(self, provider: Provider, request: ModelRequest) -> AbstractAsyncContextManager[Pass | None]:
+        """Leave for what nobody waits for.
+
+        Raises:
+            BudgetExceeded: there is none now.
+        """
+        ...
+
+    async def admit(self) -> None:
+        """Return when the turn may spend something, as far as is known."""
+        ...
+
+    async def broke(self) -> bool:
+        """Whether it may not."""
+        ...
+
+    async def show(self) -> None:
+        """Write down what has been spent of the budgets that hold here, if any do."""
+        ...
 
 
 @asynccontextmanager
@@ -131,6 +159,9 @@ class Asking:
     async def _keep(self, provider: Provider, draft: Draft, done: Finished, leave: Pass | None) -> Message | None:
         price = cost(done.usage or Usage(), provider.price)
         message = draft.message(at=self._clock.now(), model=provider.spec.ref, cost=price)
+        if leave is not None:
+            usage = done.usage or Usage()
+            leave.settle(price, usage.context + usage.output, priced=provider.price is not None)
         asked = self._journal.turn.asked
         kept: e.Fact = e.AnswerDropped(draft.answer, asked, SILENT, draft.agent)
         if message is not None:
@@ -141,9 +172,6 @@ class Asking:
             return [kept, used(head, provider, done, draft.agent, price, self.threshold), *left]
 
         await self._journal.compose(facts)
-        if leave is not None:
-            usage = done.usage or Usage()
-            leave.settle(price, usage.context + usage.output, priced=provider.price is not None)
         self.draft = None
         return message
 
@@ -164,4 +192,5 @@ def used(
         context_limit=provider.context_limit,
         finish=done.reason,
         threshold=threshold,
+        unpriced=provider.price is None and done.usage is not None,
     )

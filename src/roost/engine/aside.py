@@ -1,9 +1,11 @@
 """Tools that run beside the model's calls: for a slash command, in somebody's message."""
 
+import hashlib
+
 from roost.core import events as e
 from roost.core.commands import Request
 from roost.core.errors import NothingWaits, RoostError
-from roost.core.ids import CallId, fresh
+from roost.core.ids import CallId
 from roost.core.messages import Result, ToolCall
 from roost.core.session import OpenCall
 from roost.engine.arguments import read
@@ -14,9 +16,13 @@ from roost.ports import Ask, Office, Task
 
 
 async def run_aside(stage: Stage, request: Request) -> str:
-    """What a tool says to a command; a refusal and a failure are texts, too."""
+    """What a tool says to a command; a refusal and a failure are texts, too.
+
+    The call's name is the same after a restart, so that a person is asked once.
+    """
     tool = stage.ready.tools.get(request.tool)
-    call = ToolCall(CallId(f"aside_{fresh()}"), request.tool, request.arguments)
+    name = hashlib.sha256("\0".join((stage.turn.id, request.tool, request.arguments)).encode()).hexdigest()[:16]
+    call = ToolCall(CallId(f"aside_{name}"), request.tool, request.arguments)
     if tool is None:
         return f"(there is no tool {request.tool})"
     leave = await Desk(stage, stage.ear.answer).decide(call, tool, OpenCall(call.id, call.name))

@@ -1,6 +1,6 @@
-"""Slash commands with all that they may ask for: tools, skills, another agent, a page to open."""
+"""Slash commands with all that they may ask for: tools, skills, prompts, another agent, a page to open."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from roost.core import commands
 from roost.core.agents import Agent
 from roost.core.commands import Request
+from roost.core.errors import RoostError
 from roost.core.events import Command
 from roost.core.messages import Message, Text
+from roost.ports import Speaker
 
 PATIENCE: Final = 30.0  # seconds for one tool of a command
 LONGEST: Final = 200_000  # characters of one tool's answer that come into the text
-READ_SKILL: Final = "read_skill"
 
 Run = Callable[[Request], Awaitable[str]]
 """Runs a tool for a command, under the rules for tool calls; a refusal and a failure are texts, too."""
@@ -40,25 +41,23 @@ async def said(
     *,
     run: Run,
     tools: Collection[str] = (),
-    skills: Collection[str] = (),
+    speakers: Sequence[tuple[Command, Speaker]] = (),
     session: str = "",
     enabled: bool = True,
 ) -> Said:
     """What a person's message stands for; one that names no command is left as it is.
 
-    `tools` are the names that a command may call, `skills` those that count as commands where no
-    command has their name.
+    `tools` are the names that a command may call; what `speakers` have to say counts where no command of the agent
+    has its name.
     """
     if not enabled or message.role != "user" or not message.content.startswith("/"):
         return Said(message)
     found = commands.find(message.content, agent.commands)
     if found is not None and found[0].url:
         return Said(message, reply=_page(found[0], session))
-    if found is None and (skill := _skill(message.content, skills)) is not None:
-        name, rest = skill
-        body = await _answer(run, Request(READ_SKILL, commands.as_json({"name": name})))
-        text = f'<skill name="{name}">\n{body.strip()}\n</skill>\n\n{rest or "Do what this skill says."}'
-        return Said(_worded(message, text))
+    if found is None and (spoken := commands.find(message.content, [command for command, _ in speakers])) is not None:
+        command, rest = spoken
+        return await _spoken(message, command.name, rest, next(one for known, one in speakers if known == command))
     return await _resolved(message, agent, env, run, tools)
 
 
@@ -78,15 +77,22 @@ async def _resolved(message: Message, agent: Agent, env: Mapping[str, str], run:
 async def _answer(run: Run, request: Request) -> str:
     """What a tool says, within its time and its length."""
     with anyio.move_on_after(PATIENCE):
-        answer = await run(request)
-        return answer if len(answer) <= LONGEST else f"{answer[:LONGEST]}\n[the rest is left out]"
+        return _cut(await run(request))
     return f"({request.tool} did not answer within {PATIENCE:g} seconds)"
 
 
-def _skill(text: str, skills: Collection[str]) -> tuple[str, str] | None:
-    """The skill that a message names, and the rest of the message."""
-    found = commands.find(text, [Command(name) for name in skills])
-    return (found[0].name, found[1]) if found is not None else None
+async def _spoken(message: Message, name: str, rest: str, speaker: Speaker) -> Said:
+    """What a toolset has to say; where it can't, the person reads why, and no model is asked."""
+    with anyio.move_on_after(PATIENCE):
+        try:
+            return Said(_worded(message, _cut(await speaker.say(name, rest))))
+        except RoostError as error:
+            return Said(message, reply=f"/{name}: {error}")
+    return Said(message, reply=f"/{name} had no answer within {PATIENCE:g} seconds")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n[the rest is left out]"
 
 
 def _page(command: Command, session: str) -> str:

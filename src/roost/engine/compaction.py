@@ -13,7 +13,7 @@ from roost.core import compaction, estimates
 from roost.core import events as e
 from roost.core.agents import Agent
 from roost.core.compaction import Plan
-from roost.core.errors import BadModel, HookStopped, ModelFailed
+from roost.core.errors import BadModel, BudgetExceeded, HookStopped, ModelFailed
 from roost.core.history import History
 from roost.core.hooks import Verdict
 from roost.core.messages import Message
@@ -80,6 +80,7 @@ async def compact(stage: Stage, why: Why, provider: Provider, make: Make, *befor
 
     Raises:
         Park: the turn sleeps until a person answers; the wish stays.
+        BudgetExceeded: there is no money for it.
     """
     measure = _measured(stage.history, provider, make(provider), why)
     plan = _planned(stage.history, measure, why)
@@ -174,6 +175,10 @@ async def _carried_out(
         what = f"it took longer than {PATIENCE:.0f} seconds" if isinstance(error, TimeoutError) else str(error)
         why_not = f"the conversation could not be summed up, and stays as it is: {what}"
         return await _not_done(stage, "failed", why_not, lambda head: _in_vain(head, summing, provider, agent))
+    except (Park, BudgetExceeded):
+        if summing.model:
+            await stage.journal.compose(lambda head: _in_vain(head, summing, provider, agent))
+        raise
     await stage.journal.compose(lambda head: _applied(head, plan, text, summing, provider, stage.ready.agent))
     await stage.fire("after_compaction", compaction_reason=why, context_limit=measure.limit, summary=text)
     return "applied"
@@ -249,6 +254,7 @@ def _applied(head: Head, plan: Plan, text: str, summing: Summing, provider: Prov
         output_tokens=0,
         context_limit=provider.context_limit,
         why="compaction",
+        unpriced=summing.unpriced,
         threshold=threshold(agent, provider),
     )
     summary = e.SummaryAdded(text, plan.first_kept, summing.cost, summing.model, usage)
@@ -269,5 +275,6 @@ def _in_vain(head: Head, summing: Summing, provider: Provider, agent: str) -> Se
         output_tokens=head.output_tokens,
         context_limit=provider.context_limit,
         why="vain",
+        unpriced=summing.unpriced,
     )
     return [used]

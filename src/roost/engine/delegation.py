@@ -8,11 +8,10 @@ from contextlib import AsyncExitStack
 from msgspec.structs import replace
 
 from roost.core import events as e
-from roost.core.errors import AgentNotFound
-from roost.core.ids import SessionId, TurnId, fresh
-from roost.core.messages import Message, Result, ToolCall
-from roost.engine import harness
+from roost.core.ids import SessionId, fresh
+from roost.core.messages import Result, ToolCall
 from roost.engine import runtime as rt
+from roost.engine.assignment import assigned
 from roost.engine.stage import Stage
 from roost.ports import Task
 
@@ -98,79 +97,16 @@ async def _open(stage: Stage, call: ToolCall, task: Task) -> SessionId:
     """Begin a sub-session: all of its first facts are one append.
 
     Raises:
-        AgentNotFound: the team has no such agent.
+        AgentNotFound, AgentBroken, BadModel: as `assigned`.
     """
-    ready, head, turn = stage.ready, stage.journal.head, stage.turn
-    agent = ready.team.agent(task.agent) if task.agent else ready.agent
-    if agent is None:
-        raise AgentNotFound(task.agent, tuple(a.name for a in ready.team.agents))
-    root = stage.root.journal.head
-    sub, now = SessionId(fresh()), stage.makers.clock.now()
-    overrides = root.model_overrides | ({agent.name: task.model} if task.model else {})
-    template = e.Template(
-        title=task.title,
-        working_dir=turn.working_dir,
-        safety=root.safety,
-        prior_safety=root.prior_safety,
-        permissions=root.permissions,
-        thinking=root.thinking,
-        max_consecutive_tool_calls=root.max_consecutive_tool_calls,
-        max_old_tool_call_tokens=root.max_old_tool_call_tokens,
-        max_tool_result_tokens=root.max_tool_result_tokens,
-        model_overrides=overrides,
-        send_user_message=False,
-    )
-    opened = e.TurnOpened(
-        turn=TurnId(fresh()),
-        source=turn.source,
-        agent=agent.name,
-        working_dir=turn.working_dir,
-        source_hash=turn.source_hash,
-        model=overrides.get(agent.name, ""),
-        principal=turn.principal,
-        max_iterations=agent.max_iterations,
-        confined=turn.confined,
-        unattended=turn.unattended,
-        tools=task.tools,
-    )
-    if agent.harness is not None:
-        opened = await _driven(stage, opened, task)
-    facts: list[e.Fact] = [
-        e.AgentSwitched(ready.agent.name, True, from_agent=ready.agent.name, to_agent=agent.name, sub=stage.sub),
-        e.SessionCreated(template, parent=head.id, call=call.id, sub=sub),
-        replace(opened, sub=sub),
-    ]
-    if agent.harness is None:
-        facts.append(e.MessageWritten(Message("system", task.brief, at=now), sub=sub))
-        said = Message("user", task.say, at=now, implicit=True)
-    else:
-        said = Message("user", f"{task.brief}\n\n{task.say}", at=now, implicit=True)
-    await stage.journal.write(*facts, e.MessageWritten(said, sub=sub))
+    who, head = stage.ready.agent.name, stage.journal.head
+    given = await assigned(stage, task)
+    sub = SessionId(fresh())
+    switched = e.AgentSwitched(who, True, from_agent=who, to_agent=given.agent.name, sub=stage.sub)
+    created = e.SessionCreated(given.template, parent=head.id, call=call.id, sub=sub)
+    said = (replace(fact, sub=sub) for fact in given.said)
+    await stage.journal.write(switched, created, replace(given.opened, sub=sub), *said)
     return sub
-
-
-async def _driven(stage: Stage, opened: e.TurnOpened, task: Task) -> e.TurnOpened:
-    """The opening of a turn that an agent CLI plays.
-
-    Raises:
-        AgentBroken, BadModel: there is no such CLI, or it knows no such model.
-    """
-    makers, team = stage.makers, stage.ready.team
-    agent = team.agent(opened.agent)
-    if agent is None or agent.harness is None:
-        raise AgentNotFound(opened.agent, tuple(a.name for a in team.agents))
-    driver = harness.player(makers, team, agent, agent.harness)
-    model = harness.model_of(driver, stage.root.journal.head, agent, agent.harness, task.model)
-    order = await harness.wanted(
-        makers,
-        agent,
-        agent.harness,
-        model=model,
-        working_dir=opened.working_dir,
-        turns=agent.max_iterations,
-        confined=makers.confines(stage.turn),
-    )
-    return replace(opened, driver=order.provider, order=order, permissions=team.permissions)
 
 
 async def _runtime(inner: Stage) -> rt.Opening:

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from roost.core import events as e
-from roost.core.ids import AnswerId, CallId, Micros
+from roost.core.ids import AnswerId, CallId, Micros, fresh
 from roost.core.messages import Message, ToolCall
 from roost.core.utf8 import mended
 from roost.ports import CallPiece, Finished, Piece, ReasoningPiece, TextPiece
@@ -146,3 +146,12 @@ def of_log(events: list[e.Event], answer: AnswerId, agent: str) -> Draft:
             case _:
                 pass
     return draft
+
+
+def unasked(message: Message) -> tuple[e.Fact, e.Fact]:
+    """An answer that no model was asked for: shown like any other, and in the history."""
+    answer = AnswerId(fresh())
+    return (
+        e.TextAdded(answer, message.content, message.agent),
+        e.MessageAdded(message, answer=answer, agent=message.agent),
+    )

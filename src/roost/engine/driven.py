@@ -179,6 +179,7 @@ class Driven:
         return head.provider_session if head.played_by in ("", self._stage.turn.driver) else ""
 
     async def _start(self, following: Next) -> Run:
+        await self._stage.guard.admit()
         await worktree.enter(self._stage, self._order)
         stage, head, order = self._stage, self._stage.journal.head, self._order
         driver = launch.driver_of(self._makers, stage.turn.driver)

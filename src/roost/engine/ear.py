@@ -27,6 +27,8 @@ OUTSIDE = (
     e.MessageQueued,
     e.CompactionAsked,
     e.TurnDetached,
+    e.BudgetSet,
+    e.BudgetRaised,
 )
 PARK_AFTER = 600.0  # seconds without a follower
 LOOK = 5.0  # seconds between two looks whether anybody follows
@@ -79,13 +81,13 @@ class Ear:
             self._wake()
 
     @contextmanager
-    def at_thought(self) -> Iterator[None]:
-        """A model is asked beside other work."""
-        self.thinking += 1
+    def at_thought(self, change: int = 1) -> Iterator[None]:
+        """A model is asked beside other work; with a `change` of -1, whoever asks one is at rest meanwhile."""
+        self.thinking += change
         try:
             yield
         finally:
-            self.thinking -= 1
+            self.thinking -= change
 
     async def rest(self) -> None:
         """Return when no tool runs."""
@@ -98,19 +100,34 @@ class Ear:
         Raises:
             Park: nobody follows, and nothing else goes on in this turn.
         """
+        answer = await self.answer_unless(wait, lambda: False)
+        assert answer is not None
+        return answer
+
+    async def answer_unless(self, wait: WaitId, needless: Callable[[], bool]) -> e.Answer | None:
+        """The same; None as soon as the answer is needless, which is looked at whenever something has changed.
+
+        Raises:
+            Park: as `answer`.
+        """
         self.waiting.add(wait)
         quiet_since = self._clock.monotonic()
         while True:
             changed = self._changed
-            if (found := self._found(wait)) is not None:
+            found = self._found(wait)
+            if found is not None or needless():
                 self.waiting.discard(wait)
                 return found
-            if self._hub.followers(self._journal.log) or self.working or self.thinking or self._busy():
+            if self._hub.followers(self._journal.log) or self.working or self.thinking > 0 or self._busy():
                 quiet_since = self._clock.monotonic()
             left = self._park_after - (self._clock.monotonic() - quiet_since)
             if left <= 0:
                 raise Park
             await self._until(changed, min(left, LOOK))
+
+    def poke(self) -> None:
+        """Something has changed that is no fact of this log: whoever waits looks again."""
+        self._wake()
 
     async def _until(self, changed: anyio.Event, seconds: float) -> None:
         async with anyio.create_task_group() as tasks:

@@ -12,7 +12,7 @@ from roost.engine.stage import Stage
 
 
 def verdict(stage: Stage, file: e.TurnOpened | None, asked: e.WaitOpened) -> e.Answer | None:
-    """What the session's rules say to a question; None where a person decides."""
+    """What the session's rules say to a question, or that nobody is there; None where a person decides."""
     if asked.kind != "approval" or asked.call is None:
         return None
     head = stage.root.journal.head
@@ -28,6 +28,8 @@ def verdict(stage: Stage, file: e.TurnOpened | None, asked: e.WaitOpened) -> e.A
     )
     if isinstance(found, approvals.Allow):
         return e.Answer("approve", "approve")
+    if isinstance(found, approvals.Ask) and stage.turn.unattended:
+        found = approvals.unattended(asked.call)
     return e.Answer("reject", "reject", found.message) if isinstance(found, approvals.Deny) else None
 
 
@@ -41,7 +43,8 @@ def completed(stage: Stage, facts: Iterable[e.Fact]) -> list[e.Fact]:
         elif isinstance(fact, e.UsageAdded):
             cost += fact.cost
             usage = fact.usage
-            whole.append(replace(fact, total_cost=cost, input_tokens=usage.context, output_tokens=usage.output))
+            totals = replace(fact, total_cost=cost, input_tokens=usage.context, output_tokens=usage.output)
+            whole.append(replace(totals, unpriced=not fact.cost))
         else:
             whole.append(fact)
     return whole

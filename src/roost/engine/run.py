@@ -166,6 +166,8 @@ class Run:
         if facts:
             read = e.RunRead(self.errand.run, self._out, self._err)
             await self._stage.journal.write(*completed(self._stage, facts), read)
+            if any(isinstance(fact, e.UsageAdded) for fact in facts):
+                await self._stage.guard.show()
         await self._send([given for step in steps for given in step.inputs])
         for wait, answer in decided:
             await self._reply(wait, answer)
@@ -219,6 +221,8 @@ class Run:
             return
         interactive = self._stage.turn.interactive and self._hit is None
         queue = sorted(self._stage.journal.head.queue, key=lambda queued: queued.queue == "followup")  # steering first
+        if queue and self._dialog.ready and await self._stage.guard.broke():
+            queue, interactive = [], False  # what is left is for the next run, once there is money for one
         for queued in queue if self._hit is None else ():
             if queued.queue == "followup" and not self._dialog.ready:
                 return

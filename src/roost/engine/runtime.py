@@ -1,33 +1,30 @@
 """An agent made ready for one session: its team, its model, and its toolsets, open."""
 
-import hashlib
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from roost.core import descriptions
-from roost.core.agents import Agent, Matcher, Team, ToolsetSpec
-from roost.core.errors import AgentNotFound, BadModel, RoostError, ToolsetFailed
-from roost.core.events import Answer, Base, Event, Fact, Permissions, Teammate, TeamShown, ToolReturned
+from roost.core.agents import Agent, Matcher, Team
+from roost.core.errors import AgentNotFound, BadModel, RoostError
+from roost.core.events import Answer, Base, Command, Event, Fact, Permissions, Teammate, TeamShown, ToolReturned
 from roost.core.history import History
-from roost.core.ids import LogId, SessionId
+from roost.core.ids import LogId, SessionId, TurnId
 from roost.core.limits import Limits
-from roost.core.messages import Definition, Result, ToolCall
+from roost.core.messages import Definition, ToolCall
 from roost.core.redaction import Redactor
 from roost.core.session import Head, Turn
-from roost.engine.bulkhead import open_group
 from roost.engine.cached import Answers
-from roost.engine.codemode import Check, wrapped
+from roost.engine.codemode import Check
 from roost.engine.deferred import CATEGORY, Deferred
 from roost.engine.prompt import Guidance, today
-from roost.engine.structured import Form, handed_in
+from roost.engine.toolbox import Found, Opened, Toolbox, digest, gathered, offered
 from roost.ports import (
     Agents,
     Ask,
@@ -45,9 +42,7 @@ from roost.ports import (
     Scripts,
     Surroundings,
     Tool,
-    Toolset,
     Toolsets,
-    Use,
     Worktrees,
 )
 
@@ -55,6 +50,8 @@ log = logging.getLogger(__name__)
 
 TEAM, SKILLS = ("transfer_task", "handoff"), ("skills",)
 """The types of toolsets whose guidance has a place of its own in the prompt."""
+
+_HEADERS = re.compile(r"\$\{[^}]*\bheaders\b")
 
 SERVERS = ("mcp", "lsp")
 """The types of toolsets that start servers, and may take their time."""
@@ -96,14 +93,6 @@ class Makers:
         return self.walled or turn.confined
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A toolset that is open, and the entry that it was made from."""
-
-    spec: ToolsetSpec
-    toolset: Toolset
-
-
 @dataclass(slots=True)
 class Runtime:
     """What a turn runs with.  `key` says when another one is needed."""
@@ -112,8 +101,8 @@ class Runtime:
     team: Team
     agent: Agent
     provider: Provider
-    toolsets: Sequence[Opened]
-    warnings: list[str]
+    toolbox: Toolbox
+    warnings: list[str]  # that each turn begins with
     guidance: Guidance
     place: Place
     deferred: Deferred
@@ -126,6 +115,13 @@ class Runtime:
     tools: dict[str, Tool] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)  # tool name -> digest
     shown: set[str] = field(default_factory=set)  # digests that the log knows
+    turn: TurnId | None = None  # that plays now
+    told: set[str] = field(default_factory=set)  # the warnings that people had in it
+
+    @property
+    def toolsets(self) -> Sequence[Opened]:
+        """Those that are open."""
+        return self.toolbox.opened
 
     @property
     def busy(self) -> bool:
@@ -137,70 +133,46 @@ class Runtime:
         """Whether tool servers are among the toolsets."""
         return any(opened.spec.type in SERVERS for opened in self.toolsets)
 
+    def begin(self, turn: TurnId) -> Sequence[str]:
+        """What people should know once a turn has this runtime, and have not been told in it."""
+        if turn != self.turn:
+            self.turn, self.told = turn, set()
+        return self.unsaid([*self.warnings, *self.toolbox.failures])
+
     async def refresh(self) -> Sequence[str]:
-        """Ask the toolsets what they have now; warnings that are new.  Of two tools with one name the first wins."""
-        found: list[tuple[Tool, ToolsetSpec]] = []
-        new: list[str] = []
-        for some, failure in await _all(self.toolsets):
-            found += some
-            new += [f"tools are missing: {failure}"] if failure else []
-        tools, doubled = _first(found)
-        new += [f"the tool {name!r} is there twice: the first one is used" for name in doubled]
+        """Ask the toolsets what they have now; warnings that are new in this turn."""
+        tools, new = await gathered(self.toolsets)
         self.fresh = False
         self.guidance = guided_by(self.guidance, self.toolsets)
         self.models = {name: spec.model for name, (_, spec) in tools.items() if spec.model}
         self.toon = {name: spec.toon for name, (_, spec) in tools.items() if spec.toon}
-        new = list(self.unsaid(new))
         self.tools = {t.definition.name: t for t in self._offered(tools)} if self.provider.takes_tools else {}
         self.digests = {name: digest(tool.definition) for name, tool in self.tools.items()}
-        return new
+        return self.unsaid(new)
 
-    def _offered(self, tools: Mapping[str, tuple[Tool, ToolsetSpec]]) -> Sequence[Tool]:
-        """What the model gets of them: those it may have, those it has looked for, or one script for all."""
-        only = [self._told(tool) for name, (tool, _) in tools.items() if not self.only or name in self.only]
-        hidden = [name for name, (_, spec) in tools.items() if _defers(spec, name)]
-        offered = self.deferred.offered(only, hidden)
-        if self.scripts is not None:
-            offered = wrapped(offered, self.scripts, self._checked)
-        if (form := handed_in(self.agent)) is not None:
-            offered = [*offered, Form(form)]
-        return offered
+    def _offered(self, tools: Found) -> Sequence[Tool]:
+        return offered(self.agent, tools, self.deferred, only=self.only, scripts=self.scripts, check=self._checked)
 
     async def _checked(self, call: ToolCall, definition: Definition) -> str | None:
         return "nobody can permit it" if self.check is None else await self.check(call, definition)
 
     def unsaid(self, warnings: Sequence[str]) -> Sequence[str]:
-        """Those that people have not been told yet; from now on they have."""
-        new = [warning for warning in dict.fromkeys(warnings) if warning not in self.warnings]
-        self.warnings += new
+        """Those that people have not been told in this turn; from now on they have."""
+        new = [warning for warning in dict.fromkeys(warnings) if warning not in self.told]
+        self.told.update(new)
         return new
-
-    def _told(self, tool: Tool) -> Tool:
-        return Described(tool) if self.agent.add_description_parameter else tool
 
     def definitions(self) -> list[Definition]:
         """What the model is offered."""
         return [tool.definition for tool in self.tools.values()]
 
     def team_shown(self, providers: Mapping[str, Provider]) -> TeamShown:
-        """The team as clients see it."""
-        return team_shown(self.team, self.agent.name, providers)
-
-
-def _defers(spec: ToolsetSpec, name: str) -> bool:
-    return spec.defer if isinstance(spec.defer, bool) else name in spec.defer
-
-
-class Described:
-    """A tool that is also told what it is used for (`add_description_parameter`)."""
-
-    def __init__(self, tool: Tool) -> None:
-        self.definition = descriptions.described(tool.definition)
-        self._tool = tool
-
-    async def run(self, arguments: dict[str, Any], use: Use) -> Result:
-        """Run the tool without the argument that it does not have."""
-        return await self._tool.run(descriptions.undescribed(self._tool.definition, arguments), use)
+        """The team as clients see it; what toolsets have to say is known of the agent at work alone."""
+        shown = team_shown(self.team, self.agent.name, providers)
+        said = [command for command, _ in self.toolbox.speakers]
+        return replace(
+            shown, agents=tuple(_with(said, one) if one.name == self.agent.name else one for one in shown.agents)
+        )
 
 
 Opening = AbstractAsyncContextManager[Runtime]
@@ -230,38 +202,9 @@ def _teammate(agent: Agent, team: Team, provider: Provider | None) -> Teammate:
     return Teammate(agent.name, agent.description, name, model, agent.commands)
 
 
-def digest(definition: Definition) -> str:
-    """The name under which a log keeps a tool definition."""
-    return hashlib.sha256(msgspec.json.encode(definition)).hexdigest()[:16]
-
-
-async def _all(opened: Sequence[Opened]) -> Sequence[tuple[Sequence[tuple[Tool, ToolsetSpec]], str]]:
-    """The tools of each toolset, or why it has none; they are asked at the same time."""
-    found: list[tuple[Sequence[tuple[Tool, ToolsetSpec]], str]] = [((), "")] * len(opened)
-
-    async def ask(index: int, one: Opened) -> None:
-        try:
-            found[index] = ([(tool, one.spec) for tool in await one.toolset.tools()], "")
-        except ToolsetFailed as error:
-            found[index] = ((), str(error))
-
-    async with open_group() as tasks:
-        for index, one in enumerate(opened):
-            tasks.start_soon(ask, index, one)
-    return found
-
-
-def _first(found: Iterable[tuple[Tool, ToolsetSpec]]) -> tuple[dict[str, tuple[Tool, ToolsetSpec]], list[str]]:
-    """Tools by name, and the names that several have."""
-    tools: dict[str, tuple[Tool, ToolsetSpec]] = {}
-    doubled: dict[str, None] = {}
-    for tool, spec in found:
-        name = tool.definition.name
-        if name in tools:
-            doubled[name] = None
-        else:
-            tools[name] = (tool, spec)
-    return tools, list(doubled)
+def _with(more: Sequence[Command], one: Teammate) -> Teammate:
+    known = {command.name for command in one.commands}
+    return replace(one, commands=(*one.commands, *(command for command in more if command.name not in known)))
 
 
 def model_ref(head: Head, agent: Agent) -> str:
@@ -271,8 +214,16 @@ def model_ref(head: Head, agent: Agent) -> str:
 
 def key(head: Head, turn: Turn, team: Team) -> tuple[str, ...]:
     """What a runtime was built from; another key asks for another runtime."""
-    where = (turn.working_dir, "confined" if turn.confined else "")
+    where = (turn.working_dir, "confined" if turn.confined else "", "unattended" if turn.unattended else "")
     return (turn.source, team.hash, turn.agent, *where, *turn.tools)
+
+
+def named(agent: Agent | None, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a request that an agent's toolsets name: other ones ask for other toolsets."""
+    told = repr([spec.options for spec in agent.toolsets]).lower() if agent is not None and headers else ""
+    if not _HEADERS.search(told):
+        return {}
+    return {name: value for name, value in headers.items() if name.lower() in told.replace("_", "-")}
 
 
 class Touch(Struct, frozen=True):
@@ -314,21 +265,17 @@ async def open_runtime(
         headers=touch.headers,
     )
     async with AsyncExitStack() as stack:
-        toolsets: list[Opened] = []
-        for spec in agent.toolsets:
-            try:
-                toolsets.append(Opened(spec, await stack.enter_async_context(makers.toolsets.open(spec, place))))
-            except ToolsetFailed as error:
-                warnings.append(f"toolset {spec.type!r} is not available: {error}")
+        toolbox = Toolbox(makers.toolsets, agent.toolsets, place, stack)
+        await toolbox.open()
         guidance = await guided(makers, agent, turn.working_dir, confined=confined)
         this = key(head, turn, team)
         hidden = Deferred(recalled.get(CATEGORY))
         scripts = makers.scripts if agent.code_mode or makers.code_mode else None
         if scripts is None and agent.code_mode:
             warnings.append("this server runs no scripts: the agent works without code mode")
-        runtime = Runtime(this, team, agent, provider, toolsets, warnings, guidance, place, hidden, scripts)
+        runtime = Runtime(this, team, agent, provider, toolbox, warnings, guidance, place, hidden, scripts)
         runtime.only = turn.tools
-        if toolsets and not provider.takes_tools:
+        if agent.toolsets and not provider.takes_tools:
             warnings.append(f"the model {provider.spec.ref} takes no tools; the agent answers without them")
         yield runtime
 

@@ -14,9 +14,8 @@ from roost.core.messages import Message
 from roost.engine import commands
 from roost.engine.aside import run_aside
 from roost.engine.commands import Said
+from roost.engine.draft import unasked
 from roost.engine.stage import Stage
-
-SKILLS = "skills"
 
 
 def resolved(message: Message, agent: Agent, env: Mapping[str, str]) -> tuple[Message, str]:
@@ -53,9 +52,8 @@ def _callable(agent: Agent) -> Collection[str]:
 
 
 async def said(stage: Stage, message: Message) -> Said:
-    """What a message stands for, tools and skills included."""
+    """What a message stands for, with what needs tools and toolsets."""
     ready, makers = stage.ready, stage.makers
-    skills = {name for opened in ready.toolsets if opened.spec.type == SKILLS for name in _names(opened.toolset)}
 
     async def run(request: words.Request) -> str:
         return await run_aside(stage, request)
@@ -66,29 +64,27 @@ async def said(stage: Stage, message: Message) -> Said:
         makers.env,
         run=run,
         tools=tuple(ready.tools),
-        skills=skills,
+        speakers=ready.toolbox.speakers,
         session=stage.session,
         enabled=makers.commands,
     )
 
 
-def _names(toolset: object) -> tuple[str, ...]:
-    """The skills of a toolset that has them: `names` is its own, and in no contract."""
-    return tuple(getattr(toolset, "names", ()))
-
-
 async def settle(stage: Stage) -> bool:
-    """Resolve the posted messages of the turn that still stand as commands; whether one is answered with that."""
+    """Resolve the posted messages of the turn that still stand as commands; whether one is answered with that.
+
+    One that was resolved is not read again, whatever it has become.
+    """
     answered = False
     for item in [i for i in stage.history.items if i.seq > stage.turn.opened]:
         message = item.message
-        if message is None or message.role != "user" or not message.content.startswith("/"):
+        if message is None or message.role != "user" or item.edited or not message.content.startswith("/"):
             continue
         done = await said(stage, message)
         if done.message != message:
             await stage.journal.write(e.MessageEdited(item.seq, done.message))
         if done.reply:
             reply = Message("assistant", done.reply, agent=stage.turn.agent, at=stage.makers.clock.now())
-            await stage.journal.write(e.MessageAdded(reply, agent=stage.turn.agent))
+            await stage.journal.write(*unasked(reply))
             answered = True
     return answered

@@ -1,24 +1,47 @@
 """What a turn is played on: its pen, its ear, its agent, and the history so far."""
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 from msgspec.structs import replace
 
+from roost.core.events import Fact
 from roost.core.history import History
 from roost.core.hooks import Verdict
 from roost.core.ids import CallId, LogId, SessionId
 from roost.core.messages import Message, ToolCall
 from roost.core.session import Answered, OpenWait, Turn
-from roost.engine.answer import Asking
+from roost.engine.answer import Asking, Guard
 from roost.engine.chain import Sticky
 from roost.engine.ear import Ear
 from roost.engine.firing import fire
 from roost.engine.hub import Hub
 from roost.engine.journal import Inner, Journal
 from roost.engine.runtime import Makers, Runtime, Touch, read_history
+from roost.ports import Owned
+
+
+class Sessions(Protocol):
+    """What a turn may do with other sessions: the supervisor's part."""
+
+    async def begin(self, log_id: LogId, facts: Sequence[Fact], *, headers: Mapping[str, str]) -> Owned:
+        """Open a turn in a session that somebody has just made, where one more may run.
+
+        Raises:
+            TooManySessions: as many run as may.
+            ShuttingDown: the server is on its way out.
+        """
+        ...
+
+    async def wake(self, log_id: LogId) -> None:
+        """Go on with a turn that sleeps, if no living server has it."""
+        ...
+
+    async def finish(self, log_id: LogId) -> None:
+        """See a deleted session to its last fact."""
+        ...
 
 
 @dataclass(slots=True)
@@ -36,6 +59,8 @@ class Stage:
     history: History
     prepare: Callable[["Stage"], Awaitable[Runtime]]
     play: Callable[["Stage"], Awaitable[None]]  # plays the turn of a sub-session to its end
+    sessions: Sessions
+    guarding: Callable[["Stage"], Guard]
     touch: Touch = Touch()
     entitle: Callable[[], None] = lambda: None  # asks for a title, where the session has none
     outer: "Stage | None" = None
@@ -49,7 +74,13 @@ class Stage:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the task that plays it
     built: anyio.Event = field(default_factory=anyio.Event)  # set when the runtime is there, or never will be
     done: anyio.Event = field(default_factory=anyio.Event)  # set when its task is through
+    starting: anyio.Lock = field(default_factory=anyio.Lock)  # held while a background agent is started
+    guard: Guard = field(init=False)
     _stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self.guard = self.guarding(self)
+        self.asking.gate = self.guard.gate
 
     @property
     def log(self) -> LogId:
@@ -126,11 +157,12 @@ class Stage:
             history,
             prepare,
             self.play,
+            root.sessions,
+            self.guarding,
             root.touch,
             outer=self,
             sticky=root.sticky,
         )
-        asking.gate = self.asking.gate
         root.inners[sub] = stage
         return stage
 

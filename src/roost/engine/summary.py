@@ -48,6 +48,7 @@ class Summing:
         self.usage = Usage()
         self.cost = 0.0
         self.model = ""
+        self.unpriced = False  # the price of something of it is not known
         self._stage = stage
         self._plan = plan
         self._instruction = instruction
@@ -135,6 +136,7 @@ class Summing:
             usage = done.usage or Usage()
             price = cost(usage, provider.price)
             self.usage, self.cost, self.model = plus(self.usage, usage), self.cost + price, provider.spec.ref
+            self.unpriced = self.unpriced or provider.price is None
             if leave is not None:
                 leave.settle(price, usage.context + usage.output, priced=provider.price is not None)
         if not said or done.reason in ("refusal", "content_filter"):

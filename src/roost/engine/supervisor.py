@@ -1,8 +1,8 @@
 """The live sessions, all in one task group."""
 
 import logging
-from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext, suppress
 from functools import partial
 
 import anyio
@@ -24,6 +24,7 @@ from roost.engine.journal import Journal
 from roost.engine.leave import give_up
 from roost.engine.live import Live
 from roost.engine.stage import Stage
+from roost.engine.tills import Tills
 from roost.engine.title import give_title
 from roost.engine.turn import play_inner, run_turn
 from roost.ports import Condition, Owned, Provider
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 GRACE = 5.0  # seconds that running tools get when the server stops
 SILENT = 10.0  # seconds after which another server's owner is taken for dead by a delete
 
+Room = Callable[[Head], AbstractAsyncContextManager[None]]
+"""While its block lasts, a turn of a session may be opened; else it raises TooManySessions."""
+
 
 class Supervisor:
     """Starts turns, wakes and stops them.  What goes wrong in one session stays in that session."""
@@ -41,6 +45,8 @@ class Supervisor:
         self.first = anyio.Event()  # set when the first runtime of this process is asked for
         self.park_after = PARK_AFTER
         self.stopping = False
+        self.room: Room = lambda _: nullcontext()  # for the turns that are opened from within
+        self.tills = Tills(makers)
         self.owed: dict[LogId, RoostError] = {}  # why the end of a session's turn could not be written
         self._makers = makers
         self._hub = hub
@@ -51,8 +57,17 @@ class Supervisor:
 
     # -- what the service asks ------------------------------------------------------------------
 
-    async def open(self, log_id: LogId, facts: Sequence[e.Fact], only_if: Condition | None = None) -> Owned:
+    async def open(
+        self,
+        log_id: LogId,
+        facts: Sequence[e.Fact],
+        only_if: Condition | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> Owned:
         """Take the session, write the turn's first facts, and start it.
+
+        `headers` are those of the request that asks for it: kept in memory, and for this turn alone.
 
         Raises:
             SessionBusy: it is in a turn.
@@ -74,8 +89,13 @@ class Supervisor:
             # Watched from here on, so that the turn finds its beginning in memory.
             with self._hub.watch(log_id), anyio.CancelScope(shield=True):
                 owned = await self._makers.store.take(log_id, facts, only_if=idle)
-                self._start(owned)
+                self._start(owned, headers or {})
         return owned
+
+    async def begin(self, log_id: LogId, facts: Sequence[e.Fact], *, headers: Mapping[str, str]) -> Owned:
+        """See `stage.Sessions`."""
+        async with self.room(await self._makers.store.head(log_id)):
+            return await self.open(log_id, facts, headers=headers)
 
     async def wake(self, log_id: LogId) -> None:
         """Go on with a turn that sleeps, if no living server has it."""
@@ -141,8 +161,8 @@ class Supervisor:
         live = self._lives.get(log_id)
         return live.stage if live else None
 
-    def _start(self, owned: Owned) -> None:
-        """Play the turn of a session that is ours."""
+    def _start(self, owned: Owned, headers: Mapping[str, str] | None = None) -> None:
+        """Play the turn of a session that is ours; one that goes on keeps the `headers` that it has."""
         log_id = LogId(owned.head.id)
         journal = Journal(self._makers.store, log_id, owned)
         if self.stopping:
@@ -150,6 +170,7 @@ class Supervisor:
             return
         self.first.set()
         live = self._lives.setdefault(log_id, Live(log_id, History(SessionId(log_id))))
+        live.headers = live.headers if headers is None else headers
         live.stage = stage = self._make_stage(live, journal)
         watched = ExitStack()
         watched.enter_context(self._hub.watch(log_id))  # without a gap: what a turn has seen is not read again
@@ -169,9 +190,12 @@ class Supervisor:
             live.history,
             prepare,
             play_inner,
+            self,
+            self.tills.guard,
             touch,
             sticky=live.sticky,
         )
+        self.tills.enter(stage)
         stage.entitle = partial(self._entitle, stage)
         return stage
 
@@ -188,6 +212,7 @@ class Supervisor:
             if live.stage is stage:  # the next turn may have begun
                 live.stage = None
             live.idle_since = self._makers.clock.monotonic()
+            self.tills.leave(stage)
             stage.built.set()
             if stage.journal.open is None and not driven:
                 self._bid_farewell(stage)
@@ -285,7 +310,7 @@ class Supervisor:
         posted = [i.message.content for i in stage.history.items if i.message and i.seq > stage.turn.opened]
         clean = map(self._makers.redactor.text, posted) if stage.ready.agent.redact_secrets else posted
         if texts := [text for text in clean if text.strip()]:
-            give = (self._makers.store, stage.log, links, texts)
+            give = (self._makers.store, stage.log, links, texts, stage.guard.quiet)
             self._bulkhead.start(give_title, *give, name=f"title of {stage.log}")
 
     def _titlers(self, stage: Stage, runtime: rt.Runtime) -> Sequence[Provider]:

@@ -8,13 +8,13 @@ import anyio
 from msgspec.structs import replace
 
 from roost.core import events as e
-from roost.core.errors import RoostError, SessionNotFound
+from roost.core.errors import BudgetExceeded, RoostError, SessionNotFound
 from roost.core.ids import LogId
 from roost.core.messages import Message
 from roost.core.session import Head
 from roost.core.usage import Usage, cost
 from roost.core.utf8 import mended
-from roost.engine.answer import used
+from roost.engine.answer import Gate, used
 from roost.engine.journal import compose
 from roost.ports import EventStore, Finished, ModelRequest, Provider, TextPiece
 
@@ -29,13 +29,20 @@ DEMAND = (
 )
 
 
-async def give_title(store: EventStore, log_id: LogId, links: Sequence[Provider], texts: Sequence[str]) -> None:
-    """Title the session, unless somebody else has.  A failure is logged; the next turn tries again."""
+async def give_title(
+    store: EventStore, log_id: LogId, links: Sequence[Provider], texts: Sequence[str], gate: Gate
+) -> None:
+    """Title the session, unless somebody else has or there is no money for it.
+
+    A failure is logged; the next turn tries again.
+    """
     spent: list[tuple[Provider, Finished]] = []
     title = ""
     try:
         with anyio.fail_after(PATIENCE):
-            title = await _first(links, texts, spent)
+            title = await _first(links, texts, gate, spent)
+    except BudgetExceeded as error:
+        log.info("no title for %s: %s", log_id, error, extra={"action": "title_left_out"})
     except (TimeoutError, RoostError) as error:
         log.warning("no title for %s: %s", log_id, error or "it took too long", extra={"action": "title_failed"})
     with suppress(SessionNotFound):
@@ -43,7 +50,9 @@ async def give_title(store: EventStore, log_id: LogId, links: Sequence[Provider]
             await compose(store, log_id, lambda head: _facts(head, title, spent), only_if=_present)
 
 
-async def _first(links: Sequence[Provider], texts: Sequence[str], spent: list[tuple[Provider, Finished]]) -> str:
+async def _first(
+    links: Sequence[Provider], texts: Sequence[str], gate: Gate, spent: list[tuple[Provider, Finished]]
+) -> str:
     """The title by the first model that has one; "" where none has.  What each of them took goes to `spent`.
 
     Raises:
@@ -51,7 +60,7 @@ async def _first(links: Sequence[Provider], texts: Sequence[str], spent: list[tu
     """
     for place, provider in enumerate(links, 1):
         try:
-            title, done = await _ask(provider, texts)
+            title, done = await _ask(provider, texts, gate)
         except RoostError:
             if place == len(links):
                 raise
@@ -62,19 +71,22 @@ async def _first(links: Sequence[Provider], texts: Sequence[str], spent: list[tu
     return ""
 
 
-async def _ask(provider: Provider, texts: Sequence[str]) -> tuple[str, Finished]:
+async def _ask(provider: Provider, texts: Sequence[str], gate: Gate) -> tuple[str, Finished]:
     listed = "\n".join(f"{n}. {text}" for n, text in enumerate(texts[-2:], 1))
     request = ModelRequest(
         messages=(Message("system", TASK), Message("user", DEMAND + listed)), max_tokens=LENGTH, thinking=False
     )
     said: list[str] = []
     done = Finished()
-    async with aclosing(provider.stream(request)) as pieces:
+    async with gate(provider, request) as leave, aclosing(provider.stream(request)) as pieces:
         async for piece in pieces:
             if isinstance(piece, TextPiece):
                 said.append(mended(piece.text))
             elif isinstance(piece, Finished):
                 done = piece
+        if leave is not None:
+            usage = done.usage or Usage()
+            leave.settle(cost(usage, provider.price), usage.context + usage.output, priced=provider.price is not None)
     return first_line("".join(said)), done
 
 

@@ -34,6 +34,7 @@ from roost.engine import commission, compaction, mailbox, prompt, slash, structu
 from roost.engine.answer import Make
 from roost.engine.calls import Calls
 from roost.engine.chain import chain
+from roost.engine.draft import unasked
 from roost.engine.driven import run_inner
 from roost.engine.ear import Park
 from roost.engine.endings import ending, newest_answer
@@ -47,6 +48,7 @@ log = logging.getLogger(__name__)
 
 MORE_ITERATIONS = 10
 MOST_PUSHES = 5  # times that hooks may send a model on in one turn, after it has stopped
+REFUSED = "[a message that a hook refused: "
 KEPT = "cached"  # why an answer that was kept from before has ended
 CODES = {"rate_limit": "rate_limited", "overflow": "context_exceeded"}
 
@@ -107,13 +109,17 @@ async def _enter(stage: Stage) -> None:
     """Make the agent ready, and show who it is where that has not been done."""
     stage.runtime = await stage.prepare(stage)
     stage.runtime.check = Desk(stage, stage.ear.answer).check
+    stage.runtime.unsaid(_choose(stage))
     stage.built.set()
     if not stage.turn.started:
         await _begin(stage)
     else:
         stage.shown = (stage.runtime.agent.name, stage.runtime.provider.spec.ref)
         if stage.runtime.fresh:
-            await warn(stage, *await stage.runtime.refresh())
+            failures = stage.runtime.unsaid(stage.runtime.toolbox.failures)
+            await warn(stage, *failures, *await stage.runtime.refresh())
+        if not stage.turn.under_way:
+            await _greeted(stage, ())  # it was cut off there, and nobody has got past the hooks yet
 
 
 async def _rounds(stage: Stage) -> None:
@@ -178,7 +184,7 @@ async def _handed_in(stage: Stage) -> None:
     if (text := structured.given(_messages(stage))) is not None:
         agent, at = stage.turn.agent, stage.makers.clock.now()
         message = Message("assistant", text, agent=agent, at=at, finish=structured.CATEGORY)
-        await stage.journal.write(e.MessageAdded(message, agent=agent))
+        await stage.journal.write(*unasked(message))
 
 
 def _messages(stage: Stage) -> Sequence[Message]:
@@ -191,7 +197,7 @@ async def _change(stage: Stage) -> None:
     stage.runtime = await stage.prepare(stage)
     stage.runtime.check = Desk(stage, stage.ear.answer).check
     await stage.fire("on_agent_switch", agent_switch_kind="handoff", from_agent=before, to_agent=stage.turn.agent)
-    warnings = list(stage.ready.warnings)
+    warnings = list(stage.ready.begin(stage.turn.id))
     await stage.journal.write(_shown(stage))
     await warn(stage, *warnings, *(await stage.ready.refresh() if stage.ready.fresh else ()))
 
@@ -220,9 +226,9 @@ async def _begin(stage: Stage) -> None:
     runtime, head = stage.ready, stage.journal.head
     facts: list[e.Fact] = [e.TitleShown(head.title)] if head.title and stage.outer is None else []
     facts.append(_shown(stage))
-    cast = providers(stage.makers.models, runtime.team, head)
-    facts.append(runtime.team_shown(cast | {runtime.agent.name: runtime.provider}))
-    warnings = list(runtime.warnings)
+    cast = providers(stage.makers.models, runtime.team, head) | {runtime.agent.name: runtime.provider}
+    facts.append(shown := runtime.team_shown(cast))
+    warnings = list(runtime.begin(stage.turn.id))
     facts += warned(warnings, runtime.agent.name)
     if runtime.fresh and runtime.servers:
         await stage.journal.write(*facts, e.McpStarting(runtime.agent.name))
@@ -230,6 +236,7 @@ async def _begin(stage: Stage) -> None:
     if runtime.fresh:
         warnings += (new := await runtime.refresh())
         facts += warned(new, runtime.agent.name)
+        facts += [now] if (now := runtime.team_shown(cast)) != shown else []  # servers have something to say
     facts.append(await _tools_shown(stage))
     if stage.outer is None and (posted := stage.newest()):
         facts.append(_said(*posted))
@@ -280,10 +287,12 @@ async def _submitted(stage: Stage) -> None:
     said = [(item.seq, item.message) for item in posted if item.message is not None and item.message.role == "user"]
     if not said:
         return
+    if any(item.edited and item.message and item.message.content.startswith(REFUSED) for item in posted):
+        raise HookStopped("a hook refused the message")  # and a crash came before the turn's end
     try:
         await heed(stage, "user_prompt_submit", prompt="\n\n".join(message.content for _, message in said))
     except HookStopped as refusal:
-        note = f"[a message that a hook refused: {refusal.message}]"
+        note = f"{REFUSED}{refusal.message}]"
         edits = (structs.replace(message, content=note, parts=()) for _, message in said)
         await stage.journal.write(*(e.MessageEdited(seq, new) for (seq, _), new in zip(said, edits, strict=True)))
         raise
@@ -417,7 +426,7 @@ async def _recalled(stage: Stage) -> bool:
         return False
     at = stage.makers.clock.now()
     message = Message("assistant", answer, agent=agent.name, at=at, finish=KEPT)
-    await stage.journal.write(e.MessageAdded(message, agent=agent.name))
+    await stage.journal.write(*unasked(message))
     return True
 
 
@@ -434,18 +443,23 @@ async def _kept(stage: Stage) -> None:
 
 def _links(stage: Stage) -> tuple[Sequence[Provider], Sequence[str]]:
     """The models for the next answer: what a tool's results want, or the agent's own, as its rules choose."""
-    runtime, makers, head = stage.ready, stage.makers, stage.journal.head
-    warnings: list[str] = []
-    own = choose(makers.models, runtime.team, head, runtime.agent, warnings)
+    runtime, makers = stage.ready, stage.makers
+    warnings = list(_choose(stage))
     if ref := _after_tools(stage):
         try:
             return [makers.models.provider(runtime.team, ref)], warnings
         except BadModel as error:
             warnings.append(f"the model {ref!r} for results of tools can't be used: {error}")
-    runtime.provider = own
-    routed = own.route(stage.history.last_said())
+    routed = runtime.provider.route(stage.history.last_said())
     links, doubts = chain(makers.models, runtime.team, runtime.agent, routed, stage.sticky, makers.clock.monotonic())
     return links, [*warnings, *doubts]
+
+
+def _choose(stage: Stage) -> Sequence[str]:
+    """Take the agent's own model, as the session has it now; warnings where that can't be used."""
+    ready, warnings = stage.ready, list[str]()
+    ready.provider = choose(stage.makers.models, ready.team, stage.journal.head, ready.agent, warnings)
+    return warnings
 
 
 def _after_tools(stage: Stage) -> str:
@@ -590,7 +604,8 @@ async def _fail(stage: Stage, error: Exception) -> None:
     await notify(stage, "error", met.message)
     draft = stage.asking.draft
     shown = draft is not None and draft.posted
-    await stage.journal.write(*ending(stage.journal.head, stage.history, "error", error=met, shown=shown))
+    left = [e.WaitVoided(w.id, e.TURN_ENDED) for w in stage.waits if stage.outer is not None]  # its log has those
+    await stage.journal.write(*left, *ending(stage.journal.head, stage.history, "error", error=met, shown=shown))
 
 
 async def _cancel(stage: Stage) -> None:

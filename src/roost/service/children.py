@@ -12,6 +12,7 @@ from roost.core.ids import LogId, RunId
 from roost.core.principals import Principal
 from roost.core.session import Head
 from roost.core.status import status
+from roost.engine.kin import cancel_below
 from roost.engine.results import result
 from roost.service.desk import Desk
 from roost.service.fleet import Fleet
@@ -19,7 +20,6 @@ from roost.service.inputs import Inputs
 from roost.service.orders import Orders, Request
 from roost.service.results import Results
 from roost.service.spawns import Spawns
-from roost.service.tree import cancel_below
 
 DEEPEST = 8  # sessions above one that may start others
 MOST = 32  # sessions of one that run at the same time

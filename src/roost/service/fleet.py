@@ -16,9 +16,10 @@ from roost.core.principals import Principal
 from roost.core.session import Head
 from roost.core.status import Status, begins, status
 from roost.engine.journal import compose
+from roost.engine.kin import cancel_below
 from roost.ports import RunRecord
 from roost.service.desk import Desk
-from roost.service.tree import Tree, cancel_below, measure
+from roost.service.tree import Tree, measure
 
 SHORTEST = 4  # characters of the beginning of an id that stands for it
 NAMED = 8  # candidates that are listed where several fit
@@ -276,7 +277,7 @@ class Fleet:
         return await self._store.head(log)
 
     async def delete(self, principal: Principal, name: str) -> Head:
-        """Forget a session.
+        """Forget a session, and cancel what it has started.
 
         Raises:
             SessionBusy: it runs.
@@ -293,6 +294,7 @@ class Fleet:
         with anyio.CancelScope(shield=True):
             await self._store.put(log, [e.DeleteAsked(principal.name)], only_if=idle)
             self._desk.bulkhead.start(self._desk.supervisor.finish, log, name=f"end of {log}")
+        await cancel_below(self._store, self._desk.supervisor, head.id, by=principal.name)
         return head
 
 

@@ -50,6 +50,8 @@ def fork_facts(
         custom_models=head.custom_models,
         attached_files=head.attached_files,
         owner=head.owner,
+        budget=head.budget,
+        tree_budget=head.tree_budget,
     )
     copied = [fact for item in kept for fact in _copied(item, SessionId(""), new)]
     messages = [fact.message for fact in copied if isinstance(fact, e.MessageWritten)]

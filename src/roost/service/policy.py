@@ -60,7 +60,7 @@ class Policy:
 
     def _sees(self, principal: Principal, one: Owned) -> bool:
         if principal.session:
-            return isinstance(one, Head) and one.parent == principal.session
+            return isinstance(one, Head) and one.parent == principal.session and not one.started_by
         return self.sees(principal, one.owner)
 
     def seen(self, principal: Principal, listed: Sequence[O]) -> Sequence[O]:

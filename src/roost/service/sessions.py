@@ -1,12 +1,13 @@
 """Sessions: create, list, read, change, fork, delete."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import anyio
 from msgspec import Struct
 from msgspec.structs import replace
 
-from roost.core import approvals
+from roost.core import approvals, budgets
 from roost.core import events as e
 from roost.core.errors import BadValue, MessageNotFound, NotBuilt, SessionBusy, SessionNotFound
 from roost.core.history import History
@@ -15,10 +16,15 @@ from roost.core.messages import Definition, Message
 from roost.core.principals import Principal
 from roost.core.session import Head
 from roost.engine.journal import compose
+from roost.engine.kin import cancel_below
 from roost.ports import Listing
 from roost.service.desk import Desk
 from roost.service.forks import fork_facts
-from roost.service.tree import cancel_below
+from roost.service.tree import measure
+
+Scope = Literal["budget", "tree_budget"]
+"""Of the session alone, or of it and all below it."""
+SCOPES: tuple[Scope, ...] = ("budget", "tree_budget")
 
 LONGEST_WISH = 2000  # characters of what a summary is to heed
 
@@ -26,12 +32,14 @@ LONGEST_WISH = 2000  # characters of what a summary is to heed
 class Snapshot(Struct, frozen=True):
     """A session, whole.  `head.last_seq` was read before the history: tailing from it can repeat, never lose.
 
-    `definitions` are those of the tools that its messages call, by digest.
+    `definitions` are those of the tools that its messages call, by digest; `tree_cost` is what the session
+    and all below it have cost.
     """
 
     head: Head
     history: History
     definitions: Mapping[str, Definition]
+    tree_cost: float = 0.0
 
 
 class Sessions:
@@ -45,12 +53,15 @@ class Sessions:
         """A new session.
 
         Raises:
-            BadValue: a working directory or a safety policy that can't be.
+            BadValue: a working directory, a safety policy or a budget that can't be.
             Denied: the working directory is outside of the account's home.
             BadModel: a model that only agent files may name.
         """
         for ref in template.model_overrides.values():
             self._desk.policy.model(ref)
+        for budget in (template.budget, template.tree_budget):
+            if budget is not None:
+                budgets.checked(budget)
         template = replace(
             template,
             title=template.title.strip(),
@@ -82,7 +93,8 @@ class Sessions:
         head, log = await self._desk.head(principal, session), LogId(session)
         history = History(SessionId(session)).extend(await self._store.messages(log))
         found = {digest: await self._store.definition(log, digest) for digest in sorted(history.definitions())}
-        return Snapshot(head, history, {digest: known for digest, known in found.items() if known is not None})
+        definitions = {digest: known for digest, known in found.items() if known is not None}
+        return Snapshot(head, history, definitions, await self.tree_cost(head))
 
     async def delete(self, principal: Principal, session: str, *, wait: float | None = None) -> bool:
         """Ask for the end of a session; from now on nobody finds it.
@@ -148,6 +160,30 @@ class Sessions:
     async def set_starred(self, principal: Principal, session: str, starred: bool) -> Head:
         """Mark a session, or take the mark away."""
         return await self._change(principal, session, lambda _: e.StarredSet(starred))
+
+    async def set_budget(self, principal: Principal, session: str, changes: Mapping[Scope, e.Budget | None]) -> Head:
+        """Other budgets, or none (None) any more; one that is not named stays as it is.  Whoever waits looks again.
+
+        Raises:
+            BadValue: nothing is to change, or to a budget that can't be.
+        """
+        if not changes:
+            raise BadValue("nothing to change: send budget, tree_budget or both")
+        for budget in changes.values():
+            if budget is not None:
+                budgets.checked(budget)
+        await self._desk.head(principal, session)
+        log = LogId(session)
+        committed = await compose(self._store, log, lambda head: _budgeted(head, changes), only_if=_present)
+        self._desk.supervisor.tills.changed(committed.head)
+        for head in await self._store.heads():
+            if head.root == committed.head.root and any(wait.kind == "budget" for wait in head.waits):
+                await self._desk.supervisor.wake(LogId(head.id))
+        return committed.head
+
+    async def tree_cost(self, head: Head) -> float:
+        """US dollars that a session and all below it have cost."""
+        return (await measure(self._store, head)).cost
 
     async def _change(self, principal: Principal, session: str, fact: Callable[[Head], e.Fact]) -> Head:
         await self._desk.head(principal, session)
@@ -215,6 +251,14 @@ class Sessions:
         facts = fork_facts(new, snapshot.head, snapshot.history, ordinal, titles, snapshot.definitions)
         committed = await self._store.put(LogId(new), facts)
         return Snapshot(committed.head, History(new).extend(committed.events), snapshot.definitions)
+
+
+def _budgeted(head: Head, changes: Mapping[Scope, e.Budget | None]) -> list[e.Fact]:
+    """Other budgets; what a person has raised stays where nothing else is said."""
+    kept = {"session": "budget" not in changes, "tree": "tree_budget" not in changes}
+    names = {f"{kind}:{head.id}" for kind, stays in kept.items() if stays}
+    set_to = e.BudgetSet(changes.get("budget", head.budget), changes.get("tree_budget", head.tree_budget))
+    return [set_to, *(e.BudgetRaised(raised) for raised in head.raised if raised.name in names)]
 
 
 def _present(head: Head) -> None:

@@ -1,7 +1,7 @@
 """Turns: run, follow, steer, follow up, cancel."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 
@@ -29,11 +29,11 @@ from roost.core.principals import Principal
 from roost.core.session import Head, Turn
 from roost.engine import harness
 from roost.engine.follow import follow
+from roost.engine.kin import cancel, cancel_below
 from roost.engine.runtime import choose
 from roost.engine.slash import resolved
 from roost.ports import ModelInfo
 from roost.service.desk import Desk
-from roost.service.tree import cancel_below
 
 STEERS, FOLLOWUPS = 5, 20  # messages that may wait in a session
 LONGEST_KEY = 1024  # characters of an idempotency key: it is kept with the session
@@ -128,10 +128,12 @@ class Turns:
         model: str = "",
         detach: bool = False,
         work: Work = USUAL,
+        headers: Mapping[str, str] | None = None,
     ) -> Run:
         """Open a turn: of an agent file, or of the agent CLI whose provider `source` is.
 
-        Nothing is stored when it can't be.
+        Nothing is stored when it can't be.  `headers` are those of the request, which toolsets may name:
+        they are kept in memory alone, and for this turn.
 
         Raises:
             TooManySessions: as many turns run as may.
@@ -151,7 +153,7 @@ class Turns:
         if head.turn is not None and self._abandoned(head, head.turn):
             await self._supersede(log, head.turn.id)
         async with self._desk.capacity.room(head):
-            owned = await self._desk.supervisor.open(log, facts)
+            owned = await self._desk.supervisor.open(log, facts, headers=headers)
         opened = next(event for event in owned.events if isinstance(event.fact, e.TurnOpened))
         assert isinstance(opened.fact, e.TurnOpened)
         return Run(log, opened.fact.turn, opened.seq - 1)
@@ -394,22 +396,18 @@ class Turns:
         """End the turn that runs, and what the session has started; `why` is told to whoever waits for it.
 
         Raises:
-            SessionNotRunning: none does.
+            SessionNotRunning: nothing of that runs.
         """
         head = await self._desk.head(principal, session)
-        if head.turn is None:
+        found = False
+        if head.turn is not None:
+            asked = e.CancelAsked(head.turn.id, why, principal.name)
+            with suppress(SessionNotRunning):
+                await cancel(self._store, self._desk.supervisor, LogId(session), asked)
+                found = True
+        below = await cancel_below(self._store, self._desk.supervisor, session, by=principal.name)
+        if not (found or below):
             raise SessionNotRunning("session is not running")
-        turn = head.turn.id
-
-        def same(now: Head) -> None:
-            if now.turn is None or now.turn.id != turn:
-                raise SessionNotRunning("session is not running")
-
-        log = LogId(session)
-        with anyio.CancelScope(shield=True):  # a turn that sleeps has to be awake to end
-            await self._store.put(log, [e.CancelAsked(turn, why, principal.name)], only_if=same)
-            await self._desk.supervisor.wake(log)
-        await cancel_below(self._store, self._desk.supervisor, session, by=principal.name)
 
     # -- messages that wait ---------------------------------------------------------------------
 

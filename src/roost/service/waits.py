@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import anyio
+from msgspec.structs import replace
 
-from roost.core import approvals
+from roost.core import approvals, budgets
 from roost.core import events as e
-from roost.core.errors import AlreadyAnswered, BadValue, NothingWaits, WaitNotFound
+from roost.core.errors import AlreadyAnswered, BadValue, NothingWaits, SessionNotFound, WaitNotFound
 from roost.core.ids import LogId, WaitId
 from roost.core.principals import Principal
 from roost.core.session import Head, OpenWait
@@ -19,7 +20,7 @@ ACTIONS = ("accept", "decline", "cancel")
 
 
 class Waits:
-    """Approvals, questions and limits, of every session."""
+    """Approvals, questions, limits and budgets, of every session."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -39,8 +40,9 @@ class Waits:
         tool_name: str = "",
         action: str = "",
         content: dict[str, Any] | None = None,
+        budget: e.Budget | None = None,
     ) -> None:
-        """Answer by id: `confirmation` for approvals and limits, `action` for questions.
+        """Answer by id: `action` for questions, `confirmation` for the rest, with a `budget` to raise it to that.
 
         Raises:
             WaitNotFound: no wait that this caller may see has this id.
@@ -54,7 +56,7 @@ class Waits:
         if record.fact.kind == "question":
             answer = question_answer(action, content)
         else:
-            answer = approval_answer(confirmation, reason, tool_name)
+            answer = _raising(record, approval_answer(confirmation, reason, tool_name), budget)
         await self._answer(principal, record, answer)
 
     async def resume(
@@ -66,17 +68,21 @@ class Waits:
         reason: str = "",
         tool_name: str = "",
         call: str = "",
+        budget: e.Budget | None = None,
     ) -> None:
-        """Answer the approval or the limit that waits in a session (or, with `call`, the one for that call).
+        """Answer what waits for a yes or no in a session, the oldest (or, with `call`, the one for that call).
+
+        That one is what clients are shown: the others come after it, one by one.
 
         Raises:
-            BadValue: an unknown word.
-            NothingWaits: nobody waits for it, or several do.
+            BadValue: an unknown word, or a budget that does not help.
+            NothingWaits: nobody waits for it.
         """
         answer = approval_answer(confirmation, reason, tool_name)
-        head = await self._desk.head(principal, session)
-        waiting = [w for w in head.waits if w.kind != "question" and (not call or w.call == call)]
-        await self._answer(principal, await self._only(waiting, "no confirmation pending"), answer)
+        _, waits = await self._waiting(principal, session)
+        waiting = [w for w in waits if w.kind != "question" and (not call or w.call == call)]
+        record = await self._only(waiting[:1], "no confirmation pending")
+        await self._answer(principal, record, _raising(record, answer, budget))
 
     async def elicit(
         self, principal: Principal, session: str, *, action: str, content: dict[str, Any] | None, wait: str = ""
@@ -88,15 +94,31 @@ class Waits:
             NothingWaits: nobody asked, or several did and no id was given.
         """
         answer = question_answer(action, content)
-        head = await self._desk.head(principal, session)
+        log, waits = await self._waiting(principal, session)
         if wait:
             record = await self._store.wait(WaitId(wait))
-            if record is None or record.log != LogId(head.id) or record.fact.kind != "question":
+            if record is None or record.log != log or record.fact.kind != "question":
                 raise NothingWaits("no elicitation request in progress")
         else:
-            waiting = [w for w in head.waits if w.kind == "question"]
+            waiting = [w for w in waits if w.kind == "question"]
             record = await self._only(waiting, "no elicitation request in progress")
         await self._answer(principal, record, answer)
+
+    async def _waiting(self, principal: Principal, session: str) -> tuple[LogId, Sequence[OpenWait]]:
+        """What waits in a session and all inside it, or in one sub-session; and in which log.
+
+        Raises:
+            SessionNotFound: there is none that this caller may see, nor a sub-session in which anything waits.
+        """
+        try:
+            head = await self._desk.head(principal, session)
+        except SessionNotFound:
+            record = next((r for r in await self.open(principal) if r.session == session), None)
+            if record is None:
+                raise
+            head = await self._store.head(record.log)
+            return record.log, [wait for wait in head.waits if wait.sub == session]
+        return LogId(head.id), head.waits
 
     async def _only(self, waiting: Sequence[OpenWait], nothing: str) -> WaitRecord:
         if len(waiting) > 1:
@@ -139,6 +161,25 @@ def approval_answer(confirmation: str, reason: str, tool_name: str) -> e.Answer:
     """
     known = approvals.confirmation(confirmation)
     return e.Answer(known.action, confirmation, reason, tool_name)
+
+
+def _raising(record: WaitRecord, answer: e.Answer, budget: e.Budget | None) -> e.Answer:
+    """The answer, with the limits that a budget is to be raised to.
+
+    Raises:
+        BadValue: it is no budget that waits, or it would be used up all the same.
+    """
+    if budget is None:
+        return answer
+    if record.fact.kind != "budget" or answer.action != "approve":
+        raise BadValue("a budget goes with the approval of a budget that waits, and with nothing else")
+    budgets.checked(budget)
+    shown = record.fact.metadata
+    name = f"max_{shown.get('limit', '')}"
+    if not getattr(budget, name, 0.0) > float(shown.get("used", 0)):
+        raise BadValue(f"{name} must be more than the {shown.get('used')} that are spent")
+    limits = {key: value for key in budgets.LIMITS.values() if (value := getattr(budget, key))}
+    return replace(answer, content=limits)
 
 
 def question_answer(action: str, content: dict[str, Any] | None) -> e.Answer:

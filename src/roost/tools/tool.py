@@ -136,11 +136,6 @@ class Kit(Struct, frozen=True):
     prefix: str = ""
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names of its commands."""
-        return tuple(command.name for command in self.commands)
-
-    @property
     def busy(self) -> bool:
         """Whether it must stay open."""
         return self.working()
@@ -148,6 +143,11 @@ class Kit(Struct, frozen=True):
     async def tools(self) -> Sequence[Tool]:
         """All of them."""
         return self.members
+
+    async def say(self, name: str, rest: str) -> str:
+        """The text of one of its commands, and what was said besides."""
+        text = next((command.instruction for command in self.commands if command.name == name), "")
+        return f"{text}\n\n{rest}".strip()
 
 
 async def in_thread(work: Callable[[threading.Event], T]) -> T:

@@ -245,10 +245,11 @@ def opened(
     *flags: str,
     path: str = PATH,
     env: Mapping[str, str] | None = None,
+    make: type[Theatre] = Theatre,
 ) -> Iterator[Theatre]:
     """A theatre with these CLIs; leaving it ends its server and what it has started."""
     yard = Yard(folder)
-    theatre = Theatre(yard, model, dict(env or {}), path=path)
+    theatre = make(yard, model, dict(env or {}), path=path)
     for cli in casts.values():
         theatre.dress(cli)
     try:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, get_args
+from types import SimpleNamespace
+from typing import Any, cast, get_args
 
 import msgspec
 import pytest
@@ -15,6 +16,8 @@ from roost.core.usage import Usage
 from roost.doors.docker_agent import events
 from roost.doors.docker_agent.memory import GROWTH, PREVIEW, Memory
 from roost.doors.docker_agent.renderer import Renderer
+from roost.service.archive import Archive
+from roost.service.desk import Desk
 from roost.stores.memory import Memory as Store
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +43,7 @@ def shown(fact: e.Fact, *before: e.Fact) -> dict[str, Any] | None:
 
 def test_every_fact_is_in_the_table_or_silent() -> None:
     known = {*get_args(e.Known), e.Unknown}
-    special = {e.WaitOpened, e.SessionExited}
+    special = {e.WaitOpened, e.WaitAnswered, e.SessionExited}
     assert set(events.TABLE) | events.SILENT | special == known
     assert not set(events.TABLE) & events.SILENT
     assert set(events.WAITS) == set(get_args(e.Kind))
@@ -318,18 +321,6 @@ async def rendered(archive: Any, after: int, events_: Sequence[e.Event]) -> dict
     return {event.seq: await frames.render(event) for event in events_ if event.seq > after}
 
 
-class Archive:
-    """The store, as the service shows it."""
-
-    def __init__(self, store: Store) -> None:
-        self.page = store.page
-        self.definition = store.definition
-        self._store = store
-
-    async def messages(self, log: LogId, *, until: int) -> Sequence[e.Event]:
-        return [event for event in await self._store.messages(log) if event.seq <= until]
-
-
 async def test_a_frame_is_the_same_from_every_cursor() -> None:
     tick = iter(range(START, START * 2, 60_000))
     store = Store(lambda: Micros(next(tick)), ServerId("one"), lambda *_: None)
@@ -338,7 +329,7 @@ async def test_a_frame_is_the_same_from_every_cursor() -> None:
     for fact in facts[1:]:  # one by one, so that time passes between them
         await store.put(LOG, [fact])
     log = await store.page(LOG, after=0, limit=9999)
-    archive = Archive(store)
+    archive = Archive(cast(Desk, SimpleNamespace(store=store)))
     whole = await rendered(archive, 0, log)
     assert sum(data is not None for data in whole.values()) > 30
     assert any(data and b"partial_tool_call" in data and b'"find"' in data for data in whole.values())

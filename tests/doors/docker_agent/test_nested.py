@@ -63,7 +63,11 @@ async def test_a_task_handed_over_is_shown_between_its_call_and_its_response(hou
         ("coder", logs.SUB, session),
         ("helper", logs.DEEP, logs.SUB),
     ]
-    assert list(started[1]) == ["agent_name", "timestamp", "type", "session_id", "parent_session_id", "agent"]
+    fields = ["agent_name", "timestamp", "type", "session_id", "parent_session_id", "root_session_id", "agent"]
+    assert list(started[1]) == fields
+    facts = {str(ev.seq): ev.fact for ev in await house.store.page(LogId(session), after=0, limit=999)}
+    for frame in frames:
+        assert frame.data.get("root_session_id") == (session if facts[frame.id].sub else None)
     stopped = [(f.data["session_id"], f.data["reason"]) for f in frames if f.type == "stream_stopped"]
     assert stopped == [(logs.DEEP, "normal"), (logs.SUB, "normal"), (session, "normal")]
     words = [(f.data["session_id"], f.data["content"]) for f in frames if f.type == "agent_choice"]

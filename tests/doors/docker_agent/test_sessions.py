@@ -165,7 +165,7 @@ async def test_a_session_shows_its_messages(house: House) -> None:
     assert "Is prod \\u003chealthy\\u003e?" in answer.text
     shown = answer.json()
     assert list(shown) == [
-        "id", "title", "messages", "created_at", "tools_approved", "input_tokens", "output_tokens",
+        "id", "title", "messages", "created_at", "tools_approved", "input_tokens", "output_tokens", "tree_cost",
     ]  # fmt: skip
     user, said = shown["messages"]
     assert (user["agent_name"], user["message"]["role"], user["message"]["content"]) == (
@@ -195,7 +195,7 @@ async def test_the_snapshot_names_its_place_in_the_stream(house: House) -> None:
     assert full["agent"] == "root"
     assert list(full) == [
         "id", "title", "created_at", "messages", "tools_approved", "input_tokens", "output_tokens", "streaming",
-        "agent", "last_event_seq", "cost",
+        "agent", "last_event_seq", "cost", "tree_cost",
     ]  # fmt: skip
 
 
@@ -207,7 +207,7 @@ async def test_the_status_is_that_of_a_session_that_has_run(house: House) -> Non
     answer = await house.client.get(path)
     assert answer.text == (
         f'{{"id":"{session}","title":"T","streaming":false,"agent":"root","input_tokens":15,"output_tokens":2,'
-        '"num_messages":2}\n'
+        '"num_messages":2,"tree_cost":0.0000325}\n'
     )
 
 

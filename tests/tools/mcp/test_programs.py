@@ -12,9 +12,12 @@ import anyio
 import pytest
 
 from fakes.calls import Using, names
-from roost.core.errors import ToolsetFailed
+from roost.core.errors import BadValue, ToolsetFailed
+from roost.core.events import Command
+from roost.ports import Speaker
 from roost.tools.builtin import Builtin
 from roost.tools.mcp import frames
+from roost.tools.mcp.prompts import Prompt, filled, named
 from tools.mcp.conftest import SCRIPTED, Bench, call, text
 
 pytestmark = pytest.mark.anyio
@@ -255,10 +258,31 @@ async def test_parts_of_results(bench: Bench) -> None:
 
 
 async def test_prompts(bench: Bench) -> None:
-    async with bench.scripted() as toolset:
-        (prompt,) = await toolset.prompts()  # type: ignore[attr-defined]
-        assert (prompt.name, prompt.arguments) == ("greet", (("who", "", True),))
-        assert await toolset.prompt("greet", {"who": "Ada"}) == "Greet Ada\nGreet Ada"  # type: ignore[attr-defined]
+    async with bench.scripted() as toolset, bench.scripted(name="crm") as other:
+        assert isinstance(toolset, Speaker) and isinstance(other, Speaker)
+        assert toolset.commands == ()
+        await toolset.tools()
+        await other.tools()
+        assert toolset.commands == (Command("greet", "Say hello who=…"),)
+        assert [command.name for command in other.commands] == ["crm:greet"]
+        assert await toolset.say("greet", "Ada and Eve") == "Greet Ada and Eve\nGreet Ada and Eve"
+        assert await other.say("crm:greet", "who='the whole crew'") == "Greet the whole crew\nGreet the whole crew"
+        with pytest.raises(BadValue, match=r"missing: who. Write /greet who=…"):
+            await toolset.say("greet", "")
+
+
+def test_what_people_write_becomes_arguments() -> None:
+    prompt = Prompt("p", "", (("a", "", True), ("b", "", False), ("c", "", False)))
+    assert filled("p", prompt, "x 'y z' u v") == {"a": "x", "b": "y z", "c": "u v"}
+    assert filled("p", prompt, "b=1 x d=2") == {"b": "1", "a": "x", "c": "d=2"}
+    assert filled("p", prompt, "a=") == {"a": ""}
+    with pytest.raises(BadValue, match=r"missing: a\. Write /p a=… \[b=…\] \[c=…\]"):
+        filled("p", prompt, "c=1")
+    with pytest.raises(BadValue, match="too much"):
+        filled("p", prompt, "a=1 b=2 c=3 d")
+    assert filled("p", Prompt("p", "", (("text", "", True),)), "it's  as\nit is") == {"text": "it's  as\nit is"}
+    assert filled("p", Prompt("p"), "more") == {}
+    assert set(named((Prompt("a b"), Prompt("a b"), Prompt(" "), Prompt("c")), "s")) == {"s:a-b", "s:c"}
 
 
 async def test_a_lifecycle_that_makes_no_sense(bench: Bench) -> None:

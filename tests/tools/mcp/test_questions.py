@@ -13,7 +13,7 @@ from fakes.calls import Using
 from roost.core.agents import Agent, Team
 from roost.core.errors import ToolsetFailed
 from roost.core.events import Answer
-from roost.ports import Ask, Toolset
+from roost.ports import Ask, Speaker, Toolset
 from roost.testing.fakes import FakeModels, answers
 from roost.tools.builtin import Builtin
 from tools.mcp.asking import Asked
@@ -177,8 +177,9 @@ async def test_server_everything(bench: Bench, everything: tuple[str, str]) -> N
         assert not done.is_error and (page.asked[0].mode, page.asked[0].url) == ("url", url)
         sampled = await call(toolset, "all_trigger-sampling-request", Asked(Answer("accept")), prompt="x", maxTokens=9)
         assert "A title" in sampled.output
-        assert {prompt.name for prompt in await toolset.prompts()} >= {"simple-prompt", "args-prompt"}  # type: ignore[attr-defined]
-        assert "weather" in await toolset.prompt("args-prompt", {"city": "Rome"})  # type: ignore[attr-defined]
+        assert isinstance(toolset, Speaker)
+        assert {command.name for command in toolset.commands} >= {"all:simple-prompt", "all:args-prompt"}
+        assert "weather" in await toolset.say("all:args-prompt", "Rome")
 
 
 @pytest.mark.parametrize("module", ["mcp_server_time", "mcp_server_git"])

@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert
 
+from roost.core import durations
 from roost.core import events as e
 from roost.core.errors import BadValue
 from roost.core.ids import CallId, Micros
 from roost.core.messages import File, Image, Message, Part, Role, Text, ToolCall
 from roost.core.usage import Usage
+from roost.service.sessions import SCOPES, Scope
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
@@ -29,6 +31,28 @@ class PermissionsBody(Struct, frozen=True):
         return e.Permissions(tuple(self.allow), tuple(self.ask), tuple(self.deny))
 
 
+class BudgetBody(Struct, frozen=True):
+    """What may be spent."""
+
+    max_cost: float = 0.0
+    max_tokens: int = 0
+    max_time: float | str = 0.0  # seconds, or as `1h30m`
+
+    def value(self) -> e.Budget:
+        """The same, frozen.
+
+        Raises:
+            BadValue: the time is no duration.
+        """
+        time = durations.seconds(self.max_time) if isinstance(self.max_time, str) else self.max_time
+        return e.Budget(max_cost=self.max_cost, max_tokens=self.max_tokens, max_time=time)
+
+
+def budget_value(budget: BudgetBody | None) -> e.Budget | None:
+    """The same, frozen; None stays None."""
+    return None if budget is None else budget.value()
+
+
 class NewSession(Struct, frozen=True):
     """What a session is made from; clients may send a whole session object."""
 
@@ -44,6 +68,8 @@ class NewSession(Struct, frozen=True):
     attributes: dict[str, str] = {}
     agent_model_overrides: dict[str, str] = {}
     custom_models_used: list[str] = []
+    budget: BudgetBody | None = None
+    tree_budget: BudgetBody | None = None
 
     def template(self) -> e.Template:
         """The same, as the session's first fact."""
@@ -59,6 +85,8 @@ class NewSession(Struct, frozen=True):
             attributes=self.attributes,
             model_overrides=self.agent_model_overrides,
             custom_models=tuple(self.custom_models_used),
+            budget=budget_value(self.budget),
+            tree_budget=budget_value(self.tree_budget),
         )
 
 
@@ -262,12 +290,13 @@ def _time(text: str) -> Micros:
 
 
 class Resume(Struct, frozen=True):
-    """What a person says to a call, or to the end of the iterations."""
+    """What a person says to a call, to the end of the iterations, or to a budget that is used up."""
 
     confirmation: str = ""
     reason: str = ""
     tool_name: str = ""
     tool_call_id: str = ""
+    budget: BudgetBody | None = None
 
 
 class Elicitation(Struct, frozen=True):
@@ -286,6 +315,7 @@ class WaitAnswer(Struct, frozen=True):
     tool_name: str = ""
     action: str = ""
     content: dict[str, Any] | None = None
+    budget: BudgetBody | None = None
 
 
 # -- small changes ------------------------------------------------------------------------------
@@ -307,6 +337,27 @@ class PermissionsChange(Struct, frozen=True):
     """Other permissions, whole; null takes them away."""
 
     permissions: PermissionsBody | None = None
+
+
+class BudgetsChange(Struct, frozen=True):
+    """Other budgets; null takes one away, and one that is not named stays as it is."""
+
+    budget: BudgetBody | None = None
+    tree_budget: BudgetBody | None = None
+
+
+def budget_changes(body: dict[str, Any]) -> dict[Scope, e.Budget | None]:
+    """What a `BudgetsChange` asks for.
+
+    Raises:
+        BadValue: one of them is no budget.
+    """
+    try:
+        found = {scope: body[scope] for scope in SCOPES if scope in body}
+        bodies = {scope: None if it is None else convert(it, BudgetBody) for scope, it in found.items()}
+    except ValidationError as error:
+        raise BadValue(f"invalid budget: {error}") from None
+    return {scope: budget_value(budget) for scope, budget in bodies.items()}
 
 
 class Tokens(Struct, frozen=True):

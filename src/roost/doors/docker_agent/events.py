@@ -6,7 +6,7 @@ from typing import Any
 
 from roost.core import events as e
 from roost.core.errors import RoostError
-from roost.core.ids import CallId, Micros
+from roost.core.ids import CallId, LogId, Micros
 from roost.core.messages import ToolCall
 from roost.doors.docker_agent import shapes
 from roost.doors.docker_agent.memory import Memory
@@ -98,8 +98,7 @@ def _nothing(fact: e.Fact, here: Here) -> Body:
 
 
 def _started(fact: e.TurnStarted, here: Here) -> Body:
-    parent = here.memory.parents.pop(fact.sub, "") if fact.sub else ""
-    return {"session_id": here.session} | ({"parent_session_id": parent} if parent else {})
+    return {"session_id": here.session}
 
 
 def _warned(fact: e.Warned, here: Here) -> Body:
@@ -156,7 +155,7 @@ def _usage(fact: e.UsageAdded, here: Here) -> Body:
         cached_input_tokens=used.cached_input,
         cached_write_tokens=used.cached_write,
         reasoning_tokens=used.reasoning,
-        Cost=number(fact.cost),
+        Cost=None if fact.unpriced else number(fact.cost),
         Model=fact.model,
         finish_reason=fact.finish,
     )
@@ -205,7 +204,14 @@ def _spent(spent: e.Spent) -> dict[str, Any]:
     caps = {"max_cost": budget.max_cost, "max_tokens": budget.max_tokens, "max_time_seconds": budget.max_time}
     used = {"cost": number(spent.cost), "tokens": spent.tokens, "elapsed_seconds": number(spent.seconds)}
     known = {key: number(cap) for key, cap in caps.items() if cap}
-    return {"name": budget.name, **used, **known} | ({"unpriced": True} if spent.unpriced else {})
+    more = {"unpriced": True} if spent.unpriced else {}
+    agents = [_portion(portion) for portion in spent.portions]
+    return {"name": budget.name, **used, **known, **more} | ({"per_agent": agents} if agents else {})
+
+
+def _portion(portion: e.Portion) -> dict[str, Any]:
+    used = {"cost": number(portion.cost), "tokens": portion.tokens, "active_seconds": number(portion.seconds)}
+    return {"agent_name": portion.agent, **used}
 
 
 def _fell_back(fact: e.FellBack, here: Here) -> Body:
@@ -271,7 +277,8 @@ def _limit(fact: e.WaitOpened, here: Here) -> Body:
 
 
 def _budget(fact: e.WaitOpened, here: Here) -> Body:
-    return {"session_id": here.session, **fact.metadata, "message": fact.message, "request_id": fact.wait}
+    shown = {key: number(float(text)) if key in ("used", "max") else text for key, text in fact.metadata.items()}
+    return {"session_id": here.session, **shown, "message": fact.message, "request_id": fact.wait}
 
 
 def _voided(fact: e.WaitVoided, here: Here) -> Body:
@@ -386,7 +393,6 @@ SILENT = frozenset(
         e.HandedOver,
         e.BudgetSet,
         e.BudgetRaised,
-        e.WaitAnswered,
         e.LimitRaised,
         e.CancelAsked,
         e.LabelSet,
@@ -421,26 +427,60 @@ def render(event: e.Event, memory: Memory) -> bytes | None:
     fact = event.fact
     if isinstance(fact, e.SessionExited):
         return encode_ordered({"type": "session_exited"} | ({"reason": fact.reason} if fact.reason else {}))
-    if isinstance(fact, e.Unknown) or type(fact) in SILENT:
+    if isinstance(fact, e.SessionCreated):
+        memory.born(fact, event.log)
+    unseen = memory.prompts.hides(fact)
+    prompt = memory.prompts.take(fact)
+    if prompt is not None:
+        return _framed(event, prompt, *WAITS[prompt.kind], memory)
+    if unseen or isinstance(fact, e.Unknown) or type(fact) in SILENT or isinstance(fact, e.WaitAnswered):
         return None
-    kind, make = WAITS[fact.kind] if isinstance(fact, e.WaitOpened) else TABLE[type(fact)]
+    if not isinstance(fact, e.WaitOpened):
+        return _framed(event, fact, *TABLE[type(fact)], memory)
+    return _framed(event, fact, *WAITS["question"], memory) if fact.kind == "question" else None
+
+
+def _framed(
+    event: e.Event, fact: e.Known, kind: str, make: Callable[[Any, Here], Body], memory: Memory
+) -> bytes | None:
+    """A frame at an event's time: of its fact, or of the prompt that the fact lets out."""
     if isinstance(fact, e.IndexingShown):
         kind = f"{kind}_{fact.stage}"
     body = make(fact, Here(fact.sub or event.log, event.at, memory))
     if body is None:
         return None
     agent = fact.current if isinstance(fact, e.TeamShown) else getattr(fact, "agent", "")
-    return event_data(kind, event.at, body, "" if kind in NAMELESS else agent)
+    place = _place(fact, event.log, memory)
+    return event_data(kind, event.at, body, "" if kind in NAMELESS else agent, place)
 
 
-def event_data(kind: str, at: Micros, body: Wire | dict[str, Any], agent: str = "") -> bytes:
-    """`agent_name?`, `timestamp`, `type`, the event's own fields, and `agent` once more for clients that look there."""
+def _place(fact: e.Known, log: LogId, memory: Memory) -> Mapping[str, str]:
+    """Which session of a tree it is about, where that is a sub-session."""
+    if not fact.sub:
+        return {}
+    parent = memory.parents.get(fact.sub) or log
+    place = {"session_id": fact.sub, "parent_session_id": parent, "root_session_id": memory.root or log}
+    if isinstance(fact, e.SubSessionEnded):  # that is about a session below it, whose parent it is
+        del place["session_id"]
+    return place
+
+
+def event_data(
+    kind: str, at: Micros, body: Wire | dict[str, Any], agent: str = "", place: Mapping[str, str] = {}
+) -> bytes:
+    """`agent_name?`, `timestamp`, `type`, the event's own fields, what of `place` is not among them, and `agent` once
+    more for clients that look there.
+    """
     text = b'"timestamp":"%b","type":"%b"' % (moment(at).encode(), kind.encode())
     if isinstance(body, dict):
         for key, value in body.items():
             text += b',"%b":%b' % (key.encode(), encode_raw(value))
     else:
         text += b"," + encode_raw(body)[1:-1]
+    own = body if isinstance(body, dict) else body.__struct_fields__
+    for key, value in place.items():
+        if key not in own:
+            text += b',"%b":%b' % (key.encode(), encode_raw(value))
     if agent:
         name = encode_raw(agent)
         text = b'"agent_name":%b,%b,"agent":%b' % (name, text, name)

@@ -1,9 +1,10 @@
 """What the frames of a log need of its earlier facts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from roost.core import events as e
-from roost.core.ids import AnswerId, CallId, Micros, SessionId
+from roost.core.ids import AnswerId, CallId, LogId, Micros, SessionId, WaitId
 from roost.core.messages import Definition
 from roost.doors.docker_agent import shapes
 from roost.doors.docker_agent.shapes import DefinitionShape
@@ -37,6 +38,55 @@ class Draft:
 
 
 @dataclass(slots=True)
+class Prompts:
+    """What waits for a yes or no in a log, the oldest first; old clients know one at a time, and are shown one."""
+
+    open: list[e.WaitOpened] = field(default_factory=list)
+    shown: WaitId | None = None
+    over: bool = False  # the turn is to end: nothing more is asked
+
+    def hides(self, fact: e.Fact) -> bool:
+        """Whether a fact is about a prompt that was not shown."""
+        if not isinstance(fact, e.WaitAnswered | e.WaitVoided) or fact.wait == self.shown:
+            return False
+        return any(prompt.wait == fact.wait for prompt in self.open)
+
+    def take(self, fact: e.Fact) -> e.WaitOpened | None:
+        """Take in a fact; the prompt that is to be shown now, if there is one."""
+        match fact:
+            case e.WaitOpened() if fact.kind != "question":
+                self._close(lambda prompt: prompt.wait == fact.wait)
+                self.open.append(fact)
+            case e.WaitAnswered(wait=wait) | e.WaitVoided(wait=wait):
+                self._close(lambda prompt: prompt.wait == wait)
+            case _:
+                self._pass(fact)
+                return None
+        if self.shown is not None or not self.open or self.over:
+            return None
+        self.shown = self.open[0].wait
+        return self.open[0]
+
+    def _pass(self, fact: e.Fact) -> None:
+        """Take in a fact that is about no wait."""
+        match fact:
+            case e.TurnOpened(sub="") | e.TurnEnded(sub=""):
+                self.over = False
+                self._close(lambda _: True)
+            case e.TurnEnded(sub=sub):
+                self._close(lambda prompt: prompt.sub == sub)
+            case e.CancelAsked() | e.DeleteAsked():
+                self.over = True
+            case _:
+                pass
+
+    def _close(self, over: Callable[[e.WaitOpened], bool]) -> None:
+        self.open = [prompt for prompt in self.open if not over(prompt)]
+        if all(prompt.wait != self.shown for prompt in self.open):
+            self.shown = None
+
+
+@dataclass(slots=True)
 class Memory:
     """What frames need of earlier facts.  Everything in it can be found again in the log."""
 
@@ -44,10 +94,19 @@ class Memory:
     answers: dict[AnswerId, dict[CallId, Draft]] = field(default_factory=dict)
     ended: dict[SessionId, shapes.SessionShape] = field(default_factory=dict)  # sub-sessions
     parents: dict[SessionId, SessionId] = field(default_factory=dict)  # of sub-sessions
+    root: SessionId = SessionId("")  # of the tree that the log's session belongs to
+    prompts: Prompts = field(default_factory=Prompts)
 
     def definition(self, digest: str, name: str) -> DefinitionShape:
         """A tool's definition; one that says nothing where there is none."""
         return self.definitions.get(digest) or shapes.placeholder(name)
+
+    def born(self, fact: e.SessionCreated, log: LogId) -> None:
+        """A session, or a sub-session, begins."""
+        if fact.sub:
+            self.parents[fact.sub] = fact.parent
+        else:
+            self.root = fact.root or SessionId(log)
 
     def learn(self, definitions: dict[str, Definition]) -> None:
         """Definitions that a fact has brought."""

@@ -9,6 +9,8 @@ from roost.doors.docker_agent.memory import Memory
 from roost.service.archive import Archive
 
 PAGE = 500
+PROMPTS = (e.WaitOpened, e.WaitAnswered, e.WaitVoided)
+"""The facts that can show a prompt."""
 
 
 class Renderer:
@@ -18,24 +20,60 @@ class Renderer:
         self._archive = archive
         self._log = log
         self._memory = Memory()
+        self._prompted = False  # whether the memory has all prompts of the turn
 
     async def render(self, event: e.Event) -> bytes | None:
         """The data of an event's frame."""
         fact, memory = event.fact, self._memory
-        digest = getattr(fact, "definition", "")
-        if digest and digest not in memory.definitions:
-            known = await self._archive.definition(self._log, digest)
-            memory.definitions[digest] = shapes.definition_shape(known) if known else None
+        await self._place(fact, event.seq)
+        if isinstance(fact, PROMPTS) and not self._prompted:
+            await self._prompts(event.seq)
+        self._prompted = self._prompted or event.seq == 1 or (isinstance(fact, e.TurnOpened) and not fact.sub)
+        await self._define(getattr(fact, "definition", ""))
         if isinstance(fact, e.CallDrafted) and fact.answer not in memory.answers:
             await self._recall(fact.answer, event.seq)
-        elif isinstance(fact, e.SubSessionEnded):
-            if (nested := await self._nested(fact.session, event.seq)) is not None:
-                memory.ended[fact.session] = shapes.nested_shape(nested, await self._known(nested))
-        elif isinstance(fact, e.TurnStarted) and fact.sub:
-            nested = await self._nested(fact.sub, event.seq)
-            born = nested.created if nested is not None else None
-            memory.parents[fact.sub] = born.parent if born is not None else SessionId(self._log)
+        elif (
+            isinstance(fact, e.SubSessionEnded) and (nested := await self._nested(fact.session, event.seq)) is not None
+        ):
+            memory.ended[fact.session] = shapes.nested_shape(nested, await self._known(nested))
         return render(event, memory)
+
+    async def _define(self, digest: str) -> None:
+        """Look up a tool's definition."""
+        definitions = self._memory.definitions
+        if digest and digest not in definitions:
+            known = await self._archive.definition(self._log, digest)
+            definitions[digest] = shapes.definition_shape(known) if known else None
+
+    async def _place(self, fact: e.Fact, before: int) -> None:
+        """Look up where a fact's sub-session hangs in its tree."""
+        memory, sub = self._memory, "" if isinstance(fact, e.Unknown) else fact.sub
+        if not sub or isinstance(fact, e.SessionCreated):
+            return
+        if not memory.root:
+            for born in await self._archive.page(self._log, after=0, limit=1):
+                if isinstance(born.fact, e.SessionCreated):
+                    memory.born(born.fact, self._log)
+        while sub not in memory.parents:
+            found = await self._archive.newest(self._log, e.SessionCreated, before=before)
+            if found is None or not isinstance(found.fact, e.SessionCreated):
+                memory.parents[SessionId(sub)] = SessionId(self._log)
+                return
+            memory.born(found.fact, self._log)
+            before = found.seq
+
+    async def _prompts(self, before: int) -> None:
+        """Take in what waits for a person since earlier in this turn, and what of it was shown."""
+        self._prompted, prompts = True, self._memory.prompts
+        opened = await self._archive.own(self._log, e.TurnOpened, before=before)
+        after = before - 1 if opened is None else opened.seq
+        while page := await self._archive.page(self._log, after=after, limit=min(PAGE, before - 1 - after)):
+            for event in page:
+                prompts.take(event.fact)
+            after = page[-1].seq
+        for prompt in prompts.open:
+            await self._define(prompt.definition)
+            await self._place(prompt, before)
 
     async def _nested(self, session: SessionId, until: int) -> History | None:
         """A sub-session of this log, as it was then."""

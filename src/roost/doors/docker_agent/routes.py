@@ -75,6 +75,8 @@ def _sessions(service: Service) -> list[Route]:
               answer=s.Said, refusals=(404,)),
         tells("PATCH", f"{S}/permissions", bodies.PermissionsChange, sessions.permissions, "Other permissions",
               answer=s.Said, failed="failed to update session permissions: ", refusals=(404,)),
+        asks("PATCH", f"{S}/budget", sessions.budget, "Other budgets", body=bodies.BudgetsChange,
+             failed="failed to update session budget: ", refusals=(404,)),
         tells("PATCH", f"{S}/title", bodies.Title, sessions.title, "Another title", answer=s.TitleShape,
               failed="failed to update session title: ", refusals=(404,)),
         tells("PATCH", f"{S}/tokens", bodies.Tokens, sessions.tokens, "Other counters", answer=h.Status,

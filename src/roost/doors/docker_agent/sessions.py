@@ -1,12 +1,13 @@
 """Sessions: create, list, read, change, fork, delete."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from roost.core.errors import BadValue, SessionNotFound, SessionNotRunning
 from roost.core.session import Head
 from roost.doors.docker_agent import bodies, shapes
 from roost.doors.docker_agent.health import Status
-from roost.doors.docker_agent.shapes import MessageShape, PermissionsShape, Wire
+from roost.doors.docker_agent.shapes import BudgetShape, MessageShape, PermissionsShape, Wire
 from roost.doors.errors import Refused, told
 from roost.doors.routes import Answer, Call, Reply
 from roost.ports import Listing
@@ -52,6 +53,9 @@ class ShownShape(Wire, frozen=True, kw_only=True):
     output_tokens: int
     working_dir: str = ""
     permissions: PermissionsShape | None = None
+    budget: BudgetShape | None = None
+    tree_budget: BudgetShape | None = None
+    tree_cost: Number | None = None
 
 
 class SnapshotShape(Wire, frozen=True, kw_only=True):
@@ -71,6 +75,9 @@ class SnapshotShape(Wire, frozen=True, kw_only=True):
     agent: str = ""
     last_event_seq: int
     cost: Number
+    budget: BudgetShape | None = None
+    tree_budget: BudgetShape | None = None
+    tree_cost: Number | None = None
 
 
 class StatusShape(Wire, frozen=True, kw_only=True):
@@ -83,6 +90,9 @@ class StatusShape(Wire, frozen=True, kw_only=True):
     input_tokens: int
     output_tokens: int
     num_messages: int
+    budget: BudgetShape | None = None
+    tree_budget: BudgetShape | None = None
+    tree_cost: Number | None = None
 
 
 class TitleShape(Wire, frozen=True, kw_only=True):
@@ -109,6 +119,7 @@ def _listed(listing: Listing) -> ListedShape:
 
 def _shown(snapshot: Snapshot) -> ShownShape:
     head = snapshot.head
+    budget, tree_budget = shapes.budget_shapes(head)
     return ShownShape(
         id=head.id,
         title=head.title,
@@ -121,11 +132,15 @@ def _shown(snapshot: Snapshot) -> ShownShape:
         output_tokens=head.output_tokens,
         working_dir=head.working_dir,
         permissions=shapes.permissions_shape(head.permissions),
+        budget=budget,
+        tree_budget=tree_budget,
+        tree_cost=shapes.cost_shape(snapshot.tree_cost),
     )
 
 
 def _whole(snapshot: Snapshot) -> SnapshotShape:
     head = snapshot.head
+    budget, tree_budget = shapes.budget_shapes(head)
     return SnapshotShape(
         id=head.id,
         title=head.title,
@@ -141,6 +156,9 @@ def _whole(snapshot: Snapshot) -> SnapshotShape:
         agent=speaker(head),
         last_event_seq=head.last_seq,
         cost=number(head.cost),
+        budget=budget,
+        tree_budget=tree_budget,
+        tree_cost=shapes.cost_shape(snapshot.tree_cost),
     )
 
 
@@ -209,6 +227,7 @@ class Sessions:
             head = await call.patiently(lambda: self._turns.until_ran(call.principal, session, patience))
         if head is None:
             raise Refused(503, "session not ready within timeout")
+        budget, tree_budget = shapes.budget_shapes(head)
         shown = StatusShape(
             id=head.id,
             title=head.title,
@@ -217,6 +236,9 @@ class Sessions:
             input_tokens=head.input_tokens,
             output_tokens=head.output_tokens,
             num_messages=head.messages,
+            budget=budget,
+            tree_budget=tree_budget,
+            tree_cost=shapes.cost_shape(await self._sessions.tree_cost(head)),
         )
         return Reply(shown)
 
@@ -253,6 +275,12 @@ class Sessions:
         """PATCH /api/sessions/:id/safety-policy."""
         await self._sessions.set_safety(call.principal, call.path["id"], body.safety_policy)
         return Reply(Said(message="session safety policy updated"))
+
+    async def budget(self, call: Call) -> Answer:
+        """PATCH /api/sessions/:id/budget: the body is a `bodies.BudgetsChange`, in which null is not nothing."""
+        changes = bodies.budget_changes(await call.json(dict[str, Any]))
+        await self._sessions.set_budget(call.principal, call.path["id"], changes)
+        return Reply(None)
 
     async def toggle_tools(self, call: Call) -> Answer:
         """POST /api/sessions/:id/tools/toggle."""

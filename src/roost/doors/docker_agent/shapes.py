@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from roost.core import budgets
 from roost.core import events as e
 from roost.core.agents import Agent
 from roost.core.history import History, Item
@@ -305,6 +306,14 @@ class PermissionsShape(Wire, frozen=True, kw_only=True):
     deny: tuple[str, ...] = ()
 
 
+class BudgetShape(Wire, frozen=True, kw_only=True):
+    """What may be spent; `max_time` is in seconds."""
+
+    max_cost: Number | None = None
+    max_tokens: int = 0
+    max_time: Number | None = None
+
+
 class SessionShape(Wire, frozen=True, kw_only=True):
     """A session, whole."""
 
@@ -332,6 +341,21 @@ class SessionShape(Wire, frozen=True, kw_only=True):
     agent_model_overrides: dict[str, str] = {}
     custom_models_used: tuple[str, ...] = ()
     attached_files: tuple[str, ...] = ()
+    budget: BudgetShape | None = None
+    tree_budget: BudgetShape | None = None
+
+
+def budget_shapes(head: Head) -> tuple[BudgetShape | None, BudgetShape | None]:
+    """What a session may spend, and what its tree may: as people have raised it."""
+    caps = {held.caps.name: held.caps for held in budgets.of_session(head)}
+    return _budget_shape(caps.get("session")), _budget_shape(caps.get("tree"))
+
+
+def _budget_shape(budget: e.Budget | None) -> BudgetShape | None:
+    if budget is None:
+        return None
+    cost, time = (number(value) if value else None for value in (budget.max_cost, budget.max_time))
+    return BudgetShape(max_cost=cost, max_tokens=budget.max_tokens, max_time=time)
 
 
 def permissions_shape(permissions: e.Permissions | None) -> PermissionsShape | None:
@@ -343,6 +367,7 @@ def permissions_shape(permissions: e.Permissions | None) -> PermissionsShape | N
 
 def new_shape(head: Head) -> SessionShape:
     """A session that has just been made: all of it but messages."""
+    budget, tree_budget = budget_shapes(head)
     return SessionShape(
         id=head.id,
         title=head.title,
@@ -368,6 +393,8 @@ def new_shape(head: Head) -> SessionShape:
         agent_model_overrides=head.model_overrides,
         custom_models_used=head.custom_models,
         attached_files=head.attached_files,
+        budget=budget,
+        tree_budget=tree_budget,
     )
 
 

@@ -86,12 +86,10 @@ class Turns:
         body, old = _run(await call.body())
         session, name = call.path["id"], call.path.get("agent_name", "")
         messages = bodies.posted(body.messages)
-        detach = call.query.get("detach") == "true"
+        how: dict[str, Any] = {"agent": name, "model": body.model, "detach": call.query.get("detach") == "true"}
 
         async def run(source: str) -> Any:
-            return await self._turns.run(
-                call.principal, session, source, messages, agent=name, model=body.model, detach=detach
-            )
+            return await self._turns.run(call.principal, session, source, messages, headers=dict(call.headers), **how)
 
         try:
             opened = await either(call, "agent", run)

@@ -25,6 +25,7 @@ class WaitShape(Wire, frozen=True, kw_only=True):
     message: str = ""
     schema: dict[str, Any] | None = None
     max_iterations: int = 0
+    metadata: dict[str, str] = {}
 
 
 class Waits:
@@ -48,6 +49,7 @@ class Waits:
             tool_name=body.tool_name,
             action=body.action,
             content=body.content,
+            budget=bodies.budget_value(body.budget),
         )
         return Reply(Said(message="answered"))
 
@@ -60,6 +62,7 @@ class Waits:
             reason=body.reason,
             tool_name=body.tool_name,
             call=body.tool_call_id,
+            budget=bodies.budget_value(body.budget),
         )
         return Reply(Said(message="session resumed"))
 
@@ -87,4 +90,5 @@ class Waits:
             message=fact.message,
             schema=free(fact.schema),
             max_iterations=fact.max_iterations,
+            metadata=fact.metadata,
         )

@@ -41,7 +41,7 @@ class Sessions:
         head = await self._fleet.find(call.principal, call.path["id"])
         entry = await self._entry(head)
         tree = await self._fleet.tree(head)
-        if tree.sessions > 1:
+        if tree.sessions > 1 or head.below:
             entry.tree = shapes.TreeEntry(
                 sessions=tree.sessions,
                 running=tree.running,

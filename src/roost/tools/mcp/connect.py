@@ -207,7 +207,7 @@ async def _agreed(
     peers: list[Peer] = []
 
     async def heard(message: Any) -> None:
-        if isinstance(message, types.ToolListChangedNotification):
+        if isinstance(message, types.ToolListChangedNotification | types.PromptListChangedNotification):
             for peer in peers:
                 peer.stale = True
         elif isinstance(message, types.ElicitCompleteNotification):

@@ -1,19 +1,22 @@
 """The toolset of one server: its tools as they are now, calls, prompts."""
 
+import importlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-from msgspec import Struct
+from anyio import to_thread
 
 from roost.core.agents import ToolsetSpec
 from roost.core.errors import ToolsetFailed
+from roost.core.events import Command
 from roost.core.messages import Definition, Result
 from roost.ports import Ask, Place, Tool, Toolset, Use
 from roost.tools.house import House
 from roost.tools.mcp import entry as entries
+from roost.tools.mcp import prompts
 from roost.tools.mcp.connect import Manners, open_peer
 from roost.tools.mcp.definitions import definitions
 from roost.tools.mcp.elicitation import Elicitation
@@ -22,6 +25,7 @@ from roost.tools.mcp.failures import Closed, LoginNeeded, Lost, Older, Unreached
 from roost.tools.mcp.life import Life
 from roost.tools.mcp.login import Login
 from roost.tools.mcp.peer import Peer
+from roost.tools.mcp.prompts import Prompt
 from roost.tools.mcp.results import clipped, prompt_text, result
 from roost.tools.mcp.sampling import Sampling
 from roost.tools.mcp.talk import Talk, Talks
@@ -50,14 +54,6 @@ async def open_mcp(spec: ToolsetSpec, place: Place, house: House) -> AsyncIterat
             await toolset.close()
 
 
-class Prompt(Struct, frozen=True, omit_defaults=True):
-    """Something that a server offers to say: front ends show it as a command."""
-
-    name: str
-    description: str = ""
-    arguments: tuple[tuple[str, str, bool], ...] = ()  # name, description, required
-
-
 class McpToolset:
     """One server, for one session and agent."""
 
@@ -73,6 +69,7 @@ class McpToolset:
         self._entry: Entry | None = None
         self._legacy = False  # it has to be talked with in the older way
         self._known: dict[str, Definition] = {}
+        self._prompts: dict[str, Prompt] = {}
         self._listed: Peer | None = None
         self._listing = anyio.Lock()
         self._guidance = ""
@@ -96,34 +93,33 @@ class McpToolset:
         Raises:
             ToolsetFailed: it is not there.  The next time it is tried again, though not at once.
         """
+        if self._listed is None:
+            # A second of work, which must not hold up everybody else, nor count as the server's time to start.
+            await to_thread.run_sync(importlib.import_module, "mcp.client")
         peer = await self._peer()
         async with self._listing:
             if peer is not self._listed or peer.stale:
                 await self._told(self._list)
         return [RemoteTool(self, name, definition) for name, definition in self._known.items()]
 
-    async def prompts(self) -> Sequence[Prompt]:
-        """What it offers to say.
+    @property
+    def commands(self) -> Sequence[Command]:
+        """Its prompts, as people say them, once it is there."""
+        return prompts.commands(self._prompts)
+
+    async def say(self, name: str, rest: str) -> str:
+        """The text of a prompt; one without arguments takes what was said besides behind it.
 
         Raises:
-            ToolsetFailed: it is not there.
-        """
-        return [
-            Prompt(
-                one.name,
-                clipped(one.description or "", 1024),
-                tuple((a.name, a.description or "", bool(a.required)) for a in one.arguments or ()),
-            )
-            for one in await self._told(lambda peer: peer.prompts())
-        ]
-
-    async def prompt(self, name: str, arguments: Mapping[str, str]) -> str:
-        """The text of one of them.
-
-        Raises:
+            BadValue: an argument is missing.
             ToolsetFailed: it is not there, or refuses.
         """
-        return prompt_text(await self._told(lambda peer: peer.prompt(name, arguments)))
+        prompt = self._prompts.get(name)
+        if prompt is None:
+            raise ToolsetFailed(f"{self.label} has no such prompt any more")
+        arguments = prompts.filled(name, prompt, rest)
+        text = prompt_text(await self._told(lambda peer: peer.prompt(prompt.name, arguments)))
+        return text if prompt.arguments or not rest else f"{text}\n\n{rest}"
 
     async def close(self) -> None:
         """End the server."""
@@ -187,8 +183,19 @@ class McpToolset:
         )
         if self._spec.options.get("readonly"):
             self._known = {name: d for name, d in self._known.items() if d.annotations.read_only}
+        self._prompts = prompts.named(await self._offers(peer), self._spec.name)
         self._listed = peer
         self._guidance = clipped(peer.instructions, GUIDANCE)
+
+    async def _offers(self, peer: Peer) -> Sequence[Prompt]:
+        """What it offers to say; a server that can't tell has tools all the same."""
+        from mcp.shared.exceptions import MCPError
+
+        try:
+            return prompts.read(await peer.prompts())
+        except MCPError as error:
+            log.warning("%s: no prompts: %s", self.label, said(error), extra={"action": "mcp_prompts_failed"})
+            return ()
 
     async def _told(self, ask: Callable[[Peer], Awaitable[T]]) -> T:
         """What the server answers to a small question, within the time that it has to start."""

@@ -111,8 +111,8 @@ def commands(skills: Sequence[Skill]) -> tuple[Command, ...]:
 
 def _order(skill: Skill) -> str:
     if skill.fork:
-        return f"Run the skill {skill.name} with run_skill. What is wanted:"
-    return f"Read the skill {skill.name} with read_skill, and do what it says. What is wanted:"
+        return f"Run the skill {skill.name} with run_skill."
+    return f"Read the skill {skill.name} with read_skill, and do what it says."
 
 
 def _first(body: str) -> str:

@@ -892,6 +892,10 @@ agents:
         ("{harness: {type: codex}, toolsets: [{type: think}]}", "toolsets are ignored: codex has tools of its own"),
         ("{harness: {type: codex}, model: auto}", "model is ignored: codex plays this agent"),
         ("{harness: {type: codex, thinking: true}}", "thinking is not supported yet"),
+        (
+            "{harness: {type: codex}, hooks: {session_start: {type: command, command: x}}}",
+            "hooks.session_start is ignored: codex plays this agent",
+        ),
     ],
 )
 def test_what_a_harness_makes_vain_is_said(agent: str, words: str) -> None:
@@ -906,3 +910,5 @@ def test_a_harness_that_can_not_be() -> None:
     refused("agents: {root: {harness: {type: ../x}}}", "the name of an agent CLI")
     refused("agents: {root: {harness: {type: codex, effort: huge}}}", "'huge' is none of")
     refused('{version: "7", agents: {root: {harness: {type: codex}}}}', "needs version 9")
+    guard = "{pre_tool_use: [{hooks: [{type: command, command: x}]}]}"
+    refused(f"agents: {{root: {{harness: {{type: codex}}, hooks: {guard}}}}}", "would guard nothing")

@@ -10,10 +10,25 @@ from pathlib import Path
 import pytest
 
 from fakes import llm, relics
+from features import Ledger
 
 PATIENCE = 15.0  # seconds that what was told to end has for it
 
 collect_ignore = [] if os.environ.get("ZAG_BIN") else ["conformance"]  # `make conformance` builds what they need
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Ledger(config), "features")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put xdist's groups into the ids of tests: it writes them where pytest does not look for them any more."""
+    for item in items if config.getoption("loadgroup", False) else ():
+        mark = item.get_closest_marker("xdist_group")
+        if mark is not None and hasattr(item, "_id") and not item.nodeid.endswith(end := f"@{mark.args[0]}"):
+            item._id = type(item._id).parse(item.nodeid + end)
 
 
 @pytest.fixture

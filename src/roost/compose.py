@@ -41,7 +41,7 @@ from roost.hatch.hatch import Hatch
 from roost.keepers.keepers import open_keepers
 from roost.ports import EventStore, Runs
 from roost.providers.cassette import Player, Recorder
-from roost.providers.references import Models, open_models
+from roost.providers.references import CHANCE, Models, open_models
 from roost.sandbox.choice import Choice, choice
 from roost.service.accounts import OPERATOR, Accounts, Roll
 from roost.service.capacity import Capacity
@@ -314,7 +314,10 @@ async def _models(settings: Settings, env: Secrets) -> AsyncIterator[Models]:
         tape = Player(settings.fake)
     elif settings.record:
         tape = Recorder(settings.record)
-    async with open_models(env, tape, gateway=settings.models_gateway, need_keys=settings.fake is None) as models:
+    dice = CHANCE if tape is None else None  # what is played again must have chosen alike
+    async with open_models(
+        env, tape, gateway=settings.models_gateway, need_keys=settings.fake is None, dice=dice
+    ) as models:
         yield models
 
 

@@ -436,6 +436,12 @@ rag:
     ]
 
 
+def test_a_file_that_names_its_version_has_that_ones_spelling() -> None:
+    loaded = team("version: 7\nrag: {handbook: {docs: [x]}}\nagents: {root: {rag: [handbook]}}")
+    assert [toolset.type for toolset in loaded.agents[0].toolsets] == ["rag"]
+    assert loaded.warnings == ()
+
+
 def test_a_file_of_version_0_loads_strictly() -> None:
     text = "version: 0\nagents: {root: {model: m, todo: true, think: false}}\nmodels: {m: {type: openai, model: x}}"
     assert [toolset.type for toolset in team(text).agents[0].toolsets] == ["todo"]
@@ -886,6 +892,10 @@ agents:
         ("{harness: {type: codex}, toolsets: [{type: think}]}", "toolsets are ignored: codex has tools of its own"),
         ("{harness: {type: codex}, model: auto}", "model is ignored: codex plays this agent"),
         ("{harness: {type: codex, thinking: true}}", "thinking is not supported yet"),
+        (
+            "{harness: {type: codex}, hooks: {session_start: {type: command, command: x}}}",
+            "hooks.session_start is ignored: codex plays this agent",
+        ),
     ],
 )
 def test_what_a_harness_makes_vain_is_said(agent: str, words: str) -> None:
@@ -900,3 +910,5 @@ def test_a_harness_that_can_not_be() -> None:
     refused("agents: {root: {harness: {type: ../x}}}", "the name of an agent CLI")
     refused("agents: {root: {harness: {type: codex, effort: huge}}}", "'huge' is none of")
     refused('{version: "7", agents: {root: {harness: {type: codex}}}}', "needs version 9")
+    guard = "{pre_tool_use: [{hooks: [{type: command, command: x}]}]}"
+    refused(f"agents: {{root: {{harness: {{type: codex}}, hooks: {guard}}}}}", "would guard nothing")

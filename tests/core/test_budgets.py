@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from roost.core import budgets
 from roost.core import events as e
 from roost.core.agents import Agent, Team
-from roost.core.budgets import Amount, Breach, Go, Held, Later, Purse
+from roost.core.budgets import Held
 from roost.core.errors import BadValue
 from roost.core.ids import LogId, Micros, SessionId, TurnId, WaitId
 from roost.core.messages import Definition, File, Image, Message, Text, ToolCall
+from roost.core.purse import Amount, Breach, Go, Later, Purse, Ticket, most, raised
 from roost.core.session import Head, fold
 from roost.core.usage import Price, Usage
 
@@ -79,7 +80,7 @@ class _Crowd:
         self.paid = 0.0
         self._head = head_of(opened(), budget=e.Budget(max_cost=1.0))
         self._purse = Purse()
-        self._asking: dict[int, budgets.Ticket] = {}
+        self._asking: dict[int, Ticket] = {}
         self._answered: dict[int, float] = {}
 
     def steps(self) -> Sequence[Any]:
@@ -195,19 +196,19 @@ def test_a_files_budgets_are_for_those_who_carry_them() -> None:
 def test_a_raise_holds_in_the_tree_and_never_lowers() -> None:
     team = Team("crew", "h", (Agent("root"),), budgets={"": e.Budget("", max_cost=3.0)})
     (held,) = budgets.of_file(team, "crew", "root", [])
-    raised = head_of(opened(), e.BudgetRaised(e.Budget(held.key, max_cost=5.0, max_tokens=9)), log="other")
+    higher = head_of(opened(), e.BudgetRaised(e.Budget(held.key, max_cost=5.0, max_tokens=9)), log="other")
     lower = head_of(opened(), e.BudgetRaised(e.Budget(held.key, max_cost=2.0)), log="third")
-    (now,) = budgets.of_file(team, "crew", "root", [lower, raised])
+    (now,) = budgets.of_file(team, "crew", "root", [lower, higher])
     assert (now.caps.max_cost, now.caps.max_tokens, now.own.max_cost) == (5.0, 0, 3.0)
-    (elsewhere,) = budgets.of_file(replace(team), "another", "root", [raised])
+    (elsewhere,) = budgets.of_file(replace(team), "another", "root", [higher])
     assert elsewhere.caps.max_cost == 3.0
 
 
 def test_another_budget_forgets_what_was_raised() -> None:
-    raised = e.BudgetRaised(e.Budget("session:log", max_cost=2.0))
-    head = head_of(raised, budget=e.Budget(max_cost=1.0))
+    higher = e.BudgetRaised(e.Budget("session:log", max_cost=2.0))
+    head = head_of(higher, budget=e.Budget(max_cost=1.0))
     assert session_budget(head).caps.max_cost == 2.0
-    head = head_of(raised, e.BudgetSet(e.Budget(max_cost=1.5)), budget=e.Budget(max_cost=1.0))
+    head = head_of(higher, e.BudgetSet(e.Budget(max_cost=1.5)), budget=e.Budget(max_cost=1.0))
     assert session_budget(head).caps.max_cost == 1.5
 
 
@@ -283,10 +284,10 @@ def test_time_goes_on_while_a_turn_is_under_way() -> None:
 
 
 def test_a_request_reserves_more_than_it_should_take() -> None:
-    amount = budgets.most([Message("user", "x" * 4000)], [], 1000, PRICE)
+    amount = most([Message("user", "x" * 4000)], [], 1000, PRICE)
     assert 1300 <= amount.tokens - 1000 <= 1400
     assert amount.cost == pytest.approx(((amount.tokens - 1000) * 3.0 + 1000 * 10.0) / 1e6)  # the dearest way to read
-    assert budgets.most([Message("user", "x")], [], 1000, None).cost == 0
+    assert most([Message("user", "x")], [], 1000, None).cost == 0
 
 
 @pytest.mark.parametrize(
@@ -301,12 +302,12 @@ def test_a_request_reserves_more_than_it_should_take() -> None:
     ],
 )
 def test_whatever_is_sent_is_reserved(message: Message, least: int) -> None:
-    assert budgets.most([message], [], 0, PRICE).tokens >= least
+    assert most([message], [], 0, PRICE).tokens >= least
 
 
 def test_tools_are_sent_along() -> None:
     tool = Definition("t", description="x" * 4000, parameters={"type": "object"})
-    assert budgets.most([], [tool], 0, PRICE).tokens > 1000
+    assert most([], [tool], 0, PRICE).tokens > 1000
 
 
 # -- raising ------------------------------------------------------------------------------------
@@ -322,20 +323,18 @@ def breach_of(budget: e.Budget, *facts: e.Fact, now: int = 0) -> Breach:
 
 @pytest.mark.parametrize(("spent", "cap"), [(1.0, 2.0), (1.3, 2.0), (2.0, 3.0), (5.5, 6.0)])
 def test_it_goes_on_with_its_own_size_again(spent: float, cap: float) -> None:
-    higher = budgets.raised(breach_of(e.Budget(max_cost=1.0, max_tokens=100), used(spent, 10)))
+    higher = raised(breach_of(e.Budget(max_cost=1.0, max_tokens=100), used(spent, 10)))
     assert (higher.name, higher.max_cost, higher.max_tokens) == ("session:log", cap, 100)
 
 
 def test_all_that_is_reached_is_raised_at_once() -> None:
-    higher = budgets.raised(
-        breach_of(e.Budget(max_cost=1.0, max_tokens=10, max_time=5.0), used(1.0, 35), now=9_000_000)
-    )
+    higher = raised(breach_of(e.Budget(max_cost=1.0, max_tokens=10, max_time=5.0), used(1.0, 35), now=9_000_000))
     assert (higher.max_cost, higher.max_tokens, higher.max_time) == (2.0, 40, 10.0)
 
 
 def test_a_person_may_name_the_limits() -> None:
     breach = breach_of(e.Budget(max_cost=1.0, max_time=500.0), used(1.0))
-    higher = budgets.raised(breach, e.Budget(max_cost=7.5, max_tokens=3))
+    higher = raised(breach, e.Budget(max_cost=7.5, max_tokens=3))
     assert (higher.max_cost, higher.max_tokens, higher.max_time) == (7.5, 0, 500.0)
 
 
@@ -344,7 +343,7 @@ def test_after_a_raise_it_is_used_up_no_more(own: float, spent: float) -> None:
     if spent < own:
         spent += own
     breach = breach_of(e.Budget(max_cost=own), used(spent))
-    caps = replace(breach.held.caps, max_cost=budgets.raised(breach).max_cost)
+    caps = replace(breach.held.caps, max_cost=raised(breach).max_cost)
     assert Purse().weigh([(replace(breach.held, caps=caps), breach.spent)]) == Go()
     assert caps.max_cost <= spent + own * (1 + 1e-6)
 

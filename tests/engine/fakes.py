@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import anyio
@@ -25,7 +26,7 @@ from roost.engine.recovery import Policy as Resume
 from roost.engine.recovery import Recovery
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import Supervisor
-from roost.ports import EventStore, Finished, HookRunner, ModelInfo, ModelRequest, Piece, Place, Scripts, TextPiece, Use
+from roost.ports import EventStore, Finished, HookRunner, ModelInfo, ModelRequest, Piece, Place, TextPiece, Use
 from roost.service.accounts import Accounts
 from roost.service.desk import Desk
 from roost.service.policy import Policy
@@ -396,9 +397,9 @@ async def open_world(
     grace: float = 10.0,
     policy: Resume = "resume",
     hooks: HookRunner | None = None,
-    scripts: Scripts | None = None,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> AsyncIterator[World]:
-    """A server on a floor; leaving the block kills it, if it lives."""
+    """A server on a floor, with `more` of its makers; leaving the block kills it, if it lives."""
 
     async def host(task_status: TaskStatus[World]) -> None:
         hub = Hub(floor.clock.monotonic)
@@ -407,9 +408,7 @@ async def open_world(
             toolsets = FakeToolsets(FakeToolset(list(tools)))
             models = FakeModels(script, titles=titles)
             agents, around = FakeAgents(team or make_team()), FakeSurroundings()
-            makers = Makers(
-                store, agents, models, toolsets, around, floor.clock, env or {}, hooks=hooks, scripts=scripts
-            )
+            makers = Makers(store, agents, models, toolsets, around, floor.clock, env or {}, hooks=hooks, **more)
             engine = await stack.enter_async_context(open_bulkhead())
             desk = await stack.enter_async_context(open_bulkhead())
             world = World(floor, makers, hub, engine, desk, grace=grace, policy=policy)

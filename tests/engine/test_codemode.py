@@ -211,7 +211,7 @@ async def test_hooks_of_a_tool_hold_inside_of_a_script(floor: Floor) -> None:
         post_tool_use={"hook_specific_output": {"additional_context": "It looked."}},
     )
     player = Player(("look", {"n": 1}))
-    made = {"team": coder(tuple(hooks.answers)), "tools": [look(given)], "hooks": hooks, "scripts": player}
+    made = {"team": coder(tuple(hooks.answers)), "tools": [look(given)], "hooks": hooks, "more": {"scripts": player}}
     async with open_world(floor, script=scripted, **made) as world:
         await world.play(await world.session(), "go")
         assert given == [{"n": 2}]
@@ -227,7 +227,7 @@ async def test_a_hook_that_asks_or_denies_is_heard_in_a_script(floor: Floor, dec
     given: list[dict[str, Any]] = []
     hooks = Hooked(pre_tool_use={"decision": decision, "reason": "because"})
     player = Player(("look", {"n": 1}))
-    made = {"team": coder(("pre_tool_use",), preempt=preempt), "hooks": hooks, "scripts": player}
+    made = {"team": coder(("pre_tool_use",), preempt=preempt), "hooks": hooks, "more": {"scripts": player}}
     async with open_world(floor, script=scripted, tools=[look(given)], **made) as world:
         await world.play(await world.session(), "go")
     assert (given, player.results[0].is_error) == ([], True)
@@ -236,7 +236,7 @@ async def test_a_hook_that_asks_or_denies_is_heard_in_a_script(floor: Floor, dec
 
 async def test_secrets_stay_out_of_scripts_too(floor: Floor) -> None:
     player = Player(("look", {"n": 1}))
-    async with open_world(floor, script=scripted, team=coder(), tools=[look([])], scripts=player) as world:
+    async with open_world(floor, script=scripted, team=coder(), tools=[look([])], more={"scripts": player}) as world:
         await world.play(await world.session(), "go")
     assert "ghp_" not in player.results[0].output
 
@@ -244,7 +244,7 @@ async def test_secrets_stay_out_of_scripts_too(floor: Floor) -> None:
 async def test_a_hook_that_ends_the_run_ends_it_after_the_script(floor: Floor) -> None:
     hooks = Hooked(post_tool_use={"continue": False, "stop_reason": "enough"})
     player = Player(("look", {"n": 1}))
-    made = {"team": coder(("post_tool_use",)), "tools": [look([])], "hooks": hooks, "scripts": player}
+    made = {"team": coder(("post_tool_use",)), "tools": [look([])], "hooks": hooks, "more": {"scripts": player}}
     async with open_world(floor, script=scripted, **made) as world:
         facts = await world.play(await world.session(), "go")
         assert (facts[-1].outcome, len(world.provider.requests)) == ("error", 1)
@@ -266,7 +266,9 @@ async def test_a_script_with_a_tool_that_is_to_be_asked_about_is_asked_about(
 ) -> None:
     given: list[dict[str, Any]] = []
     player = Player(("look", {"n": 1}))
-    async with open_world(floor, script=scripted, team=coder(**rules), tools=[look(given)], scripts=player) as world:
+    async with open_world(
+        floor, script=scripted, team=coder(**rules), tools=[look(given)], more={"scripts": player}
+    ) as world:
         session = await world.session()
         await world.ask(session, "go")
         if asks:

@@ -25,7 +25,7 @@ from roost.engine import summary as summaries
 from roost.engine.compaction import estimated, filled
 from roost.engine.ear import Park
 from roost.engine.prompt import LOST_RESULT, SUMMARY, TRUNCATED, Guidance, request
-from roost.engine.purse import Warden
+from roost.engine.warden import Warden
 from roost.ports import Finished, ModelRequest, Place, Provider, Ran, Task, Use
 from roost.testing.fakes import Script, Step, call
 

@@ -51,6 +51,8 @@ from typing import Any
 
 TITLE = "A fake title"
 SUMMARY = "A fake summary."
+SIZES = {"text-embedding-3-large": 3072, "ai/mxbai-embed-large": 1024}
+"""How many numbers a vector of these models has; those of others have four."""
 
 _WORDS = "tool|tools|say|think|sleep|drip|status|after|overflow|cut|hang|mute|trouble|bytes|empty|stop|usage"
 _DIRECTIVE = re.compile(rf"\[\[({_WORDS})\b\s*(.*?)\]\](?!\])", re.S)
@@ -582,7 +584,8 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path.endswith("/embeddings"):
             texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
-            data = [{"object": "embedding", "index": i, "embedding": vector(text)} for i, text in enumerate(texts)]
+            found = [vector(text, SIZES.get(body["model"], 4)) for text in texts]
+            data = [{"object": "embedding", "index": i, "embedding": one} for i, one in enumerate(found)]
             return self.json({"object": "list", "data": data[::-1], "model": body["model"], "usage": {}})
         if path.endswith(":batchEmbedContents"):
             texts = [text_of(request["content"]["parts"]) for request in body["requests"]]
@@ -731,9 +734,9 @@ def _converse_blocks(out: Plan, number: int) -> Iterator[dict[str, Any]]:
         yield {"start": start, "deltas": [{"toolUse": {"input": piece}} for piece in chunks(json.dumps(given))]}
 
 
-def vector(text: str) -> list[float]:
+def vector(text: str, size: int = 4) -> list[float]:
     """The same numbers for the same text, and others for another."""
-    return [zlib.crc32(f"{i}{text}".encode()) / 2**32 for i in range(4)]
+    return [zlib.crc32(f"{i}{text}".encode()) / 2**32 for i in range(size)]
 
 
 def _gemini_turns(contents: list[dict[str, Any]]) -> list[Turn]:

@@ -12,7 +12,8 @@ import yaml
 from fakes.llm import FakeLLM
 from roost.core.agents import Agent, ModelSpec, Team
 from roost.core.errors import BadValue, ModelFailed
-from roost.core.messages import Definition, Message
+from roost.core.ids import CallId
+from roost.core.messages import Definition, Message, ToolCall
 from roost.ports import ModelRequest, Piece
 from roost.providers.cassette import Player, Recorder, conversation, normalised
 from roost.providers.references import Models, open_models
@@ -91,6 +92,26 @@ async def test_matching_has_three_stages(fake_llm: FakeLLM, tmp_path: Path, dial
             last = await pieces(models, a_team, dialect, "something else")
         assert [entry["action"] for entry in logs] == ["cassette_guess"]
     assert ["".join(getattr(p, "text", "") for p in got) for got in (exact, similar, last)] == ["two", "three", "one"]
+
+
+async def test_ids_and_times_that_tools_made_up_are_no_difference(fake_llm: FakeLLM, tmp_path: Path) -> None:
+    a_team = team(fake_llm)
+
+    async def told(models: Models, words: str) -> list[Piece]:
+        call = ToolCall(CallId("call_1"), "t", "{}")
+        asked = Message("user", "[[tool t {}]] [[say " + words[:3] + "]]")
+        result = Message("tool", words, call_id=call.id)
+        request = ModelRequest((asked, Message("assistant", calls=(call,)), result))
+        async with aclosing(models.provider(a_team, "openai-chat").stream(request)) as stream:
+            return [piece async for piece in stream]
+
+    async with open_models({"KEY": "k"}, Recorder(tmp_path / "t")) as models:
+        await told(models, "one: kept as 0123456789abcdef at 2026-01-02T03:04:05+00:00")
+        two = await told(models, "two: kept as 9b2d6c1e-0000-4000-8000-000000000001, 1767323045")
+    async with open_models({}, Player(tmp_path / "t"), need_keys=False) as models:
+        with structlog.testing.capture_logs() as logs:
+            again = await told(models, "two: kept as 11111111-2222-4333-8444-555555555555, 1999999999")
+    assert (again, logs) == (two, [])
 
 
 async def test_a_stream_is_recorded_as_it_passes_and_a_closed_one_as_far_as_it_came(

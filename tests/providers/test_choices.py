@@ -86,6 +86,14 @@ async def test_an_alloy_is_thrown_for_anew_at_each_route() -> None:
     assert {route.spec.model for route in routes} == {"a", "b"}
 
 
+async def test_where_a_tape_runs_the_words_choose_from_an_alloy() -> None:
+    async with open_models({}, dice=None) as made:
+        alloy = made.provider(team(), "ollama/a, ollama/b")
+        routes = [[alloy.route(f"word {n}").spec.model for n in range(20)] for _ in range(2)]
+    assert routes[0] == routes[1]
+    assert set(routes[0]) == {"a", "b"}
+
+
 def choice(*candidates: str) -> ModelSpec:
     return ModelSpec("best", "", "", "auto", candidates=candidates)
 

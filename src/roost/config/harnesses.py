@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from roost.config.complaints import did_you_mean, quoted
+from roost.config.hooks import GUARDS
 from roost.config.shapes import BAD, Notes, where
 from roost.config.yaml import Path
 from roost.core.agents import Harness
@@ -15,6 +16,8 @@ OTHERWISE: Final = {"claude-code": "claude"}
 KNOWN: Final = ("claude-code", "codex", "gemini", "copilot", "ollama", "opencode", "qwen")
 ABLE: Final = {"effort": ("claude", "codex"), "agent": ("claude",)}
 """Which CLIs can be told such a thing."""
+HEARD: Final = ("worktree_create",)
+"""Events that come about also where a CLI plays."""
 
 
 _OURS = ("sub_agents", "handoffs", "force_handoff", "skills", "use_skills", "structured_output", "code_mode_tools")
@@ -57,10 +60,16 @@ def check(name: str, entry: Data, notes: Notes) -> None:
     for key in ("toolsets", "use_toolsets"):
         if entry.get(key):
             vain["agents", name, key] = f"are ignored: {kind} has tools of its own"
+    for event in entry.get("hooks") or {}:
+        at: Path = ("agents", name, "hooks", event)
+        if event in GUARDS:
+            notes.bad_key(at, f"{where(at)} would guard nothing: {kind} runs its own tools; `permissions` hold there")
+        elif event not in HEARD:
+            vain[at] = f"is ignored: {kind} plays this agent, and has hooks of its own"
     for key in _OURS:
         if entry.get(key):
             vain["agents", name, key] = f"is ignored: {kind} plays this agent"
     if entry.get("model"):
         vain["agents", name, "model"] = f"is ignored: {kind} plays this agent, and its model stands under `harness`"
-    for at, why in vain.items():
-        notes.warn(at, f"{where(at)} {why}")
+    for key_at, why in vain.items():
+        notes.warn(key_at, f"{where(key_at)} {why}")

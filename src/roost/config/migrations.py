@@ -4,12 +4,16 @@ from typing import Any
 
 from roost.config.mentions import section
 from roost.config.shapes import Notes, where
+from roost.config.yaml import Path
 
 Data = dict[str, Any]
 
 
 def migrate(data: Data, notes: Notes) -> Data:
-    """The checked file in today's spelling, with a warning for each old one; groups are put where they are used."""
+    """The checked file in today's spelling; groups are put where they are used.
+
+    Old spellings are warned of in files that name no version: in others they are those of their version.
+    """
     models = {name: _model(name, model, notes) for name, model in section(data, "models").items()}
     agents = {name: _agent(name, agent, data, notes) for name, agent in section(data, "agents").items()}
     return data | ({"models": models} if models else {}) | {"agents": agents}
@@ -18,9 +22,14 @@ def migrate(data: Data, notes: Notes) -> Data:
 def _model(name: str, model: Data, notes: Notes) -> Data:
     if "type" not in model:
         return model
-    notes.warn(("models", name, "type"), f"models.{name}.type is an old spelling; write provider")
+    _warn(("models", name, "type"), "write provider", notes)
     rest = {key: value for key, value in model.items() if key != "type"}
     return {"provider": model["type"]} | rest
+
+
+def _warn(path: Path, advice: str, notes: Notes) -> None:
+    if notes.version is None:
+        notes.warn(path, f"{where(path)} is an old spelling; {advice}")
 
 
 def _agent(name: str, agent: Data, data: Data, notes: Notes) -> Data:
@@ -48,8 +57,7 @@ def _shortcuts(name: str, agent: Data, notes: Notes) -> list[Data]:
         value = agent.get(key)
         if value is None or value is False:
             continue
-        path = ("agents", name, key)
-        notes.warn(path, f"{where(path)} is an old spelling; write it as a toolset: - type: {key}")
+        _warn(("agents", name, key), f"write it as a toolset: - type: {key}", notes)
         found.append({"type": key} | (value if isinstance(value, dict) else {}))
     return found
 
@@ -58,8 +66,7 @@ def _sources(name: str, agent: Data, notes: Notes) -> list[Data]:
     """`rag: [name]` of versions 2 to 7."""
     if not agent.get("rag"):
         return []
-    path = ("agents", name, "rag")
-    notes.warn(path, f"{where(path)} is an old spelling; write toolsets of type 'rag' with ref")
+    _warn(("agents", name, "rag"), "write toolsets of type 'rag' with ref", notes)
     return [{"type": "rag", "ref": ref} for ref in agent["rag"]]
 
 

@@ -82,7 +82,7 @@ class Draft:
             self._beyond.add(piece.index)
             return None
         if call is None:
-            call = self._calls[piece.index] = _Call(self._fresh(piece.id))
+            call = self._calls[piece.index] = _Call(self._fresh(mended(piece.id)))
         named = bool(piece.name) and not call.name
         if named:
             call.name = _UNFIT.sub("_", piece.name)[:NAME_LENGTH]

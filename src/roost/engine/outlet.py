@@ -60,7 +60,7 @@ class Outlet:
         return shown
 
     def _bounded(self, text: str) -> str:
-        left, self._left = self._left, self._left - len(text)
-        if len(text) <= left:
-            return text
-        return text[:left] + MORE if left > 0 else ""
+        if self._left < 0:
+            return ""
+        self._left -= len(text)
+        return text if self._left >= 0 else text[: self._left] + MORE

@@ -191,6 +191,10 @@ class Stage:
         else:
             root.history.extend(tail)
 
+    def messages(self) -> Sequence[Message]:
+        """All that was said, system messages included."""
+        return [item.message for item in self.history.items if item.message is not None]
+
     def newest(self) -> tuple[int, Message] | None:
         """The newest message that this turn has brought about, and its position among the items."""
         items = self.history.items

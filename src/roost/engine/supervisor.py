@@ -23,8 +23,8 @@ from roost.engine.hub import Hub
 from roost.engine.journal import Journal
 from roost.engine.leave import give_up
 from roost.engine.live import Live
-from roost.engine.purse import Purses
 from roost.engine.stage import Stage
+from roost.engine.tills import Tills
 from roost.engine.title import give_title
 from roost.engine.turn import play_inner, run_turn
 from roost.ports import Condition, Owned, Provider
@@ -46,7 +46,7 @@ class Supervisor:
         self.park_after = PARK_AFTER
         self.stopping = False
         self.room: Room = lambda _: nullcontext()  # for the turns that are opened from within
-        self.purses = Purses(makers)
+        self.tills = Tills(makers)
         self.owed: dict[LogId, RoostError] = {}  # why the end of a session's turn could not be written
         self._makers = makers
         self._hub = hub
@@ -191,11 +191,11 @@ class Supervisor:
             prepare,
             play_inner,
             self,
-            self.purses.guard,
+            self.tills.guard,
             touch,
             sticky=live.sticky,
         )
-        self.purses.enter(stage)
+        self.tills.enter(stage)
         stage.entitle = partial(self._entitle, stage)
         return stage
 
@@ -212,7 +212,7 @@ class Supervisor:
             if live.stage is stage:  # the next turn may have begun
                 live.stage = None
             live.idle_since = self._makers.clock.monotonic()
-            self.purses.leave(stage)
+            self.tills.leave(stage)
             stage.built.set()
             if stage.journal.open is None and not driven:
                 self._bid_farewell(stage)

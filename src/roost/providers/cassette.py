@@ -24,9 +24,16 @@ from roost.wire import eventstream
 
 log = structlog.get_logger(__name__)
 
+Talk = tuple[tuple[str, str], ...]  # who said what
+
 _CALL_ID = re.compile(r"call_[a-z0-9-]+")
 _LIMIT = re.compile(r'"(?:max_tokens|max_completion_tokens|max_output_tokens|maxOutputTokens)":\s*\d+\s*,?')
 _THINKING = re.compile(r'"thinkingConfig":\s*\{[^{}]*\}\s*,?')
+_FRESH = re.compile(
+    r"(?<![0-9a-f])(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[0-9a-f]*\d)[0-9a-f]{16,})(?![0-9a-f])"
+    r"|\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d{10,}\b"
+)
+"""Ids and times."""
 
 
 def path_of(name: str | Path) -> Path:
@@ -146,7 +153,7 @@ class _Kept(msgspec.Struct):
     method: str
     url: str
     body: str  # normalised
-    talk: tuple[tuple[str, str], ...]
+    talk: Talk
     code: int
     answer: bytes
     used: bool = False
@@ -156,8 +163,9 @@ class Player(httpx2.AsyncBaseTransport):
     """Answers from a cassette, and never from the network.  Each interaction is used once.
 
     A request takes the first unused one that matches: by its whole body; else by its address and what
-    was said, whatever the system prompt, the tools and the parameters; else by its address alone, with
-    a warning.  `delay` is the pause before each event of a stream, in seconds.
+    was said, whatever the system prompt, the tools and the parameters (ids and times in results of tools
+    may be others); else by its address alone, with a warning.  `delay` is the pause before each event of
+    a stream, in seconds.
 
     Raises:
         BadValue: the file can't be read.
@@ -198,6 +206,10 @@ class Player(httpx2.AsyncBaseTransport):
         said = next((kept for kept in unused if talk and kept.talk == talk), None)
         if said is not None:
             return said
+        told = timeless(talk)
+        alike = next((kept for kept in unused if talk and timeless(kept.talk) == told), None)
+        if alike is not None:
+            return alike
         if unused:
             log.warning(
                 "the next answer for this address, though the request differs", action="cassette_guess", url=url
@@ -250,7 +262,12 @@ def normalised(body: str) -> str:
     return _THINKING.sub("", _LIMIT.sub("", _CALL_ID.sub("call_ID", body)))
 
 
-def conversation(body: str) -> tuple[tuple[str, str], ...]:
+def timeless(talk: Talk) -> Talk:
+    """A conversation without the ids and times that tools have made up."""
+    return tuple((role, _FRESH.sub("…", text)) for role, text in talk)
+
+
+def conversation(body: str) -> Talk:
     """Who said what: roles and texts, in any of the formats, without the system's."""
     try:
         data = msgspec.json.decode(body)

@@ -13,10 +13,11 @@ from roost.ports import ModelRequest, Piece, Provider
 class Alloy:
     """Several models in turn: each request goes to one of them, by chance.
 
-    `spec` and `price` are those of the newest request's model once it is asked, so that its cost is its own.
+    Without `dice` the words of the request decide, so that what was recorded can be replayed.  `spec` and
+    `price` are those of the newest request's model once it is asked, so that its cost is its own.
     """
 
-    def __init__(self, ref: str, members: Sequence[Provider], dice: random.Random) -> None:
+    def __init__(self, ref: str, members: Sequence[Provider], dice: random.Random | None) -> None:
         self._members = members
         self._dice = dice
         self._spec = ModelSpec(ref, ref, "", "alloy")
@@ -54,14 +55,17 @@ class Alloy:
 
     def route(self, text: str) -> Provider:
         """One of them, by chance."""
-        return self._dice.choice(self._members).route(text)
+        return self._one(text).route(text)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece, None]:
         """Ask one of them."""
-        self._now = self._dice.choice(self._members)
+        self._now = self._one(next((m.content for m in reversed(request.messages) if m.role == "user"), ""))
         async with aclosing(self._now.stream(request)) as pieces:
             async for piece in pieces:
                 yield piece
+
+    def _one(self, words: str) -> Provider:
+        return (self._dice or random.Random(words)).choice(self._members)  # noqa: S311  nothing is guarded by it
 
 
 class Routed:

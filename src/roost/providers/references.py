@@ -23,6 +23,8 @@ from roost.providers.specs import Specs
 if TYPE_CHECKING:
     import httpx2
 
+CHANCE = random.SystemRandom()
+
 
 class Models:
     """Makes providers, and keeps those that it has made.  Made by `open_models`."""
@@ -34,14 +36,14 @@ class Models:
         keys: Keys,
         *,
         gateway: str = "",
-        dice: random.Random | None = None,
+        dice: random.Random | None,
     ) -> None:
         self._env = env
         self._connections = connections
         self._keys = keys
         self._specs = Specs(env, keys)
         self._gateway = gateway
-        self._dice = dice or random.SystemRandom()
+        self._dice = dice
         self._made: dict[bytes, Provider] = {}
 
     def provider(self, team: Team, ref: str) -> Provider:
@@ -131,12 +133,13 @@ async def open_models(
     gateway: str = "",
     need_keys: bool = True,
     folder: Path | None = None,
-    dice: random.Random | None = None,
+    dice: random.Random | None = CHANCE,
 ) -> AsyncIterator[Models]:
     """The maker of providers, for as long as the block is open.
 
     `transport` replaces the network, as a cassette does; where it plays, no keys are needed.  `gateway` is
     the base URL through which native providers are reached.  `folder` is where paths of scenarios begin.
+    Without `dice`, alloys choose by the words of a request.
     """
     gateway = gateway.rstrip("/")
     async with AsyncExitStack() as stack:

@@ -175,7 +175,7 @@ class Sessions:
         await self._desk.head(principal, session)
         log = LogId(session)
         committed = await compose(self._store, log, lambda head: _budgeted(head, changes), only_if=_present)
-        self._desk.supervisor.purses.changed(committed.head)
+        self._desk.supervisor.tills.changed(committed.head)
         for head in await self._store.heads():
             if head.root == committed.head.root and any(wait.kind == "budget" for wait in head.waits):
                 await self._desk.supervisor.wake(LogId(head.id))

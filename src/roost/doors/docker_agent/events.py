@@ -155,7 +155,7 @@ def _usage(fact: e.UsageAdded, here: Here) -> Body:
         cached_input_tokens=used.cached_input,
         cached_write_tokens=used.cached_write,
         reasoning_tokens=used.reasoning,
-        Cost=number(fact.cost),
+        Cost=None if fact.unpriced else number(fact.cost),
         Model=fact.model,
         finish_reason=fact.finish,
     )

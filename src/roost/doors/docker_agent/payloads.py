@@ -72,7 +72,7 @@ class LastMessage(Wire, frozen=True, kw_only=True):
     cached_input_tokens: int
     cached_write_tokens: int
     reasoning_tokens: int = 0
-    Cost: Number
+    Cost: Number | None
     Model: str
     finish_reason: str = ""
 

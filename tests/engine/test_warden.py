@@ -16,7 +16,7 @@ from roost.core.errors import AlreadyAnswered
 from roost.core.ids import LogId, TurnId
 from roost.core.messages import Message, Result
 from roost.core.usage import Price, Usage
-from roost.engine.purse import SETTLED
+from roost.engine.warden import SETTLED
 from roost.ports import Finished, ModelRequest, Task, TextPiece, Use
 from roost.testing import fakes
 from roost.testing.clock import PATIENCE

@@ -1,27 +1,26 @@
-"""The purses of this server, one for each tree of sessions, and who has to get past them.
+"""Who stands between a turn and the models: a request goes only where each budget has room for it.
 
-What was spent stands in the logs; a purse has what is reserved besides.  Whoever comes to a budget
-that is used up asks a person, once for all that stand before it in the tree.
+Whoever comes to a budget that is used up asks a person, once for all that stand before it in the tree.
 """
 
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-import anyio
 from msgspec import convert
 
-from roost.core import budgets
+from roost.core import budgets, purse
 from roost.core import events as e
 from roost.core.agents import Team
-from roost.core.budgets import Amount, Breach, Go, Held, Later, Purse, Ticket
+from roost.core.budgets import Held
 from roost.core.errors import BudgetExceeded, RoostError, SessionNotFound
-from roost.core.ids import LogId, SessionId, TurnId, WaitId, fresh
-from roost.core.session import Answered, Head, OpenWait
+from roost.core.ids import LogId, SessionId, WaitId, fresh
+from roost.core.purse import Amount, Breach, Go, Later, Ticket
 from roost.engine.answer import Pass
 from roost.engine.bulkhead import open_group
 from roost.engine.runtime import Makers
 from roost.engine.stage import Stage
+from roost.engine.till import Till
 from roost.ports import ModelRequest, Provider
 
 log = logging.getLogger(__name__)
@@ -30,117 +29,12 @@ LOOK = 5.0  # seconds between two looks at a wait that another session has opene
 SETTLED = "its budget was raised, or everything was stopped, elsewhere"
 
 
-class Purses:
-    """One for each tree that has a turn on this server."""
-
-    def __init__(self, makers: Makers) -> None:
-        self._makers = makers
-        self._trees: dict[SessionId, Tree] = {}
-
-    def enter(self, stage: Stage) -> None:
-        """A log's turn is played from now on."""
-        self._tree(stage).stages[stage.log] = stage
-
-    def leave(self, stage: Stage) -> None:
-        """No longer; the last one closes the purse, and the next one finds what was spent in the logs."""
-        tree = self._tree(stage)
-        if tree.stages.get(stage.log) is stage:
-            tree.look()
-            del tree.stages[stage.log]
-            tree.purse.forget(stage.log)
-        tree.ring()
-        if not tree.stages:
-            self._trees.pop(stage.journal.head.root, None)
-
-    def guard(self, stage: Stage) -> "Warden":
-        """Who stands between a turn, or one inside it, and the models."""
-        return Warden(self._makers, self._tree(stage.root), stage)
-
-    def changed(self, head: Head) -> None:
-        """Somebody has changed the budgets of a session."""
-        if tree := self._trees.get(head.root):
-            tree.saw(head)
-            tree.ring()
-
-    def _tree(self, stage: Stage) -> "Tree":
-        return self._trees.setdefault(stage.journal.head.root, Tree())
-
-
-class Tree:
-    """The sessions of a tree, as far as this server knows them, and their purse."""
-
-    def __init__(self) -> None:
-        self.purse = Purse()
-        self.stages: dict[LogId, Stage] = {}
-        self.heads: dict[LogId, Head] = {}
-        self.asking = anyio.Lock()  # one at a time asks a person, or raises
-        self.bell = anyio.Event()
-        self.read = False  # whether `heads` has those that are not played here, too
-        self._stopped: set[tuple[TurnId, str]] = set()
-
-    def look(self) -> None:
-        """Take in what the turns that are played here have written."""
-        for stage in self.stages.values():
-            self.saw(stage.journal.head)
-
-    def saw(self, head: Head) -> None:
-        """Take in a head, unless a newer one is known."""
-        where = LogId(head.id)
-        known = self.heads.get(where)
-        if known is None or head.last_seq >= known.last_seq:
-            self.heads[where] = head
-            self.purse.saw(where, head)
-
-    def ring(self) -> None:
-        """Something has changed: whoever waits looks again."""
-        self.bell.set()
-        self.bell = anyio.Event()
-        for stage in self.stages.values():
-            stage.ear.poke()
-
-    def asked(self, here: LogId, about: str) -> tuple[LogId, WaitId] | None:
-        """Where a person has been asked about a breach: in this log before any other."""
-        for place in (here, *(other for other in self.heads if other != here)):
-            if (head := self.heads.get(place)) is not None and (wait := _wait(head, about)):
-                return place, wait
-        return None
-
-    def stop(self, about: str) -> None:
-        """A person has said that it is enough: that goes for every turn that is under way."""
-        turns = [stage.journal.open for stage in self.stages.values()]
-        self._stopped |= {(turn.id, about) for turn in turns if turn is not None}
-        self.ring()
-
-    def stopped(self, head: Head, about: str) -> bool:
-        """Whether a person has said so: to the turn that a log is in, or to another one that lasts."""
-        turn = head.turn
-        if turn is None or (turn.id, about) in self._stopped:
-            return True
-        answers = (answered for one in self.heads.values() for answered in _answers(one, about))
-        return any(answered.answer.action != "approve" for answered in answers)
-
-
-def _wait(head: Head, about: str) -> WaitId | None:
-    """The wait for a breach that is open, or whose answer nobody has acted on."""
-    those: Sequence[OpenWait | Answered] = [wait for wait in head.waits if _of(wait, about)]
-    those = those or [answered for answered in _answers(head, about) if answered.answer.action == "approve"]
-    return those[0].id if those else None
-
-
-def _answers(head: Head, about: str) -> Sequence[Answered]:
-    return [answered for answered in (head.turn.answers if head.turn else ()) if _of(answered, about)]
-
-
-def _of(one: OpenWait | Answered, about: str) -> bool:
-    return one.kind == "budget" and one.about == about
-
-
 class Warden:
     """Stands between one turn and the models (`answer.Guard`)."""
 
-    def __init__(self, makers: Makers, tree: Tree, stage: Stage) -> None:
+    def __init__(self, makers: Makers, till: Till, stage: Stage) -> None:
         self._makers = makers
-        self._tree = tree
+        self._till = till
         self._stage = stage
         self._team: Team | None = None
 
@@ -195,7 +89,7 @@ class Warden:
         """See `answer.Guard`."""
         holding = await self._holding()
         if holding and self._stage.journal.open is not None:
-            self._tree.look()
+            self._till.look()
             spent = tuple(was for _, was in self._spent(holding))
             await self._stage.journal.write(e.BudgetShown(spent, self._stage.turn.agent))
 
@@ -203,7 +97,7 @@ class Warden:
         while True:
             if not (holding := await self._holding()):
                 return None
-            bell = self._tree.bell  # taken before weighing, so that nothing slips in between
+            bell = self._till.bell  # taken before weighing, so that nothing slips in between
             match self._weigh(holding):
                 case Go():
                     return self._take(holding, amount)
@@ -213,25 +107,25 @@ class Warden:
                     await self._stand(breach)
 
     def _take(self, holding: Sequence[Held], amount: Amount) -> "_Leave":
-        stage, purse = self._stage, self._tree.purse
+        stage, mine = self._stage, self._till.purse
         agent = stage.turn.agent
-        purse.watch(stage.log, stage.root.journal.head, agent)
-        return _Leave(self._tree, purse.take([held.key for held in holding], (stage.log, agent), amount))
+        mine.watch(stage.log, stage.root.journal.head, agent)
+        return _Leave(self._till, mine.take([held.key for held in holding], (stage.log, agent), amount))
 
     # -- what holds -----------------------------------------------------------------------------
 
     async def _holding(self) -> Sequence[Held]:
         """The budgets that hold for this agent in this session, from heads as new as need be."""
-        stage, tree = self._stage, self._tree
+        stage, till = self._stage, self._till
         await stage.ear.look()
-        tree.saw(stage.root.journal.head)
+        till.saw(stage.root.journal.head)
         await self._above()
         await self._known_team()
-        if self._budgets() and not tree.read:
+        if self._budgets() and not till.read:
             for head in await self._makers.store.heads():
                 if head.root == stage.root.journal.head.root:
-                    tree.saw(head)
-            tree.read = True
+                    till.saw(head)
+            till.read = True
         return self._budgets()
 
     async def _above(self) -> None:
@@ -243,7 +137,7 @@ class Warden:
                 head = await self._makers.store.head(LogId(above))
             except SessionNotFound:
                 return
-            self._tree.saw(head)
+            self._till.saw(head)
             above = head.parent
 
     async def _known_team(self) -> None:
@@ -258,7 +152,7 @@ class Warden:
 
     def _budgets(self) -> Sequence[Held]:
         """The same, from what is known."""
-        stage, heads = self._stage, self._tree.heads
+        stage, heads = self._stage, self._till.heads
         head = stage.root.journal.head
         found = budgets.of_session(head, alone=stage.outer is None)
         seen, above = {head.id}, heads.get(LogId(head.parent))
@@ -272,13 +166,13 @@ class Warden:
 
     def _spent(self, holding: Sequence[Held]) -> Sequence[tuple[Held, e.Spent]]:
         now = self._makers.clock.now()
-        return [(held, budgets.spent(held, self._tree.heads, now)) for held in holding]
+        return [(held, budgets.spent(held, self._till.heads, now)) for held in holding]
 
     def _weigh(self, holding: Sequence[Held]) -> Go | Later | Breach:
         if not holding:
             return Go()
-        self._tree.look()
-        return self._tree.purse.weigh(self._spent(holding))
+        self._till.look()
+        return self._till.purse.weigh(self._spent(holding))
 
     def _still(self, about: str) -> Breach | None:
         """A breach, if it is still there."""
@@ -287,7 +181,7 @@ class Warden:
 
     def _needless(self, about: str) -> bool:
         """Whether nobody has to be asked any more."""
-        return self._still(about) is None or self._tree.stopped(self._stage.root.journal.head, about)
+        return self._still(about) is None or self._till.stopped(self._stage.root.journal.head, about)
 
     # -- a budget that is used up ---------------------------------------------------------------
 
@@ -298,13 +192,13 @@ class Warden:
             BudgetExceeded: it is not to go on.
             Park: nobody follows, and nothing else goes on in this turn.
         """
-        stage, tree, about = self._stage, self._tree, breach.about
-        if stage.turn.unattended or tree.stopped(stage.root.journal.head, about):
+        stage, till, about = self._stage, self._till, breach.about
+        if stage.turn.unattended or till.stopped(stage.root.journal.head, about):
             raise BudgetExceeded(breach.message)
-        async with tree.asking:
+        async with till.asking:
             if (now := self._still(about)) is None:
                 return
-            known = tree.asked(stage.log, about)
+            known = till.asked(stage.log, about)
             where, wait = known or await self._ask(now)
         if known is None:
             await stage.fire("on_user_input", reason="budget")
@@ -339,34 +233,34 @@ class Warden:
         elif answer.action == "approve":
             await self._raise(wait, about, answer)
         else:
-            self._tree.stop(about)
+            self._till.stop(about)
             raise BudgetExceeded(breach.message)
 
     async def _raise(self, wait: WaitId, about: str, answer: e.Answer) -> None:
         """Let the budget go on, unless somebody was quicker."""
-        stage, tree = self._stage, self._tree
-        async with tree.asking:
+        stage, till = self._stage, self._till
+        async with till.asking:
             if (breach := self._still(about)) is None:
                 return
             asked = convert(answer.content, e.Budget) if answer.content else None
-            budget, whose = budgets.raised(breach, asked), LogId(breach.held.session)
+            budget, whose = purse.raised(breach, asked), LogId(breach.held.session)
             if whose and whose != stage.log:
                 with suppress(SessionNotFound):
-                    tree.saw((await self._makers.store.put(whose, [e.BudgetRaised(budget)])).head)
+                    till.saw((await self._makers.store.put(whose, [e.BudgetRaised(budget)])).head)
             await stage.root.journal.write(e.BudgetRaised(budget, wait))
-        tree.ring()
+        till.ring()
 
     async def _withdraw(self, wait: WaitId) -> None:
         """Nobody needs the answer any more."""
         stage = self._stage
-        async with self._tree.asking:
+        async with self._till.asking:
             left = next((one for one in stage.root.journal.head.waits if one.id == wait), None)
             if left is not None:
                 await stage.root.journal.write(e.WaitVoided(wait, SETTLED, sub=left.sub))
 
     async def _beside(self, where: LogId) -> None:
         """A person has been asked elsewhere: wait until something has changed, or a little while."""
-        bell = self._tree.bell
+        bell = self._till.bell
         async with open_group() as tasks:
 
             async def alarm() -> None:
@@ -377,30 +271,30 @@ class Warden:
             await bell.wait()
             tasks.cancel_scope.cancel()
         try:
-            self._tree.saw(await self._makers.store.head(where))
+            self._till.saw(await self._makers.store.head(where))
         except SessionNotFound:
-            self._tree.heads.pop(where, None)
+            self._till.heads.pop(where, None)
 
 
 def _most(provider: Provider, request: ModelRequest) -> Amount:
     """What a request may take at most."""
-    output = request.max_tokens or provider.spec.max_tokens or provider.output_limit or budgets.OUTPUT
-    return budgets.most(request.messages, request.tools, output, provider.price)
+    output = request.max_tokens or provider.spec.max_tokens or provider.output_limit or purse.OUTPUT
+    return purse.most(request.messages, request.tools, output, provider.price)
 
 
 class _Leave:
     """Leave for one request (`answer.Pass`)."""
 
-    def __init__(self, tree: Tree, ticket: Ticket) -> None:
+    def __init__(self, till: Till, ticket: Ticket) -> None:
         self.settled = False
-        self._tree = tree
+        self._till = till
         self._ticket = ticket
 
     def settle(self, cost: float, tokens: int, *, priced: bool) -> None:
         self.settled = True
-        self._tree.purse.settle(self._ticket, Amount(cost, tokens))
+        self._till.purse.settle(self._ticket, Amount(cost, tokens))
 
     def close(self) -> None:
-        self._tree.look()
-        self._tree.purse.drop(self._ticket)
-        self._tree.ring()
+        self._till.look()
+        self._till.purse.drop(self._ticket)
+        self._till.ring()

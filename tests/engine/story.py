@@ -59,7 +59,7 @@ def _root(request: ModelRequest, results: int) -> Sequence[Step]:
     match results:
         case 0:
             task = call("hand", 3, agent="lead")
-            return ["I'll ", "look.", call("look"), call("pay", 1, "pay_root"), call("edit", 2), task]
+            return ["I'll ", "look.", call("look"), call("pay", 1, "pay_root"), call("edit", 2, "call_1"), task]
         case 4:
             return [call("add_tool", name="hidden")]
         case _:
@@ -71,7 +71,7 @@ def _lead(request: ModelRequest, results: int) -> Sequence[Step]:
 
 
 def _coder(request: ModelRequest, results: int) -> Sequence[Step]:
-    return ["coder ", "is done"] if results else [call("look"), call("cut", 1), call("who", 2)]
+    return ["coder ", "is done"] if results else [call("look"), call("cut", 1, "call_1"), call("who", 2)]
 
 
 _SCRIPTS: dict[str, Callable[[ModelRequest, int], Sequence[Step]]] = {
@@ -126,7 +126,7 @@ def hands() -> dict[str, FakeTool]:
 class Run:
     """What has come of a session."""
 
-    def __init__(self, events: list[e.Event], said: Sequence[Message], ran: Sequence[str]) -> None:
+    def __init__(self, events: list[e.Event], said: Sequence[Message], ran: Sequence[tuple[str, str]]) -> None:
         self.events = events
         self.facts = [event.fact for event in events if isinstance(event.fact, e.Base)]
         self.said = [(message.call_id or message.role, message.content) for message in said]  # in the session itself
@@ -181,4 +181,4 @@ async def play(
             sound.check(events, head, note)
         items = (await world.history(name)).items
     said = [item.message for item in items if item.message is not None]
-    return Run(events, said, [call for name in ONCE for call, _ in tools[name].runs])
+    return Run(events, said, [(name, call) for name in ONCE for call, _ in tools[name].runs])

@@ -4,13 +4,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
 import pytest
 
-from engine.fakes import FakeTool
+from engine.fakes import ME, FakeTool, Floor, open_world
 from engine.uses import NoUse
+from roost.core import events as e
+from roost.core.agents import Agent, Hook, Matcher, Team, ToolsetSpec
+from roost.core.events import Permissions
 from roost.core.messages import Definition, Result, ToolCall
-from roost.engine.codemode import NAME, CodeMode, mentioned, wrapped
-from roost.ports import Ask, Wrapped
+from roost.engine.codemode import NAME, CodeMode, Work, mentioned, wrapped
+from roost.ports import Ask, ModelRequest, Place, Ran, Wrapped
+from roost.testing.fakes import Step, call
 from roost.tools.scripts import Javascript
 
 pytestmark = pytest.mark.anyio
@@ -32,8 +37,8 @@ class Player:
         return Result("played")
 
 
-async def anything(call: ToolCall, definition: Definition) -> str | None:
-    return None
+async def anything(call: ToolCall, definition: Definition, work: Work) -> Result:
+    return await work(json.loads(call.arguments))
 
 
 def play(tool: CodeMode, script: str, use: NoUse) -> Any:
@@ -75,11 +80,12 @@ def test_a_tool_is_mentioned_wherever_its_name_stands() -> None:
 
 async def test_each_call_is_checked_shown_and_numbered() -> None:
     checked: list[ToolCall] = []
+    refused = Result("Tool 'shell' is denied.", is_error=True)
 
-    async def check(call: ToolCall, definition: Definition) -> str | None:
+    async def check(call: ToolCall, definition: Definition, work: Work) -> Result:
         checked.append(call)
         assert definition.name == call.name
-        return "Tool 'shell' is denied." if call.name == "shell" else None
+        return refused if call.name == "shell" else await anything(call, definition, work)
 
     look, shell = FakeTool("look-up"), FakeTool("shell")
     player = Player(("look_up", {"n": 1}), ("shell", {"cmd": "ls"}), ("look_up", {"n": 2}))
@@ -142,8 +148,10 @@ async def test_a_real_script_calls_real_tools() -> None:
     async def double(arguments: dict[str, Any], use: Any) -> Result:
         return Result(str(arguments["n"] * 2))
 
-    async def check(call: ToolCall, definition: Definition) -> str | None:
-        return "four is denied" if json.loads(call.arguments)["n"] == 4 else None
+    async def check(call: ToolCall, definition: Definition, work: Work) -> Result:
+        if json.loads(call.arguments)["n"] == 4:
+            return Result("four is denied", is_error=True)
+        return await anything(call, definition, work)
 
     tool = CodeMode([FakeTool("double-it", double)], Javascript(), check)
     script = "const all = []; for (const n of [1, 2]) all.push(double_it({n})); return all.join()"
@@ -153,3 +161,120 @@ async def test_a_real_script_calls_real_tools() -> None:
     assert json.loads(refused.output)["tool_calls"][0]["error"] == "four is denied"
     hidden = await play(tool, "return globalThis['double' + '_it']({n: 1})", NoUse())
     assert "is not named in the script" in hidden.output
+
+
+# -- in a turn ----------------------------------------------------------------------------------
+
+
+class Hooked:
+    """Hooks by event: what each answers."""
+
+    def __init__(self, **answers: dict[str, Any]) -> None:
+        self.answers = answers
+        self.given: list[tuple[str, str]] = []
+
+    async def run(self, hook: Hook, given: dict[str, Any], place: Place) -> Ran:
+        await anyio.lowlevel.checkpoint()
+        self.given.append((given["hook_event_name"], given["tool_name"]))
+        return Ran(0, json.dumps(self.answers.get(given["hook_event_name"], {})))
+
+
+def coder(events: Sequence[str] = (), *, preempt: bool = False, **rules: Any) -> Team:
+    """A team of one agent in code mode, with hooks for the tool `look` alone."""
+    hooks = {event: (Matcher((Hook("command", "x"),), "look", preempt=preempt),) for event in events}
+    agent = Agent("root", model="fake", toolsets=(ToolsetSpec("fake"),), code_mode=True, hooks=hooks)
+    return Team("crew", "hash-1", (agent,), permissions=Permissions(**rules))
+
+
+def scripted(request: ModelRequest) -> Sequence[Step]:
+    if request.messages[-1].role == "tool":
+        return ["done"]
+    return [call(NAME, json.dumps({"script": "return look({n: 1})"}))]
+
+
+SEEN = Result("the password is hunter22, token=ghp_abcdefghijklmnopqrstuvwxyz0123456789", structured={"secret": "x"})
+
+
+def look(given: list[dict[str, Any]]) -> FakeTool:
+    async def work(arguments: dict[str, Any], use: Any) -> Result:
+        given.append(arguments)
+        return SEEN
+
+    return FakeTool("look", work)
+
+
+async def test_hooks_of_a_tool_hold_inside_of_a_script(floor: Floor) -> None:
+    given: list[dict[str, Any]] = []
+    hooks = Hooked(
+        pre_tool_use={"hook_specific_output": {"updated_input": {"n": 2}}},
+        tool_response_transform={"hook_specific_output": {"updated_tool_response": "nothing to see"}},
+        post_tool_use={"hook_specific_output": {"additional_context": "It looked."}},
+    )
+    player = Player(("look", {"n": 1}))
+    made = {"team": coder(tuple(hooks.answers)), "tools": [look(given)], "hooks": hooks, "more": {"scripts": player}}
+    async with open_world(floor, script=scripted, **made) as world:
+        await world.play(await world.session(), "go")
+        assert given == [{"n": 2}]
+        (result,) = player.results
+        assert (result.output, result.structured) == ("nothing to see", None)
+        assert "It looked." in [m.content for m in world.provider.requests[-1].messages]
+        assert {name for _, name in hooks.given} == {"look"}
+
+
+@pytest.mark.parametrize("preempt", [False, True])
+@pytest.mark.parametrize("decision", ["ask", "deny"])
+async def test_a_hook_that_asks_or_denies_is_heard_in_a_script(floor: Floor, decision: str, preempt: bool) -> None:
+    given: list[dict[str, Any]] = []
+    hooks = Hooked(pre_tool_use={"decision": decision, "reason": "because"})
+    player = Player(("look", {"n": 1}))
+    made = {"team": coder(("pre_tool_use",), preempt=preempt), "hooks": hooks, "more": {"scripts": player}}
+    async with open_world(floor, script=scripted, tools=[look(given)], **made) as world:
+        await world.play(await world.session(), "go")
+    assert (given, player.results[0].is_error) == ([], True)
+    assert "because" in player.results[0].output
+
+
+async def test_secrets_stay_out_of_scripts_too(floor: Floor) -> None:
+    player = Player(("look", {"n": 1}))
+    async with open_world(floor, script=scripted, team=coder(), tools=[look([])], more={"scripts": player}) as world:
+        await world.play(await world.session(), "go")
+    assert "ghp_" not in player.results[0].output
+
+
+async def test_a_hook_that_ends_the_run_ends_it_after_the_script(floor: Floor) -> None:
+    hooks = Hooked(post_tool_use={"continue": False, "stop_reason": "enough"})
+    player = Player(("look", {"n": 1}))
+    made = {"team": coder(("post_tool_use",)), "tools": [look([])], "hooks": hooks, "more": {"scripts": player}}
+    async with open_world(floor, script=scripted, **made) as world:
+        facts = await world.play(await world.session(), "go")
+        assert (facts[-1].outcome, len(world.provider.requests)) == ("error", 1)
+        assert "enough" in facts[-1].error
+
+
+@pytest.mark.parametrize(
+    ("rules", "asks"),
+    [
+        ({}, False),
+        ({"ask": ("look:n=7",)}, True),
+        ({"ask": ("*",), "allow": ("look", NAME)}, False),
+        ({"ask": ("look",), "allow": (NAME,)}, True),
+        ({"ask": ("other",)}, False),
+    ],
+)
+async def test_a_script_with_a_tool_that_is_to_be_asked_about_is_asked_about(
+    floor: Floor, rules: dict[str, Any], asks: bool
+) -> None:
+    given: list[dict[str, Any]] = []
+    player = Player(("look", {"n": 1}))
+    async with open_world(
+        floor, script=scripted, team=coder(**rules), tools=[look(given)], more={"scripts": player}
+    ) as world:
+        session = await world.session()
+        await world.ask(session, "go")
+        if asks:
+            head = await world.waiting(session)
+            assert (head.waits[0].tool, given) == (NAME, [])
+            await world.service.waits.answer(ME, head.waits[0].id, confirmation="approve")
+        await world.ended(session)
+        assert given == [{"n": 1}]
+        assert len(await world.facts(session, e.WaitOpened)) == asks

@@ -121,6 +121,8 @@ async def test_three_levels_ask_in_one_list_and_add_up(floor: Floor) -> None:
         head = await world.ended(session)
         spent = [fact.cost for fact in await world.facts(session, e.UsageAdded)]
         assert head.cost + head.below == pytest.approx(sum(spent))
+        assert [fact.outcome for fact in await world.facts(session, e.TurnEnded)] == ["normal"] * 3
+        assert len(asks.runs) == 3  # though all three calls have the same name
         assert head.outcome == "normal"
 
 

@@ -247,6 +247,23 @@ def said(
     )
 
 
+def wished(tools: Collection[str], *levels: Permissions | None) -> Said:
+    """Which of the levels (session, team, user) want to be asked about some calls of these tools.
+
+    For a script, of which nobody knows beforehand what it will call them with.
+    """
+
+    def asks(lists: Permissions | None) -> Word:
+        return "ask" if lists is not None and any(_wished(tool, lists) for tool in tools) else None
+
+    return Said(*map(asks, levels))
+
+
+def _wished(tool: str, lists: Permissions) -> bool:
+    allowed = any(patterns.matches(pattern, tool, {}) for pattern in lists.allow)
+    return not allowed and any(patterns.names(pattern, tool) for pattern in lists.ask)
+
+
 def denied(call: ToolCall, said: Said) -> Deny | None:
     """A denial of any level, which nothing outweighs."""
     if said.session == "deny":

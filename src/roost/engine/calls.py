@@ -23,7 +23,7 @@ from roost.engine.bulkhead import open_group
 from roost.engine.bureau import Bureau
 from roost.engine.delegation import delegate
 from roost.engine.ear import Park
-from roost.engine.firing import add
+from roost.engine.firing import STOPPED, add
 from roost.engine.leave import LOST, Desk, Granted, Refused
 from roost.engine.outcome import finished, sound
 from roost.engine.outlet import Outlet
@@ -138,8 +138,8 @@ class Calls:
             tool_error=result.is_error,
         )
         await add(self._stage, "post_tool_use", verdict)
-        if verdict.stop:
-            self.stop = verdict.stop_reason or "a hook ended the run"
+        if verdict.stop or self._stage.halted:
+            self.stop = verdict.stop_reason or self._stage.halted or STOPPED
 
     async def _return(self, call: ToolCall, result: Result, leave: str = "") -> None:
         """Commit a result, and the messages whose turn has come.  Cancellation waits: it is there."""

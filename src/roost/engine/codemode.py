@@ -45,8 +45,11 @@ BESIDE: Final = frozenset(
 )
 """Tools that are offered beside the script: they change who speaks and with what, or wait for somebody."""
 
-Check = Callable[[ToolCall, Definition], Awaitable[str | None]]
-"""Asked before each call that a script makes: None lets it run, a text is why it may not."""
+Work = Callable[[dict[str, Any]], Awaitable[Result]]
+"""A tool, run with these arguments."""
+
+Check = Callable[[ToolCall, Definition, Work], Awaitable[Result]]
+"""Asked to do each call that a script makes: under the rules for calls, or it says why it may not run."""
 
 _ABOUT = """\
 Run a script in JavaScript that calls tools, and get back what it returns. Use it for whatever takes tools: \
@@ -171,13 +174,15 @@ class _Function:
         if not self._allowed:
             return Result(f"Tool {name!r} is not named in the script, so nobody could permit it.", is_error=True)
         call = self._calls.next(name, arguments)
-        if (refusal := await self._calls.check(call, self._tool.definition)) is not None:
-            return Result(refusal, is_error=True)
-        await self._calls.use.output(f"{name}({_brief(call.arguments)})\n")
-        try:
-            return await self._tool.run(arguments, _Inner(self._calls.use, call.id))
-        except Exception as error:
-            return Result(f"Error calling tool: {error or type(error).__name__}", is_error=True)
+
+        async def work(given: dict[str, Any]) -> Result:
+            await self._calls.use.output(f"{name}({_brief(call.arguments)})\n")
+            try:
+                return await self._tool.run(given, _Inner(self._calls.use, call.id))
+            except Exception as error:
+                return Result(f"Error calling tool: {error or type(error).__name__}", is_error=True)
+
+        return await self._calls.check(call, self._tool.definition, work)
 
 
 def _brief(text: str) -> str:

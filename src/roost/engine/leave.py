@@ -1,6 +1,5 @@
 """May a call run?  Hooks, rules, the session's mode and people decide, in the order of the specification (3.5.3)."""
 
-import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -11,12 +10,16 @@ from msgspec.structs import replace
 
 from roost.core import approvals, hooks
 from roost.core import events as e
+from roost.core.events import Permissions
 from roost.core.hooks import Verdict
 from roost.core.ids import WaitId, fresh
 from roost.core.labels import Label
 from roost.core.messages import Definition, Result, ToolCall
 from roost.core.session import OpenCall
-from roost.engine.codemode import CodeMode
+from roost.engine.arguments import read
+from roost.engine.codemode import CodeMode, Work
+from roost.engine.firing import STOPPED, add
+from roost.engine.outcome import covered, transformed
 from roost.engine.stage import Stage
 from roost.ports import Tool
 
@@ -31,7 +34,6 @@ WORDS = {
 }
 
 NOBODY = "a hook wants a person to be asked, which is not possible inside of a script"
-UNCHANGED = "inside of a script no hook can change arguments; it wants these:"
 
 Answering = Callable[[WaitId], Awaitable[e.Answer]]
 
@@ -65,31 +67,51 @@ class Desk:
         """Weigh a call, and ask whoever has to be asked."""
         case = _Case(self._stage, self._prompt, self._answering, call, tool, opened)
         undecided = self._stage.root.undecided
-        undecided[call.id] = partial(_told, self._stage.root, case)
+        key = (self._stage.sub, call.id)  # two of a team may give their calls the same names
+        undecided[key] = partial(_told, self._stage.root, case)
         leave = await case.decide()
-        del undecided[call.id]
+        del undecided[key]
         await _told(self._stage, case, leave)
         return leave
 
-    async def check(self, call: ToolCall, definition: Definition) -> str | None:
-        """Why a call that a script makes may not run: its script was approved, so that only denials count."""
+    async def check(self, call: ToolCall, definition: Definition, work: Work) -> Result:
+        """Do a call that a script makes, or say why it may not run.
+
+        Its script was approved, so that nobody is asked: denials count, and where a hook wants a person to be
+        asked, it is blocked.
+        """
         stage = self._stage
-        if (denial := approvals.denied(call, _said(stage, call, definition))) is not None:
-            return denial.message
-        for event, preempt in (
-            ("tool_input_transform", False),
-            ("tool_guard", False),
-            ("pre_tool_use", True),
-            ("pre_tool_use", False),
-        ):
+        for event, preempt in _GUARDS:
             verdict = await stage.fire(event, call=call, definition=definition, preempt=preempt)
-            if verdict.blocked is not None:
-                return hooks.BLOCKED.format(verdict.blocked)
-            if verdict.decision == "ask":
-                return hooks.BLOCKED.format(f"{NOBODY} ({verdict.reason})" if verdict.reason else NOBODY)
+            if (blocked := _blocked(verdict)) is not None:
+                return Result(hooks.BLOCKED.format(blocked), is_error=True)
             if verdict.updated_input is not None:
-                return hooks.BLOCKED.format(f"{UNCHANGED} {json.dumps(verdict.updated_input)}")
-        return None
+                call = replace(call, arguments=msgspec.json.encode(verdict.updated_input).decode())
+        if (denial := approvals.denied(call, _said(stage, call, definition))) is not None:
+            return Result(denial.message, is_error=True)
+        if isinstance(arguments := read(call), str):
+            return Result(f"Error calling tool: {arguments}", is_error=True)
+        result = covered(stage, await work(arguments))
+        return await self._looked_over(call, definition, await transformed(stage, call, definition, result))
+
+    async def _looked_over(self, call: ToolCall, definition: Definition, result: Result) -> Result:
+        """Hooks hear what a call in a script has done; where one ends the run, that is after the script."""
+        told = {"tool_response": result.output, "tool_error": result.is_error}
+        verdict = await self._stage.fire("post_tool_use", call=call, definition=definition, **told)
+        await add(self._stage, "post_tool_use", verdict)
+        if verdict.stop:
+            self._stage.halted = verdict.stop_reason or STOPPED
+        return result
+
+
+_GUARDS = (("tool_input_transform", False), ("tool_guard", False), ("pre_tool_use", True), ("pre_tool_use", False))
+
+
+def _blocked(verdict: Verdict) -> str | None:
+    """Why a call in a script may not run."""
+    if verdict.blocked is not None or verdict.decision != "ask":
+        return verdict.blocked
+    return f"{NOBODY} ({verdict.reason})" if verdict.reason else NOBODY
 
 
 async def _told(stage: Stage, case: "_Case", leave: Leave) -> None:
@@ -198,7 +220,16 @@ class _Case:
     def _by_rules(self) -> approvals.Verdict | None:
         words, head = self._words(), self._stage.root.journal.head
         chosen = bool(head.safety) and not head.safety_proposed
-        return approvals.denied(self.call, words) or approvals.ruled(words, safety=self._safety, chosen=chosen)
+        decided = approvals.denied(self.call, words) or approvals.ruled(words, safety=self._safety, chosen=chosen)
+        if isinstance(decided, approvals.Deny) or words.session == "allow" or not isinstance(self._tool, CodeMode):
+            return decided
+        inside = approvals.wished(self._tool.named(self.call.arguments), head.permissions, *self._lists)
+        return approvals.ruled(inside, safety=self._safety, chosen=chosen) or decided
+
+    @property
+    def _lists(self) -> tuple[Permissions, Permissions]:
+        """The rules of the agent's file, and those of the server's user."""
+        return self._stage.ready.team.permissions, self._stage.makers.permissions
 
     def _unless_denied(self, verdict: approvals.Verdict) -> approvals.Verdict:
         """A denial of the rules outweighs all else, whatever the arguments have become."""

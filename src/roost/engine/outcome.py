@@ -4,7 +4,7 @@ import msgspec
 from msgspec.structs import replace
 
 from roost.core import estimates, toon
-from roost.core.messages import Result, ToolCall
+from roost.core.messages import Definition, Result, ToolCall
 from roost.core.utf8 import mended, mended_data
 from roost.engine import structured
 from roost.engine.stage import Stage
@@ -41,21 +41,33 @@ async def finished(stage: Stage, call: ToolCall, tool: Tool, result: Result) -> 
     if toon.wants(stage.ready.toon.get(call.name, ()), call.name) and not result.is_error:
         output = toon.toon(output)
     output = estimates.shortened(output, estimates.one_result(agent, stage.journal.head))
-    result = _slim(replace(result, output=output))
-    if agent.redact_secrets:
-        redactor = stage.makers.redactor
-        data = {"structured": redactor.data(result.structured), "meta": redactor.data(result.meta)}
-        result = replace(result, output=redactor.text(result.output), **data)
+    result = covered(stage, _slim(replace(result, output=output)))
+    return await transformed(stage, call, tool.definition, result)
+
+
+def covered(stage: Stage, result: Result) -> Result:
+    """The result without secrets, where the agent's file does not say otherwise."""
+    if not stage.ready.agent.redact_secrets:
+        return result
+    redactor = stage.makers.redactor
+    data = {"structured": redactor.data(result.structured), "meta": redactor.data(result.meta)}
+    return replace(result, output=redactor.text(result.output), **data)
+
+
+async def transformed(stage: Stage, call: ToolCall, definition: Definition, result: Result) -> Result:
+    """The result as hooks want it."""
     verdict = await stage.fire(
         "tool_response_transform",
         call=call,
-        definition=tool.definition,
+        definition=definition,
         tool_response=result.output,
         tool_error=result.is_error,
     )
     if verdict.blocked is not None:
         return Result(f"The result was withheld by a hook: {verdict.blocked}", is_error=True)
-    return result if verdict.updated_response is None else replace(result, output=mended(verdict.updated_response))
+    if verdict.updated_response is None:
+        return result
+    return replace(result, output=mended(verdict.updated_response), structured=None)  # which would say the same again
 
 
 def _slim(result: Result) -> Result:

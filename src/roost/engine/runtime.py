@@ -17,11 +17,11 @@ from roost.core.events import Answer, Base, Command, Event, Fact, Permissions, T
 from roost.core.history import History
 from roost.core.ids import LogId, SessionId, TurnId
 from roost.core.limits import Limits
-from roost.core.messages import Definition, ToolCall
+from roost.core.messages import Definition, Result, ToolCall
 from roost.core.redaction import Redactor
 from roost.core.session import Head, Turn
 from roost.engine.cached import Answers
-from roost.engine.codemode import Check
+from roost.engine.codemode import Check, Work
 from roost.engine.deferred import CATEGORY, Deferred
 from roost.engine.prompt import Guidance, today
 from roost.engine.toolbox import Found, Opened, Toolbox, digest, gathered, offered
@@ -107,7 +107,7 @@ class Runtime:
     place: Place
     deferred: Deferred
     scripts: Scripts | None = None  # where the agent works in code mode
-    check: Check | None = None  # asked before each call that a script makes
+    check: Check | None = None  # does each call that a script makes
     only: tuple[str, ...] = ()  # names of tools that are offered; () is all
     fresh: bool = True  # nobody has asked the toolsets yet
     models: dict[str, str] = field(default_factory=dict)  # tool name -> the model for the answer after it
@@ -153,8 +153,10 @@ class Runtime:
     def _offered(self, tools: Found) -> Sequence[Tool]:
         return offered(self.agent, tools, self.deferred, only=self.only, scripts=self.scripts, check=self._checked)
 
-    async def _checked(self, call: ToolCall, definition: Definition) -> str | None:
-        return "nobody can permit it" if self.check is None else await self.check(call, definition)
+    async def _checked(self, call: ToolCall, definition: Definition, work: Work) -> Result:
+        if self.check is None:
+            return Result("nobody can permit it", is_error=True)
+        return await self.check(call, definition, work)
 
     def unsaid(self, warnings: Sequence[str]) -> Sequence[str]:
         """Those that people have not been told in this turn; from now on they have."""

@@ -69,7 +69,8 @@ class Stage:
     weary: bool = False  # a summary of the conversation was refused, or did not come, in this turn
     shown: tuple[str, str] = ("", "")  # the agent and the model that clients were told of last
     runtime: Runtime | None = None
-    undecided: dict[CallId, Callable[[Any], Awaitable[None]]] = field(default_factory=dict)  # who hears of such calls
+    undecided: dict[tuple[str, CallId], Callable[[Any], Awaitable[None]]] = field(default_factory=dict)  # who hears
+    halted: str = ""  # why the run is to end after the calls, where a hook has said so inside of a script
     pushes: int = 0  # times that hooks have sent the model on
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the task that plays it
     built: anyio.Event = field(default_factory=anyio.Event)  # set when the runtime is there, or never will be

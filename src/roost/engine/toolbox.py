@@ -125,7 +125,7 @@ def offered(
 ) -> list[Tool]:
     """What the model gets of them: those it may have, those it has looked for, or one script for all.
 
-    With `scripts` the agent works in code mode, and `check` is asked before each call that a script makes.
+    With `scripts` the agent works in code mode, and `check` does each call that a script makes.
     """
     may = [_told(agent, tool) for name, (tool, _) in tools.items() if not only or name in only]
     hidden = [name for name, (_, spec) in tools.items() if defers(spec, name)]
@@ -137,8 +137,8 @@ def offered(
     return found
 
 
-async def _unchecked(call: object, definition: object) -> str:
-    return "nobody can permit it"
+async def _unchecked(call: object, definition: object, work: object) -> Result:
+    return Result("nobody can permit it", is_error=True)
 
 
 def _told(agent: Agent, tool: Tool) -> Tool:

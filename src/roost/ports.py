@@ -508,6 +508,7 @@ class Task(Struct, frozen=True, omit_defaults=True):
     title: str = "Transferred task"
     model: str = ""  # in place of the agent's
     tools: tuple[str, ...] = ()  # only these, when not empty
+    toolsets: tuple[str, ...] = ()  # of the team's groups, besides the agent's own
 
 
 class Errant(Struct, frozen=True, omit_defaults=True):

@@ -557,10 +557,6 @@ agents: {root: {hooks: {user_prompt_submit: [{type: evaluator, evaluator: e}]}}}
         "a hook of type 'model' is not supported yet",
     ),
     "inject_memories": ("agents: {root: {inject_memories: true, max_inject_memories: 5}}", "inject_memories is not"),
-    "toolsets of a skill": (
-        "agents: {root: {skills: [{name: a, description: d, instructions: i, toolsets: [x]}]}}",
-        "skills[0].toolsets is not supported yet",
-    ),
     "flavors": ("{flavors: {fast: {agents: {}}}, agents: {root: {}}}", "flavors is not supported yet"),
     "gemini_image_output": (
         "{models: {m: {provider: openai, model: x, output_capabilities: {image: true}}}, agents: {root: {}}}",

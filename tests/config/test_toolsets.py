@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from roost.config.agentfile import load
 from roost.core.agents import Team, ToolsetSpec
+from roost.core.errors import AgentBroken
 
 
 def team(text: str, folder: Path | None = None) -> Team:
@@ -215,3 +218,26 @@ agents:
     assert mcp == ToolsetSpec(
         "mcp", options={"command": "x", "sampling": "allow"}, toon=("a", "b"), defer=True, model="openai/gpt-5"
     )
+
+
+SKILLED = """
+agents:
+  root:
+    skills: [{name: tidy, description: d, instructions: i, context: fork, toolsets: [shelf]}]
+toolsets:
+  shelf: [{type: filesystem}, {type: mcp, ref: clock}]
+  other: [{type: shell}]
+mcps:
+  clock: {command: clock-server}
+"""
+
+
+def test_groups_that_skills_run_with() -> None:
+    team = load("x", SKILLED.encode(), name="x.yaml")
+    assert team.warnings == ()
+    assert {name: [spec.type for spec in specs] for name, specs in team.groups.items()} == {
+        "shelf": ["filesystem", "mcp"]
+    }
+    assert team.groups["shelf"][1].options["command"] == "clock-server"
+    with pytest.raises(AgentBroken, match=r"'shelf' is not in `toolsets`"):
+        load("x", SKILLED.replace("  shelf:", "  shell:").encode(), name="x.yaml")

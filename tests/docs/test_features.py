@@ -139,9 +139,6 @@ ASKED: dict[str, list[tuple[str, str]]] = {
             (HOOK % f"pre_tool_use: {{hooks: {{type: builtin, command: {name}}}}}", REFUSED),
         )
     ],
-    "`toolsets` of a skill": [
-        (ROOTED % ", skills: [{name: a, description: d, instructions: i, toolsets: [x]}]", WARNS)
-    ],
     "`chatgpt`, `orcarouter`, `daoxe`": [
         (f"agents: {{root: {{model: {name}/m}}}}", WARNS) for name in ("chatgpt", "orcarouter", "daoxe")
     ],

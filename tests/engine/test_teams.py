@@ -241,3 +241,28 @@ async def test_a_ring_of_tasks_is_refused(floor: Floor) -> None:
         assert (await world.talk(session))[-1] == ("assistant", "refused: False")
         subs = {fact.sub for fact in await world.facts(session) if isinstance(fact, e.Base) and fact.sub}
         assert len(subs) == 1
+
+
+async def test_a_task_may_have_toolsets_of_its_own(floor: Floor) -> None:
+    async def give(arguments: dict[str, Any], use: Use) -> Result:
+        return await use.delegate(Task("", "by the book", tools=("look",), toolsets=("book",)))
+
+    def script(request: ModelRequest) -> Iterable[Any]:
+        if request.messages[-1].role == "tool":
+            return ["root is done"]
+        return ["done"] if "by the book" in request.messages[1].content else [call("hand")]
+
+    tools = [FakeTool("hand", give, effect="safe"), FakeTool("look")]
+    agent = Agent("root", model="fake", instruction="I am root.", toolsets=TOOLS)
+    crew = Team("crew", "hash-1", (agent,), groups={"book": (ToolsetSpec("fake", name="book"),)})
+    async with open_world(floor, team=crew, tools=tools, script=script) as world:
+        session = await world.session()
+        await world.play(session, "go")
+        (opened,) = [fact for fact in await world.facts(session, e.TurnOpened) if fact.sub]
+        assert (opened.tools, opened.toolsets) == (("look",), ("book",))
+        assert [[tool.name for tool in request.tools] for request in world.provider.requests] == [
+            ["hand", "look"],
+            ["look"],
+            ["hand", "look"],
+        ]
+        assert world.toolset.opened == 3  # the agent's for the session, and both for the task

@@ -15,6 +15,7 @@ from roost.config.placeholders import filled
 from roost.config.schema import FILE
 from roost.config.shapes import BAD, NEWEST, Notes
 from roost.config.shown import show
+from roost.config.specs import groups
 from roost.config.values import as_seconds
 from roost.config.yaml import Document, Unreadable, read
 from roost.core.agents import Team
@@ -61,6 +62,7 @@ def load(
         permissions=_permissions(full),
         safety=section(full, "runtime").get("safety", ""),
         budgets=_budgets(full),
+        groups=groups(full, folder),
         warnings=tuple(_headings(name, notes.warnings)),
         raw=raw,
         config=show(today),

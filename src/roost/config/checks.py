@@ -289,5 +289,9 @@ def _groups(data: Data, notes: Notes) -> None:
         for key in ("toolsets", "commands", "skills"):
             for index, group in listed(agent, f"use_{key}"):
                 _exists(group, section(data, key), f"`{key}`", ("agents", name, f"use_{key}", index), notes)
+        for index, skill in listed(agent, "skills"):
+            for place, group in listed(skill if isinstance(skill, dict) else {}, "toolsets"):
+                at = ("agents", name, "skills", index, "toolsets", place)
+                _exists(group, section(data, "toolsets"), "`toolsets`", at, notes)
         for index, budget in listed(agent, "budgets"):
             _exists(budget, section(data, "budgets"), "`budgets`", ("agents", name, "budgets", index), notes)

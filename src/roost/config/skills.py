@@ -1,5 +1,6 @@
 """Skills of an agent: where they come from, and those that its file spells out."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from roost.config.mentions import section
@@ -18,7 +19,7 @@ _skill = Record(
         "context": Key(Text(words=("fork",))),
         "model": Key(_text),
         "allowed_tools": Key(_names),
-        "toolsets": Key(_names, mark="warn"),
+        "toolsets": Key(_names),
     },
     required=("name", "description", "instructions"),
 )
@@ -30,6 +31,17 @@ def is_source(text: str) -> bool:
     return text == "local" or text.startswith(("http://", "https://"))
 
 
+def groups(data: Data) -> Sequence[str]:
+    """The groups of toolsets that skills of the file name for the conversations in which they run."""
+    lists = [agent.get("skills") for agent in section(data, "agents").values()]
+    entries = [entry for listed in (*lists, *section(data, "skills").values()) for entry in _spelled(listed)]
+    return tuple(dict.fromkeys(name for entry in entries for name in entry.get("toolsets", ())))
+
+
+def _spelled(listed: Any) -> Sequence[Data]:
+    return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+
+
 def skills(agent: Data, data: Data) -> ToolsetSpec | None:
     """The skills of an agent, those of its groups among them; of two inline ones with a name its own wins."""
     groups = [section(data, "skills").get(group) for group in agent.get("use_skills", ())]
@@ -39,7 +51,7 @@ def skills(agent: Data, data: Data) -> ToolsetSpec | None:
     for group in [*groups, agent.get("skills")]:
         for entry in ["local"] if group is True else group or ():
             if isinstance(entry, dict):
-                inline[entry["name"]] = {key: value for key, value in entry.items() if key != "toolsets"}
+                inline[entry["name"]] = entry
             else:
                 (sources if is_source(entry) else names)[entry] = None
     if names and not sources:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from roost.config import rag
 from roost.config.mentions import section
+from roost.config.skills import groups as named
 from roost.config.skills import skills
 from roost.config.toolsets import BUILT, KEYS
 from roost.core.agents import ToolsetSpec
@@ -25,6 +26,13 @@ def specs(agent: Data, data: Data, folder: Path | None) -> tuple[ToolsetSpec, ..
     found = _gathered([_spec(_resolved(entry, data, folder)) for entry in entries])
     listed = skills(agent, data)
     return (*found, *([listed] if listed is not None else []))
+
+
+def groups(data: Data, folder: Path | None) -> dict[str, tuple[ToolsetSpec, ...]]:
+    """The named groups of toolsets that skills run with."""
+    found = {name: section(data, "toolsets").get(name, ()) for name in named(data)}
+    lists = {name: [group] if isinstance(group, dict) else group for name, group in found.items()}
+    return {name: specs({"toolsets": list(entries)}, data, folder) for name, entries in lists.items()}
 
 
 def _spec(entry: Data) -> ToolsetSpec:

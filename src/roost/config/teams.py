@@ -87,6 +87,7 @@ def adopt(team: Team, others: Mapping[str, Team]) -> Team:
             _united(rule.ask for rule in rules),
             _united(rule.deny for rule in rules),
         ),
+        groups=team.groups | {name: specs for part in parts for name, specs in part.groups().items()},
         budgets=team.budgets
         | {
             part.budget(name): replace(b, name=part.budget(name))
@@ -171,7 +172,11 @@ class _Part:
         )
 
     def _toolset(self, spec: ToolsetSpec) -> ToolsetSpec:
-        return replace(spec, model=self.ref(spec.model), options=_options(spec, self.ref))
+        return replace(spec, model=self.ref(spec.model), options=_options(spec, self.ref, self.below))
+
+    def groups(self) -> dict[str, tuple[ToolsetSpec, ...]]:
+        """Its groups of toolsets, under their new names."""
+        return {self.below(name): tuple(map(self._toolset, specs)) for name, specs in self.team.groups.items()}
 
     def _matcher(self, matcher: Matcher) -> Matcher:
         def judged(hook: Hook) -> Hook:
@@ -188,13 +193,17 @@ def _compaction(compaction: Compaction, ref: Callable[[str], str]) -> Compaction
     return replace(compaction, model=ref(compaction.model))
 
 
-def _options(spec: ToolsetSpec, ref: Callable[[str], str]) -> dict[str, Any]:
-    """The options of a toolset, with models under their new names."""
+def _options(spec: ToolsetSpec, ref: Callable[[str], str], below: Callable[[str], str]) -> dict[str, Any]:
+    """The options of a toolset, with models, and groups of toolsets, under their new names."""
     match spec.type, spec.options:
         case "model_picker", {"models": list(models)}:
             return spec.options | {"models": [ref(model) for model in models]}
         case "skills", {"inline": list(skills)}:
-            return spec.options | {"inline": [_judged(skill, ("model",), ref) for skill in skills]}
+            moved = [_judged(skill, ("model",), ref) for skill in skills]
+            named = [
+                {"toolsets": list(map(below, skill["toolsets"]))} if "toolsets" in skill else {} for skill in moved
+            ]
+            return spec.options | {"inline": [skill | own for skill, own in zip(moved, named, strict=True)]}
         case "rag", {"strategies": list(strategies)}:
             asked = ("embedding_model", "chat_model")
             return spec.options | {"strategies": [_judged(strategy, asked, ref) for strategy in strategies]}

@@ -191,6 +191,7 @@ class Team(Struct, frozen=True, omit_defaults=True):
     permissions: Permissions = Permissions()
     safety: str = ""
     budgets: dict[str, Budget] = {}  # by name; the one called "" holds for every agent
+    groups: dict[str, tuple[ToolsetSpec, ...]] = {}  # toolsets that skills run with, by name
     needs: tuple[str, ...] = ()  # environment variables without which no agent of it runs, whatever its model
     warnings: tuple[str, ...] = ()
     raw: bytes = b""  # the file, as it was read

@@ -313,6 +313,7 @@ class TurnOpened(Base, frozen=True):
     safety: str = ""  # likewise
     unattended: bool = False  # nobody can be asked: what would need it is refused
     tools: tuple[str, ...] = ()  # of a task: only these, when not empty
+    toolsets: tuple[str, ...] = ()  # of a task: groups of the file, besides the agent's own
 
 
 class TurnDetached(Base, frozen=True):

@@ -118,6 +118,7 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     limits: int = 0  # hit so far
     unattended: bool = False
     tools: tuple[str, ...] = ()  # only these, when not empty
+    toolsets: tuple[str, ...] = ()  # groups of the file, besides the agent's own
     at: Micros = Micros(0)  # when it was opened
     compacting: str = ""  # why the history is being summed up; "" where it is not
     under_way: bool = False  # a model has been asked: the beginning is behind it
@@ -734,6 +735,7 @@ def _opened(head: Head, event: e.Event, fact: e.TurnOpened) -> Head:
         confined=fact.confined,
         unattended=fact.unattended,
         tools=fact.tools,
+        toolsets=fact.toolsets,
         at=event.at,
     )
     handed = head.handed if fact.agent == head.handed else ""

@@ -75,6 +75,7 @@ def _opened(stage: Stage, task: Task, agent: Agent) -> e.TurnOpened:
         confined=turn.confined,
         unattended=turn.unattended,
         tools=task.tools,
+        toolsets=task.toolsets,
     )
 
 

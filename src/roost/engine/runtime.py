@@ -217,7 +217,7 @@ def model_ref(head: Head, agent: Agent) -> str:
 def key(head: Head, turn: Turn, team: Team) -> tuple[str, ...]:
     """What a runtime was built from; another key asks for another runtime."""
     where = (turn.working_dir, "confined" if turn.confined else "", "unattended" if turn.unattended else "")
-    return (turn.source, team.hash, turn.agent, *where, *turn.tools)
+    return (turn.source, team.hash, turn.agent, *where, *turn.tools, "", *turn.toolsets)
 
 
 def named(agent: Agent | None, headers: Mapping[str, str]) -> dict[str, str]:
@@ -267,7 +267,8 @@ async def open_runtime(
         headers=touch.headers,
     )
     async with AsyncExitStack() as stack:
-        toolbox = Toolbox(makers.toolsets, agent.toolsets, place, stack)
+        more = [spec for name in turn.toolsets for spec in team.groups.get(name, ())]
+        toolbox = Toolbox(makers.toolsets, (*agent.toolsets, *more), place, stack)
         await toolbox.open()
         guidance = await guided(makers, agent, turn.working_dir, confined=confined)
         this = key(head, turn, team)

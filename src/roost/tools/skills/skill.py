@@ -31,6 +31,7 @@ class Skill(Struct, frozen=True):
     fork: bool = False  # it runs in a conversation of its own
     model: str = ""
     tools: tuple[str, ...] = ()  # only these, in that conversation
+    toolsets: tuple[str, ...] = ()  # groups of the agent file that it has besides, in that conversation
 
 
 def is_name(text: str) -> bool:
@@ -98,6 +99,7 @@ def inline(given: Mapping[str, Any]) -> Skill:
         fork=given.get("context") == "fork",
         model=str(given.get("model") or ""),
         tools=tuple(given.get("allowed_tools") or ()),
+        toolsets=tuple(given.get("toolsets") or ()),
     )
 
 

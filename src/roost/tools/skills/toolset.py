@@ -145,7 +145,8 @@ class _Library:
             raise Refused(f"the skill {skill.name} is not one to be run: read it with read_skill, and do what it says")
         body = await self._body(skill)
         brief = f"Do the following task by the skill {skill.name}.\n\n{body}\n\nTask:\n{arguments['task']}"
-        task = Task("", brief, title=f"Skill: {skill.name}", model=skill.model, tools=skill.tools)
+        title, model = f"Skill: {skill.name}", skill.model
+        task = Task("", brief, title=title, model=model, tools=skill.tools, toolsets=skill.toolsets)
         return await use.delegate(task)
 
     async def _body(self, skill: Skill) -> str:

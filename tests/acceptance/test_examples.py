@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -166,3 +168,14 @@ def test_a_recorded_run_replays_byte_for_byte(
     played: dict[tuple[str, str], Any], replayed: dict[tuple[str, str], Any], example: str, agent: str
 ) -> None:
     assert timeless(replayed[example, agent].result(60)) == timeless(played[example, agent].result(60))
+
+
+def test_doctor_finds_nothing_but_keys_to_set(house: House, env: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "roost", "doctor", "--json", str(FOLDER)]
+    keys = dict.fromkeys(("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY"), "k")
+    done = subprocess.run(
+        command, cwd=house.folder, env=house.env(**env, **keys), capture_output=True, text=True, timeout=60
+    )
+    findings = [found for found in json.loads(done.stdout) if found["check"] == "agents"]
+    assert len(findings) == len(FILES)
+    assert [found for found in findings if found["state"] != "ok"] == []

@@ -102,6 +102,12 @@ def test_what_the_prompt_is_made_of(server: Server, model: FakeLLM, make: Make, 
     assert "Linux" in prompt or "linux" in prompt
 
 
+def test_a_welcome_is_shown_with_the_agent(server: Server, model: FakeLLM, make: Make, folder: Path) -> None:
+    agent = make("{description: Helps, welcome_message: Ahoy}")
+    (shown,) = of(run(server, agent, "hello", folder), "agent_info")
+    assert (shown["welcome_message"], shown["description"], shown["model"]) == ("Ahoy", "Helps", "fake/fast")
+
+
 # -- tools --------------------------------------------------------------------------------------
 
 

@@ -55,7 +55,11 @@ def _open(file: Path) -> TextIO:
     """A file that only its owner reads; what is no file, such as `/dev/null`, is left as it is."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     stream = os.fdopen(
-        os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "a", encoding="utf-8", buffering=1
+        os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600),
+        "a",
+        encoding="utf-8",
+        errors="backslashreplace",
+        buffering=1,
     )
     if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         os.fchmod(stream.fileno(), 0o600)

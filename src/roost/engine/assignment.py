@@ -92,8 +92,7 @@ async def _driven(stage: Stage, opened: e.TurnOpened, task: Task, agent: Agent, 
         turns=agent.max_iterations,
         confined=makers.confines(stage.turn),
     )
-    safety = agent.safety or team.safety
-    return replace(opened, driver=order.provider, order=order, permissions=team.permissions, safety=safety)
+    return replace(opened, driver=order.provider, order=order, permissions=team.permissions)
 
 
 def _said(stage: Stage, task: Task, agent: Agent) -> tuple[e.MessageWritten, ...]:

@@ -71,6 +71,6 @@ def _plain(fact: e.Fact) -> e.Fact:
         case e.MessageAdded(message=Message() as message):
             return replace(fact, message=replace(message, at=0))
         case e.UsageAdded():
-            return replace(fact, total_cost=0.0, input_tokens=0, output_tokens=0)
+            return replace(fact, total_cost=0.0, input_tokens=0, output_tokens=0, unpriced=False)
         case _:
             return fact

@@ -182,7 +182,7 @@ async def open_server(
         agents = open_agents(
             settings.agents,
             data_dir=str(settings.data_dir),
-            env=env,
+            env=env.outward(OURS),
             pull_interval=settings.pull_interval,
             aliases=aliases.known(settings.aliases, settings.config_dir, env),
         )
@@ -256,7 +256,7 @@ def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Mak
         toolsets,
         around,
         parts.clock,
-        env,
+        outward,
         drivers=drivers(
             mock=front.enable_mock,
             rows=settings.drivers,
@@ -307,6 +307,7 @@ def _kept(accounts: Accounts, roll: Roll | None, settings: Settings) -> str:
 @asynccontextmanager
 async def _models(settings: Settings, env: Secrets) -> AsyncIterator[Models]:
     """The makers of providers, with a cassette in between where one is wanted."""
+    env = env.outward(OURS)  # no agent file sends them to a model
     if settings.default_model:
         env = env.also(ROOST_DEFAULT_MODEL=settings.default_model)
     tape: Player | Recorder | None = None

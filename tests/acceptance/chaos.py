@@ -13,6 +13,7 @@ from typing import Any
 from acceptance import stored
 from acceptance.house import Died, House, Server, follower, free_port, until
 from acceptance.sse import BROKEN, Follower, Frame
+from engine import sound
 from roost.core import events as e
 
 PROGRAM = ("-m", "acceptance.seams")
@@ -20,6 +21,22 @@ KINDS = ("delta", "commit", "tool", "approval", "recovery", "anywhere")
 TOOLS = """\
     toolsets:
       - type: think
+    sub_agents: [lead]
+  lead:
+    model: fast
+    instruction: >-
+      [[tools safe {} | once {} | transfer_task {"agent": "coder", "task": "code", "expected_output": "words"}]]
+      [[drip 0.005]] [[say lead has it from coder]]
+    sub_agents: [coder]
+    toolsets:
+      - type: think
+  coder:
+    model: fast
+    instruction: >-
+      [[tools gated {} | safe {} | shell {"cmd": "echo written", "cwd": "."}]] [[drip 0.005]] [[say coder did it]]
+    toolsets:
+      - type: think
+      - type: shell
 permissions:
   allow: [once, doubt]
 """
@@ -55,10 +72,11 @@ class Chaos:
         env = {"ROOST_TEST_SEAM": str(self.seam), "ROOST_TEST_RUNS": str(self.runs)}
         return self.house.serve(program=PROGRAM, listen=self.listen, env=env)
 
-    def arm(self, point: str, nth: int = 1) -> None:
-        """The server kills itself at this point of the followed session."""
+    def arm(self, point: str, nth: int = 1, *, anywhere: bool = False) -> None:
+        """The server kills itself at this point of the followed session, or of any."""
+        log = "" if anywhere else self.session
         new = self.seam.with_suffix(".new")
-        new.write_text(json.dumps({"point": point, "log": self.session, "nth": nth, "at": time.monotonic()}))
+        new.write_text(json.dumps({"point": point, "log": log, "nth": nth, "at": time.monotonic()}))
         new.replace(self.seam)
 
     def restart(self, kind: str) -> None:
@@ -86,8 +104,11 @@ class Chaos:
         return after
 
     def ended(self, who: Follower, after: int) -> Frame:
-        """The end of the turn that began after that."""
-        return who.until("stream_stopped", after=after, timeout=40)
+        """The end of the turn that began after that; those of tasks inside it are none."""
+        sessions = (self.session, self.other)
+        return who.until(
+            lambda f: f.type == "stream_stopped" and f.event["session_id"] in sessions, after=after, timeout=40
+        )
 
     def round(self, kind: str) -> None:
         """One turn of each session, with a kill of this kind in it; both end."""
@@ -198,9 +219,42 @@ class Chaos:
             self.turns[self.session] += 1
         return after
 
+    def _team(self) -> int:
+        """In a task inside a task, where people are asked at the bottom: at any write, in a tool, or while it waits."""
+        task = {"agent": "lead", "task": "lead", "expected_output": "words"}
+        text = f"[[tools once {{}} | transfer_task {json.dumps(task)}]] [[say it is done]]"
+        point = self.random.choice(("any", "any", "any", "in", "wait"))
+        if point == "any":
+            self.arm(f"{self.random.choice(['before', 'after'])} any", self.random.randrange(8, 90))
+        elif point == "in":
+            self.arm(f"in {self.random.choice(['once', 'gated', 'safe'])}", anywhere=True)
+        else:
+            self.arm(f"after {self.random.choice(['WaitOpened', 'WaitAnswered'])}", self.random.randrange(1, 3))
+        after = int(self.server.snapshot(self.session)["last_event_seq"])
+        with suppress(*BROKEN):
+            self.server.start(self.session, text, detach=True).close()
+        until(lambda: self._answered(after), timeout=60)
+        if self.seam.exists():  # it was over before
+            self.seam.unlink()
+        if self.opened() == self.turns[self.session]:  # the kill came before the turn's first commit
+            return self._team()
+        self.turns[self.session] += 1
+        return after
+
+    def _answered(self, after: int) -> bool:
+        """Approve what waits, and start the server anew where it is dead; whether the turn is over."""
+        if not self.server.alive:
+            self.restart("team")
+            return self.opened() == self.turns[self.session]
+        with suppress(*BROKEN):
+            for wait in self.server.get("/api/waits").json:
+                self.server.post(f"/api/waits/{wait['id']}", {"confirmation": "approve"})
+        ends = [f for f in self.follower.frames if f.id and f.id > after and f.type == "stream_stopped"]
+        return any(frame.event["session_id"] == self.session for frame in ends)
+
     def opened(self) -> int:
         log = stored.facts(self.house.db, self.session)
-        return sum(isinstance(event.fact, e.TurnOpened) for event in log)
+        return sum(isinstance(event.fact, e.TurnOpened) and not event.fact.sub for event in log)
 
     def _stop(self) -> int:
         """SIGTERM in the middle of a turn."""
@@ -236,6 +290,7 @@ class Chaos:
             log = stored.facts(self.house.db, session)
             assert [event.seq for event in log] == [f.id for f in saw]
             check_turns(log, self.turns[session])
+            sound.check(log, stored.head(self.house.db, session))
             check_tools(log, self.runs)
             check_prose(log)
         check_projections(self.house.db)
@@ -244,11 +299,12 @@ class Chaos:
 
 def check_turns(log: list[e.Event], turns: int) -> None:
     """Every turn that was opened has ended, once."""
-    opened = [event.fact.turn for event in log if isinstance(event.fact, e.TurnOpened)]
-    ended = [event.fact.turn for event in log if isinstance(event.fact, e.TurnEnded)]
+    own = [event.fact for event in log if isinstance(event.fact, e.Base) and not event.fact.sub]
+    opened = [fact.turn for fact in own if isinstance(fact, e.TurnOpened)]
+    ended = [fact.turn for fact in own if isinstance(fact, e.TurnEnded)]
     assert len(opened) == turns
     assert ended == opened
-    started = sum(isinstance(event.fact, e.TurnStarted) for event in log)
+    started = sum(isinstance(fact, e.TurnStarted) for fact in own)
     assert started == turns  # a resumed turn has no second beginning
 
 

@@ -7,10 +7,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import msgspec
+from msgspec.structs import replace
+
 from roost.core import events as e
 from roost.core.history import BEARS_MESSAGES
 from roost.core.ids import LogId, Micros, SessionId, WaitId
 from roost.core.messages import Definition
+from roost.core.session import Head
 from roost.ports import WaitRecord
 from roost.service.archive import Archive
 from roost.service.desk import Desk
@@ -23,6 +27,13 @@ def facts(db: Path, session: str) -> list[e.Event]:
         return [
             e.Event(LogId(session), s, Micros(at), e.decode(body)) for s, at, body in base.execute(query, [session])
         ]
+
+
+def head(db: Path, session: str) -> Head:
+    """The head of a session, as its row has it."""
+    with closing(sqlite3.connect(db, timeout=10)) as base:
+        body, last = base.execute("SELECT head, last_seq FROM sessions WHERE id = ?", [session]).fetchone()
+        return replace(msgspec.json.decode(body, type=Head), last_seq=last)
 
 
 def epoch(db: Path, session: str) -> int:

@@ -27,6 +27,17 @@ def test_a_client_follows_a_session_through_kills_and_misses_nothing(house: Hous
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(120 + 10 * KILLS)
+def test_a_team_is_killed_at_every_depth_and_asks_nobody_twice(house: House) -> None:
+    chaos = Chaos(house, seed=int(os.environ.get("ROOST_SEED", "7")))
+    while chaos.kills["team"] < int(os.environ.get("ROOST_KILLS", "5")):
+        chaos.round("team")
+    chaos.check()
+    neighbour = house.serve()
+    purity.check(house, chaos.session, chaos.server, neighbour)
+
+
+@pytest.mark.chaos
 @pytest.mark.timeout(60 + 10 * KILLS)
 def test_the_same_for_polite_stops(house: House) -> None:
     chaos = Chaos(house, seed=int(os.environ.get("ROOST_SEED", "7")))

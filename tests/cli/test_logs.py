@@ -95,3 +95,14 @@ def test_a_terminal_gets_text(capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert "roost.test" not in text
     assert not text.startswith("{")
     assert os.linesep in text
+
+
+def test_a_terminal_is_not_commanded_by_what_others_say(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    logs.set_up()
+    log.warning("agent %s does not load:\nwhy", "\x1b[2Jx\u202e\x07")
+    text = capsys.readouterr().err
+    assert "\ufffd[2Jx\ufffd\ufffd does not load:\nwhy" in text

@@ -1,8 +1,11 @@
 """Placeholders that are replaced when a file loads, and those that are left to be replaced later."""
 
+from pathlib import Path
+
 import pytest
 
 from roost.config.agentfile import load
+from roost.config.secrets import Secrets
 from roost.core.agents import Team
 from roost.core.errors import AgentBroken
 
@@ -78,3 +81,21 @@ def test_without_an_environment_they_stay() -> None:
 def test_clients_are_shown_the_placeholder_and_not_the_value() -> None:
     assert team(ENV).config["agents"][0]["description"] == "For ${env.USER}, at $5"
     assert "Ada" not in str(team(ENV).config)
+
+
+def test_clients_are_shown_no_secrets() -> None:
+    text = "${env.API_KEY} ${env.API_KEY ? 'set' : 'unset'} ${env.NO_KEY ? 'set' : 'unset'} ${env.DB} ${env.USER}"
+    file = f'agents: {{root: {{description: "{text}", welcome_message: "{text}", instruction: "{text}",'
+    file += f' commands: {{go: {{description: "{text}", instruction: x}}}}}}}}\n'
+    env = {"API_KEY": "k-1234567890", "DB": "postgres://ada:hunter22@db/x", "USER": "Ada"}
+    root = load("x", file.encode(), name="x.yaml", env=env).default
+    assert root.description == root.welcome == root.commands[0].description == "*** set unset *** Ada"
+    assert root.instruction == "k-1234567890 set unset postgres://ada:hunter22@db/x Ada"
+
+
+def test_what_lies_behind_the_environment_is_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "COLOUR").write_text("blue")
+    env = Secrets({"USER": "Ada"}, folder=tmp_path)
+    file = 'agents: {root: {description: "${env.COLOUR}${env.NOTHING}${env.USER}", instruction: "${env.COLOUR}"}}\n'
+    root = load("x", file.encode(), name="x.yaml", env=env).default
+    assert (root.description, root.instruction) == ("***Ada", "blue")

@@ -212,6 +212,24 @@ async def test_twenty_at_a_time(floor: Floor) -> None:
             assert (await child(world, started)).outcome == "canceled"
 
 
+async def test_a_tree_of_them_has_its_bound_too(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bureau, "TOGETHER", 7)
+    hall, never = Hall(), anyio.Event()
+    more = [call("hire", index=number) for number in range(3)]
+    script = plays(root=[more, ["started"]], coder=[more, [never]])
+    async with open_world(floor, team=team("root", "coder"), tools=hall.tools, script=script) as world:
+        session = await world.session()
+        await world.play(session, "go")
+        with anyio.fail_after(PATIENCE):
+            while not hall.errors:
+                await anyio.sleep(0)
+        assert {type(error) for error in hall.errors} == {TooManySessions}
+        assert len(hall.started) <= 9  # two may look at the same time
+        await world.service.sessions.delete(ME, session, wait=5.0)
+        for started in hall.started:
+            assert (await child(world, started)).outcome == "canceled"
+
+
 async def test_the_newest_of_those_that_have_ended_are_told(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bureau, "RETAINED", 2)
     monkeypatch.setattr(bureau, "LARGEST", 3)

@@ -80,7 +80,7 @@ def _formatter(*, terminal: bool, whole: bool) -> logging.Formatter:
     last: list[Processor]
     if terminal:
         console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback, pad_event_to=0)
-        last = [redact, console] if whole else [redact, brief, console]
+        last = [redact, tame, console] if whole else [redact, tame, brief, console]
     else:
         last = [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]
     return structlog.stdlib.ProcessorFormatter(
@@ -93,6 +93,14 @@ def brief(_: WrappedLogger, __: str, line: MutableMapping[str, Any]) -> MutableM
     line.pop("logger", None)
     line.pop("action", None)
     line["timestamp"] = time.strftime("%H:%M:%S")
+    return line
+
+
+def tame(_: WrappedLogger, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Without characters that a terminal would obey: strangers' words are in log lines, too."""
+    for name, value in line.items():
+        if isinstance(value, str) and not value.isprintable():
+            line[name] = "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in value)
     return line
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from roost.config.mentions import section
 from roost.config.shapes import Notes, where
 from roost.config.yaml import Path
+from roost.core.redaction import Veiled
 from roost.core.templates import expand
 
 Data = dict[str, Any]
@@ -36,13 +37,16 @@ class _Slots:
 
     def __init__(self, env: Mapping[str, str], notes: Notes) -> None:
         self._env = env
+        self._shown = Veiled(env)
         self._notes = notes
 
     def agent(self, entry: Data) -> Data:
-        """Texts that people and models read: what is undefined leaves nothing."""
-        texts = {
-            key: self._text(entry[key]) for key in ("description", "instruction", "welcome_message") if key in entry
-        }
+        """Texts that people and models read: what is undefined leaves nothing.
+
+        Clients are shown no secrets; models are told what the file wants them to know.
+        """
+        ways = {"description": self._told, "welcome_message": self._told, "instruction": self._text}
+        texts = {key: fill(entry[key]) for key, fill in ways.items() if key in entry}
         commands = {name: self._command(command) for name, command in entry.get("commands", {}).items()}
         cache = entry.get("cache")
         return (
@@ -54,12 +58,15 @@ class _Slots:
 
     def _command(self, command: Data) -> Data:
         """Its instruction is evaluated when it is used."""
-        return command | {"description": self._text(command["description"])} if "description" in command else command
+        return command | {"description": self._told(command["description"])} if "description" in command else command
 
     def model(self, entry: Data, path: Path) -> Data:
         """What leads to a model: a variable that is not set is a mistake."""
         keys = ("model", "base_url") if path[0] == "models" else ("base_url",)
         return entry | {key: self._address(entry[key], (*path, key)) for key in keys if key in entry}
+
+    def _told(self, text: str) -> str:
+        return expand(text, self._shown) if "${" in text else text
 
     def _text(self, text: str) -> str:
         return expand(text, self._env) if "${" in text else text

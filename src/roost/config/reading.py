@@ -37,6 +37,7 @@ class Reading(Struct, frozen=True):
     error: RoostError | None = None
     once: bool = False
     lasts: bool = False
+    powers: str = ""  # what of it comes from elsewhere, and may do unasked
 
     @property
     def away(self) -> bool:
@@ -49,11 +50,13 @@ class Reading(Struct, frozen=True):
         return (self.team.hash if self.team is not None else "", str(self.error or ""))
 
     def tell(self, source: str) -> None:
-        """Say in the log what is wrong with it."""
+        """Say in the log what is wrong with it, and what it may do."""
         if self.error is not None:
             log.warning("agent %s does not load:\n%s", source, self.error, extra={"action": "agent_broken"})
         for warning in self.team.warnings if self.team is not None else ():
             log.warning("%s", warning, extra={"action": "agent_warning", "agent": source})
+        if self.powers:
+            log.warning("%s", self.powers, extra={"action": "agent_powers", "agent": source})
 
 
 def mark(path: Path) -> Mark | None:

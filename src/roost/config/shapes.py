@@ -65,8 +65,8 @@ class Shape(Protocol):
 
 def where(path: Path) -> str:
     """A path as people write it: `agents.root.toolsets[0]`."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return text.removeprefix(".") or "the file"
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+    return "".join(char if char.isprintable() else "\ufffd" for char in text) or "the file"
 
 
 def kind_of(value: Any) -> str:

@@ -12,6 +12,7 @@ from anyio import to_thread
 from roost.config.bundle import Bundle, complete
 from roost.config.pins import Pins
 from roost.config.places import Entry, File, Place, place, spellings
+from roost.config.powers import powers
 from roost.config.reading import Reading, mark, of_file
 from roost.config.references import canonical, is_address, is_external, lasting
 from roost.config.remotes import Remotes
@@ -211,10 +212,11 @@ class Files:
             if first.team is None or first.bundle is None:
                 return first
             bundle, team = await complete(first.bundle, first.team, fetch, self._env)
+            told = await to_thread.run_sync(_powers, source, bundle, first.team, team)
         except (AgentBroken, AgentUnreachable) as error:
             seen = first.mark if isinstance(error, AgentUnreachable) else None
             return Reading(seen, error=error, once=first.once)
-        return Reading(first.mark, team, bundle, once=first.once, lasts=first.lasts)
+        return Reading(first.mark, team, bundle, once=first.once, lasts=first.lasts, powers=told)
 
 
 def open_agents(
@@ -238,6 +240,14 @@ def open_agents(
         raise BadValue("--pull-interval flag can only be used with OCI references, not local files")
     folder = Path(data_dir) if data_dir else None
     return Files(places, env or {}, folder=folder, aliases=aliases, interval=pull_interval * 60)
+
+
+def _powers(source: str, bundle: Bundle, own: Team, team: Team) -> str:
+    """What of a team comes from elsewhere, and may do unasked."""
+    known = () if bundle.origin else {agent.name for agent in own.agents}
+    foreign = [agent for agent in team.agents if agent.name not in known]
+    raw = [*([bundle.raw] if bundle.origin else []), *bundle.others.values()]
+    return powers(source, team, foreign, raw, whole=bool(bundle.origin)) if raw else ""
 
 
 async def _repeat(work: Callable[[], Awaitable[None]], seconds: float) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from roost.core.utf8 import mended
 
 REPLACEMENT = "[REDACTED]"
+STARS = "***"
 
 SHORTEST = 6  # characters of a value that is looked for: shorter ones are words
 REMEMBERED = 20_000  # texts that need not be looked at again
@@ -74,6 +75,32 @@ class Redactor:
         if isinstance(data, list | tuple):
             return type(data)(self._data(value, depth + 1) for value in data)
         return data
+
+
+class Veiled(Mapping[str, str]):
+    """Variables for texts that clients are shown: a secret is stars, so that a text can still ask whether it is set.
+
+    What is not in the environment itself, but behind it, is a secret in any case.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self._known: frozenset[str] | None = None
+        self._redactor = Redactor()
+
+    def __getitem__(self, name: str) -> str:
+        value = self._env[name]
+        if self._known is None:
+            self._known = secrets_of(self._env)
+        behind = all(name != own for own in self._env)
+        secret = behind or value in self._known or self._redactor.text(value) != value
+        return STARS if secret and value else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._env)
+
+    def __len__(self) -> int:
+        return len(self._env)
 
 
 def secrets_of(env: Mapping[str, str]) -> frozenset[str]:

@@ -24,6 +24,7 @@ from roost.ports import Errant, Listing, Task
 
 TITLE = "Background agent task"
 RUNNING = 20  # of one session at the same time
+TOGETHER = 100  # of all in a tree of sessions
 RETAINED = 100  # of those that have ended, the newest are told
 DEEPEST = 8  # sessions above one that may start others
 LARGEST = 10 << 20  # characters of what one has said
@@ -98,6 +99,10 @@ class Bureau:
         """
         if sum(head.turn is not None for head in await self._started()) >= RUNNING:
             raise TooManySessions(RUNNING)
+        root = self._stage.root.journal.head.root
+        tree = [head for head in await self._store.heads() if head.root == root and head.started_by]
+        if sum(head.turn is not None for head in tree) >= TOGETHER:
+            raise TooManySessions(TOGETHER)
         if await kin.above(self._store, self._stage.root.journal.head) >= DEEPEST:
             raise Denied(f"agents start agents in the background at most {DEEPEST} deep")
 

@@ -34,7 +34,7 @@ def sound(result: Result) -> Result:
 
 async def finished(stage: Stage, call: ToolCall, tool: Tool, result: Result) -> Result:
     """The result as it goes into the log and to the model (3.6)."""
-    if call.name == structured.NAME:
+    if isinstance(tool, structured.Form):
         return result
     agent = stage.ready.agent
     output = estimates.shortened(result.output, LARGEST // estimates.CHARACTERS)

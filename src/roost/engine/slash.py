@@ -11,6 +11,7 @@ from roost.core import commands as words
 from roost.core import events as e
 from roost.core.agents import Agent
 from roost.core.messages import Message
+from roost.core.redaction import Veiled
 from roost.engine import commands
 from roost.engine.aside import run_aside
 from roost.engine.commands import Said
@@ -26,7 +27,7 @@ def resolved(message: Message, agent: Agent, env: Mapping[str, str]) -> tuple[Me
     found = words.find(message.content, agent.commands)
     if found is not None and found[0].url:
         return message, ""
-    done = words.resolve(message.content, agent.commands, env=env, tools=_callable(agent))
+    done = words.resolve(message.content, agent.commands, env=Veiled(env), tools=_callable(agent))
     if done is None:
         return message, ""
     if done.requests:
@@ -61,7 +62,7 @@ async def said(stage: Stage, message: Message) -> Said:
     return await commands.said(
         message,
         ready.agent,
-        makers.env,
+        Veiled(makers.env),
         run=run,
         tools=tuple(ready.tools),
         speakers=ready.toolbox.speakers,

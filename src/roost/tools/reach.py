@@ -13,6 +13,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
+_TRANSLATED = ipaddress.IPv6Network("::ffff:0:0:0/96")
+_LOCAL = (ipaddress.IPv6Network("fec0::/10"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+"""Networks that are nobody's but one's own, though not all versions of `ipaddress` say so."""
 
 
 class Domains(Struct, frozen=True):
@@ -90,6 +93,8 @@ class Reach(Struct, frozen=True):
 
 def public(address: Address) -> bool:
     """Whether an address is one of the open internet, and so is each that is wrapped in it."""
+    if any(address in network for network in _LOCAL):
+        return False
     return all(each.is_global and not each.is_multicast for each in _unwrapped(address))
 
 
@@ -140,7 +145,7 @@ def _unwrapped(address: Address) -> list[Address]:
     found: list[Address] = [address]
     if isinstance(address, ipaddress.IPv6Address):
         found += [inner for inner in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if inner]
-        if address in _NAT64 or address in _COMPATIBLE:
+        if address in _NAT64 or address in _COMPATIBLE or address in _TRANSLATED:
             found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
         if address.ipv4_mapped or address in _NAT64:
             del found[0]  # it is nothing but the other spelling

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 CATEGORY = "mcp"
 MOST = 1000  # tools of one server
 DESCRIPTION = 16 * 1024  # bytes
-SCHEMA = 256 * 1024
+SCHEMA = 256 * 1024  # characters of a tool's schemas
+TOTAL = 8 * 1024 * 1024  # characters of all definitions of a server
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +25,19 @@ def definitions(
     tools: Iterable["types.Tool"], *, prefix: str = "", hints: bool = True, only: Iterable[str] = (), label: str = ""
 ) -> dict[str, Definition]:
     """The definitions by the names that the server knows; `only` are such names.  Of two alike the first is kept."""
-    wanted, found, taken = set(only), dict[str, Definition](), set[str]()
+    wanted, found, taken, room = set(only), dict[str, Definition](), set[str](), TOTAL
     for tool in tools:
         if wanted and tool.name not in wanted:
             continue
         definition = _definition(tool, prefix, hints)
-        if len(json.dumps(tool.input_schema)) > SCHEMA:
-            log.warning("%s: the tool %r is left out: its schema is too large", label, tool.name)
+        size = len(json.dumps(tool.input_schema)) + len(json.dumps(tool.output_schema))
+        if size > SCHEMA:
+            log.warning("%s: the tool %r is left out: its schema is too large", label, tool.name[:200])
         elif definition.name not in taken and len(found) < MOST:
+            room -= size + len(definition.description)
+            if room < 0:
+                log.warning("%s: tools are left out: together they are too large", label)
+                break
             found[tool.name] = definition
             taken.add(definition.name)
     return found

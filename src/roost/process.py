@@ -160,7 +160,7 @@ async def attached(
     Raises:
         OSError: it can't be started.
     """
-    with anyio.CancelScope(shield=True):
+    with anyio.CancelScope(shield=True), _named(argv[0]):
         process = await create_subprocess_exec(
             *argv,
             cwd=cwd,
@@ -180,6 +180,16 @@ async def attached(
             with anyio.move_on_after(LINGER):
                 await asyncio.wait([listening])
             listening.cancel()
+
+
+@contextmanager
+def _named(program: str) -> Iterator[None]:
+    """Errors of a start that name the program; not every event loop has them do so."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or program
+        raise
 
 
 async def _listen(source: asyncio.StreamReader, output: Output) -> None:

@@ -159,6 +159,45 @@ async def test_tools_and_troubles_go_to_stderr() -> None:
     assert err.splitlines() == ['· shell {"cmd":"ls"}', "  failed: a b", "warning: careful", "error: no"]
 
 
+async def test_what_sub_agents_say_is_no_part_of_the_answer() -> None:
+    inner = {"session_id": "s2", "parent_session_id": "s1", "agent_name": "coder"}
+    task = {"id": "c1", "type": "function", "function": {"name": "transfer_task", "arguments": "{}"}}
+    _, out, err = await play(
+        Api(
+            {"type": "tool_call", "tool_call": task},
+            {"type": "agent_switching", "switching": True, "from_agent": "root", "to_agent": "coder"},
+            {**text("It is "), **inner},
+            {**text("done"), **inner},
+            {"type": "agent_switching", "switching": False, "from_agent": "coder", "to_agent": "root"},
+            {"type": "tool_call_response", "tool_call_id": "c1", "tool_call": task, "response": "It is done"},
+            text("All is well"),
+            stopped(),
+        )
+    )
+    assert out == "All is well\n"
+    assert err.splitlines() == ["· transfer_task {}", "· to coder", "coder: It is done", "· back to root"]
+
+
+async def test_a_task_that_failed_says_so() -> None:
+    task = {"id": "c1", "type": "function", "function": {"name": "transfer_task", "arguments": "{}"}}
+    answer = {"type": "tool_call_response", "tool_call_id": "c1", "tool_call": task, "response": "no"}
+    _, _, err = await play(
+        Api({"type": "tool_call", "tool_call": task}, answer | {"result": {"isError": True}}, stopped())
+    )
+    assert err.splitlines() == ["· transfer_task {}", "  failed: no"]
+
+
+async def test_a_call_that_never_ran_is_shown_with_its_result() -> None:
+    blocked = {"type": "tool_call_response", "tool_call_id": "c1", "tool_call": CALL, "response": "blocked by hook"}
+    _, _, err = await play(Api({**blocked, "result": {"isError": True}}, stopped()))
+    assert err.splitlines() == ['· shell {"cmd":"ls"}', "  failed: blocked by hook"]
+
+
+async def test_each_answer_has_its_own_lines() -> None:
+    added = {"type": "message_added", "session_id": "s1"}
+    assert (await play(Api(text("one"), added, text("two"), added, stopped())))[1] == "one\ntwo\n"
+
+
 async def test_output_that_was_shown_as_it_came_is_not_shown_twice() -> None:
     shown = {"type": "tool_call_output", "tool_call_id": "c1", "output": "a\nb"}
     returned = {"type": "tool_call_response", "tool_call_id": "c1", "response": "a\nb"}
@@ -226,11 +265,13 @@ async def test_an_iteration_limit_is_a_question(typed: list[str], sent: str) -> 
 
 @pytest.mark.parametrize(("typed", "sent"), [(["y\n"], "approve"), (["n\n"], "reject"), ([], "reject")])
 async def test_a_budget_that_is_used_up_is_a_question(typed: list[str], sent: str) -> None:
-    api = Api({"type": "budget_exceeded", "message": "It is used up. Approve?", "request_id": "w1"}, stopped())
+    api = Api(
+        {"type": "budget_exceeded", "message": "It is used up: 0.2 of 0.1. Approve?", "request_id": "w1"}, stopped()
+    )
     _, _, err = await play(api, Person(*typed))
     assert api.answers() == [{"confirmation": sent}]
     assert ("/api/waits/w1", {"confirmation": sent}) in api.asked
-    assert ("stopped: It is used up" in err) == (sent == "reject")
+    assert ("stopped: It is used up: 0.2 of 0.1\n" in err) == (sent == "reject")
 
 
 SCHEMA = {

@@ -367,3 +367,8 @@ def test_a_budget_that_cannot_be_is_refused(budget: e.Budget) -> None:
 def test_the_words_for_people() -> None:
     text = breach_of(e.Budget(max_cost=1.0), used(1.25)).message
     assert text == "the session's budget is used up: 1.25 US dollars of 1 US dollars are spent"
+
+
+def test_very_little_money_is_written_as_people_write_it() -> None:
+    text = breach_of(e.Budget(max_cost=0.00001), used(0.00018)).message
+    assert text == "the session's budget is used up: 0.00018 US dollars of 0.00001 US dollars are spent"

@@ -1,5 +1,7 @@
 """Placeholders: what is replaced, what stays as it is, and what is an error."""
 
+from collections.abc import ItemsView
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,6 +69,23 @@ def test_headers_are_found_in_any_case() -> None:
     assert expand("${headers.Authorization} ${headers['X-Token']} ${headers.X_Token}", {}, headers) == "Bearer b t t"
     assert expand("[${headers.None}]", {}, headers) == "[]"
     assert expand("${headers.X}", {}) == "${headers.X}"
+
+
+def test_only_the_headers_that_are_named_are_read() -> None:
+    read: list[str] = []
+
+    class Watched(dict[str, str]):
+        def __getitem__(self, name: str) -> str:
+            read.append(name)
+            return super().__getitem__(name)
+
+        def items(self) -> ItemsView[str, str]:
+            return {name: self[name] for name in self}.items()
+
+    headers = Watched({"Host": "127.0.0.1", "X-Tenant": "blue"})
+    assert expand("http://127.0.0.1/", {}, headers) == "http://127.0.0.1/" and read == []
+    assert expand("${headers.x_tenant} ${headers.x-tenant}", {}, headers) == "blue blue"
+    assert set(read) == {"X-Tenant"}
 
 
 _pieces = st.sampled_from(

@@ -111,6 +111,9 @@ class FakeModels:
             raise BadModel(f"no model {ref!r}")
         return self.others.get(ref, self.one)
 
+    def missing(self, team: Team, agents: Sequence[str]) -> Sequence[str]:
+        return ()
+
     def add(self, ref: str, script: Script, **limits: Any) -> FakeProvider:
         """Another model."""
         other = self.others[ref] = FakeProvider(script, ModelSpec(ref, "fake", ref, "scripted"))

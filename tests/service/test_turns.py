@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
-from engine.fakes import ME, PHONE, FakeTool, Floor, World, answers, kinds, make_team, open_world, said
+from engine.fakes import ME, PHONE, FakeModels, FakeTool, Floor, World, answers, kinds, make_team, open_world, said
 from roost.core import events as e
 from roost.core.agents import Agent
 from roost.core.errors import AgentNotFound, BadModel, BadValue, SessionBusy, SessionNotFound, SessionNotRunning
@@ -256,6 +256,15 @@ async def test_an_agent_whose_model_can_not_be_used_is_refused_at_once(floor: Fl
         with pytest.raises(BadModel):
             await post(world, session)
         assert (await world.play(session, "hi", model="fake/one"))[-1].outcome == "normal"
+
+
+async def test_all_keys_that_a_team_lacks_are_named_at_once(floor: Floor, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = make_team(Agent("root", model="bad/one"))
+    async with open_world(floor, team=team) as world:
+        monkeypatch.setattr(FakeModels, "missing", lambda *_: ["ONE_KEY", "TWO_KEY"])
+        session = await world.session()
+        with pytest.raises(BadModel, match=r"no model 'bad/one'; other models of the team need ONE_KEY, TWO_KEY"):
+            await post(world, session)
 
 
 async def test_two_runs_at_once_are_one_turn(each_floor: Floor) -> None:

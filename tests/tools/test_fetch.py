@@ -251,6 +251,7 @@ async def test_numbers_that_are_loopback_in_disguise(session: Session, site: Sit
     for host in ("127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]", "[::1]", "0", "127.1"):
         result = await get(session, f"http://{host}:{site.port}/x", allow_private_ips=False)
         assert result.is_error and "not a public address" in result.output, host
+        assert f"{host} leads to {host}," not in result.output
     assert site.asked == []
 
 

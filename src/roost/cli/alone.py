@@ -44,7 +44,8 @@ def run(settings: Settings, prompt: str, *, model: str, approved: bool, raw: boo
     """
     logs.set_up(debug=settings.debug, file=settings.log_file, quiet=not settings.debug)
     if not settings.debug:
-        logs.hush("roost.config.reading")  # what an agent file gets wrong is said by the turn itself
+        logs.hush("roost.config.reading")  # what an agent file gets wrong is said by the turn itself,
+        logs.hush("roost.tools.mcp.life")  # and so are tool servers that are not there
     if settings.working_dir:
         os.chdir(settings.working_dir)
     settings = replace(settings, pull_interval=0)  # one turn has no use for a second look

@@ -61,6 +61,8 @@ class Turn:
         self._open_line = False  # the answer's last line is not ended yet
         self._open_output = False  # nor that of a tool's output
         self._streamed: set[str] = set()  # calls whose output has been shown as it came
+        self._called: set[str] = set()  # calls that have been shown
+        self._speaker = ""  # the sub-session whose words stand on `err`, unfinished
 
     async def run(self, request: Request) -> int:
         """Run one turn in a new session; the exit code says how it ended.
@@ -111,16 +113,21 @@ class Turn:
             self._out.flush()
             return
         match event.get("type"):
+            case "agent_choice" if event.get("parent_session_id"):
+                self._tell(event)
             case "agent_choice":
                 self._print(event["content"])
+            case "message_added" if not event.get("parent_session_id"):
+                self._end_line()  # the next answer is another one
             case "tool_call":
+                self._called.add(event["tool_call"].get("id", ""))
                 self.say(f"· {_call_line(event['tool_call'])}")
             case "tool_call_output":
                 self._pass_on(event.get("tool_call_id", ""), event.get("output", ""))
             case "tool_call_response" if event.get("tool_call_id") not in self._streamed or _failed(event):
-                self.say(f"  {_result_line(event)}")
-            case "agent_switching" if event.get("switching"):
-                self.say(f"· to {event.get('to_agent', '')}")
+                self._returned(event)
+            case "agent_switching":
+                self.say(f"· {'to' if event.get('switching') else 'back to'} {event.get('to_agent', '')}")
             case "warning":
                 self.say(f"warning: {event['message']}")
             case "error":
@@ -134,6 +141,26 @@ class Turn:
         if text:
             self._open_line = not text.endswith("\n")
 
+    def _tell(self, event: Mapping[str, Any]) -> None:
+        """Words of a sub-agent: they are no part of the answer."""
+        before = ""
+        if self._speaker != event["session_id"]:
+            before = f"{event.get('agent_name', '')}: "
+            self._end_line()
+            self._close_output()
+            self._speaker = event["session_id"]
+        self._err.write(before + event["content"])
+        self._err.flush()
+        self._open_output = not event["content"].endswith("\n")
+
+    def _returned(self, event: Mapping[str, Any]) -> None:
+        called = event.get("tool_call") or {}
+        if _name(called) == "transfer_task" and not _failed(event):
+            return  # these words were shown as they were said
+        if called.get("id") and called["id"] not in self._called:
+            self.say(f"· {_call_line(called)}")  # it never ran, and so was never shown
+        self.say(f"  {_result_line(event)}")
+
     def _pass_on(self, call: str, output: str) -> None:
         self._end_line()
         self._err.write(output)
@@ -145,11 +172,15 @@ class Turn:
     def say(self, line: str) -> None:
         """A line on `err`, under whatever stands there unfinished."""
         self._end_line()
-        if self._open_output:
-            self._open_output = False
-            line = "\n" + line
+        self._close_output()
+        self._speaker = ""
         self._err.write(line + "\n")
         self._err.flush()
+
+    def _close_output(self) -> None:
+        if self._open_output:
+            self._open_output = False
+            self._err.write("\n")
 
     def _end_line(self) -> None:
         if self._open_line:
@@ -172,6 +203,7 @@ class Turn:
 
     async def _approve(self, call: Mapping[str, Any], reason: str) -> None:
         answer: dict[str, str] = {"confirmation": "reject", "reason": _NOBODY}
+        self._called.add(call.get("id", ""))
         if reason and not self._raw:
             self.say(reason)
         if self._person.there:
@@ -191,7 +223,7 @@ class Turn:
     async def _spend(self, message: str, wait: str) -> None:
         spend = self._person.there and await self._ask(f"{message}  [y]es, [n]o: ") == "y"
         if not spend:
-            self.say(f"stopped: {message.partition('.')[0]}")
+            self.say(f"stopped: {message.partition('. ')[0]}")
         confirmation = "approve" if spend else "reject"
         await self._call("POST", f"/api/waits/{wait}", {"confirmation": confirmation})
 
@@ -263,6 +295,10 @@ def _message(response: httpx2.Response, body: bytes) -> str:
 def _call_line(call: Mapping[str, Any], width: int | None = 100) -> str:
     function = call.get("function", call)
     return _short(f"{function.get('name', '')} {function.get('arguments', '')}".strip(), width)
+
+
+def _name(call: Mapping[str, Any]) -> str:
+    return str(call.get("function", call).get("name", ""))
 
 
 def _result_line(event: Mapping[str, Any]) -> str:

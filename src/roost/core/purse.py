@@ -7,6 +7,7 @@ budget is passed by what one request may cost at most, however many want to go a
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import chain
 from typing import Final
 
@@ -236,10 +237,16 @@ def _named(held: Held) -> str:
     return f"the budget {held.caps.name!r}" if held.caps.name != "budget" else "the budget of the agent file"
 
 
+def _plain(amount: float) -> str:
+    """Six digits that say something, however small the number is: never `1e-05`."""
+    text = f"{Decimal(f'{amount:.6g}'):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
 def _shown(limit: Limit, amount: float) -> str:
     match limit:
         case "cost":
-            return f"{amount:.6g} US dollars"
+            return f"{_plain(amount)} US dollars"
         case "tokens":
             return f"{amount:.0f} tokens"
         case "time":

@@ -34,17 +34,18 @@ def expand(text: str, env: Mapping[str, str], headers: Mapping[str, str] | None 
 
 
 class _Folded(Mapping[str, str]):
-    """Headers, found in any case, and with `_` for `-`."""
+    """Headers, found in any case, and with `_` for `-`.  Only those that are asked for are read."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
-        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._headers = headers
+        self._names = {name.lower(): name for name in headers}
 
     def __getitem__(self, name: str) -> str:
         low = name.lower()
-        return self._headers[low] if low in self._headers else self._headers[low.replace("_", "-")]
+        return self._headers[self._names[low] if low in self._names else self._names[low.replace("_", "-")]]
 
     def __iter__(self) -> Any:
-        return iter(self._headers)
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(self._headers)
+        return len(self._names)

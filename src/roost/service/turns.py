@@ -14,6 +14,7 @@ from roost.core.agents import Agent, Harness, Team
 from roost.core.capabilities import Capability
 from roost.core.errors import (
     AgentNotFound,
+    BadModel,
     BadValue,
     Duplicate,
     QueueFull,
@@ -192,7 +193,7 @@ class Turns:
         elif model:
             makers.models.provider(team, model)
         else:
-            choose(makers.models, team, head, chosen, [])
+            self._model(team, head, chosen)
         new = await self._new(head, said, work)
         opened = e.TurnOpened(
             turn=TurnId(fresh()),
@@ -214,6 +215,23 @@ class Turns:
         )
         facts: list[e.Fact] = [e.ModelChosen(chosen.name, model)] if model else []
         return [*facts, opened, *self._written(new)]
+
+    def _model(self, team: Team, head: Head, agent: Agent) -> None:
+        """See that the agent has a model.
+
+        Raises:
+            BadModel: it has none; all keys that the team lacks are named at once.
+        """
+        models = self._desk.makers.models
+        try:
+            choose(models, team, head, agent, [])
+        except BadModel as error:
+            lacking = [
+                name for name in models.missing(team, [each.name for each in team.agents]) if name not in str(error)
+            ]
+            if not lacking:
+                raise
+            raise BadModel(f"{error}; other models of the team need {', '.join(lacking)}") from None
 
     async def _cast(
         self,

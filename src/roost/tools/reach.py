@@ -85,10 +85,8 @@ class Reach(Struct, frozen=True):
         if self.allowed and not self.allowed.name(host) and not self.allowed.address(address):
             raise Refused(f"{host} is not on the list of allowed domains")
         if not self.private and self.endpoints is None and not public(address):
-            raise Refused(
-                f"{host} leads to {address}, which is not a public address "
-                "(`allow_private_ips: true` in the toolset permits it)"
-            )
+            what = host if host.strip("[]") == str(address) else f"{host} leads to {address}, which"
+            raise Refused(f"{what} is not a public address (`allow_private_ips: true` in the toolset permits it)")
 
 
 def public(address: Address) -> bool:

@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from fakes.calls import Using, names
+from roost import process
 from roost.core.errors import BadValue, ToolsetFailed
 from roost.core.events import Command
 from roost.ports import Speaker
@@ -43,6 +44,17 @@ async def test_opening_starts_nothing(bench: Bench) -> None:
     async with bench.open(command="no-such-program") as toolset:
         with pytest.raises(ToolsetFailed, match=r"can't be started.*no-such-program.*is it installed"):
             await toolset.tools()
+
+
+def test_a_program_that_is_not_there_is_named_whatever_loop_runs() -> None:
+    async def start() -> None:
+        async with process.attached(["no-such-program"], cwd="/", env={}, mark="m/x", complaints=process.Output()):
+            raise AssertionError
+
+    for uvloop in (False, True):
+        with pytest.raises(FileNotFoundError) as failed:
+            anyio.run(start, backend_options={"use_uvloop": uvloop})
+        assert failed.value.filename == "no-such-program"
 
 
 async def test_its_tools_and_what_it_says_of_itself(bench: Bench) -> None:

@@ -607,6 +607,16 @@ class Use(Protocol):
         """
         ...
 
+    def spending(
+        self, provider: Provider, request: ModelRequest
+    ) -> AbstractAsyncContextManager[Callable[[Finished], None]]:
+        """Leave to ask a model, for the block; give what it yields the end of the answer, so that it is counted.
+
+        Raises (on entering):
+            BudgetExceeded: a budget has no room for it.
+        """
+        ...
+
     def office(self) -> Office:
         """The sessions that this one may look at, and start."""
         ...

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from engine import sound
-from engine.fakes import FakeProvider, Floor, open_world
+from engine.fakes import FakeProvider, FakeTool, Floor, open_world
 from engine.story import ONCE, WINDOW, Run, hands, play, see_through
 from roost.core import events as e
 from roost.core.agents import Agent, Hook, Matcher, Team, ToolsetSpec
@@ -18,7 +18,7 @@ from roost.core.events import Command
 from roost.core.ids import LogId
 from roost.engine.leave import LOST
 from roost.engine.recovery import Policy
-from roost.ports import EventStore, Place, Ran
+from roost.ports import EventStore, Place, Ran, Use
 
 pytestmark = pytest.mark.anyio
 
@@ -193,3 +193,16 @@ async def test_what_a_hook_refuses_no_kill_brings_to_a_model(tmp_path: Path) -> 
     assert count == 0
     for n in sorted(watched.ends - {1, len(events)}):
         assert (await asked(Floor("memory", tmp_path), events[:n]))[0] == 0, f"cut after {n}: {events[n - 1].fact}"
+
+
+async def test_a_commands_tool_that_breaks_is_no_end_of_the_turn(floor: Floor) -> None:
+    async def breaks(_: dict[str, Any], use: Use) -> str:
+        raise KeyError("\ud800")
+
+    tools = [FakeTool("cut", breaks), FakeTool("look")]
+    async with open_world(floor, script=lambda _: ["done"], tools=tools, team=greeted()) as world:
+        session = await world.session()
+        await world.play(session, "/fix today")
+        (asked,) = world.provider.requests
+        assert asked.messages[-1].content.startswith("/look at Error calling tool: ")
+        assert (await world.store.head(LogId(session))).outcome == "normal"

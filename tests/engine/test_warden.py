@@ -462,3 +462,45 @@ async def test_a_price_that_makes_one_request_dearer_than_the_budget_lets_one_go
         await world.ended(session)
         assert most == 1
         assert (await world.talk(session))[-1] == ("assistant", "4 results, 0 stopped")
+
+
+async def test_what_tools_ask_of_models_is_counted_and_has_its_end(floor: Floor) -> None:
+    asked: list[str] = []
+
+    async def sample(arguments: dict[str, Any], use: Use) -> Result:
+        request = ModelRequest((Message("user", "for a server"),), max_tokens=10)
+        async with use.spending(world.provider, request) as count:
+            asked.append("once more")
+            count(Finished("stop", Usage(0, 5000)))
+        return Result("sampled")
+
+    def script(request: ModelRequest) -> Iterable[Any]:
+        results = sum(m.role == "tool" for m in request.messages)
+        return [fakes.call("sample", id=f"call_{results}")] if results < 9 else ["never"]
+
+    async with open_world(floor, team=crew(), tools=[FakeTool("sample", sample)], script=script) as world:
+        session = await world.session(budget=e.Budget(max_cost=0.12))
+        await world.ask(session, "go")
+        head = await world.waiting(session)
+        assert asked == ["once more"] * 3  # twice 0.05, and one that was under way
+        used = [fact for fact in await world.facts(session, e.UsageAdded) if fact.why == "tool"]
+        assert [fact.cost for fact in used] == pytest.approx([COST] * 3)
+        assert head.cost == pytest.approx(sum(fact.cost for fact in await world.facts(session, e.UsageAdded)))
+        assert head.input_tokens < 1000  # the context is that of the conversation
+
+
+async def test_without_money_a_tool_gets_no_answer(floor: Floor) -> None:
+    async def sample(arguments: dict[str, Any], use: Use) -> Result:
+        for _ in range(3):
+            async with use.spending(world.provider, ModelRequest((Message("user", "x"),), max_tokens=10)) as count:
+                count(Finished("stop", Usage(0, 5000)))
+        return Result("sampled")
+
+    script = fakes.answers([fakes.call("sample")], ["done"])
+    async with open_world(floor, team=crew(), tools=[FakeTool("sample", sample)], script=script) as world:
+        session = await world.session(budget=e.Budget(max_cost=0.06))
+        await world.ask(session, "go")
+        await world.waiting(session)
+        (returned,) = await world.facts(session, e.ToolReturned)
+        assert returned.result.is_error
+        assert "0.06" in returned.result.output

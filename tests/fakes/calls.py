@@ -1,8 +1,8 @@
 """What a call may ask of the engine, played by a test; and a session to open toolsets in."""
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,11 @@ import anyio
 from msgspec.structs import replace
 
 from roost.core.agents import Team, ToolsetSpec
-from roost.core.errors import AgentNotFound, BadModel, NothingWaits, SessionNotFound, TooManySessions
+from roost.core.errors import AgentNotFound, BadModel, BudgetExceeded, NothingWaits, SessionNotFound, TooManySessions
 from roost.core.events import Answer, Fact
 from roost.core.ids import CallId, Micros, SessionId
 from roost.core.messages import Message, Result
-from roost.ports import Ask, Errant, Listing, Place, Task, Tool, Toolset
+from roost.ports import Ask, Errant, Finished, Listing, ModelRequest, Place, Provider, Task, Tool, Toolset
 from roost.tools.builtin import Builtin
 
 _numbers = count(1)
@@ -33,6 +33,8 @@ class Using:
         self.handed: list[str] = []
         self.strangers: set[str] = set()
         self.models: list[str] = []
+        self.spent: list[Finished] = []
+        self.poor = False
         self.desk = Desk()
         self._answer = answer
         self._hears = hears
@@ -60,6 +62,12 @@ class Using:
         if ref.startswith("bad"):
             raise BadModel(f"no model {ref}")
         self.models.append(ref)
+
+    @asynccontextmanager
+    async def spending(self, provider: Provider, request: ModelRequest) -> AsyncIterator[Callable[[Finished], None]]:
+        if self.poor:
+            raise BudgetExceeded("the budget is used up")
+        yield self.spent.append
 
     def office(self) -> "Desk":
         return self.desk

@@ -458,7 +458,7 @@ class UsageAdded(Base, frozen=True):
     output_tokens: int
     context_limit: int = 0
     finish: str = ""
-    why: Literal["answer", "title", "compaction", "vain"] = "answer"  # vain: for a summary that did not come
+    why: Literal["answer", "title", "compaction", "vain", "tool"] = "answer"  # vain: for a summary that did not come
     threshold: float = 0.0  # share of the context past which the history is summed up; 0 is never
     unpriced: bool = False  # nobody knows what it cost
 

@@ -814,7 +814,7 @@ def _used(head: Head, fact: e.UsageAdded) -> Head:
     shares = _shared(head.shares, head, fact.agent, fact)
     head = replace(head, used=plus(head.used, fact.usage), shares=shares)
     cost = head.cost + (0 if fact.why == "compaction" else fact.cost)  # that one stands in its SummaryAdded
-    if fact.why in ("title", "vain"):
+    if fact.why in ("title", "vain", "tool"):
         return replace(head, cost=cost)
     return replace(head, cost=cost, input_tokens=fact.input_tokens, output_tokens=fact.output_tokens)
 

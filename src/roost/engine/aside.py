@@ -1,18 +1,21 @@
 """Tools that run beside the model's calls: for a slash command, in somebody's message."""
 
 import hashlib
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 from roost.core import events as e
 from roost.core.commands import Request
-from roost.core.errors import NothingWaits, RoostError
+from roost.core.errors import NothingWaits
 from roost.core.ids import CallId
 from roost.core.messages import Result, ToolCall
 from roost.core.session import OpenCall
 from roost.engine.arguments import read
 from roost.engine.leave import Desk, Refused
-from roost.engine.outcome import finished
+from roost.engine.outcome import attempted, finished
+from roost.engine.spending import spending
 from roost.engine.stage import Stage
-from roost.ports import Ask, Office, Task
+from roost.ports import Ask, Finished, ModelRequest, Office, Provider, Task
 
 
 async def run_aside(stage: Stage, request: Request) -> str:
@@ -31,17 +34,15 @@ async def run_aside(stage: Stage, request: Request) -> str:
     if isinstance(arguments := read(leave.call), str):
         return f"({arguments})"
     with stage.ear.at_work():
-        try:
-            result = await tool.run(arguments, _Aside(leave.call.id))
-        except RoostError as error:
-            result = Result(f"Error calling tool: {error}", is_error=True)
+        result = await attempted(tool, arguments, _Aside(stage, leave.call.id))
         return (await finished(stage, leave.call, tool, result)).output
 
 
 class _Aside:
     """What such a tool may ask of the engine: nothing that changes the conversation."""
 
-    def __init__(self, call: CallId) -> None:
+    def __init__(self, stage: Stage, call: CallId) -> None:
+        self._stage = stage
         self.call = call
         self.attempt = 1
 
@@ -59,6 +60,11 @@ class _Aside:
 
     async def choose_model(self, ref: str) -> None:
         raise NothingWaits("a slash command's tool can't choose a model")
+
+    def spending(
+        self, provider: Provider, request: ModelRequest
+    ) -> AbstractAsyncContextManager[Callable[[Finished], None]]:
+        return spending(self._stage, provider, request)
 
     def office(self) -> Office:
         raise NothingWaits("a slash command's tool has no other sessions")

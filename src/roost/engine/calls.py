@@ -4,16 +4,15 @@ They run at the same time; people are asked one at a time; results enter the his
 """
 
 import logging
-import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 
 import anyio
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
 from roost.core import events as e
-from roost.core.errors import AgentNotFound, NothingWaits, NotOwner, StoreFull
+from roost.core.errors import AgentNotFound, NothingWaits
 from roost.core.ids import CallId, WaitId
 from roost.core.messages import Result, ToolCall
 from roost.core.session import OpenCall
@@ -25,10 +24,11 @@ from roost.engine.delegation import delegate
 from roost.engine.ear import Park
 from roost.engine.firing import STOPPED, add
 from roost.engine.leave import LOST, Desk, Granted, Refused
-from roost.engine.outcome import finished, sound
+from roost.engine.outcome import attempted, finished
 from roost.engine.outlet import Outlet
+from roost.engine.spending import spending
 from roost.engine.stage import Stage
-from roost.ports import Ask, Office, Task, Tool
+from roost.ports import Ask, Finished, ModelRequest, Office, Provider, Task, Tool
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Calls:
                 await stage.journal.write(e.ToolCalled(stage.seen(call), effect, agent, attempt, digest, leave.source))
             use = _Use(self, stage, call, attempt, digest)
             try:
-                result = await _result(tool, arguments, use)
+                result = await attempted(tool, arguments, use)
             except Park:  # in a sub-session
                 await self._park()
                 raise
@@ -172,28 +172,6 @@ class Calls:
             return await self.answer(wait)
 
 
-async def _result(tool: Tool, arguments: dict[str, Any], use: "_Use") -> Result:
-    """What the tool returns; a failure is a result that the model can read."""
-    try:
-        return sound(await tool.run(arguments, use))
-    except (Park, NotOwner, StoreFull):
-        raise
-    except anyio.get_cancelled_exc_class():
-        if anyio.current_effective_deadline() == -math.inf:  # else nobody has asked for it
-            raise
-        return Result("Error calling tool: it was cancelled by itself", is_error=True)
-    except (Exception, SystemExit) as error:
-        log.exception("tool %s failed", tool.definition.name, extra={"action": "tool_failed"})
-        return sound(Result(f"Error calling tool: {_worded(error)}", is_error=True))
-
-
-def _worded(error: BaseException) -> str:
-    """What went wrong, in words; of several things, the first."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}" if isinstance(error, SystemExit) else str(error) or type(error).__name__
-
-
 class _Use:
     """What a running call may ask of the engine (`ports.Use`)."""
 
@@ -244,6 +222,11 @@ class _Use:
         if ref:
             self._stage.makers.models.provider(ready.team, ref)
         await self._stage.journal.write(e.ModelChosen(ready.agent.name, ref))
+
+    def spending(
+        self, provider: Provider, request: ModelRequest
+    ) -> AbstractAsyncContextManager[Callable[[Finished], None]]:
+        return spending(self._stage, provider, request)
 
     def office(self) -> Office:
         return Bureau(self._stage)

@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from roost.core.events import Answer
 from roost.core.ids import CallId
 from roost.core.messages import Annotations, Definition, Result, ToolCall
 from roost.engine.signatures import identifiers, signature
-from roost.ports import Ask, Office, Scripts, Task, Tool, Use
+from roost.ports import Ask, Finished, ModelRequest, Office, Provider, Scripts, Task, Tool, Use
 
 NAME: Final = "run_tools_with_javascript"
 CATEGORY: Final = "code_mode"
@@ -218,6 +219,11 @@ class _Inner:
 
     async def choose_model(self, ref: str) -> None:
         await self._use.choose_model(ref)
+
+    def spending(
+        self, provider: Provider, request: ModelRequest
+    ) -> AbstractAsyncContextManager[Callable[[Finished], None]]:
+        return self._use.spending(provider, request)
 
     def office(self) -> Office:
         return self._use.office()

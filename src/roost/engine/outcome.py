@@ -1,14 +1,23 @@
 """What becomes of a tool's result before anybody sees it: shortened, without secrets, as hooks want it."""
 
+import logging
+import math
+from typing import Any
+
+import anyio
 import msgspec
 from msgspec.structs import replace
 
 from roost.core import estimates, toon
+from roost.core.errors import NotOwner, StoreFull
 from roost.core.messages import Definition, Result, ToolCall
 from roost.core.utf8 import mended, mended_data
 from roost.engine import structured
+from roost.engine.ear import Park
 from roost.engine.stage import Stage
-from roost.ports import Tool
+from roost.ports import Tool, Use
+
+log = logging.getLogger(__name__)
 
 LARGEST = 2_000_000  # characters of a result that are kept, whatever the agent's file says
 LARGEST_MEDIA = 20_000_000  # characters (base64) of all pictures and sounds of a result
@@ -30,6 +39,28 @@ def sound(result: Result) -> Result:
     if len(msgspec.json.encode(meta)) > LARGEST_DATA:
         meta, output = None, f"{output}\n[data for clients left out: it is too large]".strip()
     return replace(kept, output=output, structured=structured, meta=meta)
+
+
+async def attempted(tool: Tool, arguments: dict[str, Any], use: Use) -> Result:
+    """What the tool returns; a failure is a result that the model can read."""
+    try:
+        return sound(await tool.run(arguments, use))
+    except (Park, NotOwner, StoreFull):
+        raise
+    except anyio.get_cancelled_exc_class():
+        if anyio.current_effective_deadline() == -math.inf:  # else nobody has asked for it
+            raise
+        return Result("Error calling tool: it was cancelled by itself", is_error=True)
+    except (Exception, SystemExit) as error:
+        log.exception("tool %s failed", tool.definition.name, extra={"action": "tool_failed"})
+        return sound(Result(f"Error calling tool: {_worded(error)}", is_error=True))
+
+
+def _worded(error: BaseException) -> str:
+    """What went wrong, in words; of several things, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}" if isinstance(error, SystemExit) else str(error) or type(error).__name__
 
 
 async def finished(stage: Stage, call: ToolCall, tool: Tool, result: Result) -> Result:

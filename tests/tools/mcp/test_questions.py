@@ -140,6 +140,11 @@ async def test_a_model_is_asked_once_a_person_agrees(bench: Bench) -> None:
         )
         assert "nobody is there" in json.loads((await call(toolset, "sample", Using())).output)["message"]
         assert len(models.one.requests) == 1
+        assert [done.usage for done in using.spent] == [None]
+        poor = Asked(Answer("accept"))
+        poor.poor = True
+        assert "budget is used up" in json.loads((await call(toolset, "sample", poor)).output)["message"]
+        assert len(models.one.requests) == 1
 
 
 async def test_a_model_is_asked_at_once_or_never(bench: Bench) -> None:

@@ -146,7 +146,7 @@ def _added(fact: e.MessageAdded, here: Here) -> Body:
 
 
 def _usage(fact: e.UsageAdded, here: Here) -> Body:
-    if fact.why in ("title", "vain"):
+    if fact.why in ("title", "vain", "tool"):
         return None
     used = fact.usage
     last = LastMessage(

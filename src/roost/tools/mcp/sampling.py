@@ -77,12 +77,13 @@ class Sampling:
             if (await use.ask(asked)).action != "accept":
                 return types.ErrorData(code=-1, message="the user has declined")
         text, finished = "", Finished()
-        async with aclosing(provider.stream(request)) as pieces:
+        async with use.spending(provider, request) as count, aclosing(provider.stream(request)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, TextPiece):
                     text += piece.text
                 elif isinstance(piece, Finished):
                     finished = piece
+            count(finished)
         return types.CreateMessageResult(
             role="assistant",
             content=types.TextContent(text=text),

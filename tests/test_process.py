@@ -75,7 +75,7 @@ async def test_a_vanished_folder_is_an_oserror(mark: str, tmp_path: Path) -> Non
 
 
 async def test_a_timeout_ends_it_and_keeps_what_it_said(mark: str, tmp_path: Path) -> None:
-    ended, output = await sh("echo before; tail -f /dev/null", mark, tmp_path, timeout=0.3)
+    ended, output = await sh("echo before; exec tail -f /dev/null", mark, tmp_path, timeout=0.3)
     assert ended == Ended(None, timed_out=True)
     assert output.text() == "before\n"
     assert alive(mark) == []

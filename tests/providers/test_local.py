@@ -125,8 +125,8 @@ async def test_it_answers_shares_one_child_and_leaves_nothing_behind() -> None:
 @pytest.mark.slow
 async def test_strangers_are_refused() -> None:
     async with open_models(dict(os.environ)) as models:
-        url = await models._engine.url("smollm2")
-        http: Http = models._http
+        url = await models._connections._engine.url("smollm2")
+        http: Http = models._connections._http
         with pytest.raises(Exception, match="Invalid API Key"):
             await http.post(f"{url}/v1/chat/completions", {}, b"{}")
 

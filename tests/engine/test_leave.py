@@ -426,7 +426,8 @@ class Player:
         ({"pre_tool_use": DENY}, Permissions(), "Tool call blocked by hook: not here"),
         ({"early": DENY}, Permissions(), "Tool call blocked by hook: not here"),
         ({"tool_guard": ASK}, Permissions(), "Tool call blocked by hook: a hook wants a person to be asked"),
-        ({"tool_input_transform": rewriting({"cmd": "ls"})}, Permissions(), "Tool call blocked by hook: inside of"),
+        ({"tool_input_transform": rewriting({"cmd": "ls"})}, Permissions(), "ran"),
+        ({"tool_input_transform": rewriting({"cmd": "rm x"})}, deny("shell:cmd=rm*"), "Tool 'shell' is denied by"),
     ],
 )
 async def test_denials_inside_of_a_script(floor: Floor, hooks: Any, team: Permissions, says: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from engine.fakes import ME, PHONE, FakeModels, FakeTool, Floor, World, answers, kinds, make_team, open_world, said
 from roost.core import events as e
-from roost.core.agents import Agent
+from roost.core.agents import Agent, Team
 from roost.core.errors import AgentNotFound, BadModel, BadValue, SessionBusy, SessionNotFound, SessionNotRunning
 from roost.core.ids import LogId
 from roost.core.messages import Message
@@ -265,6 +265,17 @@ async def test_all_keys_that_a_team_lacks_are_named_at_once(floor: Floor, monkey
         session = await world.session()
         with pytest.raises(BadModel, match=r"no model 'bad/one'; other models of the team need ONE_KEY, TWO_KEY"):
             await post(world, session)
+
+
+async def test_agents_that_it_works_with_need_their_models_too(floor: Floor) -> None:
+    lead, coder = Agent("root", model="fake", sub_agents=("coder",)), Agent("coder", model="fake", handoffs=("tester",))
+    team = Team("crew", "hash-1", (lead, coder, Agent("tester", model="bad/one"), Agent("other", model="bad/two")))
+    async with open_world(floor, team=team) as world:
+        session = await world.session()
+        for how in ({}, {"model": "fake/one"}):
+            with pytest.raises(BadModel, match=r"agent 'tester': no model 'bad/one'"):
+                await post(world, session, **how)
+        assert (await world.store.head(LogId(session))).turn is None
 
 
 async def test_two_runs_at_once_are_one_turn(each_floor: Floor) -> None:

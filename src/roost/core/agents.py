@@ -1,5 +1,6 @@
 """What an agent is once its YAML has been read: model, prompt, tools, team."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -207,6 +208,17 @@ class Team(Struct, frozen=True, omit_defaults=True):
     def agent(self, name: str) -> Agent | None:
         """The agent of this name."""
         return next((agent for agent in self.agents if agent.name == name), None)
+
+
+def reached(team: Team, agent: Agent) -> Sequence[Agent]:
+    """The agent, and those that its work may come to, one by way of another; CLIs that play agents are left out."""
+    found = {agent.name: agent}
+    for name in (names := [agent.name]):
+        for other in (*found[name].sub_agents, *found[name].handoffs, found[name].force_handoff):
+            if other not in found and (one := team.agent(other)) is not None:
+                found[other] = one
+                names.append(other)
+    return [one for one in found.values() if one.harness is None]
 
 
 class Source(Struct, frozen=True, omit_defaults=True):

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from roost.core import events as e
-from roost.core.agents import Agent, Harness, Team
+from roost.core.agents import Agent, Harness, Team, reached
 from roost.core.capabilities import Capability
 from roost.core.errors import (
     AgentNotFound,
@@ -190,10 +190,8 @@ class Turns:
         order: Order | None = None
         if chosen.harness is not None:
             order = await self._cast(principal, head, team, chosen, chosen.harness, model, working_dir, limit)
-        elif model:
-            makers.models.provider(team, model)
         else:
-            self._model(team, head, chosen)
+            self._models(team, head, chosen, model)
         new = await self._new(head, said, work)
         opened = e.TurnOpened(
             turn=TurnId(fresh()),
@@ -216,22 +214,25 @@ class Turns:
         facts: list[e.Fact] = [e.ModelChosen(chosen.name, model)] if model else []
         return [*facts, opened, *self._written(new)]
 
-    def _model(self, team: Team, head: Head, agent: Agent) -> None:
-        """See that the agent has a model.
+    def _models(self, team: Team, head: Head, agent: Agent, model: str) -> None:
+        """See that the agent (with `model`, where one is asked for) and all that it works with have usable models.
 
         Raises:
-            BadModel: it has none; all keys that the team lacks are named at once.
+            BadModel: one of them has none; all keys that the team lacks are named at once.
         """
         models = self._desk.makers.models
-        try:
-            choose(models, team, head, agent, [])
-        except BadModel as error:
-            lacking = [
-                name for name in models.missing(team, [each.name for each in team.agents]) if name not in str(error)
-            ]
-            if not lacking:
-                raise
-            raise BadModel(f"{error}; other models of the team need {', '.join(lacking)}") from None
+        for each in reached(team, agent):
+            try:
+                if model and each is agent:
+                    models.provider(team, model)
+                else:
+                    choose(models, team, head, each, [])
+            except BadModel as error:
+                lacking = models.missing(team, [one.name for one in team.agents])
+                others = [name for name in lacking if name not in str(error)]
+                whose = "" if each is agent else f"agent {each.name!r}: "
+                more = f"; other models of the team need {', '.join(others)}" if others else ""
+                raise BadModel(f"{whose}{error}{more}") from None
 
     async def _cast(
         self,

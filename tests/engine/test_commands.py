@@ -57,7 +57,7 @@ async def test_what_names_no_command_stays_as_it_is(text: str) -> None:
 async def test_what_no_person_said_is_no_command() -> None:
     for message in (Message("user", "/fix", implicit=True), Message("tool", "/fix"), Message("assistant", "/fix")):
         tools = Tools()
-        assert await said(message, AGENT, {}, run=tools.run, tools=TOOLS, skills={"fix"}) == Said(message)
+        assert await said(message, AGENT, {}, run=tools.run, tools=TOOLS) == Said(message)
         assert tools.asked == []
 
 

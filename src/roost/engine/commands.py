@@ -50,7 +50,7 @@ async def said(
     `tools` are the names that a command may call; what `speakers` have to say counts where no command of the agent
     has its name.
     """
-    if not enabled or message.role != "user" or not message.content.startswith("/"):
+    if not enabled or message.role != "user" or message.implicit or not message.content.startswith("/"):
         return Said(message)
     found = commands.find(message.content, agent.commands)
     if found is not None and found[0].url:

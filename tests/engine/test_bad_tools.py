@@ -56,7 +56,7 @@ def shown(facts: list[e.Fact]) -> str:
 async def test_a_tool_that_dies_is_a_result(
     each_floor: Floor, error: BaseException, says: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "roost.engine.calls")  # not all that is logged there can be shown
+    caplog.set_level(logging.CRITICAL, "roost.engine")  # not all that is logged there can be shown
 
     async def work(arguments: dict[str, Any], use: Use) -> str:
         raise error

@@ -277,6 +277,7 @@ def big() -> dict[str, Any]:
     agent |= {"model": "name,auto", "compaction_model": "auto", "rag": ["name"], "budgets": ["name"]}
     agent["fallback"]["models"] = ["openai/gpt-5"]
     agent["skills"][0]["model"] = data["skills"]["name"][0]["model"] = data["mcps"]["name"]["model"] = "auto"
+    agent["skills"][0]["toolsets"] = data["skills"]["name"][0]["toolsets"] = ["name"]
     agent["hooks"] = hooks_of_every_kind()
     agent["commands"] = {"go": {"description": "d", "instruction": "i", "agent": "other", "url": "https://x"}}
     del agent["instruction_file"]

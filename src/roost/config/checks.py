@@ -289,9 +289,15 @@ def _groups(data: Data, notes: Notes) -> None:
         for key in ("toolsets", "commands", "skills"):
             for index, group in listed(agent, f"use_{key}"):
                 _exists(group, section(data, key), f"`{key}`", ("agents", name, f"use_{key}", index), notes)
-        for index, skill in listed(agent, "skills"):
-            for place, group in listed(skill if isinstance(skill, dict) else {}, "toolsets"):
-                at = ("agents", name, "skills", index, "toolsets", place)
-                _exists(group, section(data, "toolsets"), "`toolsets`", at, notes)
+        _outfits(agent.get("skills"), ("agents", name, "skills"), data, notes)
         for index, budget in listed(agent, "budgets"):
             _exists(budget, section(data, "budgets"), "`budgets`", ("agents", name, "budgets", index), notes)
+    for name, group in section(data, "skills").items():
+        _outfits(group, ("skills", name), data, notes)
+
+
+def _outfits(skills: Any, path: Path, data: Data, notes: Notes) -> None:
+    """The groups of toolsets that skills run with lead somewhere."""
+    for index, skill in listed({"": skills}, ""):
+        for place, group in listed(skill if isinstance(skill, dict) else {}, "toolsets"):
+            _exists(group, section(data, "toolsets"), "`toolsets`", (*path, index, "toolsets", place), notes)

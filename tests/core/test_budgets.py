@@ -1,10 +1,11 @@
 """Budgets as plain rules: which hold, what was spent, what a request may cost, and whether it may go."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -339,13 +340,14 @@ def test_a_person_may_name_the_limits() -> None:
 
 
 @given(own=st.floats(0.001, 1000), spent=st.floats(0.001, 100_000))
+@example(own=0.0078125, spent=math.nextafter(2.0, 0.0))  # so near to a multiple that it counts as reached
 def test_after_a_raise_it_is_used_up_no_more(own: float, spent: float) -> None:
     if spent < own:
         spent += own
     breach = breach_of(e.Budget(max_cost=own), used(spent))
     caps = replace(breach.held.caps, max_cost=raised(breach).max_cost)
     assert Purse().weigh([(replace(breach.held, caps=caps), breach.spent)]) == Go()
-    assert caps.max_cost <= spent + own * (1 + 1e-6)
+    assert caps.max_cost <= spent + own * (1 + 2e-6)
 
 
 @pytest.mark.parametrize(

@@ -224,8 +224,8 @@ def raised(breach: Breach, asked: Budget | None = None) -> Budget:
 def _next(own: float, cap: float, used: float) -> float:
     if not cap or used < cap - EXACT:
         return cap
-    times = math.floor((used - cap) / own + EXACT) + 1
-    return cap + times * own
+    higher = cap + (math.floor((used - cap) / own + EXACT) + 1) * own
+    return higher if used < higher - EXACT else higher + own
 
 
 # -- words ---------------------------------------------------------------------------------------

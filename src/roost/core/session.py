@@ -225,11 +225,6 @@ class Head(Struct, frozen=True, omit_defaults=True):
         """Whether the turn can't go on without a person."""
         return bool(self.waits)
 
-    @property
-    def own_waits(self) -> tuple[OpenWait, ...]:
-        """The waits that are not a sub-session's."""
-        return tuple(wait for wait in self.waits if not wait.sub)
-
     def sub(self, session: SessionId) -> "Head | None":
         """A sub-session, at any depth."""
         for head in self.subs:

@@ -68,6 +68,13 @@ async def no_gate(provider: Provider, request: ModelRequest) -> AsyncIterator[Pa
     yield None
 
 
+def settle(leave: Pass | None, provider: Provider, usage: Usage | None) -> None:
+    """Tell the gate what a request has cost, where one was passed."""
+    if leave is not None:
+        used = usage or Usage()
+        leave.settle(cost(used, provider.price), used.context + used.output, priced=provider.price is not None)
+
+
 class Asking:
     """A request under way.  `draft` is what has come of it, for whoever has to end the turn."""
 
@@ -159,9 +166,7 @@ class Asking:
     async def _keep(self, provider: Provider, draft: Draft, done: Finished, leave: Pass | None) -> Message | None:
         price = cost(done.usage or Usage(), provider.price)
         message = draft.message(at=self._clock.now(), model=provider.spec.ref, cost=price)
-        if leave is not None:
-            usage = done.usage or Usage()
-            leave.settle(price, usage.context + usage.output, priced=provider.price is not None)
+        settle(leave, provider, done.usage)
         asked = self._journal.turn.asked
         kept: e.Fact = e.AnswerDropped(draft.answer, asked, SILENT, draft.agent)
         if message is not None:

@@ -18,10 +18,6 @@ class Sticky:
         """From now on this stand-in comes first."""
         self._until[agent] = (ref, until)
 
-    def leave(self, agent: str) -> None:
-        """The agent's own model works again."""
-        self._until.pop(agent, None)
-
     def now(self, agent: str, now: float) -> str:
         """The stand-in that comes first; "" is the agent's own model."""
         ref, until = self._until.get(agent, ("", 0.0))

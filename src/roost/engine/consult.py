@@ -150,10 +150,12 @@ def _after_tools(stage: Stage) -> str:
 
 def _remember(stage: Stage, links: Sequence[Provider], by: Provider) -> None:
     """Which model has helped stays the first for a while."""
-    agent, names = stage.ready.agent, stage.ready.agent.fallback.models
-    for ref in names:
+    if by is links[0]:
+        return
+    agent = stage.ready.agent
+    for ref in agent.fallback.models:
         with suppress(BadModel):
-            if by is not links[0] and stage.makers.models.provider(stage.ready.team, ref) is by:
+            if stage.makers.models.provider(stage.ready.team, ref) is by:
                 until = stage.makers.clock.monotonic() + agent.fallback.cooldown
                 stage.sticky.stay(agent.name, ref, until)
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from roost.core import events as e
 from roost.core.session import Head
 from roost.core.usage import Usage, cost
-from roost.engine.answer import used
+from roost.engine.answer import settle, used
 from roost.engine.stage import Stage
 from roost.ports import Finished, ModelRequest, Provider
 
@@ -27,10 +27,9 @@ async def spending(
     async with stage.guard.quiet(provider, request) as leave:
         yield ends.append
         for done in ends:
-            usage, price = done.usage or Usage(), cost(done.usage or Usage(), provider.price)
+            price = cost(done.usage or Usage(), provider.price)
             await stage.journal.compose(partial(_counted, provider, done, price))
-            if leave is not None:
-                leave.settle(price, usage.context + usage.output, priced=provider.price is not None)
+            settle(leave, provider, done.usage)
 
 
 def _counted(provider: Provider, done: Finished, price: float, head: Head) -> list[e.Fact]:

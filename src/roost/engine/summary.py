@@ -11,6 +11,7 @@ from roost.core.errors import ModelFailed
 from roost.core.messages import Message
 from roost.core.retelling import entries, first, fitted, size
 from roost.core.usage import Usage, cost, plus
+from roost.engine.answer import settle
 from roost.engine.stage import Stage
 from roost.ports import Finished, ModelRequest, Provider, TextPiece
 
@@ -137,8 +138,7 @@ class Summing:
             price = cost(usage, provider.price)
             self.usage, self.cost, self.model = plus(self.usage, usage), self.cost + price, provider.spec.ref
             self.unpriced = self.unpriced or provider.price is None
-            if leave is not None:
-                leave.settle(price, usage.context + usage.output, priced=provider.price is not None)
+            settle(leave, provider, usage)
         if not said or done.reason in ("refusal", "content_filter"):
             raise ModelFailed(f"the model {provider.spec.ref} gave no summary", kind="client")
         return said

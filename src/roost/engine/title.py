@@ -14,7 +14,7 @@ from roost.core.messages import Message
 from roost.core.session import Head
 from roost.core.usage import Usage, cost
 from roost.core.utf8 import mended
-from roost.engine.answer import Gate, used
+from roost.engine.answer import Gate, settle, used
 from roost.engine.journal import compose
 from roost.ports import EventStore, Finished, ModelRequest, Provider, TextPiece
 
@@ -84,9 +84,7 @@ async def _ask(provider: Provider, texts: Sequence[str], gate: Gate) -> tuple[st
                 said.append(mended(piece.text))
             elif isinstance(piece, Finished):
                 done = piece
-        if leave is not None:
-            usage = done.usage or Usage()
-            leave.settle(cost(usage, provider.price), usage.context + usage.output, priced=provider.price is not None)
+        settle(leave, provider, done.usage)
     return first_line("".join(said)), done
 
 

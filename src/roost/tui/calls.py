@@ -10,6 +10,7 @@ from roost.tui import ansi, edits, excerpt, gist
 from roost.tui.clean import clean, fit, plain_line
 from roost.tui.ink import Line, Run, length, split, wrap
 from roost.tui.palette import Palette
+from roost.tui.past import DELEGATING
 from roost.tui.rows import Call
 
 PREVIEW = 4  # lines of output that are shown folded
@@ -31,7 +32,11 @@ SIGNS = {
 
 
 QUIET = frozenset({"file_read", "search", "web", "sub_agent"})
-"""What these return is for the model; people are told how much it is."""
+
+
+def quiet(row: Call) -> bool:
+    """Whether what it returns is for the model; people are told how much it is."""
+    return kind(row.name) in QUIET or row.name in DELEGATING or row.name in ("think", "thought")
 
 
 def lines(row: Call, cells: int, palette: Palette, *, opened: bool) -> list[Line]:
@@ -84,9 +89,11 @@ def _tail(row: Call, palette: Palette) -> Line:
     told: Line = []
     plus, minus = edits.counts(edits.diff(row)) if row.state not in ("failed", "denied") else (0, 0)
     if plus or minus:
-        told += [(f"  +{plus}", palette.good), (f" −{minus}", palette.bad)]
-    elif row.state == "done" and kind(row.name) in QUIET and row.result:
-        count = row.result.count("\n") + 1
+        told.append(("  ", palette.muted))
+        told += [(f"+{plus}", palette.good)] if plus else []
+        told += [(f"{' ' if plus else ''}−{minus}", palette.bad)] if minus else []
+    elif row.state == "done" and quiet(row) and row.result and row.name not in DELEGATING:
+        count = row.result.strip("\n").count("\n") + 1
         told.append((f"  {count} line{'s' if count != 1 else ''}", palette.faint))
     if row.state == "waiting":
         told.append(("  needs your approval", palette.warn))
@@ -111,7 +118,7 @@ def _preview(row: Call, cells: int, palette: Palette) -> list[Line]:
     if row.state == "failed":
         shown = excerpt.head(text.strip("\n"), PREVIEW)
         return _told(_output(shown.lines, cells, palette.bad)[: PREVIEW + 2], shown, palette)
-    if kind(row.name) in QUIET or row.name in ("think", "thought"):
+    if quiet(row):
         return []
     shown = excerpt.tail(text.rstrip("\n"), PREVIEW) if text.strip() else excerpt.Excerpt([], 0)
     body = _output(shown.lines, cells, palette.muted)[-(PREVIEW + 2) :]

@@ -1,5 +1,6 @@
 """Rows as lines: who speaks, what is done, what came of it."""
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,6 +15,8 @@ from roost.tui.rows import Answer, Call, Failure, Nest, Note, Picture, Reasoning
 SAID = 40  # lines of a person's message that are shown folded
 MOST = 5_000  # lines that are shown of anything
 THOUGHT = 3  # lines of reasoning that are shown while it comes
+
+_BARE = re.compile(r"[*`#]+|(?<!\w)_+|_+(?!\w)")
 
 NOTES = {
     "agent": "⇄",
@@ -124,7 +127,7 @@ class Painter:
                 ],
                 *([("  ", words), *line] for line in lines[-THOUGHT:]),
             ]
-        first = plain_line(row.words.strip().partition("\n")[0].strip("*# "), cells)
+        first = plain_line(_BARE.sub("", row.words.strip().partition("\n")[0]), cells)
         return [
             [
                 ("✻ ", palette.faint),

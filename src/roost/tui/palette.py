@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.style import Style
 from textual.color import Color, ColorParseError
 
-HUES = 6  # agents of a team are told apart by so many
+CONTRAST = 4.5  # what text must have on its ground
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,13 +68,9 @@ def from_theme(variables: Mapping[str, str]) -> Palette:
         return Style(color=colour.rich_color, bgcolor=back, **more)  # type: ignore[arg-type]
 
     def readable(colour: Color) -> Color:
-        """A colour that can be read on the ground."""
-        share = 0.0
-        while (
-            abs(on(1 - share, colour.blend(text, share, alpha=1)).brightness - ground.brightness) < 0.3 and share < 0.9
-        ):
-            share += 0.15
-        return colour.blend(text, share, alpha=1)
+        """A colour that can be read on the ground: as much of it as there can be."""
+        steps = (colour.blend(text, share / 10, alpha=1) for share in range(10))
+        return next((step for step in steps if _contrast(step, ground) >= CONTRAST), text)
 
     hues = tuple(style(readable(colour)) for colour in _hues(ink, dark))
     good, bad, warn = (readable(ink[name]) for name in ("success", "error", "warning"))
@@ -82,15 +78,15 @@ def from_theme(variables: Mapping[str, str]) -> Palette:
     return Palette(
         text=style(text),
         strong=style(text, bold=True),
-        muted=style(on(0.62)),
-        faint=style(on(0.4)),
+        muted=style(on(0.65)),
+        faint=style(on(0.47)),
         accent=style(accent),
         good=style(good),
         bad=style(bad),
         warn=style(warn),
         link=style(link, underline=True),
         heading=style(accent, bold=True),
-        code=style(readable(ink["accent"])),
+        code=style(readable(ink["accent"].blend(text, 0.25, alpha=1))),
         block=style(text, on(0.06)),
         said=style(text, on(0.1, ink["primary"])),
         added=style(text, on(0.2, ink["success"])),
@@ -104,10 +100,21 @@ def from_theme(variables: Mapping[str, str]) -> Palette:
     )
 
 
+def _contrast(one: Color, other: Color) -> float:
+    """How well one can be told from the other: 1 is not at all, 21 is black on white."""
+    first, second = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (first + 0.05) / (second + 0.05)
+
+
+def _luminance(colour: Color) -> float:
+    parts = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in colour.normalized)
+    return sum(share * part for share, part in zip((0.2126, 0.7152, 0.0722), parts, strict=True))
+
+
 def _hues(ink: Mapping[str, Color], dark: bool) -> list[Color]:
     """Colours apart from each other, none of them that of a failure."""
     light = 0.68 if dark else 0.36
-    return [Color.from_hsl(turn, 0.5, light) for turn in (0.57, 0.76, 0.45, 0.13, 0.86, 0.3)][:HUES]
+    return [Color.from_hsl(turn, 0.5, light) for turn in (0.57, 0.76, 0.45, 0.13, 0.86, 0.3)]
 
 
 def _syntax(

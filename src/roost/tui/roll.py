@@ -9,9 +9,8 @@ from typing import NamedTuple
 from rich.style import Style
 from textual.strip import Strip
 
-from roost.core.toolkinds import kind
 from roost.tui import excerpt
-from roost.tui.calls import PREVIEW, QUIET
+from roost.tui.calls import PREVIEW, quiet
 from roost.tui.ink import Line, Run, strip
 from roost.tui.painter import SAID, Painter
 from roost.tui.rows import Answer, Call, Failure, Nest, Note, Reasoning, Row, Summary, User
@@ -96,6 +95,8 @@ class Roll:
         if not self.rows:
             return 0
         before = self.rows[-1]
+        if isinstance(before, Nest) and row.depth > before.depth:
+            return 0
         if isinstance(row, _COMPACT) and isinstance(before, _COMPACT):
             return 0
         return 1
@@ -191,10 +192,11 @@ class Roll:
         palette = self.painter.palette
         guides: list[Run] = [("│ ", palette.hue(agent)) for agent in spot.guides]
         barred = isinstance(row, User | Failure)
-        margin: Line = [(" ", palette.text), *guides, *([] if barred else [("  ", palette.text)])]
-        room = min(self.cells, WIDEST + len(margin)) - 2 * len(guides) - (2 if barred else 4)
+        inner = [("  ", palette.text)] if guides or not barred else []
+        margin: Line = [(" ", palette.text), *inner, *guides]
+        room = min(self.cells, WIDEST + 2 * len(guides)) - 2 * len(guides) - 2 * len(inner) - 2
         lines = self.painter.lines(row, room, opened=row.key in self.opened, named=spot.named, hidden=spot.hidden)
-        blank = strip([(" ", palette.text), *guides])
+        blank = strip([("   ", palette.text), *guides])
         return [*[blank] * spot.lead, *(strip([*margin, *line]) for line in lines)]
 
     # -- how high they may be -------------------------------------------------------------------
@@ -225,7 +227,7 @@ class Roll:
 
     def _below(self, row: Call) -> int:
         """Lines of a preview."""
-        if row.state in ("denied", "canceled") or (kind(row.name) in QUIET and row.state != "failed"):
+        if row.state in ("denied", "canceled") or (quiet(row) and row.state != "failed"):
             return 0
         text = row.output if row.state == "running" else row.result
         if not text.strip():

@@ -33,12 +33,21 @@ class Spot(NamedTuple):
     hidden: int = 0
 
 
+class _Drawn(NamedTuple):
+    """A row as it was drawn."""
+
+    sign: tuple[object, ...]
+    lines: list[Line]
+    strips: list[Strip]
+
+
 class Roll:
     """Rows, their heights, and those that are drawn.  A row is asked for by its index."""
 
-    def __init__(self, painter: Painter, cells: int) -> None:
+    def __init__(self, painter: Painter, cells: int, base: Style) -> None:
         self.painter = painter
         self.cells = cells
+        self.base = base
         self.rows: list[Row] = []
         self.opened: set[str] = set()  # keys of rows that are open
         self.closed: set[str] = set()  # keys of sub-sessions whose rows are folded away
@@ -47,7 +56,7 @@ class Roll:
         self._heights: list[int] = []
         self._tops: list[int] | None = None
         self._exact: dict[str, tuple[object, int]] = {}
-        self._drawn: OrderedDict[str, tuple[object, list[Strip]]] = OrderedDict()
+        self._drawn: OrderedDict[str, _Drawn] = OrderedDict()
         self._places: dict[str, int] | None = None
 
     # -- what is shown --------------------------------------------------------------------------
@@ -150,6 +159,10 @@ class Roll:
             self._places = {row.key: at for at, row in enumerate(self.rows)}
         return self._places.get(key)
 
+    def lead(self, index: int) -> int:
+        """How many blank lines stand above a row."""
+        return self._spots[index].lead
+
     def head(self, index: int) -> int:
         """The first of a row's lines that says what it is: past blank ones and names."""
         spot = self._spots[index]
@@ -157,13 +170,14 @@ class Roll:
 
     # -- how they look --------------------------------------------------------------------------
 
-    def reset(self, painter: Painter, cells: int) -> None:
+    def reset(self, painter: Painter, cells: int, base: Style) -> None:
         """Other colours, or another width: everything is to be drawn anew, as it comes into sight."""
-        if cells != self.cells or painter is not self.painter:
-            self._drawn.clear()
-        if cells != self.cells:
-            self._exact.clear()
-        self.painter, self.cells = painter, cells
+        self._drawn.clear()
+        self.painter, self.base = painter, base
+        if cells == self.cells:
+            return
+        self.cells = cells
+        self._exact.clear()
         self._heights = [self._height(row, spot) for row, spot in zip(self.rows, self._spots, strict=True)]
         self._tops = None
 
@@ -172,12 +186,12 @@ class Roll:
         row, spot = self.rows[index], self._spots[index]
         sign = self._sign(row, spot)
         kept = self._drawn.get(row.key)
-        if kept is not None and kept[0] == sign:
+        if kept is not None and kept.sign == sign:
             self._drawn.move_to_end(row.key)
-            found = kept[1]
+            found = kept.strips
         else:
-            found = self._draw(row, spot)
-            self._drawn[row.key] = (sign, found)
+            drawn = self._drawn[row.key] = self._draw(row, spot, sign, kept)
+            found = drawn.strips
             while len(self._drawn) > KEPT:
                 self._drawn.popitem(last=False)
         self._exact[row.key] = (sign, len(found))
@@ -188,7 +202,8 @@ class Roll:
     def _sign(self, row: Row, spot: Spot) -> tuple[object, ...]:
         return (row.version, spot, row.key in self.opened)
 
-    def _draw(self, row: Row, spot: Spot) -> list[Strip]:
+    def _draw(self, row: Row, spot: Spot, sign: tuple[object, ...], kept: "_Drawn | None") -> "_Drawn":
+        """Draw a row; lines at its beginning that are the very same as before stay."""
         palette = self.painter.palette
         guides: list[Run] = [("│ ", palette.hue(agent)) for agent in spot.guides]
         barred = isinstance(row, User | Failure)
@@ -196,8 +211,12 @@ class Roll:
         margin: Line = [(" ", palette.text), *inner, *guides]
         room = min(self.cells, WIDEST + 2 * len(guides)) - 2 * len(guides) - 2 * len(inner) - 2
         lines = self.painter.lines(row, room, opened=row.key in self.opened, named=spot.named, hidden=spot.hidden)
-        blank = strip([("   ", palette.text), *guides])
-        return [*[blank] * spot.lead, *(strip([*margin, *line]) for line in lines)]
+        same, strips = 0, [strip([("   ", palette.text), *guides], self.cells, self.base)] * spot.lead
+        if kept is not None and kept.sign[1:] == sign[1:]:
+            same = _same(kept.lines, lines)
+            strips = kept.strips[: spot.lead + same]
+        strips += [strip([*margin, *line], self.cells, self.base) for line in lines[same:]]
+        return _Drawn(sign, lines, strips)
 
     # -- how high they may be -------------------------------------------------------------------
 
@@ -236,13 +255,14 @@ class Roll:
         return len(shown.lines) + bool(shown.left)
 
 
+def _same(old: Sequence[Line], new: Sequence[Line]) -> int:
+    """How many lines at the beginning are the very same objects."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((at for at, (one, other) in pairs if one is not other), min(len(old), len(new)))
+
+
 def _speak(speakers: dict[str, str], row: Row) -> None:
     if isinstance(row, User):
         speakers.pop(row.session, None)
     elif isinstance(row, _SPEAKS) and row.agent:
         speakers[row.session] = row.agent
-
-
-def ground(line: Strip, style: Style) -> Strip:
-    """A line on another ground."""
-    return line.apply_style(style)

@@ -109,6 +109,7 @@ class Event(Shape, frozen=True):
     content: Any = None  # text; in unified events a list of blocks
     message: str | None = None
     level: str | None = None
+    agent: str | None = None  # who says or does it, where a session has more than the one of its provider
     tool_name: str | None = None
     tool_kind: str | None = None
     tool_id: str | None = None

@@ -16,6 +16,7 @@ from roost.service.health import Health
 from roost.service.imports import Imports
 from roost.service.inputs import Inputs
 from roost.service.processes import Processes
+from roost.service.pulse import Pulse
 from roost.service.results import Results
 from roost.service.reviews import Reviews
 from roost.service.search import Search
@@ -27,6 +28,7 @@ from roost.service.toolservers import ToolServers
 from roost.service.turns import Turns
 from roost.service.upkeep import Upkeep
 from roost.service.waits import Waits
+from roost.service.windows import Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Service:
     """One object for each subject; doors ask it and nothing else."""
 
     sessions: Sessions
+    windows: Windows
     turns: Turns
     waits: Waits
     agents: AgentFiles
@@ -46,6 +49,7 @@ class Service:
     inputs: Inputs
     fifos: Fifos
     feeds: Feeds
+    pulse: Pulse
     processes: Processes
     search: Search
     reviews: Reviews
@@ -69,6 +73,7 @@ def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins
     spawns = Spawns(desk, fleet, turns, results, fifos, shelf.defaults)
     return Service(
         sessions=Sessions(desk),
+        windows=Windows(desk),
         turns=turns,
         waits=Waits(desk),
         agents=AgentFiles(desk),
@@ -81,6 +86,7 @@ def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins
         inputs=inputs,
         fifos=fifos,
         feeds=Feeds(desk, fleet),
+        pulse=Pulse(desk),
         processes=Processes(desk),
         search=Search(desk, fleet),
         reviews=Reviews(desk, spawns),

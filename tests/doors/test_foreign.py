@@ -91,6 +91,8 @@ SHARED = {
     "POST /web/codes",
     "GET /web/devices",
     "DELETE /web/devices/:id",
+    "POST /web/push",
+    "DELETE /web/push",
 }
 
 

@@ -65,7 +65,13 @@ class Service:
 
 
 def make_service(
-    desk: Desk, accounts: Accounts, browsers: Browsers, *, grace: float, logins: Logins | None = None
+    desk: Desk,
+    accounts: Accounts,
+    browsers: Browsers,
+    notices: Notices | None = None,
+    *,
+    grace: float,
+    logins: Logins | None = None,
 ) -> Service:
     """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
     turns, fleet, shelf = Turns(desk, grace=grace), Fleet(desk), Shelf(desk)
@@ -82,7 +88,7 @@ def make_service(
         archive=Archive(desk),
         accounts=accounts,
         browsers=browsers,
-        notices=Notices(),
+        notices=notices or Notices(desk, browsers),
         fleet=fleet,
         spawns=spawns,
         results=results,

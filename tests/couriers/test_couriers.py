@@ -153,8 +153,15 @@ async def test_no_browser_leads_us_to_private_addresses(post: Post, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["http://push.example/x", "ftp://push.example", "https://", "https://u:p@push.example", "nonsense",
-                 "https://push.example/" + "x" * 2000]  # fmt: skip
+    "endpoint",
+    [
+        "http://push.example/x",
+        "ftp://push.example",
+        "https://",
+        "https://u:p@push.example",
+        "nonsense",
+        "https://push.example/" + "x" * 2000,
+    ],  # fmt: skip
 )
 async def test_endpoints_that_are_none_are_refused(tmp_path: Path, endpoint: str) -> None:
     reader = Reader()

@@ -9,7 +9,7 @@ from roost.doors.web.manners import said
 from roost.service.service import Service
 
 
-class Keys(Struct):
+class Keys(Struct, frozen=True):
     """What only this browser can read with."""
 
     p256dh: str = ""

@@ -20,8 +20,17 @@ from roost.couriers.couriers import open_couriers
 
 pytestmark = pytest.mark.anyio
 
-NOTICE = Notice("w1", "approval", "s1", "Fix it", "root", "shell", "root wants to run shell", Micros(1_780_000_000_000_000),
-                "https://roost.example/#/inbox")  # fmt: skip
+NOTICE = Notice(
+    wait="w1",
+    kind="approval",
+    session="s1",
+    title="Fix it",
+    agent="root",
+    tool="shell",
+    text="root wants to run shell",
+    opened_at=Micros(1_780_000_000_000_000),
+    url="https://roost.example/#/inbox",
+)
 
 
 class Post:
@@ -161,7 +170,7 @@ async def test_no_browser_leads_us_to_private_addresses(post: Post, tmp_path: Pa
         "https://u:p@push.example",
         "nonsense",
         "https://push.example/" + "x" * 2000,
-    ],  # fmt: skip
+    ],
 )
 async def test_endpoints_that_are_none_are_refused(tmp_path: Path, endpoint: str) -> None:
     reader = Reader()

@@ -12,6 +12,7 @@ from roost.doors.app import Doors, make_app
 from roost.doors.auth import Gate, is_loopback, principal
 from roost.doors.errors import Refused
 from roost.doors.routes import Route
+from roost.doors.web.files import files
 from roost.testing.house import open_house
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +27,7 @@ OPEN = {
     "/openapi.json",
     "/api/v1/health",
     "/api/v1/login",
+    *(file.path for file in files()),
 }
 
 

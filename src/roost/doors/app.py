@@ -12,6 +12,7 @@ from roost.doors.docker_agent.routes import routes as docker_agent
 from roost.doors.door import Door, beneath, sent
 from roost.doors.openapi import document
 from roost.doors.routes import Receive, Route, Router, Scope, Send
+from roost.doors.web import files
 from roost.doors.zag.manners import MAX_BODY
 from roost.doors.zag.manners import Manners as Zag
 from roost.doors.zag.routes import PREFIX
@@ -42,7 +43,7 @@ def make_app(
     lookup = None if trusted else lookup or (Key(token) if token else None)
     gate = Gate(lookup, max_body, bound)
     api = docker_agent(service, closing=closing, version=version, quiet=quiet, private=lambda: gate.asks)
-    main = Door(Router([*api, *docs.routes(document(api, version))]), gate, DockerAgent(), closing)
+    main = Door(Router([*api, *docs.routes(document(api, version)), *files.routes()]), gate, DockerAgent(), closing)
     shut = Gate(lookup, MAX_BODY, bound, shut=not trusted)
     v1 = Door(Router(zag(service, closing=closing, version=version)), shut, Zag(origins), closing)
     return Doors(main, {PREFIX: v1})

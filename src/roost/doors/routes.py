@@ -67,7 +67,7 @@ class Reply:
         head = {"content-length": str(len(self.raw)), **self.headers}
         if self.raw:
             head["content-type"] = self.kind
-        if self.status == 204:
+        if self.status in (204, 304):
             del head["content-length"]
         pairs = [(name.encode(), value.encode("latin-1", "replace")) for name, value in head.items()]
         await send({"type": f"{start}.start", "status": self.status, "headers": pairs})
@@ -233,6 +233,7 @@ class Route(Struct, frozen=True, kw_only=True):
     summary: str
     body: Any = None
     answer: Any = None
+    full: Any = None  # the answer to `detail=full`
     status: int = 200
     query: tuple[str, ...] = ()
     failed: str = ""

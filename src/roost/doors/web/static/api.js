@@ -111,7 +111,7 @@ export class Api {
     }
   }
 
-  async #ask(method, path, body, { query, signal, timeout = PATIENCE, begin = false } = {}) {
+  async #ask(method, path, body, { query, signal, timeout = PATIENCE, begin = false, keepalive = false } = {}) {
     const headers = { accept: begin ? 'text/event-stream' : 'application/json' }
     if (body !== undefined) headers['content-type'] = 'application/json'
     if (method !== 'GET' && this.#csrf) headers['x-roost-csrf'] = this.#csrf
@@ -128,6 +128,7 @@ export class Api {
         credentials: 'same-origin',
         cache: 'no-store',
         redirect: 'error',
+        keepalive,
       })
       if (begin && response.ok) {
         await response.body?.cancel()

@@ -132,6 +132,10 @@ export function signal(value) {
     },
     /** The value, without depending on it. */
     peek: () => value,
+    /** It is the same value, but something in it has changed. */
+    touch() {
+      for (const reader of [...readers]) schedule(reader)
+    },
   }
 }
 

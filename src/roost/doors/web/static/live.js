@@ -64,6 +64,13 @@ export class Live {
     this.#become('closed')
   }
 
+  /** Try now, where the line is down. */
+  retry() {
+    if (!this.#wanted || this.#state.state === 'open') return
+    this.#tries = 0
+    this.#connect()
+  }
+
   /** Be told.  What holds until it changes (`state`, `hello`, `waits`, `jobs`) is told at once where it is known. */
   on(word, told) {
     const all = this.#listeners.get(word) ?? new Set()

@@ -68,8 +68,8 @@ class Inbox {
 
   make(wait) {
     const card = this.forms.answerCard(wait, (answer) => api.post(`/api/waits/${part(wait.id)}`, answer))
-    const parts = { title: h('span', { class: 'title' }), place: h('span', { class: 'place mono' }) }
-    const head = h('a', { class: 'from', href: `#/s/${part(store.rows.peek()?.get(wait.session_id)?.id ?? wait.root_session_id ?? wait.session_id)}` }, parts.title, parts.place)
+    const parts = { title: h('span', { class: 'title' }), where: h('span', { class: 'place mono' }) }
+    const head = h('a', { class: 'from', href: `#/s/${part(place(wait))}` }, parts.title, parts.where)
     const node = h('li', { class: 'asked' }, head, card)
     this.cards.set(wait.id, { wait, card, node, ...parts })
     return node
@@ -92,9 +92,9 @@ class Inbox {
 
   /** Hear from the sessions themselves who has answered what. */
   watch(waits) {
-    const wanted = new Set(waits.map((wait) => wait.root_session_id ?? wait.session_id))
+    const wanted = new Set(waits.map((wait) => place(wait)))
     for (const [session, end] of this.follows) {
-      if (!wanted.has(session) && ![...this.cards.values()].some(({ wait }) => (wait.root_session_id ?? wait.session_id) === session)) {
+      if (!wanted.has(session) && ![...this.cards.values()].some(({ wait }) => (place(wait)) === session)) {
         end()
         this.follows.delete(session)
       }
@@ -122,10 +122,13 @@ class Inbox {
   }
 
   name(rows) {
-    for (const { wait, title, place } of this.cards.values()) {
-      const row = rows?.get(wait.session_id) ?? rows?.get(wait.root_session_id)
-      text(title, row ? titled(row) : 'Session')
-      text(place, wait.working_dir || row?.working_dir || '')
+    for (const { wait, title, where } of this.cards.values()) {
+      const row = rows?.get(wait.session_id) ?? rows?.get(place(wait))
+      text(title, row ? titled(row) : wait.title || 'Session')
+      text(where, wait.working_dir || row?.working_dir || '')
     }
   }
 }
+
+/** The session among whose events it is: of a sub-session's question, that of the tree. */
+const place = (wait) => wait.log_id ?? wait.session_id

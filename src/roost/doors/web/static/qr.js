@@ -2,7 +2,7 @@
 
 import { svg } from './dom.js'
 
-const QUIET = 3
+const QUIET = 4
 
 /** @param {string[]} matrix rows of `0` and `1` */
 export function qr(matrix, label) {

@@ -56,12 +56,11 @@ class Session(Struct):
 
 
 class Code(Struct):
-    """A pairing code, told once; `matrix` is its link as a QR code, in rows of `0` and `1`."""
+    """A pairing code, told once."""
 
     code: str
     url: str
     expires_at: str
-    matrix: list[str]
 
 
 class Entrance:
@@ -111,8 +110,7 @@ class Entrance:
     async def code(self, call: Call) -> Answer:
         """POST /web/codes."""
         offer = await self._browsers.offer(call.principal)
-        url = f"{self.place(call)}/#pair={offer.code}"
-        return said(Code(offer.code, url, moment(offer.expires_at), _drawn(url)))
+        return said(Code(offer.code, f"{self.place(call)}/#pair={offer.code}", moment(offer.expires_at)))
 
     def place(self, call: Call) -> str:
         """The address of this server, as another device can reach it."""
@@ -153,13 +151,6 @@ class Entrance:
             raise BadValue("this server asks nobody for a token: there is nothing to pair or to log in to")
         if any(len(one) > LONGEST for one in given):
             raise Refused(400, f"longer than {LONGEST} characters")
-
-
-def _drawn(url: str) -> list[str]:
-    """A QR code, without the quiet zone around it."""
-    import segno  # only who pairs another device needs it
-
-    return ["".join("1" if dark else "0" for dark in row) for row in segno.make_qr(url).matrix]
 
 
 def _marks(call: Call) -> dict[str, Any]:

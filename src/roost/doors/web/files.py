@@ -2,7 +2,7 @@
 
 import gzip
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from msgspec import Struct
 from starlette.datastructures import Headers
 
 from roost.doors.routes import Answer, Call, Handler, Reply, Route, asks
-from roost.wire.json import encode_ordered
 
 FOLDER = Path(__file__).parent / "static"
 
@@ -40,9 +39,6 @@ SAFE = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-cache",
 }
-WORKER = "/sw.js"
-SHELL = b"self.__SHELL__"
-"""Stands in the service worker for the files of the page."""
 SMALLEST = 512  # bytes from which on it pays to send fewer
 
 
@@ -72,35 +68,19 @@ def routes(folder: Path = FOLDER) -> list[Route]:
 
 
 def _files(folder: Path) -> Iterator[File]:
-    read = {_path(folder, place): (place.suffix, place.read_bytes()) for place in _places(folder)}
-    if WORKER in read:
-        shell = {path: raw for path, (_, raw) in read.items() if path != WORKER}
-        read[WORKER] = (".js", _knowing(read[WORKER][1], shell))
-    for path, (suffix, raw) in read.items():
-        packed = gzip.compress(raw, 9, mtime=0) if len(raw) >= SMALLEST else b""
-        yield File(path, KINDS[suffix], raw, packed if len(packed) < len(raw) else b"", _tag(raw))
-
-
-def _places(folder: Path) -> Iterator[Path]:
     for place in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in place.relative_to(folder).parts)
-        if place.suffix in KINDS and not hidden and place.is_file():
-            yield place
-
-
-def _path(folder: Path, place: Path) -> str:
-    name = place.relative_to(folder).as_posix()
-    return AT_ROOT.get(name, f"/static/{name}")
-
-
-def _tag(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest()[:20]
-
-
-def _knowing(worker: bytes, shell: Mapping[str, bytes]) -> bytes:
-    """The service worker, told which files the page has: it is another one as soon as any of them is."""
-    version = _tag("".join(f"{path} {_tag(raw)}\n" for path, raw in shell.items()).encode())
-    return worker.replace(SHELL, encode_ordered({"version": version, "files": list(shell)}))
+        name = place.relative_to(folder).as_posix()
+        if place.suffix not in KINDS or any(part.startswith(".") for part in name.split("/")) or not place.is_file():
+            continue
+        raw = place.read_bytes()
+        packed = gzip.compress(raw, 9, mtime=0) if len(raw) >= SMALLEST else b""
+        yield File(
+            AT_ROOT.get(name, f"/static/{name}"),
+            KINDS[place.suffix],
+            raw,
+            packed if len(packed) < len(raw) else b"",
+            hashlib.sha256(raw).hexdigest()[:20],
+        )
 
 
 def _handler(file: File) -> Handler:

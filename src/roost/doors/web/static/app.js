@@ -129,6 +129,7 @@ function enter() {
   if (frame !== null) return
   frame = new Frame(route, { live, navigate })
   fill(document.body, frame.skip, frame.root)
+  store.tend(live)
   live.open()
   show(route.value = read(), { first: true })
 }
@@ -142,7 +143,6 @@ function closed(why) {
 
 // -- what goes on in the background ----------------------------------------------------------------
 
-store.tend(live)
 api.onStranger(() => {
   if (gate === null && api.session?.asks !== false) {
     api.session = null

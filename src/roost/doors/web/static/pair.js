@@ -80,13 +80,16 @@ class Gate {
     if (!given) throw new Error('Type the code that the server shows, or its token.')
     const code = /#pair=([^\s&]+)/.exec(given)?.[1]
     if (code) return this.in('/web/pair', { code: decodeURIComponent(code) })
+    const ways = [() => this.in('/web/pair', { code: given }), () => this.in('/web/login', { token: given })]
+    if (!CODE.test(given)) ways.reverse()
     try {
-      await this.in('/web/pair', { code: given })
+      await ways[0]()
     } catch (error) {
       if (!error.status || error.status === 429) throw error
-      await this.in('/web/login', { token: given })
+      await ways[1]()
     }
   }
 }
 
+const CODE = /^[\w-]{22}$/ // what a code looks like; a token may, too
 const REMEDY = 'A link works once, and for ten minutes. Make a new one on the server’s machine.'

@@ -4,6 +4,7 @@ import { api, part } from './api.js'
 import { signal } from './dom.js'
 
 const MOST = 2000
+const PATIENCE = 2_500 // after so long the list is read though the line is not there
 
 /** Who we are here, and where: what /web/session says. */
 export const session = signal(null)
@@ -22,9 +23,11 @@ export const hidden = signal(new Set())
 /** Why the list could not be read, or null. */
 export const trouble = signal(null)
 
-/** Read the list, and keep it and the rest fresh over the line.  Returns what ends that. */
+/** Keep all of it fresh over the line.  Returns what ends that. */
 export function tend(live) {
+  const late = setTimeout(() => { if (rows.peek() === null) load() }, PATIENCE)
   const ends = [
+    () => clearTimeout(late),
     live.on('row', (row) => put(row)),
     live.on('gone', (id) => drop(id)),
     live.on('waits', (all) => { waits.value = all }),

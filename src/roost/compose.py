@@ -223,6 +223,7 @@ async def open_server(
             lookup=accounts,
             trusted=trusted,
             origins=front.cors_origins,
+            public_url=settings.public_url,
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )

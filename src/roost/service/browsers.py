@@ -109,6 +109,8 @@ class Browsers:
             raise Denied("a session lets no browser in")
         if not self._accounts.required:
             raise BadValue("this server asks nobody for a token: open its page, there is nothing to pair")
+        if not (principal.confined or self._bond):
+            raise BadValue("this server has accounts and no token of its own: log in by name and password")
         code, due = secrets.token_urlsafe(16), Micros(self._clock.now() + CODE_LIFETIME * 1_000_000)
         account = principal.name if principal.confined else ""
         await self._store.offer(PairingCode(digest(code), account, "" if account else self._bond, due))

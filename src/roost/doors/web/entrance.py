@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from roost import addresses
+from roost import addresses, codes
 from roost.core.errors import BadValue
 from roost.core.principals import Principal
 from roost.doors import cookies
@@ -61,6 +61,7 @@ class Code(Struct):
     code: str
     url: str
     expires_at: str
+    matrix: list[str]  # of the QR code: a row of 0 and 1 each
 
 
 class Entrance:
@@ -110,7 +111,8 @@ class Entrance:
     async def code(self, call: Call) -> Answer:
         """POST /web/codes."""
         offer = await self._browsers.offer(call.principal)
-        return said(Code(offer.code, f"{self.place(call)}/#pair={offer.code}", moment(offer.expires_at)))
+        url = f"{self.place(call)}/#pair={offer.code}"
+        return said(Code(offer.code, url, moment(offer.expires_at), codes.matrix(url)))
 
     def place(self, call: Call) -> str:
         """The address of this server, as another device can reach it."""

@@ -11,8 +11,9 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
+from acceptance import front
 from acceptance.front import Front, Yard
-from acceptance.house import Client, agent_yaml, free_port
+from acceptance.house import Client, agent_yaml, free_port, until
 from fakes.llm import FakeLLM
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
@@ -71,17 +72,13 @@ class Site:
 
     def wait_of(self, session: str) -> Any:
         """What waits in a session, once something does."""
-        from acceptance.house import until
-
         return until(lambda: next((w for w in self.client.get("/api/waits").json if w["session_id"] == session), None))
 
 
 @contextmanager
 def opened(folder: Path, model: FakeLLM, *flags: str) -> Iterator[Site]:
     """A site; leaving it ends its servers."""
-    from acceptance.front import opened as yards
-
-    with yards(folder) as yard:
+    with front.opened(folder) as yard:
         site = Site(yard, model, free_port(), flags=flags)
         site.open()
         yield site

@@ -111,8 +111,8 @@ export class Api {
     }
   }
 
-  async #ask(method, path, body, { query, signal, timeout = PATIENCE, begin = false, keepalive = false } = {}) {
-    const headers = { accept: begin ? 'text/event-stream' : 'application/json' }
+  async #ask(method, path, body, { query, signal, timeout = PATIENCE, begin = false, keepalive = false, headers: more = {} } = {}) {
+    const headers = { accept: begin ? 'text/event-stream' : 'application/json', ...more }
     if (body !== undefined) headers['content-type'] = 'application/json'
     if (method !== 'GET' && this.#csrf) headers['x-roost-csrf'] = this.#csrf
     const clock = new AbortController()

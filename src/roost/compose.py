@@ -44,6 +44,7 @@ from roost.providers.cassette import Player, Recorder
 from roost.providers.references import CHANCE, Models, open_models
 from roost.sandbox.choice import Choice, choice
 from roost.service.accounts import OPERATOR, Accounts, Roll
+from roost.service.browsers import Browsers
 from roost.service.capacity import Capacity
 from roost.service.desk import Desk
 from roost.service.policy import Policy
@@ -199,13 +200,16 @@ async def open_server(
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root, force_sandbox=front.force_sandbox)
-        accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
+        token = settings.auth_token.reveal()
+        accounts = Accounts(store.accounts, clock, token=token, roll=roll)
+        browsers = Browsers(store.browsers, accounts, clock, token=token)
         capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
         supervisor.room = capacity.room
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
-        service = make_service(desk, accounts, grace=settings.disconnect_grace, logins=makers.logins)
+        service = make_service(desk, accounts, browsers, grace=settings.disconnect_grace, logins=makers.logins)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
+        bulkhead.start(browsers.watch, name="browsers")
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(agents.keep, name="agents from elsewhere")
@@ -219,6 +223,7 @@ async def open_server(
             lookup=accounts,
             trusted=trusted,
             origins=front.cors_origins,
+            public_url=settings.public_url,
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )

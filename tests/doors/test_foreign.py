@@ -83,6 +83,14 @@ SHARED = {
     "GET /docs/docs.js",
     "GET /docs/docs.css",
     "GET /openapi.json",
+    "POST /api/tickets",
+    "GET /web/session",
+    "DELETE /web/session",
+    "POST /web/pair",
+    "POST /web/login",
+    "POST /web/codes",
+    "GET /web/devices",
+    "DELETE /web/devices/:id",
 }
 
 

@@ -22,6 +22,7 @@ from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
 from roost.ports import Clock, Logins
 from roost.service.accounts import Accounts
+from roost.service.browsers import Browsers
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
@@ -205,7 +206,8 @@ async def open_house(
         bulkhead.start(Housekeeping(makers, supervisor).keep, name="housekeeping")
         desk = Desk(makers, hub, supervisor, Policy(working_dir), bulkhead)
         accounts = Accounts(store.accounts, clock, token=token)
-        service = make_service(desk, accounts, grace=grace, logins=logins)
+        browsers = Browsers(store.browsers, accounts, clock, token=token)
+        service = make_service(desk, accounts, browsers, grace=grace, logins=logins)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
         app = make_app(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 from starlette.datastructures import Headers
 
@@ -39,6 +40,7 @@ SAFE = {
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-cache",
 }
+WORKER = "/sw.js"
 SMALLEST = 512  # bytes from which on it pays to send fewer
 
 
@@ -54,8 +56,15 @@ class File(Struct, frozen=True):
 
 @cache
 def files(folder: Path = FOLDER) -> tuple[File, ...]:
-    """Those of a folder that browsers are to have; of any other kind none is served."""
-    return tuple(_files(folder))
+    """Those of a folder that browsers are to have; of any other kind none is served.
+
+    The service worker is told which there are, and a version that changes with each of them.
+    """
+    found = list(_files(folder))
+    version = hashlib.sha256("".join(file.tag for file in found).encode()).hexdigest()[:12]
+    kept = [file.path for file in found if file.path != WORKER]
+    told = b"self.__SHELL__ = " + msgspec.json.encode({"version": version, "files": kept}) + b"\n"
+    return tuple(_file(file.path, file.kind, told + file.raw) if file.path == WORKER else file for file in found)
 
 
 def routes(folder: Path = FOLDER) -> list[Route]:
@@ -72,15 +81,12 @@ def _files(folder: Path) -> Iterator[File]:
         name = place.relative_to(folder).as_posix()
         if place.suffix not in KINDS or any(part.startswith(".") for part in name.split("/")) or not place.is_file():
             continue
-        raw = place.read_bytes()
-        packed = gzip.compress(raw, 9, mtime=0) if len(raw) >= SMALLEST else b""
-        yield File(
-            AT_ROOT.get(name, f"/static/{name}"),
-            KINDS[place.suffix],
-            raw,
-            packed if len(packed) < len(raw) else b"",
-            hashlib.sha256(raw).hexdigest()[:20],
-        )
+        yield _file(AT_ROOT.get(name, f"/static/{name}"), KINDS[place.suffix], place.read_bytes())
+
+
+def _file(path: str, kind: str, raw: bytes) -> File:
+    packed = gzip.compress(raw, 9, mtime=0) if len(raw) >= SMALLEST else b""
+    return File(path, kind, raw, packed if len(packed) < len(raw) else b"", hashlib.sha256(raw).hexdigest()[:20])
 
 
 def _handler(file: File) -> Handler:

@@ -90,7 +90,7 @@ export class Api {
   }
 
   delete(path, how) {
-    return this.#change('DELETE', path, undefined, how)
+    return this.#change('DELETE', path, how?.body, how)
   }
 
   /** A POST that is answered by a stream which somebody else reads: done as soon as it is accepted. */

@@ -4,7 +4,6 @@ import { api } from './api.js'
 import { effect, fill, h, signal } from './dom.js'
 import { Frame } from './frame.js'
 import { Live } from './live.js'
-import { mountGate } from './pair.js'
 import * as store from './store.js'
 import { announce, toast, worded } from './toast.js'
 import { some } from './words.js'
@@ -23,6 +22,7 @@ const route = signal(read())
 let frame = null
 let gate = null
 let shown = { unmount() {} }
+let mounted = null // which address the view on the stage is of
 let turn = 0
 
 /** Where an address leads: `#/s/ID` and the like. */
@@ -60,15 +60,14 @@ function go({ first = false } = {}) {
 /** Put what the address names onto the stage; focus goes along, so that a screen reader reads on from there. */
 async function show(to, { first = false, before = null } = {}) {
   frame.place(to)
-  const mine = ++turn
-  if (to.name === 'inbox') {
-    if (!frame.wide) leave()
-    if (!first) frame.focus('inbox')
-    return
-  }
+  const where = to.name === 'inbox' ? (mounted ?? '/') : `${to.name}/${to.id}`
+  const focus = () => first || frame.focus(to.name === 'inbox' ? 'inbox' : to.name === '' ? 'list' : 'stage', before)
+  if (where === mounted) return focus()
   leave()
+  mounted = where
+  const mine = ++turn
   const root = frame.clear()
-  if (to.name === '') frame.home()
+  if (where === '/') frame.home()
   else {
     try {
       const view = await VIEWS[to.name](root, { api, live, id: to.id, navigate })
@@ -77,16 +76,16 @@ async function show(to, { first = false, before = null } = {}) {
     } catch (error) {
       if (mine !== turn) return
       console.error(error)
-      frame.failed(worded(error, 'open it'), () => show(to))
-      return
+      frame.failed(worded(error, 'open it'), () => { mounted = null; show(to) })
     }
   }
-  if (!first) frame.focus(to.name === '' ? 'list' : 'stage', before)
+  if (mine === turn) focus()
 }
 
 function leave() {
   shown.unmount()
   shown = { unmount() {} }
+  mounted = null
 }
 
 // -- beginning ----------------------------------------------------------------------------------
@@ -111,7 +110,8 @@ function pairing() {
   return decode(code)
 }
 
-function ask(code = '', why = '') {
+async function ask(code = '', why = '') {
+  const { mountGate } = await import('./pair.js')
   leave()
   live.close()
   frame?.remove()

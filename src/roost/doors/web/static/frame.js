@@ -18,15 +18,13 @@ export class Frame {
     this.live = live
     this.navigate = navigate
     this.chosen = signal('')
-    this.under = '#/' // what stands beside the inbox on a wide screen
+    this.wide = signal(WIDE.matches)
+    this.drawn = signal(false) // whether the inbox stands beside the stage; on a phone it is an address of its own
+    this.open = signal(false) // whether the inbox is seen
     this.skip = h('a', { class: 'skip', href: '#main', onClick: (event) => { event.preventDefault(); this.stage.focus() } }, 'Skip to content')
     this.build()
-    this.parts = [mountList(this.list, { chosen: this.chosen }), mountInbox(this.inbox, { close: () => this.navigate(this.under) })]
+    this.parts = [mountList(this.list, { chosen: this.chosen }), mountInbox(this.inbox, { live, open: this.open, close: () => this.pull(false) })]
     this.ends = [effect(() => this.connection()), effect(() => this.count()), effect(() => this.work()), effect(() => this.where())]
-  }
-
-  get wide() {
-    return WIDE.matches
   }
 
   build() {
@@ -47,22 +45,35 @@ export class Frame {
       this.go('#/', 'sessions', 'Sessions'), this.go('#/inbox', 'inbox', 'Inbox'), this.go('#/new', 'new', 'New'), this.go('#/more', 'more', 'More'))
     this.root = h('div', { class: 'app' }, this.banner, this.desk, this.tabs)
     WIDE.addEventListener('change', this.turned)
+    this.drawer.addEventListener('keydown', (event) => { if (event.key === 'Escape' && this.wide.peek() && !event.defaultPrevented) this.pull(false) })
   }
 
   go(href, symbol, label) {
     const inbox = href === '#/inbox'
-    return h('a', { class: 'go', href, data: { go: href.slice(2) }, onClick: (event) => inbox && this.toggle(event) }, icon(symbol), h('span', {}, label),
+    return h('a', { class: 'go', href, title: label, data: { go: href.slice(2) }, onClick: (event) => inbox && this.toggle(event) }, icon(symbol), h('span', {}, label),
       inbox && h('span', { class: 'badge', hidden: true }), inbox && h('span', { class: 'hush counted' }))
   }
 
-  /** On a wide screen the inbox is a drawer, and its button closes it too. */
+  /** On a wide screen the inbox is a drawer, which its button opens and closes. */
   toggle(event) {
-    if (!this.wide || this.route.peek().name !== 'inbox') return
+    if (!this.wide.peek()) return
     event.preventDefault()
-    this.navigate(this.under)
+    this.pull(!this.drawn.peek())
   }
 
-  turned = () => this.place(this.route.peek())
+  /** Open or close the drawer. */
+  pull(out) {
+    this.drawn.value = out
+    this.lay(out)
+    if (out) this.focus('inbox')
+    else this.side.querySelector('[data-go="inbox"]').focus()
+    if (!out && this.route.peek().name === 'inbox') this.navigate('#/', { replace: true })
+  }
+
+  turned = () => {
+    this.wide.value = WIDE.matches
+    this.place(this.route.peek())
+  }
 
   remove() {
     WIDE.removeEventListener('change', this.turned)
@@ -75,17 +86,24 @@ export class Frame {
 
   /** Lay the frame out for an address. */
   place({ name, id }) {
-    if (name !== 'inbox') this.under = location.hash || '#/'
-    if (name !== 'inbox' || !this.wide) this.chosen.value = id
-    this.desk.classList.toggle('inbox', name === 'inbox')
+    if (name === 'inbox') this.drawn.value = true
+    else this.chosen.value = id
     this.desk.dataset.shows = name === 'inbox' ? 'inbox' : name === '' ? 'list' : 'view'
     this.root.dataset.tabs = name === 's' ? 'none' : 'all'
+    this.lay(this.drawn.peek())
+  }
+
+  lay(drawn) {
+    this.desk.classList.toggle('inbox', drawn)
+    this.open.value = this.wide.peek() ? drawn : this.route.peek().name === 'inbox'
   }
 
   where() {
     const { name } = this.route.value
     const at = { s: '', health: 'more', settings: 'more' }
-    for (const link of this.side.querySelectorAll('.go')) current(link, link.dataset.go === name)
+    for (const link of this.side.querySelectorAll('.go')) current(link, link.dataset.go === name && name !== 'inbox')
+    const opener = this.side.querySelector('[data-go="inbox"]')
+    opener.setAttribute('aria-expanded', String(this.drawn.value))
     for (const link of this.tabs.querySelectorAll('.go')) current(link, link.dataset.go === (at[name] ?? name))
     current(this.side.querySelector('.make'), name === 'new')
   }

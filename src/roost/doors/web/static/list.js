@@ -195,7 +195,7 @@ function paint(node, { row, depth, below, unfolded, calls = 0 }, chosen) {
   $.about.classList.toggle('bad', row.state === 'failed')
   $.waits.hidden = !waiting
   text($.waits, waiting ? `${waiting} waiting` : '')
-  text($.cost, money(row.cost))
+  text($.cost, money(row.total_cost ?? row.cost))
   $.star.hidden = !row.starred
   $.unfold.hidden = !below
   text($.unfold.lastChild, below || '')

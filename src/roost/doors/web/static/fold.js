@@ -56,7 +56,6 @@ export class Fold {
     this.known = 0 // up to this number the snapshot has all messages
     this.first = 0 // the oldest message that is here
     this.more = false
-    this.ordinal = 0
     this.written = new Map() // messages of which nobody has said yet that they are shown
     this.seen = new Set() // ids of messages
     this.messages = new Map() // message id -> its row
@@ -64,7 +63,7 @@ export class Fold {
       title: '', state: 'new', agent: '', source: '', model: '', provider: '', safety: '', permissions: null, starred: false,
       workingDir: '', createdAt: '', team: [], budgets: [], budget: null, treeBudget: null, plan: '', host: '',
       usage: { input: 0, output: 0, context: 0, limit: 0, cost: 0, threshold: 0 },
-      treeCost: 0, canceling: false, compacting: false, starting: false, gone: '', indexing: null, error: '', status: '', detached: false,
+      treeCost: 0, canceling: false, compacting: false, starting: false, turn: false, rests: false, turns: 0, parent: '', overrides: {}, gone: '', indexing: null, error: '', status: '', detached: false,
     }
     this.changes = fresh()
     this.changes.list = this.changes.head = this.changes.waits = this.changes.queue = true
@@ -79,11 +78,11 @@ export class Fold {
     this.cursor = shot.tail_from ?? this.known
     this.more = Boolean(shot.more)
     this.#head(shot)
-    this.#messages(shot.messages ?? [])
+    this.#history(shot)
     for (const sub of shot.sub_sessions ?? []) this.#underWay(sub)
     for (const wait of shot.waits ?? []) this.waits.set(wait.id, wait)
     for (const wait of this.waits.values()) this.#await(wait)
-    this.queue = (shot.queue ?? []).map((queued) => ({ ...queued, messages: queued.messages.map((message, index) => ({ ...message, index })) }))
+    this.queue = (shot.queue ?? []).map(({ indexes = [], messages, ...queued }) => ({ ...queued, messages: messages.map((message, at) => ({ ...message, index: indexes[at] ?? at })) }))
   }
 
   /** Put an older page before all that is here. */
@@ -91,9 +90,7 @@ export class Fold {
     this.more = Boolean(shot.more)
     const before = new Map([...this.threads.values()].map((thread) => [thread, { rows: thread.rows, calls: thread.calls }]))
     for (const thread of before.keys()) Object.assign(thread, { rows: [], calls: new Map() })
-    const { ordinal } = this
-    this.#messages(shot.messages ?? [])
-    this.ordinal = Math.max(ordinal, this.ordinal)
+    this.#history(shot)
     for (const [thread, { rows, calls }] of before) {
       const had = new Set(thread.rows)
       thread.rows = thread.rows.concat(rows.filter((row) => !had.has(row)))
@@ -142,14 +139,22 @@ export class Fold {
   /** What the session is doing, in a word. */
   get state() {
     if (this.head.gone !== '') return 'gone'
-    const { state } = this.head
-    if (state === 'running' || state === 'waiting') return this.waits.size > 0 ? 'waiting' : 'running'
+    const { state, turn, rests } = this.head
+    if (turn && this.waits.size > 0) return 'waiting'
+    if (turn) return rests ? 'idle' : state === 'queued' ? 'queued' : 'running'
     return state
   }
 
-  /** Whether a turn is under way, so that messages steer it or follow it. */
+  /** Whether a turn is at work, so that messages steer it or follow it. */
   get busy() {
     return ['running', 'waiting', 'queued'].includes(this.state)
+  }
+
+  /** The list has said how the session does: of a CLI that rests within its turn, only the list knows. */
+  hear(row) {
+    const rests = this.head.turn && row.state === 'idle'
+    if (rests !== this.head.rests) this.changes.head = true
+    Object.assign(this.head, { rests, host: row.host ?? '', name: row.name ?? '', worktree: row.worktree ?? '' })
   }
 
   // -- what handlers do ---------------------------------------------------------------------------------------------
@@ -288,7 +293,8 @@ export class Fold {
       source: shot.source ?? '', model: shot.model ?? '', provider: shot.provider ?? '', safety: shot.safety_policy ?? '',
       permissions: shot.permissions ?? null, workingDir: shot.working_dir ?? '', createdAt: shot.created_at ?? '',
       budget: shot.budget ?? null, treeBudget: shot.tree_budget ?? null, starred: Boolean(shot.starred), error: shot.error ?? '',
-      treeCost: shot.tree_cost ?? shot.cost ?? 0, host: shot.host ?? '',
+      treeCost: shot.total_cost ?? shot.tree_cost ?? shot.cost ?? 0, overrides: shot.model_overrides ?? {}, turn: Boolean(shot.streaming), turns: shot.turns ?? 0,
+      parent: shot.parent_id ?? '',
     })
     head.usage = {
       ...head.usage, input: shot.input_tokens ?? 0, output: shot.output_tokens ?? 0, cost: shot.cost ?? 0,
@@ -297,10 +303,19 @@ export class Fold {
     if (Array.isArray(shot.team)) head.team = shot.team
   }
 
-  #messages(messages) {
-    if (messages.length > 0) this.first = this.first === 0 ? messages[0].id : Math.min(this.first, messages[0].id)
-    for (const entry of messages) this.add(entry)
+  /** Messages, and the marks between them. */
+  #history({ messages = [], marks = [] }) {
+    if (messages?.length > 0) this.first = Math.min(this.first || Infinity, messages[0].id)
+    for (const entry of [...(messages ?? []), ...marks].sort((a, b) => a.id - b.id)) entry.message?.role ? this.add(entry) : this.#mark(entry)
     this.changes.list = true
+  }
+
+  #mark({ type, id, session_id: sub, summary, message, code }) {
+    if (this.has(id)) return
+    this.seen.add(id)
+    const thread = this.threads.get(sub || this.id) ?? this.root
+    if (type === 'summary') this.push(thread, { kind: 'summary', text: summary, id })
+    else if (type === 'error') this.push(thread, { kind: 'note', level: 'error', text: message || 'An error without a message', code: code ?? '', id })
   }
 
   /** Whether a message is here. */
@@ -355,13 +370,9 @@ export class Fold {
   /** A message of a person, now in the history. */
   said(thread, { text = '', parts = [], id = 0, ordinal, implicit = false, via = '', at = '' }) {
     if (implicit && thread === this.root) return null
-    const row = { key: this.#key(`m${id}`), kind: 'user', text: text ?? '', parts: parts ?? [], id, via, at, implicit }
+    const row = { key: this.#key(`m${id}`), kind: 'user', text: text ?? '', parts: parts ?? [], id, ordinal, via, at, implicit }
     this.seen.add(id)
     this.messages.set(id, row)
-    if (thread === this.root) {
-      row.ordinal = ordinal ?? this.ordinal
-      this.ordinal = row.ordinal + 1
-    }
     return this.push(thread, row)
   }
 

@@ -7,7 +7,7 @@ export const ON = {
   // -- a turn
   turn_opened: live((fold, f) => {
     const { head } = fold
-    Object.assign(head, { state: 'running', canceling: false, error: '', detached: Boolean(f.detached) })
+    Object.assign(head, { state: 'running', turn: true, rests: false, turns: head.turns + 1, canceling: false, error: '', detached: Boolean(f.detached) })
     if (f.agent_name) head.agent = f.agent_name
     if (f.source) head.source = f.source
     if (f.provider) head.provider = f.provider
@@ -17,12 +17,12 @@ export const ON = {
   stream_started: live((fold, f) => {
     const thread = fold.threadOf(f)
     thread.state = 'running'
-    if (thread === fold.root) fold.head.state = 'running'
+    if (thread === fold.root) Object.assign(fold.head, { state: 'running', turn: true })
     fold.touch(thread.row)
     fold.changes.head = true
   }),
   turn_resumed: live((fold, f) => {
-    fold.head.state = 'running'
+    Object.assign(fold.head, { state: 'running', turn: true })
     note(fold, fold.threadOf(f), 'info', f.n > 1 ? `Goes on after another restart (${f.n})` : 'Goes on after a restart')
   }),
   turn_detached: live((fold) => {
@@ -54,6 +54,7 @@ export const ON = {
   message_edited: live((fold, f) => fold.edit(f.id, f.message)),
   user_message: live((fold, f, id) => {
     if (f.queued) unqueue(fold, f.queued, f.index)
+    if (fold.head.rests) head(fold, 'rests', false)
     const own = f.id ?? id
     for (const [at, entry] of fold.written) {
       if (at < own) fold.add(entry)
@@ -76,6 +77,7 @@ export const ON = {
   // -- answers
   answer_started: both((fold, f) => {
     const thread = fold.threadOf(f)
+    if (thread === fold.root && fold.head.rests) head(fold, 'rests', false)
     answer(fold, thread, f)
   }),
   agent_choice: both((fold, f, id) => added(fold, f, id, 'text')),
@@ -97,11 +99,11 @@ export const ON = {
   }),
 
   // -- tools
-  partial_tool_call: both((fold, f, id) => {
+  partial_tool_call: both((fold, f, id, replayed) => {
     const thread = fold.threadOf(f)
     const { id: call, function: { name = '', arguments: args = '' } = {} } = f.tool_call ?? {}
     const row = fold.call(thread, call, { name, fresh: true })
-    if (row.result !== null || row.started) return
+    if (row.result !== null || row.started || (replayed && row.id)) return
     if (row.since === undefined) row.since = id
     Object.assign(row, { args, draft: true, state: row.state === 'waiting' ? 'waiting' : 'draft', answer: f.answer, agent: f.agent_name ?? row.agent })
     if (f.tool_definition) row.definition = f.tool_definition
@@ -233,7 +235,8 @@ export const ON = {
       fold.touch(last)
     }
   }),
-  session_summary: live((fold, f) => {
+  session_summary: live((fold, f, id) => {
+    fold.seen.add(id)
     fold.push(fold.threadOf(f), { kind: 'summary', text: f.summary, model: f.model ?? '', cost: f.cost ?? 0 })
   }),
   warning: both((fold, f, id, replayed) => {
@@ -415,7 +418,7 @@ function stopped(fold, frame) {
   thread.state = { normal: 'done', error: 'failed', canceled: 'canceled' }[frame.reason] ?? 'done'
   fold.touch(thread.row)
   if (thread !== fold.root) return
-  Object.assign(fold.head, { state: OUTCOMES[frame.reason] ?? 'idle', canceling: false, compacting: false, starting: false, indexing: null })
+  Object.assign(fold.head, { state: OUTCOMES[frame.reason] ?? 'idle', turn: false, rests: false, canceling: false, compacting: false, starting: false, indexing: null })
   if (frame.reason === 'canceled') note(fold, thread, 'info', 'Interrupted')
   for (const sub of fold.threads.values()) {
     if (sub !== fold.root && sub.state === 'running') {

@@ -18,6 +18,7 @@ from roost.service.imports import Imports
 from roost.service.inputs import Inputs
 from roost.service.notices import Notices
 from roost.service.processes import Processes
+from roost.service.pulse import Pulse
 from roost.service.results import Results
 from roost.service.reviews import Reviews
 from roost.service.search import Search
@@ -52,6 +53,7 @@ class Service:
     inputs: Inputs
     fifos: Fifos
     feeds: Feeds
+    pulse: Pulse
     processes: Processes
     search: Search
     reviews: Reviews
@@ -92,6 +94,7 @@ def make_service(
         inputs=inputs,
         fifos=fifos,
         feeds=Feeds(desk, fleet),
+        pulse=Pulse(desk),
         processes=Processes(desk),
         search=Search(desk, fleet),
         reviews=Reviews(desk, spawns),

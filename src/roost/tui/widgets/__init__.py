@@ -1,1 +1,1 @@
-"""What the screen is made of."""
+"""The widgets, one a file."""

@@ -130,13 +130,13 @@ def _named(given: Mapping[str, Any], without: tuple[str, ...]) -> list[Line]:
 
 
 def _bounded(lines: list[Line]) -> list[Line]:
-    shown = [Line(_clean(line.text), line.ink) for line in lines[:MOST]]
+    shown = [Line(clean(line.text), line.ink) for line in lines[:MOST]]
     if len(lines) > MOST:
         shown.append(Line(f"… {len(lines) - MOST} more lines", "faint"))
     return shown
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """What a terminal can't take for orders: control characters as their pictures."""
     cut = text if len(text) <= WIDEST else f"{text[:WIDEST]}… ({len(text) - WIDEST} more characters)"
     drawn = cut.expandtabs(4)

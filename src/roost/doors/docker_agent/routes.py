@@ -10,7 +10,7 @@ from roost.doors.docker_agent import sessions as s
 from roost.doors.docker_agent import turns as t
 from roost.doors.docker_agent import waits as w
 from roost.doors.docker_agent.agents import Agents, Count
-from roost.doors.docker_agent.renderer import Renderer
+from roost.doors.docker_agent.renderer import Detailed, Renderer
 from roost.doors.routes import Route, asks, tells
 from roost.doors.streams import Streams
 from roost.service.service import Service
@@ -106,7 +106,8 @@ def _sessions(service: Service) -> list[Route]:
 def _turns(service: Service, closing: anyio.Event, quiet: float) -> list[Route]:
     """Turns, and what waits in them."""
     streams = Streams(lambda log: Renderer(service.archive, log), closing, quiet=quiet)
-    turns, waits = t.Turns(service, streams), w.Waits(service)
+    detailed = Streams(lambda log: Detailed(service.archive, log), closing, quiet=quiet)
+    turns, waits = t.Turns(service, streams, detailed), w.Waits(service)
     unready = {SessionNotRunning: 404}
     # fmt: off
     return [
@@ -117,7 +118,7 @@ def _turns(service: Service, closing: anyio.Event, quiet: float) -> list[Route]:
              body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
              refusals=(400, 404, 409, 422, 500, 502, 507)),
         asks("GET", f"{S}/events", turns.events, "Every event past a cursor, then every new one", answer=SSE,
-             query=("since",), refusals=(404,)),
+             query=("since", "detail"), refusals=(400, 404)),
         tells("POST", f"{S}/resume", bodies.Resume, waits.resume, "Answer a confirmation or an iteration limit",
               answer=s.Said, failed="failed to resume session: ", refusals=(404, 409)),
         tells("POST", f"{S}/elicitation", bodies.Elicitation, waits.elicit, "Answer a question", answer=None,

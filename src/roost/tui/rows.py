@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 CallState = Literal["draft", "called", "waiting", "running", "done", "failed", "denied", "lost"]
-QueueState = Literal["", "posted", "queued", "taken", "dropped"]
+QueueState = Literal["posted", "sent", "queued", "taken", "dropped"]
 Level = Literal["debug", "info", "warn", "error"]
 
 
@@ -45,7 +45,8 @@ class Picture:
 class User(Row):
     """What a person said; `id` is its message's, `ordinal` counts the messages of persons from 0 (what a fork wants).
 
-    A message in the queue has `queue` (`steer` or `followup`) and the state `queued` until it is taken or dropped.
+    A message in the queue has `queue` (`steer` or `followup`) and the state `queued` until it is taken or dropped;
+    what was sent from here and is not in the log yet is `sent`.
     """
 
     pictures: tuple[Picture, ...] = ()
@@ -58,9 +59,10 @@ class User(Row):
 
 @dataclass(slots=True, eq=False)
 class Answer(Row):
-    """The text of a model's answer; `id` is its message's, 0 while it is `streaming`."""
+    """The text of a model's answer; `id` is its message's, 0 while it is `streaming`; `partial`: it was cut off."""
 
     streaming: bool = False
+    partial: bool = False
     model: str = ""
     id: int = 0
 
@@ -75,7 +77,7 @@ class Reasoning(Row):
 
 @dataclass(slots=True, eq=False)
 class Call(Row):
-    """A use of a tool.  `arguments` is JSON text, whole once `state` is past `draft`; `changed`: a hook made it another.
+    """A use of a tool.  `arguments` is JSON text, whole past the state `draft`; `changed`: by a hook.
 
     `output` is what has been printed so far, `result` what the model reads.
     """
@@ -92,7 +94,7 @@ class Call(Row):
     pictures: tuple[Picture, ...] = ()
     structured: Any = None
     meta: dict[str, Any] | None = None
-    message: str = ""  # why it did not run
+    verdict: str = ""  # what a person, or a hook, had to say to it
     wait: str = ""  # the id of the wait that holds it
 
     @property
@@ -143,7 +145,8 @@ class Summary(Row):
 class Changes:
     """What one or several happenings changed: rows by key, and which other parts of the view (`parts`).
 
-    `parts` are names of View's fields: waits, queue, state, agent, model, usage, team, tree, title, safety …
+    One that has moved has vanished and appeared.  `parts` are names of View's fields: waits, queue, state, agent,
+    model, usage, team, tree, title, safety …
     """
 
     appeared: set[str] = field(default_factory=set)
@@ -151,12 +154,19 @@ class Changes:
     vanished: set[str] = field(default_factory=set)
     parts: set[str] = field(default_factory=set)
 
+    def vanish(self, key: str) -> None:
+        """A row is gone; one that has only just appeared never was there."""
+        self.changed.discard(key)
+        if key in self.appeared:
+            self.appeared.discard(key)
+        else:
+            self.vanished.add(key)
+
     def add(self, other: "Changes") -> None:
         """Take another's in, which came after."""
-        self.changed -= other.vanished
+        for key in other.vanished:
+            self.vanish(key)
         self.changed |= other.changed
-        self.vanished |= other.vanished - self.appeared
-        self.appeared -= other.vanished
         self.appeared |= other.appeared
         self.parts |= other.parts
 

@@ -1,166 +1,164 @@
 """What is on screen, as a fold of events."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from roost.tui.rows import Changes, Row
+import msgspec
+
+from roost.client.conversation import Chat, Snapshot
+from roost.client.happenings import Happening, Other
+from roost.tui import past, speech, standing, work
+from roost.tui.board import Board
+from roost.tui.parts import Usage, Wait
+from roost.tui.rows import Changes, Row, User
+from roost.tui.speech import Handler
+
+HANDLERS: Mapping[str, Handler] = {**speech.TABLE, **work.TABLE, **standing.TABLE}
 
 
-@dataclass(slots=True)
-class Usage:
-    """Tokens and money; `context` is what the window holds now, of `limit` (0: not known)."""
-
-    input: int = 0
-    output: int = 0
-    context: int = 0
-    limit: int = 0
-    cost: float = 0.0
-    tree_cost: float = 0.0
-    threshold: float = 0.0
-    unpriced: bool = False
-
-    @property
-    def share(self) -> float:
-        """How full the window is: 0 to 1."""
-        return self.context / self.limit if self.limit else 0.0
-
-
-@dataclass(slots=True)
-class Wait:
-    """Something that waits for a person; `call` where it is about one.  `kind`: approval, question, limit, budget."""
-
-    id: str
-    kind: str
-    session: str = ""
-    agent: str = ""
-    opened_at: str = ""
-    call_id: str = ""
-    tool: str = ""
-    arguments: str = ""
-    definition: Any = None
-    message: str = ""
-    mode: str = ""
-    schema: dict[str, Any] | None = None
-    url: str = ""
-    max_iterations: int = 0
-    metadata: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Answered:
-    """What became of a wait: `action` is "" where it was voided, and `why` says why."""
-
-    wait: Wait
-    action: str = ""
-    by: str = ""
-    reason: str = ""
-    why: str = ""
-
-
-@dataclass(slots=True)
-class Queued:
-    """A message that waits: `index` is its place among those that came with it under `id`."""
-
-    id: int
-    index: int
-    queue: str
-    words: str
-
-
-@dataclass(slots=True)
-class Command:
-    """A slash command of an agent."""
-
-    name: str
-    description: str = ""
-    instruction: str = ""
-    agent: str = ""
-
-
-@dataclass(slots=True)
-class Teammate:
-    """An agent of the team."""
-
-    name: str
-    description: str = ""
-    provider: str = ""
-    model: str = ""
-    commands: tuple[Command, ...] = ()
-
-
-@dataclass(slots=True)
-class Branch:
-    """A sub-session, and those below it."""
-
-    id: str
-    parent: str
-    agent: str = ""
-    title: str = ""
-    call: str = ""
-    state: str = "running"
-    below: list["Branch"] = field(default_factory=list)
-
-
-class View:
+class View(Board):
     """A session as it stands on screen.  `open` begins it, `take` carries it on; no clock, no I/O."""
 
-    def __init__(self, session: str = "") -> None:
-        self.session = session
-        self.rows: list[Row] = []
-        self.waits: list[Wait] = []  # open, the oldest first
-        self.answered: list[Answered] = []  # the newest last; only of late
-        self.queue: list[Queued] = []
-        self.state = "new"
-        self.agent = ""
-        self.source = ""
-        self.model = ""
-        self.provider = ""
-        self.title = ""
-        self.safety = ""
-        self.working_dir = ""
-        self.welcome = ""
-        self.usage = Usage()
-        self.team: tuple[Teammate, ...] = ()
-        self.commands: tuple[Command, ...] = ()
-        self.tools = 0
-        self.plan = ""
-        self.models: dict[str, str] = {}  # agent name -> model that was chosen for it
-        self.tree: list[Branch] = []
-        self.more = False  # whether there are older messages than those in `rows`
-        self.seq = 0  # the number of the newest happening that was taken in
-        self.tail_from = 0  # from where events are to be read after `open`
-        self.exited = False
-
     @classmethod
-    def open(cls, snapshot: Any) -> Self:
-        """A view of a session as a (full) snapshot has it; go on with the events from `tail_from`."""
-        return cls(snapshot.id)
+    def open(cls, snapshot: Snapshot) -> Self:
+        """A view of a session as a (full) snapshot has it; go on with the events after `seq`."""
+        view = cls(snapshot.id)
+        view._set(snapshot)
+        view.users = None if snapshot.more else 0
+        places = {sub.id: sub for sub in snapshot.sub_sessions}
+        messages = snapshot.messages or ()
+        past.lay(view, messages, places)
+        view.oldest = messages[0].id if messages else 0
+        for sub in snapshot.sub_sessions:
+            if sub.id not in view.stack.levels:
+                view.born(sub.id, sub.parent_session_id, call=sub.tool_call_id, title=sub.title)
+            if sub.agent:
+                view.named(sub.id, sub.agent)
+            view.turned(sub.id, getattr(sub, "state", "") or "running")
+        for waiting in snapshot.queue:
+            speech.line_up(view, waiting)
+        for wait in snapshot.waits:
+            view.wait(_wait(wait))
+        view.known, view.seq = snapshot.last_event_seq, snapshot.tail_from
+        view.stack.changes = Changes()
+        return view
 
-    def take(self, happening: Any) -> Changes:
+    def take(self, happening: Happening) -> Changes:
         """Take in one more event of the stream; one that was here before changes nothing."""
-        return Changes()
+        if 0 < happening.seq <= self.seq:
+            return Changes()
+        self.seq = max(self.seq, happening.seq)
+        handler = HANDLERS.get(happening.type)
+        told = _told(happening) if isinstance(happening, Other) else happening
+        if handler is not None and told is not None:
+            handler(self, told)
+        return self._changes()
 
-    def take_all(self, happenings: Iterable[Any]) -> Changes:
+    def take_all(self, happenings: Iterable[Happening]) -> Changes:
         """Take in several, as one change."""
         changes = Changes()
         for happening in happenings:
             changes.add(self.take(happening))
         return changes
 
-    def prepend(self, older: Any) -> Changes:
-        """Put the messages of an older page (a snapshot with `before`) above all others."""
-        return Changes()
+    def prepend(self, older: Snapshot) -> Changes:
+        """Put the messages of an older page (a snapshot `before` the `oldest`) above all others."""
+        messages = older.messages or ()
+        page = View(self.session)
+        past.lay(page, messages, {sub.id: sub for sub in older.sub_sessions})
+        self.more = older.more
+        if messages:
+            self.oldest = messages[0].id
+        self._join(page)
+        for number, row in page.messages.items():
+            self.messages.setdefault(number, row)
+        for key, branch in page.branches.items():
+            if key not in self.branches:
+                self.branches[key] = branch
+        return self._changes()
 
     def row(self, key: str) -> Row | None:
         """The row of a key."""
+        return self.stack.keys.get(key)
+
+    def said(self, text: str) -> Changes:
+        """Show at once what the person here has just sent, until the log has it."""
+        speech.echo(self, text)
+        return self._changes()
+
+    def unsaid(self, text: str) -> Changes:
+        """Take that back: it was refused."""
+        for row in list(self.stack.queued):
+            if isinstance(row, User) and row.state == "sent" and row.words == text:
+                self.stack.drop(row)
+        return self._changes()
+
+    def _changes(self) -> Changes:
+        changes, self.stack.changes = self.stack.changes, Changes()
+        return changes
+
+    def _join(self, page: "View") -> None:
+        """Older rows come above; a result whose call was on the older page goes to it."""
+        for key, row in page.calls.items():
+            mine = self.calls.get(key)
+            if mine is None:
+                self.calls[key] = row
+            elif not mine.name and row.state == "called":
+                row.result, row.state, row.pictures = mine.result, mine.state, mine.pictures
+                self.stack.drop(mine)
+                self.calls[key] = row
+        self.stack.graft(page.stack)
+
+    def _set(self, snapshot: Snapshot) -> None:
+        self.title, self.working_dir, self.safety = snapshot.title, snapshot.working_dir, snapshot.safety_policy
+        self.agent, self.model, self.provider = snapshot.agent, snapshot.model, snapshot.provider
+        self.source, self.more = snapshot.source, snapshot.more
+        state = snapshot.state or ("running" if snapshot.streaming else "idle")
+        self.base = "running" if state == "waiting" else state
+        self.usage = Usage(
+            snapshot.input_tokens,
+            snapshot.output_tokens,
+            snapshot.input_tokens + snapshot.output_tokens,
+            getattr(snapshot, "context_limit", 0),
+            snapshot.cost,
+            snapshot.tree_cost or snapshot.cost,
+        )
+
+
+def _wait(waiting: Any) -> Wait:
+    """A wait that a snapshot has."""
+    wait = Wait(waiting.id, waiting.kind, waiting.session_id, waiting.agent_name, waiting.opened_at)
+    if waiting.tool_call is not None:
+        call = waiting.tool_call
+        wait.call_id, wait.tool, wait.arguments = call.id, call.name, call.arguments
+    wait.definition, wait.message, wait.schema = waiting.tool_definition, waiting.message, waiting.schema
+    wait.mode, wait.url, wait.max_iterations = waiting.mode, waiting.url, waiting.max_iterations
+    wait.metadata = dict(waiting.metadata)
+    return wait
+
+
+class _Told(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that the client has no type for: what of it is read here."""
+
+    type: str
+    seq: int = 0
+    session_id: str = ""
+    parent_session_id: str = ""
+    root_session_id: str = ""
+    agent_name: str = ""
+    timestamp: str = ""
+    id: int = 0
+    message: Chat | str = ""
+    implicit: bool = False
+    cost: float = 0.0
+    total_cost: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+def _told(other: Other) -> Any:
+    try:
+        told = msgspec.json.decode(other.raw, type=_Told)
+    except msgspec.DecodeError:
         return None
-
-    @property
-    def oldest(self) -> int:
-        """The id of the first message that is there: what the next older page comes before."""
-        return 0
-
-    def said(self, text: str) -> str:
-        """Show at once what the person here has just sent, until the log has it; the row's key."""
-        return ""
+    return msgspec.structs.replace(told, seq=other.seq)

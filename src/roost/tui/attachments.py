@@ -31,9 +31,12 @@ class Attachment:
     size: int
     data: bytes = b""
     path: str = ""
+    text: str = ""
 
     def part(self) -> dict[str, Any]:
         """As messages have it."""
+        if self.text:
+            return {"type": "text", "text": self.text}
         if self.path:
             return {"type": "file", "file": {"path": self.path, "mime_type": self.mime_type}}
         text = base64.b64encode(self.data).decode()
@@ -102,6 +105,11 @@ def _fitting(
         except OSError as error:
             raise BadValue(f"{path}: {error.strerror}") from None
     return Attachment(name, kind, len(data), path=str(path and path.absolute()))
+
+
+def of_text(name: str, text: str) -> Attachment:
+    """Words that go along without standing in the prompt."""
+    return Attachment(name if len(name) <= 40 else f"{name[:39]}…", "text/plain", len(text.encode()), text=text)
 
 
 def sniff(data: bytes) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from roost.client.conversation import Budget
+from roost.client.shapes import Budget
 from roost.core import durations
 from roost.core.errors import BadValue
 from roost.tui.widgets.status import amount, elapsed, money

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from roost.core import patterns
-from roost.tui.view import Wait
+from roost.tui.parts import Wait
 
 _PLAIN_WORD = re.compile(r"[\w./@%+:,-]+")
 _TWO_WORDS = frozenset(

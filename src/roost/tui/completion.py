@@ -11,7 +11,7 @@ from typing import Literal
 
 from roost.tui import matching
 from roost.tui.slash import OWN
-from roost.tui.view import Command
+from roost.tui.parts import Command
 
 SHOWN = 50  # that are offered
 FILES = 20_000  # that are looked at

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from roost.core import toolkinds
 from roost.tui.choices import parsed
-from roost.tui.view import Wait
+from roost.tui.parts import Wait
 
 Ink = Literal["", "command", "add", "remove", "place", "name", "faint"]
 

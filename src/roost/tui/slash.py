@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from roost.tui.view import Command
+from roost.tui.parts import Command
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import msgspec
 
-from roost.client.conversation import Chat, Snapshot
+from roost.client.shapes import Chat, Snapshot
 from roost.client.happenings import Happening, Other
 from roost.tui import past, speech, standing, work
 from roost.tui.board import Board

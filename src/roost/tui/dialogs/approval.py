@@ -8,7 +8,7 @@ from textual.widgets import Static
 from roost.tui import choices, exhibit
 from roost.tui.choices import Choice
 from roost.tui.dialogs.card import Asked
-from roost.tui.view import Wait
+from roost.tui.parts import Wait
 
 _INKS = {
     "": "$text",

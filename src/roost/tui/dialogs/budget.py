@@ -6,12 +6,12 @@ from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Static
 
-from roost.client.conversation import Budget as Caps
+from roost.client.shapes import Budget as Caps
 from roost.core.errors import BadValue
 from roost.tui import caps
 from roost.tui.choices import Choice
 from roost.tui.dialogs.card import Asked
-from roost.tui.view import Wait
+from roost.tui.parts import Wait
 
 _CHOICES = (
     Choice("y", "yes, as much again", "approve"),

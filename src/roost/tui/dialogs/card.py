@@ -13,7 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from roost.tui.choices import Choice
-from roost.tui.view import Wait
+from roost.tui.parts import Wait
 
 GUARD = 0.4  # seconds in which a card that came by itself takes no answer: what is typed then was meant for the prompt
 

@@ -11,7 +11,7 @@ from roost.tui.dialogs.card import Card
 from roost.tui.dialogs.limit import Limit
 from roost.tui.dialogs.link import Link, address
 from roost.tui.dialogs.question import Question
-from roost.tui.view import Wait
+from roost.tui.parts import Wait
 
 
 def card(wait: Wait) -> Card:

@@ -5,7 +5,7 @@ from textual.widgets import Static
 
 from roost.tui.choices import Choice
 from roost.tui.dialogs.card import Asked
-from roost.tui.view import Wait
+from roost.tui.parts import Wait
 
 _CHOICES = (
     Choice("y", "yes, go on", "approve"),

@@ -11,7 +11,7 @@ from textual.widgets import Static
 from roost.tui import exhibit
 from roost.tui.choices import Choice
 from roost.tui.dialogs.card import Asked
-from roost.tui.view import Wait
+from roost.tui.parts import Wait
 
 _OPEN = Choice("o", "open it here", "accept")
 _COPY = Choice("c", "copy the address", "")

@@ -14,7 +14,7 @@ from textual.widgets import Button, Checkbox, Input, Label, RadioButton, RadioSe
 from roost.tui import forms
 from roost.tui.dialogs.card import Card
 from roost.tui.forms import Field
-from roost.tui.view import Wait
+from roost.tui.parts import Wait
 
 FEW = 5  # options that are all shown at once
 

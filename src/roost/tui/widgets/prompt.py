@@ -17,7 +17,7 @@ from roost.tui import completion
 from roost.tui.attachments import Attachment
 from roost.tui.completion import Folder, Offer, Target
 from roost.tui.history import History
-from roost.tui.view import Command
+from roost.tui.parts import Command
 from roost.tui.widgets.editor import Editor
 
 IDLE = "Ask anything   / commands   @ files   ! shell"

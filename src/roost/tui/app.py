@@ -11,6 +11,7 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
 
 from roost.client.client import Client
 from roost.core.errors import RoostError
@@ -150,7 +151,7 @@ class RoostApp(App[int]):
         return self._base.query_one(Dock)
 
     @property
-    def _base(self) -> Any:
+    def _base(self) -> Screen[Any]:
         return self.screen_stack[0]
 
     # -- beginning and end ----------------------------------------------------------------------
@@ -360,9 +361,9 @@ class RoostApp(App[int]):
     @on(Prompt.Dropped)
     def _dropped(self, event: Prompt.Dropped) -> None:
         event.stop()
-        self._do(self._attach(attachments.dropped(event.text)))
+        self._do(self._take_along(attachments.dropped(event.text)))
 
-    async def _attach(self, paths: Sequence[Path]) -> None:
+    async def _take_along(self, paths: Sequence[Path]) -> None:
         for path in paths:
             made = await asyncio.to_thread(attachments.of_file, path, local=self.sitting.local, home=self.home)
             self.prompt.attach(made)

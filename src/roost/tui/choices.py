@@ -10,7 +10,26 @@ from roost.tui.parts import Wait
 
 _PLAIN_WORD = re.compile(r"[\w./@%+:,-]+")
 _TWO_WORDS = frozenset(
-    ["git", "npm", "pnpm", "yarn", "cargo", "go", "docker", "kubectl", "make", "pip", "uv", "poetry", "python", "python3", "node", "systemctl", "apt", "brew"]
+    [
+        "git",
+        "npm",
+        "pnpm",
+        "yarn",
+        "cargo",
+        "go",
+        "docker",
+        "kubectl",
+        "make",
+        "pip",
+        "uv",
+        "poetry",
+        "python",
+        "python3",
+        "node",
+        "systemctl",
+        "apt",
+        "brew",
+    ]
 )
 """Programs of which the second word says what they do."""
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from roost.tui import matching
-from roost.tui.slash import OWN
 from roost.tui.parts import Command
+from roost.tui.slash import OWN
 
 SHOWN = 50  # that are offered
 FILES = 20_000  # that are looked at

@@ -77,12 +77,8 @@ def _diff(given: Mapping[str, Any]) -> list[Line]:
     """What an edit takes away and puts there."""
     edits = given.get("edits")
     found = [one for one in edits if isinstance(one, Mapping)] if isinstance(edits, list) else [given]
-    pairs = [
-        (before, after)
-        for one in found
-        if (before := _first(one, _BEFORE)) or (after := _first(one, _AFTER))
-        for after in [_first(one, _AFTER)]
-    ]
+    pairs = [(_first(one, _BEFORE), _first(one, _AFTER)) for one in found]
+    pairs = [pair for pair in pairs if any(pair)]
     if not pairs:
         return _patch(given)
     path = _first(given, ("path", "file_path", "file"))

@@ -15,12 +15,13 @@ def filename(session: Shown) -> str:
     return _NAME.sub("-", session.title).strip("-").lower()[:60] or f"session-{session.id[:8]}"
 
 
-def write(path: Path, session: Shown) -> Path:
+def write(place: str, session: Shown) -> Path:
     """Write it, into a file that is not there yet; where it is now.
 
     Raises:
         BadValue: it can't be written.
     """
+    path = Path(place).expanduser()
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text(session))

@@ -1,6 +1,7 @@
 """A form from a JSON schema: its fields, and what a person gave as the values that they stand for."""
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -294,7 +295,7 @@ def _amount(part: Mapping[str, Any], typed: str, *, whole: bool) -> int | float:
 
 
 def _finite(value: float) -> float:
-    if value != value or value in (float("inf"), float("-inf")):
+    if not math.isfinite(value):
         raise ValueError
     return value
 

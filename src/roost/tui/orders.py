@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+from textual.screen import Screen
 
 from roost.client.errors import Refused
 from roost.client.requests import Query
@@ -60,7 +61,7 @@ class Orders:
 
     async def search(self, rest: str) -> None:
         """Find a text in all sessions."""
-        text = rest or await self._app.push_screen_wait(Line("Find in all sessions", placeholder="text"))
+        text = rest or await self._ask(Line("Find in all sessions", placeholder="text"))
         if not text:
             return
         try:
@@ -87,7 +88,7 @@ class Orders:
 
     async def title(self, rest: str) -> None:
         """Another title."""
-        title = rest or await self._app.push_screen_wait(Line("Another title", self._sitting.view.title))
+        title = rest or await self._ask(Line("Another title", self._sitting.view.title))
         if title:
             await self._client.title(self._sitting.session, title)
             self._sitting.view.title = title
@@ -102,8 +103,7 @@ class Orders:
     async def export(self, rest: str) -> None:
         """Write it down."""
         shown = await self._client.show(self._sitting.session)
-        path = Path(rest).expanduser() if rest else Path(f"{export.filename(shown)}.md")
-        written = await asyncio.to_thread(export.write, path, shown)
+        written = await asyncio.to_thread(export.write, rest or f"{export.filename(shown)}.md", shown)
         self._app.say(f"Written to {written}")
 
     async def copy(self, rest: str) -> None:
@@ -136,7 +136,9 @@ class Orders:
             except Refused as error:
                 if error.code != "session_not_running" and error.status != 404:
                     raise
-                self._app.say("Its models are known once it has run. Name one: /model provider/name", severity="warning")
+                self._app.say(
+                    "Its models are known once it has run. Name one: /model provider/name", severity="warning"
+                )
                 return
             name = await self._pick("Model", lists.models(known, self._sitting.model)) or ""
         if name:
@@ -159,7 +161,7 @@ class Orders:
     async def budget(self, rest: str) -> None:
         """What may be spent."""
         if not rest:
-            rest = await self._app.push_screen_wait(Line("What may this session spend?", placeholder="$5, 200k tokens, 30m or none")) or ""
+            rest = await self._ask(Line("What may this session spend?", placeholder="$5, 200k tokens, 30m or none"))
         if not rest:
             return
         limits = None if rest.lower() in ("none", "off", "no") else caps.read(rest)
@@ -179,7 +181,7 @@ class Orders:
     async def theme(self, rest: str) -> None:
         """Other colours, to be seen while one chooses."""
         before = self._app.theme
-        name = rest or await self._app.push_screen_wait(Themes(before))
+        name = rest or await self._ask(Themes(before))
         if name and name not in THEMES:
             raise BadValue(f"there is no theme {name!r}: {', '.join(THEMES)}")
         self._app.theme = name or before
@@ -207,6 +209,9 @@ class Orders:
         self._app.leave()
 
     # -- below ----------------------------------------------------------------------------------
+
+    async def _ask(self, screen: Screen[str | None]) -> str:
+        return await self._app.push_screen_wait(screen) or ""
 
     async def _pick(self, title: str, items: list[Item[T]], *, empty: str = "Nothing is here.") -> T | None:
         return await self._app.push_screen_wait(Picker(title, items, empty=empty))

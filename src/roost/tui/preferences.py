@@ -15,7 +15,7 @@ NOTIFY: tuple[Notify, ...] = ("off", "bell", "message", "both")
 
 
 class Preferences(Struct, omit_defaults=True):
-    """`notify` is how to say that something waits while the window has no focus; `tree`, whether sub-agents are shown."""
+    """`notify` is how to say that something waits while nobody looks; `tree`, whether sub-agents are shown."""
 
     theme: str = ""
     notify: Notify = "both"

@@ -27,7 +27,9 @@ class Ran:
     def text(self) -> str:
         """As it is shown."""
         out = self.output.rstrip("\n")
-        ending = f"[it did not end within {SECONDS:g} s]" if self.late else f"[exit code {self.code}]" if self.code else ""
+        ending = (
+            f"[it did not end within {SECONDS:g} s]" if self.late else f"[exit code {self.code}]" if self.code else ""
+        )
         return "\n".join(part for part in (f"$ {self.command}", out, ending) if part)
 
     def quoted(self) -> str:
@@ -47,9 +49,6 @@ async def run(command: str, folder: Path, *, show: Callable[[str], None] = lambd
         BadValue: it can't be started.
     """
     output = process.Output(LONGEST * 2)
-    if not folder.is_dir():
-        raise BadValue(f"the session's folder {folder} is not on this machine")
-
     async def watch() -> None:
         seen = 0
         while True:
@@ -62,8 +61,15 @@ async def run(command: str, folder: Path, *, show: Callable[[str], None] = lambd
     try:
         argv = [os.environ.get("SHELL") or "/bin/sh", "-c", command]
         ended = await process.run(
-            argv, cwd=str(folder), env=_environment(), mark=process.mark("tui", str(os.getpid())), output=output, timeout=SECONDS
+            argv,
+            cwd=str(folder),
+            env=_environment(),
+            mark=process.mark("tui", str(os.getpid())),
+            output=output,
+            timeout=SECONDS,
         )
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BadValue(f"{error.filename or folder} is not on this machine") from None
     except OSError as error:
         raise BadValue(f"the shell can't be started: {error.strerror or error}") from None
     finally:

@@ -270,7 +270,9 @@ def team(loaded: Any) -> tuple[Teammate, ...]:
         name = str(entry.get("Name") or entry.get("name") or "")
         commands = entry.get("commands") or {}
         known = [_command(key, value) for key, value in commands.items()] if isinstance(commands, dict) else []
-        mates.append(Teammate(name, str(entry.get("description") or ""), "", str(entry.get("model") or ""), tuple(known)))
+        mates.append(
+            Teammate(name, str(entry.get("description") or ""), "", str(entry.get("model") or ""), tuple(known))
+        )
     return tuple(mates)
 
 

@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import msgspec
 
-from roost.client.shapes import Chat, Snapshot
 from roost.client.happenings import Happening, Other
+from roost.client.shapes import Chat, Snapshot
 from roost.tui import past, speech, standing, work
 from roost.tui.board import Board
 from roost.tui.parts import Usage, Wait

@@ -34,7 +34,11 @@ class Approval(Asked):
     def body(self) -> ComposeResult:
         """The call, and why it asks."""
         lines = exhibit.of(self.wait)
-        text = Content("\n").join(drawn(line) for line in lines) if lines else Content.styled("no arguments", "$text-muted")
+        text = (
+            Content("\n").join(drawn(line) for line in lines)
+            if lines
+            else Content.styled("no arguments", "$text-muted")
+        )
         with VerticalScroll(classes="exhibit", can_focus=False):
             yield Static(text)
         if why := exhibit.why(self.wait):

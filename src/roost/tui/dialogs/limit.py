@@ -26,7 +26,9 @@ class Limit(Asked):
     def body(self) -> ComposeResult:
         """How many there were."""
         count = self.wait.max_iterations
-        yield Static(f"It has taken {count} steps, which is as many as it may." if count else "It has reached its limit.")
+        yield Static(
+            f"It has taken {count} steps, which is as many as it may." if count else "It has reached its limit."
+        )
 
     def said(self, choice: Choice, text: str) -> None:
         """Send it."""

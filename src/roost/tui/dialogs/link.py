@@ -47,7 +47,9 @@ class Link(Asked):
         yield Static(Content(self.wait.message), classes="message")
         warning = "" if urlsplit(self.url).scheme == "https" else "   not encrypted" if self._safe else "   no web page"
         yield Static(
-            Content.assemble(("on ", "$text-muted"), (exhibit.host(self.url) or "?", "bold $warning"), (warning, "$error")),
+            Content.assemble(
+                ("on ", "$text-muted"), (exhibit.host(self.url) or "?", "bold $warning"), (warning, "$error")
+            ),
             classes="why",
         )
         yield Static(Content.styled(exhibit.clean(self.url), "$secondary underline"), classes="url")

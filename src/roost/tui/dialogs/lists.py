@@ -7,6 +7,7 @@ from textual.content import Content
 
 from roost.client.fleet import Found
 from roost.client.shapes import Model
+from roost.core.events import TURN_ENDED
 from roost.tui.dialogs.picker import Item
 from roost.tui.parts import Answered, Command, Teammate
 from roost.tui.rows import Row, User
@@ -25,7 +26,10 @@ MODES = (
 def models(known: Iterable[Model], chosen: str) -> list[Item[str]]:
     """Those of the file first, then those that were used, then the catalogue's."""
     found = sorted(known, key=lambda model: model.is_catalog)
-    return [Item(model.ref, _model(model, chosen), f"{model.name} {model.ref} {model.family}", _source(model)) for model in found]
+    return [
+        Item(model.ref, _model(model, chosen), f"{model.name} {model.ref} {model.family}", _source(model))
+        for model in found
+    ]
 
 
 def _source(model: Model) -> str:
@@ -44,7 +48,11 @@ def _model(model: Model, chosen: str) -> Content:
 def agents(team: Sequence[Teammate], speaker: str) -> list[Item[str]]:
     """The team."""
     return [
-        Item(mate.name, _two("● " if mate.name == speaker else "  ", mate.name, [mate.description], 20), f"{mate.name} {mate.description}")
+        Item(
+            mate.name,
+            _two("● " if mate.name == speaker else "  ", mate.name, [mate.description], 20),
+            f"{mate.name} {mate.description}",
+        )
         for mate in team
     ]
 
@@ -60,7 +68,9 @@ def forks(rows: Iterable[Row]) -> list[Item[int]]:
 
 def modes(now: str) -> list[Item[str]]:
     """What may run unasked."""
-    return [Item(name, _two("● " if name == now else "  ", name, [words], 12), f"{name} {words}") for name, words in MODES]
+    return [
+        Item(name, _two("● " if name == now else "  ", name, [words], 12), f"{name} {words}") for name, words in MODES
+    ]
 
 
 def themes(now: str) -> list[Item[str]]:
@@ -84,7 +94,12 @@ def palette(agent: Sequence[Command]) -> list[Item[str]]:
         for own in sorted(OWN, key=lambda own: _GROUPS.index(own.group))
     ]
     mine = [
-        Item(f"/{one.name} ", _command(one.description or _line(one.instruction), one.name, ""), f"{one.name} {one.description}", "Commands of the agent")
+        Item(
+            f"/{one.name} ",
+            _command(one.description or _line(one.instruction), one.name, ""),
+            f"{one.name} {one.description}",
+            "Commands of the agent",
+        )
         for one in agent
     ]
     return [*mine, *found]
@@ -96,18 +111,26 @@ _GROUPS = ("Session", "Agent", "Screen", "Roost")
 def places(found: Found) -> list[Item[str]]:
     """Where a text was found."""
     return [
-        Item(match.session_id, Content.assemble((f"{match.session_id[:8]}  ", "$accent"), (_line(match.snippet), "$text")), match.snippet)
+        Item(
+            match.session_id,
+            Content.assemble((f"{match.session_id[:8]}  ", "$accent"), (_line(match.snippet), "$text")),
+            match.snippet,
+        )
         for match in found.matches
     ]
 
 
 def _command(words: str, name: str, key: str) -> Content:
-    return Content.assemble((words[:52].ljust(52), "$text"), (f"  /{name}".ljust(14), "$accent"), (f" {key}" if key else "", "$text-muted"))
+    return Content.assemble(
+        (words[:52].ljust(52), "$text"), (f"  /{name}".ljust(14), "$accent"), (f" {key}" if key else "", "$text-muted")
+    )
 
 
 def _two(mark: str, name: str, facts: Sequence[Any], width: int) -> Content:
     rest = "  ".join(str(fact) for fact in facts if fact)
-    return Content.assemble((mark, "$success"), (name.ljust(width), "bold"), (f"  {rest}" if rest else "", "$text-muted"))
+    return Content.assemble(
+        (mark, "$success"), (name.ljust(width), "bold"), (f"  {rest}" if rest else "", "$text-muted")
+    )
 
 
 def _line(text: str) -> str:
@@ -116,10 +139,20 @@ def _line(text: str) -> str:
 
 def outcome(one: Answered) -> str:
     """What became of something that waited, for those who did not answer it; "" where that needs no words."""
-    what = f"{one.wait.tool}" if one.wait.kind == "approval" else {"limit": "the limit", "budget": "the budget"}.get(one.wait.kind, "the question")
+    what = (
+        f"{one.wait.tool}"
+        if one.wait.kind == "approval"
+        else {"limit": "the limit", "budget": "the budget"}.get(one.wait.kind, "the question")
+    )
     if not one.action:
-        return "" if one.why in ("", "turn ended") else f"{what}: withdrawn ({one.why})"
+        return "" if one.why in ("", TURN_ENDED) else f"{what}: withdrawn ({one.why})"
     who = one.by or "somebody else"
-    words = {"approve": "allowed", "reject": "refused", "accept": "answered", "decline": "declined", "cancel": "dismissed"}
+    words = {
+        "approve": "allowed",
+        "reject": "refused",
+        "accept": "answered",
+        "decline": "declined",
+        "cancel": "dismissed",
+    }
     reason = f": {one.reason}" if one.reason else ""
     return f"{what} was {words.get(one.action, one.action)} by {who}{reason}"

@@ -1,6 +1,6 @@
 """A list to pick from: filtered while one types."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -32,7 +32,9 @@ class Item(Generic[T]):
 class Picker(ModalScreen["T | None"], Generic[T]):
     """Picks one, or nothing."""
 
-    def __init__(self, title: str, items: Sequence[Item[T]], *, keys: str = "", empty: str = "Nothing is here.") -> None:
+    def __init__(
+        self, title: str, items: Sequence[Item[T]], *, keys: str = "", empty: str = "Nothing is here."
+    ) -> None:
         super().__init__()
         self.picker_title = title
         self._keys = keys
@@ -125,7 +127,7 @@ class Picker(ModalScreen["T | None"], Generic[T]):
     def on_key(self, event: events.Key) -> None:
         """Up and down go through the list while one types."""
         box = self.query_one("#found", OptionList)
-        moves = {
+        moves: dict[str, Callable[[], None]] = {
             "up": box.action_cursor_up,
             "down": box.action_cursor_down,
             "ctrl+p": box.action_cursor_up,

@@ -92,7 +92,11 @@ class Sessions(Picker[str]):
         mark, style = ("◆", "$warning") if row.waits else _MARKS.get(row.state, ("○", "$text-muted"))
         here = row.id == self._current
         who = row.agent or row.provider
-        figures = [ago(row.updated_at or row.created_at), money(row.cost) if row.cost else "", f"{row.waits} waiting" if row.waits else ""]
+        figures = [
+            ago(row.updated_at or row.created_at),
+            money(row.cost) if row.cost else "",
+            f"{row.waits} waiting" if row.waits else "",
+        ]
         return Content.assemble(
             (f"{mark} ", style),
             (f"{ago(row.updated_at or row.created_at):>4}  ", "$text-muted"),

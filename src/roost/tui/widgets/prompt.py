@@ -122,7 +122,9 @@ class Prompt(Vertical):
         chips.display = bool(self.attached)
         parts: list[Content | str] = []
         for at, one in enumerate(self.attached):
-            parts.append(Content.from_markup(f"[$accent on $panel] $name [@click=app.detach({at})]✕[/] [/] ", name=one.label))
+            parts.append(
+                Content.from_markup(f"[$accent on $panel] $name [@click=app.detach({at})]✕[/] [/] ", name=one.label)
+            )
         hint = Content.styled("Backspace in an empty line takes the last away", "$text-muted") if parts else Content("")
         chips.update(Content("").join([*parts, hint]))
 

@@ -117,7 +117,13 @@ def amount(tokens: int) -> str:
     """So many tokens, for people."""
     if tokens < 1000:
         return str(tokens)
-    return f"{tokens / 1000:.1f}k" if tokens < 100_000 else f"{tokens / 1000:.0f}k" if tokens < 1e6 else f"{tokens / 1e6:.1f}M"
+    return (
+        f"{tokens / 1000:.1f}k"
+        if tokens < 100_000
+        else f"{tokens / 1000:.0f}k"
+        if tokens < 1e6
+        else f"{tokens / 1e6:.1f}M"
+    )
 
 
 def money(cost: float) -> str:

@@ -36,7 +36,10 @@ class Tree(OptionList):
     def show(self, agent: str, state: str, branches: Sequence[Branch]) -> None:
         """Draw it anew."""
         at = self.highlighted
-        rows = [("", self._line(agent or "agent", "", state if state in _MARKS else "idle", 0)), *self._below(branches, 1)]
+        rows = [
+            ("", self._line(agent or "agent", "", state if state in _MARKS else "idle", 0)),
+            *self._below(branches, 1),
+        ]
         self._sessions = [session for session, _ in rows]
         self.clear_options()
         self.add_options([Option(label) for _, label in rows])

@@ -15,7 +15,14 @@ class Welcome(Static):
             lines += [Content(""), Content(words.strip()[:600])]
         if folder:
             lines += [Content(""), Content.styled(folder, "$text-muted")]
-        keys = (("Enter", "send"), ("/", "commands"), ("@", "files"), ("!", "shell"), ("Ctrl+P", "everything"), ("F1", "help"))
+        keys = (
+            ("Enter", "send"),
+            ("/", "commands"),
+            ("@", "files"),
+            ("!", "shell"),
+            ("Ctrl+P", "everything"),
+            ("F1", "help"),
+        )
         lines += [
             Content(""),
             Content("   ").join(Content.assemble((key, "$accent"), (f" {what}", "$text-muted")) for key, what in keys),

@@ -76,10 +76,11 @@ def _info(fact: e.AgentShown, here: Here) -> Body:
 
 
 def _team(fact: e.TeamShown, here: Here) -> Body:
-    return {"available_agents": [_teammate(mate) for mate in fact.agents], "current_agent": fact.current}
+    return {"available_agents": [team_shape(mate) for mate in fact.agents], "current_agent": fact.current}
 
 
-def _teammate(mate: e.Teammate) -> Teammate:
+def team_shape(mate: e.Teammate) -> Teammate:
+    """An agent of the team."""
     return Teammate(
         name=mate.name,
         description=mate.description,

@@ -7,8 +7,7 @@ from roost.core.ids import LogId
 from roost.doors.docker_agent import bodies, events
 from roost.doors.docker_agent.agents import either
 from roost.doors.docker_agent.details import full
-from roost.doors.docker_agent.health import Status
-from roost.doors.docker_agent.sessions import Said
+from roost.doors.docker_agent.health import Said, Status
 from roost.doors.docker_agent.shapes import Wire
 from roost.doors.errors import Refused
 from roost.doors.routes import Answer, Call, Reply
@@ -112,7 +111,7 @@ class Turns:
         )
 
     async def events(self, call: Call) -> Answer:
-        """GET /api/sessions/:id/events: everything past the cursor, then everything new; with `detail=full` all of it."""
+        """GET /api/sessions/:id/events: all past the cursor, then all that is new; `detail=full` leaves nothing out."""
         session = call.path["id"]
         head = await self._sessions.head(call.principal, session)
         after = _cursor(call)

@@ -49,6 +49,7 @@ async def run(command: str, folder: Path, *, show: Callable[[str], None] = lambd
         BadValue: it can't be started.
     """
     output = process.Output(LONGEST * 2)
+
     async def watch() -> None:
         seen = 0
         while True:

@@ -35,14 +35,14 @@ def _ordinal(board: Board) -> int | None:
     return ordinal
 
 
-def written(board: Board, happening: Any) -> None:
+def written(board: Board, happening: h.MessageWritten) -> None:
     """A message is put into the history as it is."""
     said = happening.message
     if board.old(happening) or happening.id in board.messages:
         return
     if said.role == "user":
         ordinal = _ordinal(board)
-        if not getattr(happening, "implicit", False):
+        if not happening.implicit:
             _user(board, happening, said.content, said.multi_content, ordinal)
     elif said.role == "assistant" and said.content:
         answer = Answer(f"m{happening.id}", words=said.content, model=said.model, id=happening.id)
@@ -50,7 +50,7 @@ def written(board: Board, happening: Any) -> None:
         board.put(answer, happening)
 
 
-def edited(board: Board, happening: Any) -> None:
+def edited(board: Board, happening: h.MessageEdited) -> None:
     """A message is another one now."""
     row = board.messages.get(happening.id)
     if row is not None and not isinstance(row, Call):
@@ -62,7 +62,7 @@ def said(board: Board, happening: h.UserMessage) -> None:
     """What the user said, shown; or a message that had waited, and is taken now."""
     if board.old(happening):
         return
-    number = getattr(happening, "id", 0)
+    number = happening.id
     if happening.queued is not None:
         _taken(board, happening, number or happening.seq)
     elif not number or number not in board.messages:
@@ -92,9 +92,8 @@ def queued(board: Board, happening: h.MessageQueued) -> None:
 
 def line_up(board: Board, waiting: Any, at: str = "") -> None:
     """Put messages that wait into the queue."""
-    for index, message in enumerate(waiting.messages):
-        place = getattr(message, "index", None)
-        place = index if place is None else place
+    places = getattr(waiting, "indexes", ()) or range(len(waiting.messages))
+    for place, message in zip(places, waiting.messages, strict=False):
         board.queue.append(Queued(waiting.id, place, waiting.queue, message.content))
         row = User(f"q{waiting.id}.{place}", words=message.content, state="queued", queue=waiting.queue, at=at)
         row.pictures, row.seq = pictures.of_parts(message.multi_content), waiting.id

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from roost.client import happenings as h
+from roost.client import shapes
 from roost.tui.board import Board
 from roost.tui.parts import Command, Teammate
 from roost.tui.rows import Failure, Note, Row, Summary
@@ -24,7 +25,7 @@ def opened(board: Board, happening: h.TurnOpened) -> None:
     board.base, board.turn, board.canceling = "running", happening.turn_id, False
     board.source = happening.source or board.source
     board.agent = happening.agent or happening.agent_name or board.agent
-    board.provider = getattr(happening, "provider", "") or board.provider
+    board.provider = happening.provider or board.provider
     board.part("state", "agent")
 
 
@@ -62,7 +63,7 @@ def introduced(board: Board, happening: h.AgentInfo) -> None:
     board.part("usage")
     if not board.old(happening):
         board.agent, board.model = happening.agent_name or board.agent, happening.model or board.model
-        _choose_commands(board)
+        choose_commands(board)
         board.part("agent", "model")
 
 
@@ -70,20 +71,22 @@ def teamed(board: Board, happening: h.TeamInfo) -> None:
     """The agents of the file."""
     if board.level(happening) is not board.stack.root:
         return
-    board.team = tuple(_mate(mate) for mate in happening.available_agents)
+    board.team = tuple(mate(told) for told in happening.available_agents)
     if not board.old(happening) and happening.current_agent:
         board.agent = happening.current_agent
         board.part("agent")
-    _choose_commands(board)
+    choose_commands(board)
     board.part("team")
 
 
-def _mate(mate: h.Teammate) -> Teammate:
-    commands = [Command(name, c.description, c.instruction, c.agent, c.url) for name, c in mate.commands.items()]
-    return Teammate(mate.name, mate.description, mate.provider, mate.model, tuple(commands))
+def mate(told: shapes.Teammate) -> Teammate:
+    """An agent of the team."""
+    commands = [Command(name, c.description, c.instruction, c.agent, c.url) for name, c in told.commands.items()]
+    return Teammate(told.name, told.description, told.provider, told.model, tuple(commands))
 
 
-def _choose_commands(board: Board) -> None:
+def choose_commands(board: Board) -> None:
+    """The slash commands are those of the agent that has the conversation."""
     board.commands = next((mate.commands for mate in board.team if mate.name == board.agent), ())
     board.part("commands")
 
@@ -131,7 +134,7 @@ def used(board: Board, happening: h.TokenUsage) -> None:
         mine.unpriced = mine.unpriced or (last is not None and last.cost is None)
 
 
-def charged(board: Board, happening: Any) -> None:
+def charged(board: Board, happening: h.CostAdded) -> None:
     """What a request cost that said nothing."""
     level, mine = board.level(happening), board.usage
     if level is not board.stack.root:
@@ -143,7 +146,7 @@ def charged(board: Board, happening: Any) -> None:
         board.part("usage")
 
 
-def counted(board: Board, happening: Any) -> None:
+def counted(board: Board, happening: h.TokensSet) -> None:
     """A client overwrote the counters."""
     if _root(board, happening):
         mine = board.usage
@@ -183,11 +186,11 @@ def secured(board: Board, happening: h.SafetySet) -> None:
 
 def handed(board: Board, happening: h.HandedOver) -> None:
     """Another agent has the conversation."""
-    before = getattr(happening, "from_agent", "") or happening.agent_name
+    before = happening.from_agent or happening.agent_name
     board.note(happening, f"{before} → {happening.to_agent}" if before else happening.to_agent, kind="agent")
     if _root(board, happening):
         board.agent = happening.to_agent
-        _choose_commands(board)
+        choose_commands(board)
         board.part("agent")
 
 
@@ -210,13 +213,21 @@ def exited(board: Board, happening: h.SessionExited) -> None:
 
 def failed(board: Board, happening: h.Failed) -> None:
     """The turn ends with this."""
-    board.put(Failure(f"e{happening.seq}", words=happening.error, code=happening.code), happening)
+    if not _here(board, f"e{happening.seq}"):
+        board.put(Failure(f"e{happening.seq}", words=happening.error, code=happening.code), happening)
 
 
 def summed(board: Board, happening: h.SessionSummary) -> None:
     """What stands for the history before it."""
-    row = Summary(f"m{happening.seq}", words=happening.summary, model=happening.model, cost=happening.cost or 0.0)
-    board.put(row, happening)
+    if not _here(board, f"m{happening.seq}"):
+        row = Summary(f"m{happening.seq}", words=happening.summary, model=happening.model)
+        row.cost = happening.cost or 0.0
+        board.put(row, happening)
+
+
+def _here(board: Board, key: str) -> bool:
+    """Whether the snapshot had it."""
+    return key in board.stack.keys
 
 
 def _noted(kind: str, words: Callable[[Any], str], level: str = "info") -> Handler:

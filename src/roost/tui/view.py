@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-import msgspec
-
 from roost.client.happenings import Happening, Other
-from roost.client.shapes import Chat, Snapshot
+from roost.client.shapes import Snapshot
 from roost.tui import past, speech, standing, work
 from roost.tui.board import Board
 from roost.tui.parts import Usage, Wait
@@ -27,14 +25,14 @@ class View(Board):
         view.users = None if snapshot.more else 0
         places = {sub.id: sub for sub in snapshot.sub_sessions}
         messages = snapshot.messages or ()
-        past.lay(view, messages, places)
+        past.lay(view, messages, snapshot.marks, places)
         view.oldest = messages[0].id if messages else 0
         for sub in snapshot.sub_sessions:
             if sub.id not in view.stack.levels:
                 view.born(sub.id, sub.parent_session_id, call=sub.tool_call_id, title=sub.title)
             if sub.agent:
                 view.named(sub.id, sub.agent)
-            view.turned(sub.id, getattr(sub, "state", "") or "running")
+            view.turned(sub.id, sub.state or "running")
         for waiting in snapshot.queue:
             speech.line_up(view, waiting)
         for wait in snapshot.waits:
@@ -49,9 +47,8 @@ class View(Board):
             return Changes()
         self.seq = max(self.seq, happening.seq)
         handler = HANDLERS.get(happening.type)
-        told = _told(happening) if isinstance(happening, Other) else happening
-        if handler is not None and told is not None:
-            handler(self, told)
+        if handler is not None and not isinstance(happening, Other):
+            handler(self, happening)
         return self._changes()
 
     def take_all(self, happenings: Iterable[Happening]) -> Changes:
@@ -65,7 +62,7 @@ class View(Board):
         """Put the messages of an older page (a snapshot `before` the `oldest`) above all others."""
         messages = older.messages or ()
         page = View(self.session)
-        past.lay(page, messages, {sub.id: sub for sub in older.sub_sessions})
+        past.lay(page, messages, older.marks, {sub.id: sub for sub in older.sub_sessions})
         self.more = older.more
         if messages:
             self.oldest = messages[0].id
@@ -115,11 +112,14 @@ class View(Board):
         self.source, self.more = snapshot.source, snapshot.more
         state = snapshot.state or ("running" if snapshot.streaming else "idle")
         self.base = "running" if state == "waiting" else state
+        self.models = dict(snapshot.model_overrides)
+        self.team = tuple(standing.mate(mate) for mate in snapshot.team)
+        standing.choose_commands(self)
         self.usage = Usage(
             snapshot.input_tokens,
             snapshot.output_tokens,
             snapshot.input_tokens + snapshot.output_tokens,
-            getattr(snapshot, "context_limit", 0),
+            snapshot.context_limit,
             snapshot.cost,
             snapshot.tree_cost or snapshot.cost,
         )
@@ -135,30 +135,3 @@ def _wait(waiting: Any) -> Wait:
     wait.mode, wait.url, wait.max_iterations = waiting.mode, waiting.url, waiting.max_iterations
     wait.metadata = dict(waiting.metadata)
     return wait
-
-
-class _Told(msgspec.Struct, frozen=True, kw_only=True):
-    """An event that the client has no type for: what of it is read here."""
-
-    type: str
-    seq: int = 0
-    session_id: str = ""
-    parent_session_id: str = ""
-    root_session_id: str = ""
-    agent_name: str = ""
-    timestamp: str = ""
-    id: int = 0
-    message: Chat | str = ""
-    implicit: bool = False
-    cost: float = 0.0
-    total_cost: float = 0.0
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-
-def _told(other: Other) -> Any:
-    try:
-        told = msgspec.json.decode(other.raw, type=_Told)
-    except msgspec.DecodeError:
-        return None
-    return msgspec.structs.replace(told, seq=other.seq)

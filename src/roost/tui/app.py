@@ -45,8 +45,8 @@ Severity = Literal["information", "warning", "error"]
 class RoostApp(App[int]):
     """One session on one screen.
 
-    `session` is the one to open, "" for a new one of `agent` (`agent_name` is who of its team begins).  `prompt` is sent
-    at once.  `attached` says that the server is another process, which goes on when this one ends; `local`, that the
+    `session` is the one to open, "" for a new one of `agent` (`agent_name` is who of its team begins).  `prompt` is
+    sent at once.  `attached` says that the server is another process, which goes on when this one ends; `local`, that the
     session's files and commands are this machine's.  `home` is where what a person chose is kept.  `opened` is awaited
     whenever a session comes on the screen.
     """
@@ -443,9 +443,8 @@ class RoostApp(App[int]):
         """Back to the prompt; from there, twice: stop."""
         if self.focused is not self.prompt.editor:
             self.prompt.editor.focus()
-        elif self.sitting.busy:
-            if self._again("escape", "Esc again to stop it"):
-                await self.interrupt()
+        elif self.sitting.busy and self._again("escape", "Esc again to stop it"):
+            await self.interrupt()
 
     async def interrupt(self) -> None:
         """End the turn."""

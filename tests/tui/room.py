@@ -38,7 +38,10 @@ def call(name: str, /, **arguments: Any) -> dict[str, Any]:
 
 
 TURNS: list[dict[str, Any]] = [
-    {"when": "(?i)^run it", "answers": [[{"text": "I will."}, call("shell", cmd="git status --short")], "It ran: {{tool}}"]},
+    {
+        "when": "(?i)^run it",
+        "answers": [[{"text": "I will."}, call("shell", cmd="git status --short")], "It ran: {{tool}}"],
+    },
     {
         "when": "(?i)^run three",
         "answers": [
@@ -49,14 +52,32 @@ TURNS: list[dict[str, Any]] = [
     {
         "when": "(?i)^edit",
         "answers": [
-            [call("edit_file", path="notes.md", edits=[{"oldText": "Mind the gap.", "newText": "Mind the step.\nAnd the gap."}])],
+            [
+                call(
+                    "edit_file",
+                    path="notes.md",
+                    edits=[{"oldText": "Mind the gap.", "newText": "Mind the step.\nAnd the gap."}],
+                )
+            ],
             "Edited: {{tool}}",
         ],
     },
-    {"when": "(?i)^ask me", "answers": [[call("user_prompt", message="Where shall it go?", schema=FORM)], "You said {{tool}}"]},
+    {
+        "when": "(?i)^ask me",
+        "answers": [[call("user_prompt", message="Where shall it go?", schema=FORM)], "You said {{tool}}"],
+    },
     {"when": "(?i)^just ask", "answers": [[call("user_prompt", message="What is your name?")], "You said {{tool}}"]},
-    {"when": "(?i)^slow", "answers": [[{"text": "one two three four five six seven eight nine ten " * 40, "delay": 0.05}], "Steered: {{user}}"]},
-    {"when": "(?i)^delegate", "answers": [[call("transfer_task", agent="helper", task="look", expected_output="news")], "It says: {{tool}}"]},
+    {
+        "when": "(?i)^slow",
+        "answers": [
+            [{"text": "one two three four five six seven eight nine ten " * 40, "delay": 0.05}],
+            "Steered: {{user}}",
+        ],
+    },
+    {
+        "when": "(?i)^delegate",
+        "answers": [[call("transfer_task", agent="helper", task="look", expected_output="news")], "It says: {{tool}}"],
+    },
     {"when": "(?i)^loop", "answers": [[call("think", thought="again")]], "repeat": True},
     {"answers": ["Hello! You said: **{{user}}**."], "repeat": True},
 ]
@@ -75,7 +96,11 @@ AGENT: dict[str, Any] = {
         "helper": {"model": "second", "description": "Looks things up.", "instruction": "Look."},
     },
     "models": {
-        "talker": {"provider": "scripted", "model": "talker", "provider_opts": {"scenario": {"title": "A talk", "turns": TURNS, "context_limit": 8000}}},
+        "talker": {
+            "provider": "scripted",
+            "model": "talker",
+            "provider_opts": {"scenario": {"title": "A talk", "turns": TURNS, "context_limit": 8000}},
+        },
         "second": {
             "provider": "scripted",
             "model": "second",
@@ -110,7 +135,9 @@ class Room:
         events = await store.page(LogId(session), after=0, limit=10_000)
         return [event.fact for event in events if not kinds or isinstance(event.fact, kinds)]
 
-    async def until_fact(self, session: str, kind: type, holds: Callable[[Any], object] = lambda fact: True, *, count: int = 1) -> Any:
+    async def until_fact(
+        self, session: str, kind: type, holds: Callable[[Any], object] = lambda fact: True, *, count: int = 1
+    ) -> Any:
         """The newest of them, once there are so many."""
         service = self.running.service
         with anyio.fail_after(PATIENCE):

@@ -11,6 +11,7 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.events import Resize
 from textual.screen import Screen
 
 from roost.client.client import Client
@@ -201,6 +202,13 @@ class RoostApp(App[int]):
         self._write(terminal.POP)
         self.exit(0)
 
+    def on_resize(self, event: Resize) -> None:
+        """Cards leave the conversation its part."""
+        for card in self._base.query(Card):
+            card.fit(event.size.height)
+        if self.sitting.session:
+            self.stand()
+
     # -- frames ---------------------------------------------------------------------------------
 
     def _frame(self) -> None:
@@ -287,12 +295,12 @@ class RoostApp(App[int]):
         """Show what waits, and say what others have answered."""
         view = self.sitting.view
         free = not self.prompt.text and self.screen is self._base and self.focused is self.prompt.editor
-        held = self.dock.has_focus_within
-        new = await self.dock.show(view.waits, grab=free or grab)
+        held = self.dock.has_focus_within or self._base.focused is None
+        new = await self.dock.show(view.waits, grab=free or grab or held)
         for one in self.sitting.elsewhere():
             if told := lists.outcome(one):
                 self.say(told)
-        if not view.waits and held:
+        if held and not view.waits:
             self.prompt.editor.focus()
         if new and not self.app_focus:
             self._write(terminal.alert(f"{view.title or 'Roost'} waits for you", self.chosen.notify, os.environ))

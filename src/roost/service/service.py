@@ -6,6 +6,7 @@ from roost.ports import Logins
 from roost.service.accounts import Accounts
 from roost.service.agents import AgentFiles
 from roost.service.archive import Archive
+from roost.service.browsers import Browsers
 from roost.service.catalogue import Catalogue
 from roost.service.children import Children
 from roost.service.desk import Desk
@@ -15,7 +16,9 @@ from roost.service.fleet import Fleet
 from roost.service.health import Health
 from roost.service.imports import Imports
 from roost.service.inputs import Inputs
+from roost.service.notices import Notices
 from roost.service.processes import Processes
+from roost.service.pulse import Pulse
 from roost.service.results import Results
 from roost.service.reviews import Reviews
 from roost.service.search import Search
@@ -27,6 +30,7 @@ from roost.service.toolservers import ToolServers
 from roost.service.turns import Turns
 from roost.service.upkeep import Upkeep
 from roost.service.waits import Waits
+from roost.service.windows import Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +38,22 @@ class Service:
     """One object for each subject; doors ask it and nothing else."""
 
     sessions: Sessions
+    windows: Windows
     turns: Turns
     waits: Waits
     agents: AgentFiles
     health: Health
     archive: Archive
     accounts: Accounts
+    browsers: Browsers
+    notices: Notices
     fleet: Fleet
     spawns: Spawns
     results: Results
     inputs: Inputs
     fifos: Fifos
     feeds: Feeds
+    pulse: Pulse
     processes: Processes
     search: Search
     reviews: Reviews
@@ -60,7 +68,15 @@ class Service:
     logins: Logins | None = None  # at tool servers; None where nothing can log in
 
 
-def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins | None = None) -> Service:
+def make_service(
+    desk: Desk,
+    accounts: Accounts,
+    browsers: Browsers,
+    notices: Notices | None = None,
+    *,
+    grace: float,
+    logins: Logins | None = None,
+) -> Service:
     """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
     turns, fleet, shelf = Turns(desk, grace=grace), Fleet(desk), Shelf(desk)
     results = Results(desk, fleet)
@@ -69,18 +85,22 @@ def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins
     spawns = Spawns(desk, fleet, turns, results, fifos, shelf.defaults)
     return Service(
         sessions=Sessions(desk),
+        windows=Windows(desk),
         turns=turns,
         waits=Waits(desk),
         agents=AgentFiles(desk),
         health=Health(desk),
         archive=Archive(desk),
         accounts=accounts,
+        browsers=browsers,
+        notices=notices or Notices(desk, browsers),
         fleet=fleet,
         spawns=spawns,
         results=results,
         inputs=inputs,
         fifos=fifos,
         feeds=Feeds(desk, fleet),
+        pulse=Pulse(desk),
         processes=Processes(desk),
         search=Search(desk, fleet),
         reviews=Reviews(desk, spawns),

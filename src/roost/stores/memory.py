@@ -17,6 +17,7 @@ from roost.core.session import Head, apply, fold
 from roost.ports import Committed, Condition, Grown, Listing, Owned, RunRecord, WaitRecord
 from roost.stores import rules
 from roost.stores.accounts import Book, MemoryAccounts
+from roost.stores.browsers import MemoryBrowsers
 from roost.stores.rules import Write
 
 _UNTAKEN = Epoch(0)
@@ -74,6 +75,7 @@ class Memory:
         self._shelf = Shelf() if shelf is None else shelf
         self._shelf.living[server] = self
         self.accounts = MemoryAccounts(self._shelf.book)
+        self.browsers = MemoryBrowsers(self._shelf.book)
 
     @property
     def server(self) -> ServerId:
@@ -204,6 +206,16 @@ class Memory:
         return tuple(
             event for event in self._find(log).events if event.seq > since and isinstance(event.fact, BEARS_MESSAGES)
         )
+
+    async def latest(self, log: LogId, *, before: int, limit: int) -> Sequence[e.Event]:
+        """See `EventStore.latest`."""
+        older = [event for event in await self.messages(log) if event.seq < before]
+        return tuple(older[max(len(older) - limit, 0) :])
+
+    async def said(self, log: LogId, *, before: int) -> int:
+        """See `EventStore.said`."""
+        facts = [event.fact for event in await self.messages(log) if event.seq < before]
+        return sum(isinstance(f, e.MessageWritten | e.MessageTaken) and f.message.role == "user" for f in facts)
 
     async def newest(self, log: LogId, kind: type[e.Fact], *, before: int) -> e.Event | None:
         """See `EventStore.newest`."""

@@ -25,6 +25,7 @@ from roost.core.session import Head
 from roost.ports import Committed, Condition, Grown, Listing, Owned, RunRecord, WaitRecord
 from roost.stores import migrations, readers, rebuild
 from roost.stores.accounts import SqliteAccounts
+from roost.stores.browsers import SqliteBrowsers
 from roost.stores.ledger import Ledger, Written
 from roost.stores.readers import Readers, Roll
 from roost.stores.rules import Write
@@ -77,6 +78,7 @@ class Sqlite:
         self._posted: dict[LogId, _Posted] = {}  # in this round of the event loop
         self._writer = writer(self._let_go)
         self.accounts = SqliteAccounts(reads.run, self._change)
+        self.browsers = SqliteBrowsers(reads.run, self._change)
 
     @property
     def server(self) -> ServerId:
@@ -172,6 +174,14 @@ class Sqlite:
     async def messages(self, log: LogId, *, since: int = 0) -> Sequence[e.Event]:
         """See `EventStore.messages`."""
         return await self._reads.run(lambda db: readers.messages(db, log, since))
+
+    async def latest(self, log: LogId, *, before: int, limit: int) -> Sequence[e.Event]:
+        """See `EventStore.latest`."""
+        return await self._reads.run(lambda db: readers.latest(db, log, before, limit))
+
+    async def said(self, log: LogId, *, before: int) -> int:
+        """See `EventStore.said`."""
+        return await self._reads.run(lambda db: readers.said(db, log, before))
 
     async def newest(self, log: LogId, kind: type[e.Fact], *, before: int) -> e.Event | None:
         """See `EventStore.newest`."""

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from roost.core.errors import RoostError
 from roost.doors.docker_agent.manners import Manners as DockerAgent
-from roost.doors.errors import retry, status, told, worded
+from roost.doors.errors import headers as carried
+from roost.doors.errors import status, told, worded
 from roost.doors.routes import Answer, Reply
 
 CODES: Mapping[int, str] = {
@@ -51,6 +52,6 @@ def coded(handler: H) -> H:
         try:
             return await handler(*given)
         except RoostError as error:
-            return said(told(worded(error, ""), error.code), status(error), retry(error))
+            return said(told(worded(error, ""), error.code), status(error), carried(error))
 
     return handle  # type: ignore[return-value]

@@ -41,6 +41,16 @@ class User(Shape, frozen=True):
     force_sandbox: bool = False
 
 
+class Tree(Shape, frozen=True):
+    """A session and all that it has started, in figures."""
+
+    sessions: int = 0
+    running: int = 0
+    total_cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
 class Session(Shape, frozen=True):
     """A session as lists show it."""
 
@@ -67,6 +77,7 @@ class Session(Shape, frozen=True):
     ended_at: str | None = None
     parent_session_id: str | None = None
     waiting_on: tuple[str, ...] = ()
+    tree: Tree | None = None
 
 
 class Spawned(Shape, frozen=True):

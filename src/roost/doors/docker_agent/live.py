@@ -20,7 +20,7 @@ from roost.doors.outbox import SHARE, Lane, Outbox
 from roost.doors.rings import Rings
 from roost.doors.routes import Answer, Call, Receive, Scope, Send
 from roost.service.service import Service
-from roost.wire.json import encode, encode_raw
+from roost.wire.json import encode_ordered, encode_raw
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Live:
 
     async def open(self, call: Call) -> Answer:
         """WS /api/live."""
-        hello = encode({"hello": self._about | {"server": self._service.desk.store.server}})
+        hello = encode_ordered({"hello": self._about | {"server": self._service.desk.store.server}})
         return Screen(self, call.principal, hello)
 
 
@@ -150,6 +150,8 @@ class Screen:
 
     async def _hear(self, receive: Receive, tasks: TaskGroup) -> None:
         while (message := await receive())["type"] != "websocket.disconnect":
+            if message["type"] != "websocket.receive":
+                continue
             raw = message.get("bytes") or (message.get("text") or "").encode()
             if len(raw) > LONGEST:
                 self._finish(TOO_LARGE, f"a message of more than {LONGEST} bytes")
@@ -191,7 +193,9 @@ class Screen:
             del self._followed[followed.session]
 
     async def _refuse(self, session: str, error: RoostError) -> None:
-        await self._outbox.say(encode({"refused": session[:SHOWN], "code": error.code, "message": error.message}))
+        await self._outbox.say(
+            encode_ordered({"refused": session[:SHOWN], "code": error.code, "message": error.message})
+        )
 
 
 class Followed:
@@ -213,7 +217,7 @@ class Followed:
         """
         head = await self._live.sessions.head(self._principal, self.session)
         if since > head.last_seq or since + 1 < head.first_seq:
-            await self._lane.put(encode({"gap": self.session}))
+            await self._lane.put(encode_ordered({"gap": self.session}))
             since = head.first_seq - 1
         batches = self._live.turns.follow(self._principal, self.session, after=since)
         with self._live.rings.read(LogId(self.session)) as reader:
@@ -228,7 +232,7 @@ class Followed:
                         return  # the server stops
                 except SessionNotFound:
                     pass  # its rows are gone
-        await self._lane.put(encode({"gone": self.session}))
+        await self._lane.put(encode_ordered({"gone": self.session}))
 
     def stop(self) -> None:
         """Send no more of it."""

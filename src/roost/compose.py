@@ -51,6 +51,7 @@ from roost.service.desk import Desk
 from roost.service.notices import Notices
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
+from roost.service.vitals import Ground
 from roost.stores.sqlite import open_sqlite
 from roost.tools.builtin import Builtin
 from roost.tools.hooks import Runner
@@ -211,7 +212,15 @@ async def open_server(
         couriers = await stack.enter_async_context(_couriers(settings))
         told = settings.notify
         notices = Notices(desk, browsers, couriers, delay=told.delay, details=told.details, place=settings.public_url)
-        service = make_service(desk, accounts, browsers, notices, grace=settings.disconnect_grace, logins=makers.logins)
+        service = make_service(
+            desk,
+            accounts,
+            browsers,
+            notices,
+            grace=settings.disconnect_grace,
+            logins=makers.logins,
+            ground=Ground(settings.session_db, store.fsync),
+        )
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
         bulkhead.start(browsers.watch, name="browsers")

@@ -28,6 +28,7 @@ from roost.service.spawns import Spawns
 from roost.service.toolservers import ToolServers
 from roost.service.turns import Turns
 from roost.service.upkeep import Upkeep
+from roost.service.vitals import Ground, Pulse
 from roost.service.waits import Waits
 
 
@@ -44,6 +45,7 @@ class Service:
     accounts: Accounts
     browsers: Browsers
     notices: Notices
+    pulse: Pulse
     fleet: Fleet
     spawns: Spawns
     results: Results
@@ -72,6 +74,7 @@ def make_service(
     *,
     grace: float,
     logins: Logins | None = None,
+    ground: Ground | None = None,
 ) -> Service:
     """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
     turns, fleet, shelf = Turns(desk, grace=grace), Fleet(desk), Shelf(desk)
@@ -89,6 +92,7 @@ def make_service(
         accounts=accounts,
         browsers=browsers,
         notices=notices or Notices(desk, browsers),
+        pulse=Pulse(desk, ground or Ground()),
         fleet=fleet,
         spawns=spawns,
         results=results,

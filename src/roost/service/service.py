@@ -18,6 +18,7 @@ from roost.service.imports import Imports
 from roost.service.inputs import Inputs
 from roost.service.notices import Notices
 from roost.service.processes import Processes
+from roost.service.pulse import Pulse
 from roost.service.results import Results
 from roost.service.reviews import Reviews
 from roost.service.search import Search
@@ -30,6 +31,7 @@ from roost.service.turns import Turns
 from roost.service.upkeep import Upkeep
 from roost.service.vitals import Ground, Pulse
 from roost.service.waits import Waits
+from roost.service.windows import Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class Service:
     """One object for each subject; doors ask it and nothing else."""
 
     sessions: Sessions
+    windows: Windows
     turns: Turns
     waits: Waits
     agents: AgentFiles
@@ -52,6 +55,7 @@ class Service:
     inputs: Inputs
     fifos: Fifos
     feeds: Feeds
+    pulse: Pulse
     processes: Processes
     search: Search
     reviews: Reviews
@@ -84,6 +88,7 @@ def make_service(
     spawns = Spawns(desk, fleet, turns, results, fifos, shelf.defaults)
     return Service(
         sessions=Sessions(desk),
+        windows=Windows(desk),
         turns=turns,
         waits=Waits(desk),
         agents=AgentFiles(desk),
@@ -99,6 +104,7 @@ def make_service(
         inputs=inputs,
         fifos=fifos,
         feeds=Feeds(desk, fleet),
+        pulse=Pulse(desk),
         processes=Processes(desk),
         search=Search(desk, fleet),
         reviews=Reviews(desk, spawns),

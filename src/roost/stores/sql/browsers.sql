@@ -47,6 +47,9 @@ SET browser = excluded.browser, account = excluded.account, point = excluded.poi
 -- name: unsubscribe
 DELETE FROM subscriptions WHERE endpoint = ?
 
+-- name: unsubscribe_of
+DELETE FROM subscriptions WHERE account = ?
+
 -- name: subscriptions
 SELECT endpoint, browser, account, point, auth, created_at FROM subscriptions ORDER BY created_at, endpoint
 

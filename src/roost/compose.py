@@ -51,6 +51,7 @@ from roost.service.desk import Desk
 from roost.service.notices import Notices
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
+from roost.service.vitals import Ground
 from roost.stores.sqlite import open_sqlite
 from roost.tools.builtin import Builtin
 from roost.tools.hooks import Runner
@@ -166,11 +167,13 @@ async def open_server(
     roll: Roll | None = None,
     front: Front | None = None,
     trusted: bool = False,
+    authority: bytes = b"",
 ) -> AsyncIterator[Running]:
     """Everything, opened from the ground up and closed from the roof down.
 
     `wrap` may put something around the makers: tests do.  `roll` is a list of accounts to import.  `front` is
-    what `roost serve` was told; all who can reach a server that is `trusted` may do everything.
+    what `roost serve` was told; all who can reach a server that is `trusted` may do everything.  `authority`
+    is the certificate of whoever vouches for it, where that is nobody whom phones know.
 
     Raises:
         StoreRefused: the database can't be used.
@@ -211,7 +214,15 @@ async def open_server(
         couriers = await stack.enter_async_context(_couriers(settings))
         told = settings.notify
         notices = Notices(desk, browsers, couriers, delay=told.delay, details=told.details, place=settings.public_url)
-        service = make_service(desk, accounts, browsers, notices, grace=settings.disconnect_grace, logins=makers.logins)
+        service = make_service(
+            desk,
+            accounts,
+            browsers,
+            notices,
+            grace=settings.disconnect_grace,
+            logins=makers.logins,
+            ground=Ground(settings.session_db, store.fsync),
+        )
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
         bulkhead.start(browsers.watch, name="browsers")
@@ -230,6 +241,7 @@ async def open_server(
             trusted=trusted,
             origins=front.cors_origins,
             public_url=settings.public_url,
+            authority=authority,
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )

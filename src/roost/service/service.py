@@ -29,6 +29,7 @@ from roost.service.spawns import Spawns
 from roost.service.toolservers import ToolServers
 from roost.service.turns import Turns
 from roost.service.upkeep import Upkeep
+from roost.service.vitals import Ground, Vitals
 from roost.service.waits import Waits
 from roost.service.windows import Windows
 
@@ -47,6 +48,7 @@ class Service:
     accounts: Accounts
     browsers: Browsers
     notices: Notices
+    vitals: Vitals
     fleet: Fleet
     spawns: Spawns
     results: Results
@@ -76,6 +78,7 @@ def make_service(
     *,
     grace: float,
     logins: Logins | None = None,
+    ground: Ground | None = None,
 ) -> Service:
     """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
     turns, fleet, shelf = Turns(desk, grace=grace), Fleet(desk), Shelf(desk)
@@ -94,6 +97,7 @@ def make_service(
         accounts=accounts,
         browsers=browsers,
         notices=notices or Notices(desk, browsers),
+        vitals=Vitals(desk, ground or Ground()),
         fleet=fleet,
         spawns=spawns,
         results=results,

@@ -91,6 +91,9 @@ SHARED = {
     "POST /web/codes",
     "GET /web/devices",
     "DELETE /web/devices/:id",
+    "GET /web/health",
+    "POST /web/push",
+    "DELETE /web/push",
 }
 
 

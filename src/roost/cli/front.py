@@ -150,6 +150,7 @@ async def _serve(
 
     def listening() -> None:
         pin = plan.pair.fingerprint if plan.pair else ""
+        running.service.notices.place = invite.where(settings, sock, secure=plan.pair is not None)
         lit.enter_context(beacon.lit(front.home, plan.address, pin, plan.token.reveal()))
         for line in [*_opening(front, plan, running), *notes, *_warnings(front, plan)]:
             click.echo(line, err=True)

@@ -67,7 +67,7 @@ export function wanted(name, raw, { whole = false } = {}) {
   if (command !== null) {
     const rest = Object.entries(args).filter(([key, value]) => !['cmd', 'command', 'script'].includes(key) && value !== '' && value !== null)
     return h('div', { class: 'wanted' },
-      h('pre', { class: 'command', tabindex: 0, 'aria-label': 'Command' }, h('span', { class: 'prompt', 'aria-hidden': 'true' }, '$ '), command),
+      h('pre', { class: 'command', tabindex: 0, 'aria-label': 'Command' }, h('span', { class: 'sigil', 'aria-hidden': 'true' }, '$ '), command),
       rest.length > 0 && named(Object.fromEntries(rest)))
   }
   const changes = changesOf(name, args)
@@ -142,7 +142,7 @@ export function output(text, { fold = FOLD, tail = false } = {}) {
 /** A button that shows all, and then less again. */
 function unfolder(size, act) {
   let open = false
-  const button = h('button', { class: 'unfold', type: 'button', 'aria-expanded': 'false', onClick: () => {
+  const button = h('button', { class: 'opener', type: 'button', 'aria-expanded': 'false', onClick: () => {
     open = !open
     act(open)
     button.setAttribute('aria-expanded', String(open))
@@ -208,10 +208,10 @@ export function counts({ plus, minus }) {
     plus > 0 && h('span', { class: 'plus' }, `+${plus}`), minus > 0 && h('span', { class: 'minus' }, `−${minus}`))
 }
 
-const SIGNS = { '+': 'plus', '-': 'minus', '@': 'place', ' ': 'same' }
+const SIGNS = { '+': 'plus', '-': 'minus', '@': 'gap', ' ': 'same' }
 
 function lined(line) {
-  if (line.sign === '@') return h('div', { class: 'line place' }, `⋯ ${line.text}`)
+  if (line.sign === '@') return h('div', { class: 'line gap' }, `⋯ ${line.text}`)
   return h('div', { class: `line ${SIGNS[line.sign]}` },
     h('span', { class: 'sign', 'aria-hidden': line.sign === ' ' ? 'true' : null }, line.sign === '-' ? '−' : line.sign), h('span', { class: 'words' }, line.text || ' '))
 }

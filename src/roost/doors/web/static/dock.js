@@ -4,6 +4,7 @@ import { part } from './api.js'
 import { fill, h, text } from './dom.js'
 import { answerCard, told } from './forms.js'
 import { icon } from './icons.js'
+import { session } from './store.js'
 import { announce } from './toast.js'
 
 const STAY = 2_200 // how long a card says what was answered
@@ -19,7 +20,7 @@ export class Dock {
     this.back = h('button', { class: 'tool small up', type: 'button', 'aria-label': 'Question before', onClick: () => this.step(-1) }, icon('back'))
     this.next = h('button', { class: 'tool small', type: 'button', 'aria-label': 'Next question', onClick: () => this.step(1) }, icon('forward'))
     this.pager = h('div', { class: 'pager', hidden: true }, this.back, this.count, this.next)
-    this.place = h('div', { class: 'place' })
+    this.place = h('div', { class: 'slot' })
     this.element = h('div', { class: 'dock', hidden: true }, this.pager, this.place)
   }
 
@@ -38,7 +39,7 @@ export class Dock {
 
   #over(id, card) {
     if (card.leaving) return
-    const how = this.fold.settled.get(id) ?? { action: 'void' }
+    const how = named(this.fold.settled.get(id) ?? { action: 'void' })
     if (!card.dataset.over || how.action === 'void') card.close(how)
     if (!card.contains(document.activeElement)) announce(told(how))
     card.leaving = setTimeout(() => {
@@ -80,4 +81,10 @@ export class Dock {
   end() {
     for (const card of this.cards.values()) clearTimeout(card.leaving)
   }
+}
+
+/** Whoever has answered by our own name is us. */
+function named(how) {
+  const me = session.peek()?.user
+  return how.by && how.by === me ? { ...how, by: 'you' } : how
 }

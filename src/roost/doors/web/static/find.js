@@ -18,7 +18,7 @@ export class Find {
     this.input = h('input', { class: 'input', type: 'search', placeholder: 'Find in this session', 'aria-label': 'Find in this session', autocomplete: 'off', spellcheck: false, onInput: () => this.search(), onKeydown: (event) => this.keys(event) })
     this.count = h('span', { class: 'count', role: 'status' })
     this.more = h('button', { class: 'button quiet', type: 'button', hidden: true, onClick: () => this.all() }, 'Search older')
-    this.element = h('search', { class: 'find', hidden: true }, icon('search'), this.input, this.count, this.more,
+    this.element = h('search', { class: 'finder', hidden: true }, icon('search'), this.input, this.count, this.more,
       this.tool('Previous', 'down', () => this.step(-1), 'up'), this.tool('Next', 'down', () => this.step(1)), this.tool('Close', 'close', () => this.close()))
     this.painted = globalThis.Highlight ? new Highlight() : null
     if (this.painted) CSS.highlights.set('found', this.painted)

@@ -144,7 +144,7 @@ function words(inline) {
       case 'break': return h('br')
       case 'em': case 'strong': case 'del': return h(node.kind, {}, words(node.inside))
       case 'link': return h('a', { href: node.href, target: '_blank', rel: 'noopener noreferrer nofollow', title: node.href, class: node.picture ? 'picture' : null }, words(node.inside))
-      case 'place': return h('span', { class: 'place', title: node.place }, words(node.inside))
+      case 'place': return h('span', { class: 'nolink', title: node.place }, words(node.inside))
       default: return document.createTextNode(node.text)
     }
   })

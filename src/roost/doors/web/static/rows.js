@@ -17,7 +17,7 @@ const LONG = 1_400 // characters of a person's message past which it is folded
  * it is the last row, what is open and closed (kept while the row is out of sight), and what its buttons do.
  */
 export function rowNode(row, place) {
-  const article = h('article', { class: ['row', row.kind], data: { key: row.key, depth: Math.min(place.depth, 4) || null } })
+  const article = h('article', { class: ['piece', `k-${row.kind}`], data: { key: row.key, depth: Math.min(place.depth, 4) || null } })
   const show = MAKERS[row.kind]?.(article, row, place) ?? (() => {})
   article.$show = (now, where) => {
     if (where.depth > 0) article.dataset.depth = Math.min(where.depth, 4)
@@ -45,7 +45,7 @@ const VIA = { steer: 'steered', followup: 'follow-up' }
 
 function user(article, row, { memory, act, depth }) {
   const words = h('div', { class: 'words' })
-  const fold = h('button', { class: 'unfold', type: 'button', hidden: true, onClick: () => { memory.open = !memory.open; paint(row) } })
+  const fold = h('button', { class: 'opener', type: 'button', hidden: true, onClick: () => { memory.open = !memory.open; paint(row) } })
   const parts = h('div', { class: 'pictures' })
   const mark = h('span', { class: 'via' })
   const tools = h('div', { class: 'tools' }, copier(() => row.text, 'Copy message'), depth === 0 && button('Fork from here: a new session with all before this message', 'branch', () => act.fork(row)))

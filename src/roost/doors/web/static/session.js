@@ -348,7 +348,7 @@ class View {
       ['Cost', money(usage.cost)], ['With all below it', head.treeCost > usage.cost && money(head.treeCost)],
       ...head.budgets.map((budget) => [`Budget “${budget.name}”`, spent(budget)]),
     ].filter(([, value]) => value)
-    return dialog((close) => [h('h2', {}, 'Details'), h('dl', { class: 'facts' }, facts.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, String(value))))),
+    return dialog((close) => [h('h2', {}, 'Details'), h('dl', { class: 'facts' }, facts.map(([name, value]) => [h('dt', {}, name), h('dd', {}, String(value))])),
       h('div', { class: 'row end' }, h('button', { class: 'button', type: 'button', autofocus: true, onClick: () => close() }, 'Close'))], { label: 'Details' })
   }
 

@@ -33,7 +33,7 @@ export class Transcript {
   build() {
     this.above = h('div', { class: 'space' })
     this.below = h('div', { class: 'space' })
-    this.rows = h('div', { class: 'rows' })
+    this.rows = h('div', { class: 'pieces' })
     this.tip = h('div', { class: 'tip' })
     this.element = h('div', { class: 'transcript', role: 'feed', tabindex: 0, 'aria-label': 'Conversation', 'aria-busy': 'false' }, this.above, this.rows, this.tip, this.below)
     this.jump = h('button', { class: 'jump', type: 'button', hidden: true, onClick: () => this.toEnd({ smooth: true }) }, h('span', {}), icon('down'))

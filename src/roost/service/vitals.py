@@ -68,7 +68,7 @@ class Vitals(Struct, frozen=True):
     fsync: float = 0.0
 
 
-class Pulse:
+class Checkup:
     """Takes them."""
 
     def __init__(self, desk: Desk, ground: Ground) -> None:

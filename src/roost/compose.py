@@ -167,11 +167,13 @@ async def open_server(
     roll: Roll | None = None,
     front: Front | None = None,
     trusted: bool = False,
+    authority: bytes = b"",
 ) -> AsyncIterator[Running]:
     """Everything, opened from the ground up and closed from the roof down.
 
     `wrap` may put something around the makers: tests do.  `roll` is a list of accounts to import.  `front` is
-    what `roost serve` was told; all who can reach a server that is `trusted` may do everything.
+    what `roost serve` was told; all who can reach a server that is `trusted` may do everything.  `authority`
+    is the certificate of whoever vouches for it, where that is nobody whom phones know.
 
     Raises:
         StoreRefused: the database can't be used.
@@ -239,6 +241,7 @@ async def open_server(
             trusted=trusted,
             origins=front.cors_origins,
             public_url=settings.public_url,
+            authority=authority,
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )

@@ -92,6 +92,7 @@ SHARED = {
     "GET /web/devices",
     "DELETE /web/devices/:id",
     "GET /web/health",
+    "GET /web/ca.pem",
     "POST /web/push",
     "DELETE /web/push",
 }

@@ -25,6 +25,8 @@ def routes(entrance: e.Entrance, devices: d.Devices, notices: n.Notices, looks: 
               answer=e.Session, refusals=(400, 410, 429), open=True),
         tells("POST", f"{PREFIX}/login", e.Login, coded(entrance.login), "Come in by a token, or by a password",
               answer=e.Session, refusals=(400, 401, 429), open=True),
+        asks("GET", f"{PREFIX}/ca.pem", entrance.authority, "Who vouches for this server, to be trusted once",
+             answer=None, refusals=(404,), open=True),
         asks("POST", f"{PREFIX}/codes", coded(entrance.code), "A code that lets one browser in", answer=e.Code,
              refusals=(400, 403)),
         asks("GET", f"{PREFIX}/devices", coded(devices.listing), "The browsers that may come in",
@@ -46,9 +48,9 @@ def tickets(devices: d.Devices) -> list[Route]:
 
 
 def made(
-    service: Service, gate: Gate, issued: Tickets[Caller], *, version: str, trusted: bool, public_url: str
+    service: Service, gate: Gate, issued: Tickets[Caller], about: e.Surroundings
 ) -> tuple[list[Route], list[Route]]:
     """Those under `/web`, and those beside the API."""
-    entrance = e.Entrance(service, gate, version=version, trusted=trusted, public_url=public_url)
+    entrance = e.Entrance(service, gate, about)
     devices = d.Devices(service, issued)
-    return routes(entrance, devices, n.Notices(service), h.Looks(service, version)), tickets(devices)
+    return routes(entrance, devices, n.Notices(service), h.Looks(service, about.version)), tickets(devices)

@@ -1,8 +1,10 @@
-"""Addresses by which other machines reach this one."""
+"""Addresses of machines: those by which others reach this one, and those of the open internet."""
 
 import ipaddress
 import socket
 from contextlib import suppress
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 ANYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
@@ -33,3 +35,31 @@ def url(scheme: str, host: str, port: int | None) -> str:
     standard = {"http": 80, "https": 443}[scheme]
     shown = f"[{host}]" if ":" in host else host
     return f"{scheme}://{shown}" + ("" if port in (None, standard) else f":{port}")
+
+
+# -- the open internet --------------------------------------------------------------------------
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
+_TRANSLATED = ipaddress.IPv6Network("::ffff:0:0:0/96")
+_LOCAL = (ipaddress.IPv6Network("fec0::/10"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+"""Networks that are nobody's but one's own, though not all versions of `ipaddress` say so."""
+
+
+def public(address: Address) -> bool:
+    """Whether an address is one of the open internet, and so is each that is wrapped in it."""
+    if any(address in network for network in _LOCAL):
+        return False
+    return all(each.is_global and not each.is_multicast for each in unwrapped(address))
+
+
+def unwrapped(address: Address) -> list[Address]:
+    """The address, and the older ones that it may be another spelling of."""
+    found: list[Address] = [address]
+    if isinstance(address, ipaddress.IPv6Address):
+        found += [inner for inner in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if inner]
+        if address in _NAT64 or address in _COMPATIBLE or address in _TRANSLATED:
+            found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+        if address.ipv4_mapped or address in _NAT64:
+            del found[0]  # it is nothing but the other spelling
+    return found

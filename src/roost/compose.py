@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from roost.core.errors import NoSandbox, SessionNotFound, SessionNotRunning
 from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
 from roost.core.redaction import Redactor, secrets_of
+from roost.couriers.couriers import Couriers, open_couriers
 from roost.doors.app import Doors, make_app
 from roost.doors.hatch import Hatch as HatchDoor
 from roost.doors.listen import host, parse
@@ -47,8 +48,10 @@ from roost.service.accounts import OPERATOR, Accounts, Roll
 from roost.service.browsers import Browsers
 from roost.service.capacity import Capacity
 from roost.service.desk import Desk
+from roost.service.notices import Notices
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
+from roost.service.vitals import Ground
 from roost.stores.sqlite import open_sqlite
 from roost.tools.builtin import Builtin
 from roost.tools.hooks import Runner
@@ -164,11 +167,13 @@ async def open_server(
     roll: Roll | None = None,
     front: Front | None = None,
     trusted: bool = False,
+    authority: bytes = b"",
 ) -> AsyncIterator[Running]:
     """Everything, opened from the ground up and closed from the roof down.
 
     `wrap` may put something around the makers: tests do.  `roll` is a list of accounts to import.  `front` is
-    what `roost serve` was told; all who can reach a server that is `trusted` may do everything.
+    what `roost serve` was told; all who can reach a server that is `trusted` may do everything.  `authority`
+    is the certificate of whoever vouches for it, where that is nobody whom phones know.
 
     Raises:
         StoreRefused: the database can't be used.
@@ -206,10 +211,22 @@ async def open_server(
         capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
         supervisor.room = capacity.room
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
-        service = make_service(desk, accounts, browsers, grace=settings.disconnect_grace, logins=makers.logins)
+        couriers = await stack.enter_async_context(_couriers(settings))
+        told = settings.notify
+        notices = Notices(desk, browsers, couriers, delay=told.delay, details=told.details, place=settings.public_url)
+        service = make_service(
+            desk,
+            accounts,
+            browsers,
+            notices,
+            grace=settings.disconnect_grace,
+            logins=makers.logins,
+            ground=Ground(settings.session_db, store.fsync),
+        )
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
         bulkhead.start(browsers.watch, name="browsers")
+        bulkhead.start(notices.watch, name="notices")
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(agents.keep, name="agents from elsewhere")
@@ -224,6 +241,7 @@ async def open_server(
             trusted=trusted,
             origins=front.cors_origins,
             public_url=settings.public_url,
+            authority=authority,
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )
@@ -325,6 +343,18 @@ async def _models(settings: Settings, env: Secrets) -> AsyncIterator[Models]:
         env, tape, gateway=settings.models_gateway, need_keys=settings.fake is None, dice=dice
     ) as models:
         yield models
+
+
+def _couriers(settings: Settings) -> AbstractAsyncContextManager[Couriers | None]:
+    """Those that the settings want."""
+    told = settings.notify
+    return open_couriers(
+        hook=told.webhook,
+        secret=told.secret.reveal(),
+        keys=settings.home / "push.pem" if told.push else None,
+        contact=told.contact,
+        private=told.private,
+    )
 
 
 def _die(error: BaseException) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from roost.core.capabilities import Capability
 from roost.core.events import Answer, Command, Event, Fact, RunEnded, RunStarted, WaitOpened
 from roost.core.ids import CallId, Epoch, LogId, Micros, RunId, ServerId, SessionId, WaitId
 from roost.core.messages import Definition, Message, Result
+from roost.core.notices import Notice
 from roost.core.session import Head
 from roost.core.usage import Price, Usage
 
@@ -373,6 +374,47 @@ class Browsers(Protocol):
 
     async def purge(self, *, at: Micros) -> None:
         """Forget browsers and codes that have expired by `at`."""
+        ...
+
+
+# -- couriers -----------------------------------------------------------------------------------
+
+
+class Delivery(Struct, frozen=True):
+    """What became of a message: it arrived, may arrive `again` (after so many seconds), its reader is `gone`."""
+
+    outcome: Literal["done", "again", "gone", "refused"]
+    why: str = ""
+    after: float = 0.0
+
+
+class Couriers(Protocol):
+    """Ways to somebody who has no page open.  What goes wrong on the way is a delivery, and no error."""
+
+    @property
+    def key(self) -> str:
+        """The key by which browsers know whose messages they are to take; "" where none are pushed."""
+        ...
+
+    @property
+    def hooked(self) -> bool:
+        """Whether there is a webhook."""
+        ...
+
+    def check(self, subscription: Subscription) -> None:
+        """Whether it can be used.
+
+        Raises:
+            BadValue: its address or a key of it can't be.
+        """
+        ...
+
+    async def push(self, to: Subscription, notice: Notice) -> Delivery:
+        """Tell a browser."""
+        ...
+
+    async def hook(self, notice: Notice) -> Delivery:
+        """Tell the webhook."""
         ...
 
 

@@ -84,6 +84,7 @@ async def _serve(
     beside: list[asyncio.Task[None]] = []
 
     def listening() -> None:
+        running.service.notices.place = invite.where(settings, sock, secure=False)
         click.echo(f"Listening on {shown(sock)}")
         gc.freeze()  # what is there now stays: no use in looking through it for garbage
         beside.append(asyncio.create_task(resume(running), name="resume"))

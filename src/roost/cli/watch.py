@@ -9,9 +9,9 @@ import msgspec
 
 from roost.cli import asking, reach, rest, show
 from roost.client import streams
-from roost.client.client import Client
+from roost.client.blocking import Blocking
+from roost.client.fleet import Event
 from roost.client.frames import Frame
-from roost.client.shapes import Event
 
 LARGEST = 120_000  # bytes of a variable that every system takes
 
@@ -111,7 +111,7 @@ def run(command: Sequence[str], frame: Frame) -> int:
         return 127
 
 
-def _frames(client: Client, session: str | None, tag: str | None, on: str) -> Iterator[Frame]:
+def _frames(client: Blocking, session: str | None, tag: str | None, on: str) -> Iterator[Frame]:
     if session:
         return streams.follow(client, session, types=(on,), told=show.note)
     return streams.subscribe(client, tag=tag, types=(on,), told=show.note)

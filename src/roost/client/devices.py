@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from roost.client.requests import Request
+from roost.client.request import Request
 
 
 class Code(Struct, frozen=True):

@@ -1,73 +1,35 @@
-"""Streams of events that outlive their line: what was cut goes on behind the last event that came."""
+"""Streams of `/api/v1` that outlive their line: what was cut goes on behind the last event that came."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from roost.client import requests
-from roost.client.client import Client, headers, refusal
+from roost.client import requests, sockets
+from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.dial import dial
-from roost.client.errors import Refused, Unreachable
-from roost.client.frames import Cursor, Frame, frame, frames
-from roost.client.requests import Stream
+from roost.client.errors import Unreachable
+from roost.client.frames import Cursor, Frame, frame
+from roost.client.request import Stream
 from roost.client.server import Server
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
-LARGEST = 64 * 1024 * 1024  # bytes of a frame
-PATIENCE = 60.0  # seconds in which a server must be back
-FINISHED = (1000, 1005)  # close codes of a stream that is at its end; 1005 is a close without one
-_FORBIDDEN = 1008
-_BUSY = (429, 502, 503, 504)
-
-Told = Callable[[str], None]
-
-
-class Again:
-    """When to try again: soon at first, then slower; and when to give up: `patience` after the last sign of life."""
-
-    def __init__(self, patience: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._patience = patience
-        self.alive()
-
-    def alive(self) -> None:
-        """Something came."""
-        self._delay = 0.05
-        self._since: float | None = None
-        self._said: set[str] = set()
-
-    def news(self, text: str) -> bool:
-        """Whether this has not been said since the last sign of life."""
-        known = text in self._said
-        self._said.add(text)
-        return not known
-
-    def delay(self) -> float | None:
-        """How long to wait; None to give up."""
-        now = self._clock()
-        self._since = now if self._since is None else self._since
-        if now - self._since >= self._patience:
-            return None
-        delay, self._delay = self._delay, min(self._delay * 2, 5.0)
-        return delay
+    from roost.client.blocking import Blocking
 
 
 def follow(
-    client: Client,
+    client: "Blocking",
     session: str,
     *,
     types: Iterable[str] = (),
     after: int = 0,
     schema: str | None = None,
-    told: Told = lambda _: None,
+    told: Told = unheard,
     patience: float = PATIENCE,
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """A session's events past `after`, until it ends; a cut line is opened anew, and nothing is lost or doubled.
 
     Events of another `schema` have no numbers: there a new line begins at the first, and as many are left out as came.
@@ -81,23 +43,23 @@ def follow(
     while True:
         try:
             newest = max(cursor.newest, after)
-            for at, found in enumerate(_frames(client.server, asked, newest, again)):
-                if cursor.take(found) if schema is None else at >= came:
+            for place, found in enumerate(_frames(client.server, asked, newest, again)):
+                if cursor.take(found) if schema is None else place >= came:
                     came += 1
                     yield found
             return
         except Unreachable as error:
-            _pause(error, again, told)
+            time.sleep(again.after(error, told))
 
 
 def subscribe(
-    client: Client,
+    client: "Blocking",
     *,
     tag: str | None = None,
     types: Iterable[str] = (),
-    told: Told = lambda _: None,
+    told: Told = unheard,
     patience: float = PATIENCE,
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """Every session's events from now on, for as long as the server stands; after a cut what was missed comes first.
 
     Raises:
@@ -113,7 +75,7 @@ def subscribe(
             with opened(client.server, asked, 0) as line:
                 found: Iterable[Frame] = ()
                 if since is None:
-                    since = _moment(line)
+                    since = sockets.moment(line.response.headers.get("Date") if line.response else None)
                 else:
                     found = missed(client, cursor, since, tag=tag, types=wanted)
                 again.alive()
@@ -125,22 +87,18 @@ def subscribe(
                         yield one
             return
         except Unreachable as error:
-            _pause(error, again, told)
+            time.sleep(again.after(error, told))
 
 
-def missed(client: Client, cursor: Cursor, since: datetime, *, tag: str | None, types: tuple[str, ...]) -> list[Frame]:
+def missed(
+    client: "Blocking", cursor: Cursor, since: datetime, *, tag: str | None, types: tuple[str, ...]
+) -> list[Frame]:
     """What happened while nobody listened: of sessions that were read behind the last event, of others since then."""
-    found: list[Frame] = []
+    logs = []
     for session in client.ask(requests.sessions(tag=tag, everywhere=True)):
-        name = session.session_id
-        behind = cursor.after(name)
-        body = client.raw(requests.events(name, after_seq=behind or None))
-        found += [
-            one
-            for one in frames(body)
-            if (not types or one.event.type in types) and (behind or _at(one.event.ts) >= since)
-        ]
-    return sorted(found, key=lambda one: (_at(one.event.ts), one.event.seq))
+        behind = cursor.after(session.session_id)
+        logs.append((behind, client.raw(requests.events(session.session_id, after_seq=behind or None))))
+    return sockets.missed(logs, since, types)
 
 
 @contextmanager
@@ -152,43 +110,21 @@ def opened(server: Server, stream: Stream, after: int) -> Iterator["ClientConnec
         Unreachable: it did not answer.
     """
     # A command that follows nothing does without: this is a tenth of a second.
-    from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+    from websockets.exceptions import ConnectionClosed, InvalidHandshake
     from websockets.sync.client import connect
 
-    carried = headers(server)
     with ExitStack() as stack:
         wire = stack.enter_context(dial(server))  # encrypted already, where it is to be: hence ws, not wss
         try:
             line = stack.enter_context(
-                connect(
-                    _address(server, stream, after),
-                    sock=wire,
-                    additional_headers={name: carried[name] for name in ("Authorization",) if name in carried},
-                    user_agent_header=carried["User-Agent"],
-                    max_size=LARGEST,
-                    proxy=None,
-                    compression=None,
-                )
+                connect(sockets.address(server, stream, after), sock=wire, **sockets.options(server))
             )
-        except InvalidStatus as error:
-            status, body = error.response.status_code, bytes(error.response.body or b"")
-            if status in _BUSY:
-                raise Unreachable(server.url, refusal(body) or f"status {status}") from None
-            raise Refused(status, refusal(body)) from None
-        except InvalidHandshake as error:
-            raise Unreachable(server.url, f"no WebSocket there ({error})") from None
-        except (ConnectionClosed, OSError, EOFError):
-            raise Unreachable(server.url, "it closed the connection") from None
+        except (InvalidHandshake, ConnectionClosed, OSError, EOFError) as error:
+            raise sockets.unopened(error, server) from None
         yield line
 
 
-def _address(server: Server, stream: Stream, after: int) -> str:
-    query = (*stream.query, *((("after_seq", str(after)),) if after else ()))
-    place = server.place
-    return f"ws://{place.authority}{place.prefix}{stream.path}" + (f"?{urlencode(query)}" if query else "")
-
-
-def received(line: "ClientConnection", server: Server, again: Again) -> Iterator[Frame]:
+def received(line: "ClientConnection", server: Server, again: Again) -> Generator[Frame, None, None]:
     """The frames of an open WebSocket up to the end of its stream.
 
     Raises:
@@ -201,44 +137,20 @@ def received(line: "ClientConnection", server: Server, again: Again) -> Iterator
         try:
             text = line.recv()
         except ConnectionClosed as closed:
-            code = closed.rcvd.code if closed.rcvd else 0
-            if code in FINISHED:
+            why = sockets.ended(closed.rcvd.code, closed.rcvd.reason, server) if closed.rcvd else _cut(server)
+            if why is None:
                 return
-            why = closed.rcvd.reason if closed.rcvd else ""
-            if code == _FORBIDDEN:
-                raise Refused(404, why) from None
-            raise Unreachable(server.url, why or "the stream was cut") from None
+            raise why from None
         again.alive()
         if found := frame(text):
             yield found
 
 
-def _frames(server: Server, stream: Stream, after: int, again: Again) -> Iterator[Frame]:
+def _cut(server: Server) -> Unreachable:
+    return Unreachable(server.url, "the stream was cut")
+
+
+def _frames(server: Server, stream: Stream, after: int, again: Again) -> Generator[Frame, None, None]:
     with opened(server, stream, after) as line:
         again.alive()
         yield from received(line, server, again)
-
-
-def _pause(error: Unreachable, again: Again, told: Told) -> None:
-    delay = again.delay()
-    if delay is None:
-        raise error
-    if again.news(str(error)):
-        told(f"{error}; trying again")
-    time.sleep(delay)
-
-
-def _moment(line: "ClientConnection") -> datetime:
-    """The server's time of day when it took us in, as it says it itself; it speaks in whole seconds."""
-    said: Any = line.response.headers.get("Date") if line.response else None
-    with suppress(TypeError, ValueError):
-        return parsedate_to_datetime(said)
-    return datetime.now(UTC)
-
-
-def _at(ts: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(ts)
-    except ValueError:
-        return datetime.min.replace(tzinfo=UTC)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -48,7 +48,7 @@ class Browsers:
     """
 
     def __init__(self, store: ports.Browsers, accounts: Accounts, clock: ports.Clock, *, token: str = "") -> None:
-        self._store = store
+        self.store = store
         self._accounts = accounts
         self._clock = clock
         self._bond = digest(f"browsers of {digest(token)}") if token else ""
@@ -63,7 +63,7 @@ class Browsers:
             return None
         now = self._clock.now()
         if now - visit.browser.seen_at >= SEEN * 1_000_000:
-            await self._store.seen(visit.browser.id, at=now, expires_at=_until(now))
+            await self.store.seen(visit.browser.id, at=now, expires_at=_until(now))
         return acting(visit.account) if visit.account is not None else OPERATOR
 
     async def left(self, cookie: str) -> None:
@@ -86,7 +86,7 @@ class Browsers:
         return hmac.new(cookie.encode("utf-8", "replace"), b"roost csrf", hashlib.sha256).hexdigest()
 
     async def _good(self, cookie: str) -> ports.Visit | None:
-        visit = await self._store.find(digest(cookie), at=self._clock.now())
+        visit = await self.store.find(digest(cookie), at=self._clock.now())
         if visit is None:
             return None
         if visit.browser.account:
@@ -113,7 +113,7 @@ class Browsers:
             raise BadValue("this server has accounts and no token of its own: log in by name and password")
         code, due = secrets.token_urlsafe(16), Micros(self._clock.now() + CODE_LIFETIME * 1_000_000)
         account = principal.name if principal.confined else ""
-        await self._store.offer(PairingCode(digest(code), account, "" if account else self._bond, due))
+        await self.store.offer(PairingCode(digest(code), account, "" if account else self._bond, due))
         return Offer(code, due)
 
     async def pair(self, code: str, *, agent: str = "", address: str = "") -> Entry:
@@ -129,7 +129,7 @@ class Browsers:
                 raise PairingRefused
 
         self._throttle.attempt(*_tried(address))
-        found = await self._store.use(digest(code.strip()), at=self._clock.now())
+        found = await self.store.use(digest(code.strip()), at=self._clock.now())
         if found is None or not (found.account or self._ties(found.bond)):
             log.warning("a pairing from %s was refused", address or "here", extra={"action": "pairing_refused"})
             raise PairingRefused
@@ -178,15 +178,15 @@ class Browsers:
 
     async def leave(self, cookie: str) -> None:
         """A browser goes; what it has open ends."""
-        if (visit := await self._store.find(digest(cookie), at=Micros(0))) is not None:
-            await self._store.forget(visit.browser.id)
+        if (visit := await self.store.find(digest(cookie), at=Micros(0))) is not None:
+            await self.store.forget(visit.browser.id)
             await self._accounts.refresh()
 
     async def _admit(self, account: str, called: str, *, only_if: Callable[[Account], None]) -> Entry:
         cookie, now = secrets.token_urlsafe(32), self._clock.now()
         bond = "" if account else self._bond
         browser = Browser(fresh()[:12], digest(cookie), account, bond, called, now, now, _until(now))
-        await self._store.keep(browser, only_if=only_if)
+        await self.store.keep(browser, only_if=only_if)
         log.info("%s was let in", called, extra={"action": "browser_let_in"})
         return Entry(cookie, browser)
 
@@ -195,7 +195,7 @@ class Browsers:
     async def devices(self, principal: Principal) -> Sequence[Browser]:
         """The browsers that may come in as this caller (for the operator: all), the newest first."""
         now = self._clock.now()
-        found = [one for one in await self._store.all() if one.expires_at > now and self._sees(principal, one)]
+        found = [one for one in await self.store.all() if one.expires_at > now and self._sees(principal, one)]
         return sorted(found, key=lambda one: one.seen_at, reverse=True)
 
     async def revoke(self, principal: Principal, device: str) -> None:
@@ -206,7 +206,7 @@ class Browsers:
         """
         if not any(one.id == device for one in await self.devices(principal)):
             raise DeviceNotFound(device)
-        await self._store.forget(device)
+        await self.store.forget(device)
         await self._accounts.refresh()
         log.info("device %s was sent away", device, extra={"action": "browser_sent_away"})
 
@@ -214,7 +214,7 @@ class Browsers:
         """Forget what has expired, for as long as the server runs."""
         while True:
             try:
-                await self._store.purge(at=self._clock.now())
+                await self.store.purge(at=self._clock.now())
             except Exception:
                 log.exception("expired browsers can't be removed", extra={"action": "browsers_failed"})
             await self._clock.sleep(PURGE)

@@ -29,6 +29,7 @@ from roost.service.spawns import Spawns
 from roost.service.toolservers import ToolServers
 from roost.service.turns import Turns
 from roost.service.upkeep import Upkeep
+from roost.service.vitals import Checkup, Ground
 from roost.service.waits import Waits
 from roost.service.windows import Windows
 
@@ -47,6 +48,7 @@ class Service:
     accounts: Accounts
     browsers: Browsers
     notices: Notices
+    checkup: Checkup
     fleet: Fleet
     spawns: Spawns
     results: Results
@@ -69,7 +71,14 @@ class Service:
 
 
 def make_service(
-    desk: Desk, accounts: Accounts, browsers: Browsers, *, grace: float, logins: Logins | None = None
+    desk: Desk,
+    accounts: Accounts,
+    browsers: Browsers,
+    notices: Notices | None = None,
+    *,
+    grace: float,
+    logins: Logins | None = None,
+    ground: Ground | None = None,
 ) -> Service:
     """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
     turns, fleet, shelf = Turns(desk, grace=grace), Fleet(desk), Shelf(desk)
@@ -87,7 +96,8 @@ def make_service(
         archive=Archive(desk),
         accounts=accounts,
         browsers=browsers,
-        notices=Notices(),
+        notices=notices or Notices(desk, browsers),
+        checkup=Checkup(desk, ground or Ground()),
         fleet=fleet,
         spawns=spawns,
         results=results,

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from roost.core.errors import RoostError
 from roost.doors.docker_agent.manners import Manners as DockerAgent
-from roost.doors.errors import retry, status, told, worded
+from roost.doors.errors import headers, status, told, worded
 from roost.doors.routes import Answer, Reply
 
 CODES: Mapping[int, str] = {
@@ -51,6 +51,6 @@ def coded(handler: H) -> H:
         try:
             return await handler(*given)
         except RoostError as error:
-            return said(told(worded(error, ""), error.code), status(error), retry(error))
+            return said(told(worded(error, ""), error.code), status(error), headers(error))
 
     return handle  # type: ignore[return-value]

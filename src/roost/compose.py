@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ from roost.core.errors import NoSandbox, SessionNotFound, SessionNotRunning
 from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
 from roost.core.redaction import Redactor, secrets_of
+from roost.couriers.couriers import Couriers, open_couriers
 from roost.doors.app import Doors, make_app
 from roost.doors.hatch import Hatch as HatchDoor
 from roost.doors.listen import host, parse
@@ -44,8 +45,10 @@ from roost.providers.cassette import Player, Recorder
 from roost.providers.references import CHANCE, Models, open_models
 from roost.sandbox.choice import Choice, choice
 from roost.service.accounts import OPERATOR, Accounts, Roll
+from roost.service.browsers import Browsers
 from roost.service.capacity import Capacity
 from roost.service.desk import Desk
+from roost.service.notices import Notices
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
 from roost.stores.sqlite import open_sqlite
@@ -199,13 +202,20 @@ async def open_server(
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root, force_sandbox=front.force_sandbox)
-        accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
+        token = settings.auth_token.reveal()
+        accounts = Accounts(store.accounts, clock, token=token, roll=roll)
+        browsers = Browsers(store.browsers, accounts, clock, token=token)
         capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
         supervisor.room = capacity.room
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
-        service = make_service(desk, accounts, grace=settings.disconnect_grace, logins=makers.logins)
+        couriers = await stack.enter_async_context(_couriers(settings))
+        told = settings.notify
+        notices = Notices(desk, browsers, couriers, delay=told.delay, details=told.details, place=settings.public_url)
+        service = make_service(desk, accounts, browsers, notices, grace=settings.disconnect_grace, logins=makers.logins)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
+        bulkhead.start(browsers.watch, name="browsers")
+        bulkhead.start(notices.watch, name="notices")
         recovery = Recovery(makers, hub, supervisor, settings.resume)
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(agents.keep, name="agents from elsewhere")
@@ -219,6 +229,7 @@ async def open_server(
             lookup=accounts,
             trusted=trusted,
             origins=front.cors_origins,
+            public_url=settings.public_url,
             max_body=settings.max_request_size,
             bound=host(parse(settings.listen)),
         )
@@ -320,6 +331,18 @@ async def _models(settings: Settings, env: Secrets) -> AsyncIterator[Models]:
         env, tape, gateway=settings.models_gateway, need_keys=settings.fake is None, dice=dice
     ) as models:
         yield models
+
+
+def _couriers(settings: Settings) -> AbstractAsyncContextManager[Couriers | None]:
+    """Those that the settings want."""
+    told = settings.notify
+    return open_couriers(
+        hook=told.webhook,
+        secret=told.secret.reveal(),
+        keys=settings.home / "push.pem" if told.push else None,
+        contact=told.contact,
+        private=told.private,
+    )
 
 
 def _die(error: BaseException) -> None:

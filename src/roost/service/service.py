@@ -6,6 +6,7 @@ from roost.ports import Logins
 from roost.service.accounts import Accounts
 from roost.service.agents import AgentFiles
 from roost.service.archive import Archive
+from roost.service.browsers import Browsers
 from roost.service.catalogue import Catalogue
 from roost.service.children import Children
 from roost.service.desk import Desk
@@ -15,6 +16,7 @@ from roost.service.fleet import Fleet
 from roost.service.health import Health
 from roost.service.imports import Imports
 from roost.service.inputs import Inputs
+from roost.service.notices import Notices
 from roost.service.processes import Processes
 from roost.service.pulse import Pulse
 from roost.service.results import Results
@@ -43,6 +45,8 @@ class Service:
     health: Health
     archive: Archive
     accounts: Accounts
+    browsers: Browsers
+    notices: Notices
     fleet: Fleet
     spawns: Spawns
     results: Results
@@ -64,7 +68,15 @@ class Service:
     logins: Logins | None = None  # at tool servers; None where nothing can log in
 
 
-def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins | None = None) -> Service:
+def make_service(
+    desk: Desk,
+    accounts: Accounts,
+    browsers: Browsers,
+    notices: Notices | None = None,
+    *,
+    grace: float,
+    logins: Logins | None = None,
+) -> Service:
     """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
     turns, fleet, shelf = Turns(desk, grace=grace), Fleet(desk), Shelf(desk)
     results = Results(desk, fleet)
@@ -80,6 +92,8 @@ def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins
         health=Health(desk),
         archive=Archive(desk),
         accounts=accounts,
+        browsers=browsers,
+        notices=notices or Notices(desk, browsers),
         fleet=fleet,
         spawns=spawns,
         results=results,

@@ -408,7 +408,7 @@ async def test_a_model_is_chosen_for_the_next_message(room: Room) -> None:
         await pilot.press(*"second", "enter")
         await until(pilot, lambda: app.sitting.model == "second", "the choice")
         await type_in(pilot, "and now?")
-        assert (await room.until_fact(app.session, e.ModelChosen)).model == "second"
+        assert (await room.until_fact(app.session, e.ModelChosen)).ref == "second"
 
 
 async def test_another_agent_takes_the_next_message(room: Room) -> None:

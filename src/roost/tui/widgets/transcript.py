@@ -127,7 +127,7 @@ class Transcript(ScrollView, can_focus=True):
         self._pending.add(changes)
         if self._timer is None:
             wait = FRAME - (monotonic() - self._drawn)
-            self._timer = self.set_timer(max(0.0, wait), self._flush)
+            self._timer = self.set_timer(max(0.001, wait), self._flush)
 
     def flush(self) -> None:
         """Draw what has changed now."""
@@ -273,6 +273,8 @@ class Transcript(ScrollView, can_focus=True):
         """Somebody scrolled, by whatever means."""
         super().watch_scroll_y(old_value, new_value)
         if self._placing or not self._roll.rows:
+            return
+        if self._stuck and new_value >= self.max_scroll_y:  # the page has grown, and holds what it is at the end of
             return
         delta = round(new_value) - round(old_value)
         if delta:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ from roost.drivers.catalogue import drivers
 from roost.engine.bulkhead import open_bulkhead
 from roost.engine.house import House
 from roost.engine.hub import Hub
-from roost.engine.recovery import Recovery
+from roost.engine.recovery import Adopts, Recovery, everyone
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
 from roost.hatch.hatch import Hatch
@@ -76,6 +77,7 @@ class Running:
     service: Service
     recovery: Recovery
     closing: anyio.Event
+    doors: Callable[..., Doors]  # another set of doors over the same service: `lookup`, `trusted`, `bound`
     accounts: str = ""  # where they are kept; "" where there are none
     notes: list[str] = field(default_factory=list)  # worth a line at start
 
@@ -163,6 +165,7 @@ async def open_server(
     roll: Roll | None = None,
     front: Front | None = None,
     trusted: bool = False,
+    adopts: Adopts = everyone,
 ) -> AsyncIterator[Running]:
     """Everything, opened from the ground up and closed from the roof down.
 
@@ -206,24 +209,23 @@ async def open_server(
         service = make_service(desk, accounts, grace=settings.disconnect_grace, logins=makers.logins)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
-        recovery = Recovery(makers, hub, supervisor, settings.resume)
+        recovery = Recovery(makers, hub, supervisor, settings.resume, adopts=adopts)
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(agents.keep, name="agents from elsewhere")
         bulkhead.start(House(makers, supervisor).keep, name="housekeeping")
         bulkhead.start(HatchDoor(service, hatch.whose, hatch.path).serve, name="hatch")
         closing = anyio.Event()
-        app = make_app(
+        doors = partial(
+            make_app,
             service,
             closing=closing,
             version=__version__,
-            lookup=accounts,
-            trusted=trusted,
             origins=front.cors_origins,
             max_body=settings.max_request_size,
-            bound=host(parse(settings.listen)),
         )
+        app = doors(lookup=accounts, trusted=trusted, bound=host(parse(settings.listen)))
         notes = [f"Database {settings.session_db} (an fsync there takes {store.fsync * 1000:.2f} ms)"]
-        yield Running(app, service, recovery, closing, _kept(accounts, roll, settings), notes)
+        yield Running(app, service, recovery, closing, doors, _kept(accounts, roll, settings), notes)
 
 
 class Parts(NamedTuple):

@@ -24,6 +24,7 @@ from roost.config.settings import Settings, home_of
 from roost.config.values import Secret
 from roost.core.errors import BadValue
 from roost.doors.server import until_told
+from roost.engine.recovery import nobody
 
 END_SECONDS = 10.0  # for a cancelled turn to write its end
 
@@ -58,7 +59,7 @@ async def _run(settings: Settings, request: Request, raw: bool) -> int:
     settings = replace(settings, auth_token=Secret(key))
     with until_told() as stop:
         async with (
-            open_server(settings, environment(settings)) as running,
+            open_server(settings, environment(settings), adopts=nobody) as running,
             httpx2.AsyncClient(
                 transport=InProcess(running.app),
                 base_url="http://127.0.0.1",
@@ -68,11 +69,11 @@ async def _run(settings: Settings, request: Request, raw: bool) -> int:
         ):
             agent = await source(client, settings.agents[0])
             turn = Turn(client, Terminal(), out=sys.stdout, err=sys.stderr, raw=raw)
-            return await _until(stop, turn, replace(request, agent=agent))
+            return await until(stop, turn, replace(request, agent=agent))
 
 
-async def _until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
-    """The turn, or its end once somebody has pressed Ctrl-C: leaving its stream cancels it."""
+async def until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
+    """The turn, or its end once somebody has pressed Ctrl-C."""
     running = asyncio.ensure_future(turn.run(request))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -84,6 +85,7 @@ async def _until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
         await running
     with suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):
+            await turn.cancel()
             await turn.ended()
     turn.say("\ncancelled" if sys.stderr.isatty() else "cancelled")  # the ^C stands on a line of its own
     return 130

@@ -25,7 +25,7 @@ from roost.config.front import Front, new_token, save_token
 from roost.config.settings import Settings
 from roost.config.values import Secret
 from roost.core.errors import BadValue
-from roost.doors.listen import bound, exposed, parse, shown
+from roost.doors.listen import bound, exposed, is_ours_alone, parse, shown
 from roost.doors.server import serve, until_told
 
 MASKED = 20  # characters that a token has at least, before its first four are shown
@@ -96,7 +96,7 @@ def _plan(front: Front, sock: socket.socket, generate: bool) -> Plan:
     Raises:
         BadValue: the certificate can't be used, or a new token can't be saved.
     """
-    trusted = _is_ours_alone(sock)
+    trusted = is_ours_alone(sock)
     secure = not (sock.family == socket.AF_UNIX or front.insecure_http)
     pair = _pair(front) if secure else None
     tls = certificates.context(pair) if pair is not None else None
@@ -106,18 +106,6 @@ def _plan(front: Front, sock: socket.socket, generate: bool) -> Plan:
         token = Secret(new_token())
         save_token(front.file, token.reveal())
     return Plan(_address(front, sock, secure=secure), trusted, pair, generated, token, tls)
-
-
-def _is_ours_alone(sock: socket.socket) -> bool:
-    """Whether nobody but our own user can connect: a Unix socket that others may not write to."""
-    name = sock.getsockname()
-    if sock.family != socket.AF_UNIX or not isinstance(name, str) or not name:
-        return False
-    try:
-        found = Path(name).stat()
-    except OSError:
-        return False
-    return not found.st_mode & 0o077 and found.st_uid == os.geteuid()
 
 
 def _pair(front: Front) -> Pair:

@@ -74,11 +74,11 @@ def _of_session() -> Client:
     found = local.of_session(home(), os.environ)
     if found is None:
         raise Gone("the server that started this session is not there any more, and a session talks to no other")
-    return _client(found)
+    return of(found)
 
 
 def _connected(ctx: click.Context, known: Server) -> Client:
-    found = _client(known)
+    found = of(known)
     if ctx.find_root().params.get("no_health_check") or any(os.environ.get(name) for name in _NO_CHECK):
         return found
     try:
@@ -94,7 +94,7 @@ def _connected(ctx: click.Context, known: Server) -> Client:
 
 def _local() -> Client:
     if found := local.find(home()):
-        near = _client(found)
+        near = of(found)
         try:
             near.open()
         except Unreachable:
@@ -104,10 +104,11 @@ def _local() -> Client:
     # What starts a server is not needed where one runs.
     from roost.cli import background
 
-    return _client(background.start(home()))
+    return of(background.start(home()))
 
 
-def _client(found: Server) -> Client:
+def of(found: Server) -> Client:
+    """A client of one server; nothing is asked yet."""
     return Client(found, watch=_watch if show.verbose() else None)
 
 

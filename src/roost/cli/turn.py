@@ -41,18 +41,32 @@ class Request(Struct, frozen=True):
     model: str = ""
     working_dir: str = ""
     approved: bool = False  # run every tool unasked
+    session: str = ""  # that it is to go on with; "" is a new one
+    agent_name: str = ""  # of the source's team; "" is the one that it names
+    hide_results: bool = False  # of tools
 
 
 class Turn:
     """Asks, prints the answer to `out` and all else to `err`, and puts what comes up to `person`.
 
-    With `raw` every event goes to `out` instead, a line of JSON each.
+    With `raw` every event goes to `out` instead, a line of JSON each.  `elsewhere` is how others are told to answer
+    what comes up, where they can: then nothing is asked here, and nothing refused.
     """
 
     def __init__(
-        self, client: httpx2.AsyncClient, person: Person, *, out: TextIO, err: TextIO, raw: bool = False
+        self,
+        client: httpx2.AsyncClient,
+        person: Person,
+        *,
+        out: TextIO,
+        err: TextIO,
+        raw: bool = False,
+        elsewhere: str = "",
     ) -> None:
         self.session = ""
+        self._elsewhere = elsewhere
+        self._quiet = False
+        self._heard = False  # whether what others say is to be shown, too
         self._client = client
         self._person = person
         self._out = out
@@ -65,41 +79,70 @@ class Turn:
         self._speaker = ""  # the sub-session whose words stand on `err`, unfinished
 
     async def run(self, request: Request) -> int:
-        """Run one turn in a new session; the exit code says how it ended.
+        """Run one turn in a new session, or the one that is named; the exit code says how it ended.
 
         Raises:
             Refused: the server did not take it.
         """
-        made = await self._call("POST", "/api/sessions", _template(request))
-        self.session = made["id"]
+        self._quiet = request.hide_results
+        self.session = request.session or (await self._call("POST", "/api/sessions", _template(request)))["id"]
+        if request.session and (now := await self._call("GET", f"/api/sessions/{self.session}/snapshot"))["streaming"]:
+            said = {"messages": [{"role": "user", "content": request.prompt}]}
+            await self._call("POST", f"/api/sessions/{self.session}/followup", said)
+            return await self.follow(self.session, since=now["last_event_seq"], once=True)
         body: dict[str, Any] = {"messages": [{"role": "user", "content": request.prompt}]}
         if request.model:
             body["model"] = request.model
         path = f"/api/sessions/{self.session}/agent/{quote(request.agent, safe='')}"
-        code = CUT_OFF
+        if request.agent_name:
+            path += f"/{quote(request.agent_name, safe='')}"
         async with self._client.stream("POST", path, json=body) as response:
-            if response.is_error:
-                raise Refused(_message(response, await response.aread()))
-            async for event in events(response):
-                self._show(event)
-                await self._answer(event)
-                if event.get("type") == "stream_stopped" and event.get("session_id") == self.session:
-                    code = CODES.get(event.get("reason") or "normal", 1)
+            return await self._play(response, once=False)
+
+    async def follow(self, session: str, *, since: int = 0, once: bool = False) -> int:
+        """Show what happens in a session; `once`: to the end of its turn, else to the end of the stream."""
+        self.session = session
+        self._heard = not once
+        path = f"/api/sessions/{session}/events"
+        async with self._client.stream("GET", path, params={"since": since}) as response:
+            return await self._play(response, once=once)
+
+    async def _play(self, response: httpx2.Response, *, once: bool) -> int:
+        """Show a stream; how the last turn of it has ended."""
+        if response.is_error:
+            raise Refused(_message(response, await response.aread()))
+        code = CUT_OFF
+        async for event in events(response):
+            self._show(event)
+            await self._answer(event)
+            if event.get("type") == "stream_stopped" and event.get("session_id") == self.session:
+                code = CODES.get(event.get("reason") or "normal", 1)
+                if once and not (await self._call("GET", f"/api/sessions/{self.session}/status"))["streaming"]:
+                    break
         self._end_line()
         return code
+
+    async def cancel(self) -> None:
+        """Ask for the end of the turn; one that has ended is no error."""
+        if self.session:
+            await self._client.post(f"/api/sessions/{self.session}/cancel")
 
     async def ended(self) -> None:
         """Wait until the session's turn has written its end."""
         if not self.session:
             return
-        async with self._client.stream("GET", f"/api/sessions/{self.session}/events") as response:
+        now = await self._call("GET", f"/api/sessions/{self.session}/snapshot")
+        if not now["streaming"]:
+            return
+        since = {"since": now["last_event_seq"]}
+        async with self._client.stream("GET", f"/api/sessions/{self.session}/events", params=since) as response:
             if response.is_error:
                 return
             async for event in events(response):
                 if event.get("type") == "stream_stopped" and event.get("session_id") == self.session:
                     return
 
-    async def _call(self, method: str, path: str, body: Any) -> Any:
+    async def _call(self, method: str, path: str, body: Any = None) -> Any:
         response = await self._client.request(method, path, json=body)
         if response.is_error:
             raise Refused(_message(response, response.content))
@@ -113,6 +156,8 @@ class Turn:
             self._out.flush()
             return
         match event.get("type"):
+            case "user_message" if self._heard:
+                self.say(f"> {event['message']}")
             case "agent_choice" if event.get("parent_session_id"):
                 self._tell(event)
             case "agent_choice":
@@ -122,10 +167,11 @@ class Turn:
             case "tool_call":
                 self._called.add(event["tool_call"].get("id", ""))
                 self.say(f"· {_call_line(event['tool_call'])}")
-            case "tool_call_output":
+            case "tool_call_output" if not self._quiet:
                 self._pass_on(event.get("tool_call_id", ""), event.get("output", ""))
             case "tool_call_response" if event.get("tool_call_id") not in self._streamed or _failed(event):
-                self._returned(event)
+                if not self._quiet or _failed(event):
+                    self._returned(event)
             case "agent_switching":
                 self.say(f"· {'to' if event.get('switching') else 'back to'} {event.get('to_agent', '')}")
             case "warning":
@@ -189,6 +235,9 @@ class Turn:
     # -- what is asked --------------------------------------------------------------------------
 
     async def _answer(self, event: Mapping[str, Any]) -> None:
+        if self._elsewhere:
+            self._point(event)
+            return
         match event.get("type"):
             case "tool_call_confirmation":
                 await self._approve(event["tool_call"], _why(event.get("metadata") or {}))
@@ -200,6 +249,20 @@ class Turn:
                 await self._elicit(event)
             case _:
                 pass
+
+    def _point(self, event: Mapping[str, Any]) -> None:
+        """Say what waits, and where it is answered."""
+        match event.get("type"):
+            case "tool_call_confirmation":
+                self._called.add(event["tool_call"].get("id", ""))
+                what = _call_line(event["tool_call"], None)
+            case "max_iterations_reached":
+                what = f"{event['max_iterations']} iterations are done"
+            case "budget_exceeded" | "elicitation_request":
+                what = str(event["message"])
+            case _:
+                return
+        self.say(f"? {what}: {self._elsewhere}")
 
     async def _approve(self, call: Mapping[str, Any], reason: str) -> None:
         answer: dict[str, str] = {"confirmation": "reject", "reason": _NOBODY}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from fakes.api import TOKEN, FakeApi, serving
-from roost.client.client import Client
+from roost.client.blocking import Blocking
 from roost.client.server import Server
 
 
@@ -16,7 +16,7 @@ def api() -> Iterator[FakeApi]:
 
 
 @pytest.fixture
-def client(api: FakeApi) -> Iterator[Client]:
-    made = Client(Server(api.url, token=TOKEN))
+def client(api: FakeApi) -> Iterator[Blocking]:
+    made = Blocking(Server(api.url, token=TOKEN))
     yield made
     made.close()

@@ -10,7 +10,7 @@ import pytest
 
 from fakes.api import FakeApi, P
 from roost.client import connection, health, local
-from roost.client.client import Client
+from roost.client.blocking import Blocking
 from roost.client.errors import Unreachable
 from roost.client.server import Server, home
 from roost.core.errors import BadValue
@@ -43,7 +43,7 @@ def test_a_broken_file_is_said_and_can_be_removed(tmp_path: Path) -> None:
 
 
 def test_health_is_asked_once_in_half_a_minute_and_for_each_server(api: FakeApi, tmp_path: Path) -> None:
-    now, client = [1000.0], Client(Server(api.url))
+    now, client = [1000.0], Blocking(Server(api.url))
     for moment, asked in ((1000, 1), (1029, 1), (1031, 2), (1000, 3)):
         now[0] = float(moment)
         health.check(client, tmp_path, clock=lambda: now[0])
@@ -53,7 +53,7 @@ def test_health_is_asked_once_in_half_a_minute_and_for_each_server(api: FakeApi,
 
 def test_what_is_known_of_one_server_says_nothing_of_another(api: FakeApi, tmp_path: Path) -> None:
     (tmp_path / "health.json").write_text('{"https://elsewhere": 999.0}')
-    health.check(Client(Server(api.url)), tmp_path, clock=lambda: 1000.0)
+    health.check(Blocking(Server(api.url)), tmp_path, clock=lambda: 1000.0)
     assert [one.target for one in api.seen] == [f"{P}/health"]
     assert json.loads((tmp_path / "health.json").read_text()) == {"https://elsewhere": 999.0, api.url: 1000.0}
 
@@ -63,13 +63,13 @@ def test_a_server_that_is_not_well_is_not_believed_to_be(tmp_path: Path) -> None
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
     (tmp_path / "health.json").write_text(json.dumps({url: 900.0}))
     with pytest.raises(Unreachable):
-        health.check(Client(Server(url)), tmp_path, clock=lambda: 1000.0)
+        health.check(Blocking(Server(url)), tmp_path, clock=lambda: 1000.0)
     assert json.loads((tmp_path / "health.json").read_text()) == {}
 
 
 def test_a_broken_cache_is_no_cache(api: FakeApi, tmp_path: Path) -> None:
     (tmp_path / "health.json").write_text("1778922722")
-    health.check(Client(Server(api.url)), tmp_path)
+    health.check(Blocking(Server(api.url)), tmp_path)
     assert len(api.seen) == 1
 
 

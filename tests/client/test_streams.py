@@ -9,7 +9,7 @@ import pytest
 from fakes.api import LOG, OTHER, SID, TOKEN, FakeApi, P, entry, event
 from fakes.line import line
 from roost.client import streams
-from roost.client.client import Client
+from roost.client.blocking import Blocking
 from roost.client.errors import Refused, Unreachable
 from roost.client.server import Server
 from roost.client.streams import Again, follow, subscribe
@@ -28,7 +28,7 @@ def targets(api: FakeApi) -> list[str]:
     return [one.target.removeprefix(P) for one in api.seen if one.method == "WS"]
 
 
-def test_a_session_is_read_to_its_end(api: FakeApi, client: Client) -> None:
+def test_a_session_is_read_to_its_end(api: FakeApi, client: Blocking) -> None:
     found = list(follow(client, SID))
     assert [one.event.seq for one in found] == [1, 2, 3, 5, 6, 7, 8, 9]
     assert found[3].event.input == {"command": "make index"}
@@ -39,7 +39,7 @@ def test_a_session_is_read_to_its_end(api: FakeApi, client: Client) -> None:
 
 @pytest.mark.parametrize("at", range(9))
 @pytest.mark.parametrize("code", [1001, 1012])
-def test_wherever_it_is_cut_each_event_comes_once(api: FakeApi, client: Client, at: int, code: int) -> None:
+def test_wherever_it_is_cut_each_event_comes_once(api: FakeApi, client: Blocking, at: int, code: int) -> None:
     lines: list[int] = []
 
     def frames(query: Mapping[str, str]) -> Sequence[dict[str, Any] | int]:
@@ -53,13 +53,13 @@ def test_wherever_it_is_cut_each_event_comes_once(api: FakeApi, client: Client, 
     assert targets(api)[1] == f"/sessions/{SID}/stream" + (f"?after_seq={after}" if after else "")
 
 
-def test_a_server_that_knows_no_cursor_sends_all_again_and_nothing_comes_twice(api: FakeApi, client: Client) -> None:
+def test_a_server_that_knows_no_cursor_sends_all_again_and_nothing_comes_twice(api: FakeApi, client: Blocking) -> None:
     first = iter([True, False])
     api.frames = lambda _: [*LOG[:4], beat(5), 1012] if next(first) else [*LOG, 1000]
     assert [one.event.seq for one in follow(client, SID) if one.event.type != "heartbeat"] == [1, 2, 3, 5, 6, 7, 8, 9]
 
 
-def test_signs_of_life_are_no_events_and_move_no_cursor(api: FakeApi, client: Client) -> None:
+def test_signs_of_life_are_no_events_and_move_no_cursor(api: FakeApi, client: Blocking) -> None:
     first = iter([True, False])
     api.frames = lambda query: [*LOG[:2], beat(99), 1012] if next(first) else [*past(query), 1000]
     seqs = [one.event.seq for one in follow(client, SID)]
@@ -67,7 +67,7 @@ def test_signs_of_life_are_no_events_and_move_no_cursor(api: FakeApi, client: Cl
     assert targets(api)[1].endswith("?after_seq=2")
 
 
-def test_events_without_numbers_are_counted(api: FakeApi, client: Client) -> None:
+def test_events_without_numbers_are_counted(api: FakeApi, client: Blocking) -> None:
     unified = [{"type": "init", "model": "sonnet"}, {"type": "result", "success": True}, {"type": "result", "n": 2}]
     first = iter([True, False])
     api.frames = lambda _: [*unified[:2], 1012] if next(first) else [*unified, 1000]
@@ -79,7 +79,7 @@ def test_a_line_that_dies_in_mid_stream(api: FakeApi) -> None:
     first = iter([True, False])
     api.frames = lambda query: past(query)[:3] if next(first) else [*past(query), 1000]
     with line(api.url) as wire:
-        client = Client(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN))
+        client = Blocking(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN))
         seqs = []
         for one in follow(client, SID):
             seqs.append(one.event.seq)
@@ -93,7 +93,7 @@ def test_a_line_that_dies_in_mid_stream(api: FakeApi) -> None:
 def test_a_server_that_stays_away_is_given_up(api: FakeApi) -> None:
     api.frames = lambda query: past(query)[:3]
     with line(api.url) as wire:
-        client, told = Client(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN)), list[str]()
+        client, told = Blocking(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN)), list[str]()
         reading = follow(client, SID, told=told.append, patience=0.3)
         assert [next(reading).event.seq for _ in range(3)] == [1, 2, 3]
         wire.refuse()
@@ -117,14 +117,14 @@ def test_patience_begins_anew_with_each_sign_of_life() -> None:
     assert again.delay() == 0.05
 
 
-def test_a_session_that_is_not_there_is_refused_and_not_tried_again(api: FakeApi, client: Client) -> None:
+def test_a_session_that_is_not_there_is_refused_and_not_tried_again(api: FakeApi, client: Blocking) -> None:
     with pytest.raises(Refused, match="Session not found") as error:
         list(follow(client, "nowhere"))
     assert error.value.status == 404
     assert len(api.seen) == 1
 
 
-def test_the_originals_way_of_refusing(api: FakeApi, client: Client) -> None:
+def test_the_originals_way_of_refusing(api: FakeApi, client: Blocking) -> None:
     api.frames = lambda _: [1008]
     with pytest.raises(Refused):
         list(follow(client, SID))
@@ -132,11 +132,11 @@ def test_the_originals_way_of_refusing(api: FakeApi, client: Client) -> None:
 
 def test_a_wrong_token_is_refused(api: FakeApi) -> None:
     with pytest.raises(Refused) as error:
-        list(follow(Client(Server(api.url, token="x")), SID))
+        list(follow(Blocking(Server(api.url, token="x")), SID))
     assert error.value.status == 401
 
 
-def test_what_is_no_event_is_skipped(api: FakeApi, client: Client) -> None:
+def test_what_is_no_event_is_skipped(api: FakeApi, client: Blocking) -> None:
     api.frames = lambda _: [{"no": "type"}, *LOG[:1], 1000]
     assert [one.event.seq for one in follow(client, SID)] == [1]
 
@@ -144,7 +144,7 @@ def test_what_is_no_event_is_skipped(api: FakeApi, client: Client) -> None:
 # -- all sessions -------------------------------------------------------------------------------
 
 
-def test_all_sessions_after_a_cut_what_was_missed_comes_first(api: FakeApi, client: Client) -> None:
+def test_all_sessions_after_a_cut_what_was_missed_comes_first(api: FakeApi, client: Blocking) -> None:
     old = "00000000-1111-4222-8333-944455566677"
     first = iter([True, False])
 
@@ -168,7 +168,7 @@ def test_all_sessions_after_a_cut_what_was_missed_comes_first(api: FakeApi, clie
     assert f"{P}/sessions/{SID}/events?after_seq=5" in asked
 
 
-def test_what_was_missed_is_chosen_like_the_rest(api: FakeApi, client: Client) -> None:
+def test_what_was_missed_is_chosen_like_the_rest(api: FakeApi, client: Blocking) -> None:
     first = iter([True, False])
     api.frames = lambda _: [event(1, "tool_call"), 1012] if next(first) else [event(6, "tool_call"), 1000]
     api.answers[f"GET {P}/sessions/{SID}/events"] = (200, [event(2, "tool_result"), event(3, "tool_call")])
@@ -182,7 +182,7 @@ def test_what_was_missed_is_chosen_like_the_rest(api: FakeApi, client: Client) -
 def test_a_reader_that_leaves_closes_its_line(api: FakeApi) -> None:
     api.frames = lambda _: LOG[:2]
     with line(api.url) as wire:
-        client = Client(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN))
+        client = Blocking(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN))
         reading = follow(client, SID)
         next(reading)
         before = threading.active_count()

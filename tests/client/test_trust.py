@@ -8,7 +8,7 @@ import trustme
 
 from fakes.api import SID, TOKEN, FakeApi, serving
 from roost.client import requests, streams
-from roost.client.client import Client
+from roost.client.blocking import Blocking
 from roost.client.dial import shown
 from roost.client.errors import Refused, Unreachable, Untrusted, colons
 from roost.client.server import Server, normal, plain
@@ -34,7 +34,7 @@ def ca(authority: trustme.CA, tmp_path: Path) -> str:
 
 
 def ask(server: Server) -> str:
-    client = Client(server)
+    client = Blocking(server)
     try:
         return client.ask(requests.status(SID)).status
     finally:
@@ -87,12 +87,12 @@ def test_any_certificate_where_that_is_said(api: FakeApi) -> None:
 
 
 def test_streams_are_trusted_by_the_same_rule(api: FakeApi) -> None:
-    pinned = Client(Server(api.url, token=TOKEN, fingerprint=api.fingerprint))
+    pinned = Blocking(Server(api.url, token=TOKEN, fingerprint=api.fingerprint))
     assert [one.event.seq for one in streams.follow(pinned, SID)][-1] == 9
     with pytest.raises(Untrusted):
-        list(streams.follow(Client(Server(api.url, token=TOKEN)), SID))
+        list(streams.follow(Blocking(Server(api.url, token=TOKEN)), SID))
     with pytest.raises(Refused):
-        list(streams.follow(Client(Server(api.url, token="x", insecure=True)), SID))
+        list(streams.follow(Blocking(Server(api.url, token="x", insecure=True)), SID))
 
 
 def test_what_a_server_shows_can_be_looked_at(api: FakeApi, authority: trustme.CA) -> None:

@@ -10,7 +10,7 @@ STREAM = (
     b"retry: 250\nid: bad\0id\ndata:  \xc3\xa9\n\nevent: lost\n\ndata\n\ndata: cut off"
 )
 EVENTS = [
-    sse.Event(b'{"a": 1}', "note", "1"),
+    sse.Event(b'{"a": 1}', "note", "1", numbered=True),
     sse.Event(b"one\ntwo", "", "1"),
     sse.Event(b" \xc3\xa9", "", "7"),
     sse.Event(b"", "", "7"),
@@ -50,7 +50,7 @@ def test_frames_are_what_the_parser_reads() -> None:
     assert sse.cursor(43) == b"id: 43\n\n"
     assert sse.PING == b": ping\n\n"
     parser = sse.Parser()
-    assert parser.feed(sse.frame(b"{}", 42) + sse.PING + sse.cursor(43)) == [sse.Event(b"{}", "", "42")]
+    assert parser.feed(sse.frame(b"{}", 42) + sse.PING + sse.cursor(43)) == [sse.Event(b"{}", "", "42", numbered=True)]
     assert parser.last_id == "43"
 
 

@@ -87,7 +87,7 @@ async def until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
         async with asyncio.timeout(END_SECONDS):
             await turn.cancel()
             await turn.ended()
-    turn.say("\ncancelled" if sys.stderr.isatty() else "cancelled")  # the ^C stands on a line of its own
+    turn.telling.say("\ncancelled" if sys.stderr.isatty() else "cancelled")  # the ^C stands on a line of its own
     return 130
 
 

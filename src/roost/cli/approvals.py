@@ -6,10 +6,11 @@ import click
 import msgspec
 
 from roost.cli import asking, feed, show, targets
-from roost.client import requests
-from roost.client.client import Client
-from roost.client.requests import Request
-from roost.client.shapes import Told, Waiting
+from roost.client import talk
+from roost.client.blocking import Blocking
+from roost.client.fleet import Told
+from roost.client.request import Request
+from roost.client.shapes import Waiting
 from roost.core.errors import BadValue
 
 _COLUMNS = (
@@ -30,7 +31,7 @@ _COLUMNS = (
 def approvals(ctx: click.Context, /, *, session: str | None, target: str | None, as_json: bool) -> None:
     """List what waits for a person: approvals, questions and limits, the oldest first."""
     client = targets.client(ctx, target)
-    raw = client.raw(request := requests.waits())
+    raw = client.raw(request := talk.waits())
     found = client.read(request, raw)
     if session:
         found = [one for one in found if one.session_id.startswith(session)]
@@ -61,7 +62,7 @@ def approve(
     client = targets.client(ctx, target)
     found = one_of(client, wait)
     word = "approve-session" if always else "approve-tool" if tool else "approve"
-    _send(client, requests.answer(found.id, **_allowing(found, word)), f"allowed: {what(found)}", as_json)
+    _send(client, talk.answer(found.id, **_allowing(found, word)), f"allowed: {what(found)}", as_json)
 
 
 @click.command(short_help="Refuse what waits.")
@@ -77,7 +78,7 @@ def reject(ctx: click.Context, /, *, wait: str | None, reason: str | None, targe
     given: dict[str, Any] = (
         {"action": "decline"} if found.kind == "question" else {"confirmation": "reject", "reason": reason}
     )
-    _send(client, requests.answer(found.id, **given), f"refused: {what(found)}", as_json)
+    _send(client, talk.answer(found.id, **given), f"refused: {what(found)}", as_json)
 
 
 @click.command(short_help="Answer a question that waits.")
@@ -100,16 +101,16 @@ def answer(ctx: click.Context, /, *, wait: str, content: str, target: str | None
     found = one_of(client, wait)
     if found.kind != "question":
         raise BadValue(f"{found.id} is no question: `roost approve` and `roost reject` answer it")
-    _send(client, requests.answer(found.id, action="accept", content=given), f"answered: {what(found)}", as_json)
+    _send(client, talk.answer(found.id, action="accept", content=given), f"answered: {what(found)}", as_json)
 
 
-def one_of(client: Client, wait: str | None) -> Waiting:
+def one_of(client: Blocking, wait: str | None) -> Waiting:
     """The one thing that is meant, by its id or the first characters of it.
 
     Raises:
         BadValue: there are several.
     """
-    waiting = client.ask(requests.waits())
+    waiting = client.ask(talk.waits())
     if wait is None and len(waiting) != 1:
         raise BadValue(
             f"{len(waiting)} things wait: say which (`roost approvals` lists them)" if waiting else "nothing waits"
@@ -125,8 +126,7 @@ def one_of(client: Client, wait: str | None) -> Waiting:
 def what(one: Waiting) -> str:
     """What waits, in a line."""
     if one.tool_call:
-        function = one.tool_call.get("function", one.tool_call)
-        return feed.call(function.get("name"), function.get("arguments"))
+        return feed.call(one.tool_call.name, one.tool_call.arguments)
     if one.kind == "limit":
         return f"{one.max_iterations} iterations are done"
     return show.short(one.message, 100)
@@ -141,7 +141,7 @@ def _allowing(found: Waiting, word: str) -> dict[str, Any]:
     return {"action": "accept", "content": {}}
 
 
-def _send(client: Client, request: Request[Told], done: str, as_json: bool) -> None:
+def _send(client: Blocking, request: Request[Told], done: str, as_json: bool) -> None:
     raw = client.raw(request)
     if as_json:
         show.document(raw)

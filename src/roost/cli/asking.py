@@ -14,9 +14,9 @@ from msgspec.structs import replace
 from roost.cli import reach
 from roost.cli.options import Decorator
 from roost.client import requests
-from roost.client.client import Client
+from roost.client.blocking import Blocking
+from roost.client.fleet import Session
 from roost.client.requests import Order, Target
-from roost.client.shapes import Session
 from roost.core import durations
 from roost.core.errors import BadValue, SessionNotFound
 
@@ -84,7 +84,7 @@ chosen = combined(
 
 
 def pick(
-    client: Client,
+    client: Blocking,
     session: str | None,
     *,
     latest: bool = False,
@@ -112,7 +112,7 @@ def pick(
     raise SessionNotFound(name or tag or "latest")
 
 
-def target(client: Client, sessions: Sequence[str], tag: str | None, *, latest: bool = False) -> Target:
+def target(client: Blocking, sessions: Sequence[str], tag: str | None, *, latest: bool = False) -> Target:
     """The sessions that are meant.
 
     Raises:
@@ -124,14 +124,14 @@ def target(client: Client, sessions: Sequence[str], tag: str | None, *, latest: 
     return Target([*sessions, *newest], tag)
 
 
-def _of_process(client: Client, wanted: str) -> str:
+def _of_process(client: Blocking, wanted: str) -> str:
     for found in client.ask(requests.processes()):
         if wanted in (found.id, str(found.pid)) and found.session_id:
             return found.session_id
     raise BadValue(f"no process {wanted} that belongs to a session")
 
 
-def _runs(client: Client, session: Session) -> bool:
+def _runs(client: Blocking, session: Session) -> bool:
     status = session.status or client.ask(requests.status(session.session_id)).status
     return status in ("running", "idle")
 

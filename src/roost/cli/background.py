@@ -11,7 +11,7 @@ from pathlib import Path
 
 from roost.cli import show
 from roost.client import local
-from roost.client.client import Client
+from roost.client.blocking import Blocking
 from roost.client.errors import Unreachable
 from roost.client.server import Server
 from roost.core.errors import ServerFailed
@@ -83,7 +83,7 @@ def _ready(home: Path, child: "subprocess.Popen[bytes]", log: Path, before: int)
 
 
 def _answers(found: Server) -> bool:
-    client = Client(found)
+    client = Blocking(found)
     try:
         client.open()
     except Unreachable:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import click
 
 from roost.cli import approvals
-from roost.client import requests
-from roost.client.client import Client
+from roost.client import talk
+from roost.client.blocking import Blocking
 from roost.client.server import Server
 from roost.client.shapes import Waiting
 from roost.core.errors import RoostError
@@ -34,10 +34,10 @@ def ringing(server: Server, sessions: Collection[str] = ()) -> Iterator[None]:
 
 
 def _look(server: Server, sessions: Collection[str], over: threading.Event) -> None:
-    client, told = Client(server), set[str]()
+    client, told = Blocking(server), set[str]()
     while not over.wait(_EVERY):
         try:
-            waiting = client.ask(requests.waits(), timeout=_EVERY * 5)
+            waiting = client.ask(talk.waits(), timeout=_EVERY * 5)
         except RoostError:
             continue  # the command itself meets whatever is wrong
         for one in waiting:

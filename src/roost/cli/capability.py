@@ -4,7 +4,7 @@ import click
 
 from roost.cli import asking, reach, show
 from roost.client import requests
-from roost.client.shapes import Capability
+from roost.client.fleet import Capability
 
 
 @click.command(short_help="Say what a provider can do.")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from roost.cli import reach, show
 from roost.client import connection, health, requests, server
-from roost.client.client import Client
+from roost.client.blocking import Blocking
 from roost.client.errors import Refused, Unreachable, Untrusted, colons
 from roost.client.server import Server
 from roost.core.errors import BadValue, ServerFailed
@@ -93,7 +93,7 @@ def trusted(asked: Server) -> Server:
     Raises:
         ServerFailed: it does not answer, or is not to be trusted.
     """
-    client = Client(asked)
+    client = Blocking(asked)
     try:
         client.ask(requests.health())
     except Untrusted as error:
@@ -131,7 +131,7 @@ def _with_token(found: Server, token: str | None) -> Server:
     if not given:
         raise BadValue(f"a token is needed: --token, or {_TOKENS[0]}, or a name with --username")
     made = replace(found, token=given.strip())
-    client = Client(made)
+    client = Blocking(made)
     try:
         client.ask(requests.sessions(limit=1))
     except Refused as error:
@@ -146,7 +146,7 @@ def _with_token(found: Server, token: str | None) -> Server:
 def _logged_in(found: Server, username: str, password: str | None) -> tuple[Server, str]:
     """The same with the token of a login, and the home of the account."""
     secret = password if password is not None else click.prompt("Password", hide_input=True, err=True)
-    client = Client(found)
+    client = Blocking(found)
     try:
         login = client.ask(requests.login(username, secret))
     finally:
@@ -155,7 +155,7 @@ def _logged_in(found: Server, username: str, password: str | None) -> tuple[Serv
 
 
 def _log_out(known: Server) -> None:
-    client = Client(known)
+    client = Blocking(known)
     try:
         client.ask(requests.logout(), timeout=health.LIMIT)
     except ServerFailed as error:

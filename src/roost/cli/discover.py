@@ -7,7 +7,7 @@ import msgspec
 
 from roost.cli import asking, capability, reach, show
 from roost.client import requests
-from roost.client.shapes import Capability
+from roost.client.fleet import Capability
 
 
 @click.command(short_help="Say which providers and models there are.")

@@ -9,10 +9,10 @@ import msgspec
 
 from roost.cli import bell, feed, show, wait
 from roost.client import requests, streams
-from roost.client.client import Client
+from roost.client.blocking import Blocking
 from roost.client.errors import Refused
+from roost.client.fleet import Spawned, WaitResult
 from roost.client.requests import Order, Target
-from roost.client.shapes import Spawned, WaitResult
 from roost.core.errors import ServerFailed
 
 CRASHED = 2
@@ -22,7 +22,7 @@ _LATE = "Agent timed out"
 FORMS = ("text", "json", "json-pretty", "stream-json")
 
 
-def run(client: Client, order: Order, form: str) -> int:
+def run(client: Blocking, order: Order, form: str) -> int:
     """Run one prompt in a new session; the exit code says how it ended.
 
     Raises:
@@ -44,7 +44,7 @@ def run(client: Client, order: Order, form: str) -> int:
     return code(ended)
 
 
-def go_on(client: Client, session: str, message: str, form: str) -> int:
+def go_on(client: Blocking, session: str, message: str, form: str) -> int:
     """One more prompt in a session that there is."""
     with show.waiting("waiting for the answer"), bell.ringing(client.server, [session]):
         raw = client.raw(request := requests.send(session, message))
@@ -74,7 +74,7 @@ def _only(started: Spawned) -> Target:
     return Target([started.session_id])
 
 
-def _watch(client: Client, started: Spawned, form: str) -> None:
+def _watch(client: Blocking, started: Spawned, form: str) -> None:
     """Show what it does, where somebody looks; elsewhere nothing is to be done until its end."""
     if form in ("stream-json", "events"):
         schema = "unified" if form == "stream-json" else None
@@ -86,7 +86,7 @@ def _watch(client: Client, started: Spawned, form: str) -> None:
                 click.echo(click.style(shown.text, dim=True), err=True)
 
 
-def _answer(client: Client, started: Spawned) -> None:
+def _answer(client: Blocking, started: Spawned) -> None:
     try:
         show.text(client.ask(requests.output(started.session_id)).result or "")
     except Refused as error:
@@ -94,7 +94,7 @@ def _answer(client: Client, started: Spawned) -> None:
             raise
 
 
-def _cancelled(client: Client, started: Spawned) -> int:
+def _cancelled(client: Blocking, started: Spawned) -> int:
     try:
         client.ask(requests.cancel(started.session_id, "Ctrl-C"))
         show.note("\ncancelled" if sys.stderr.isatty() else "cancelled")
@@ -103,7 +103,7 @@ def _cancelled(client: Client, started: Spawned) -> int:
     return 130
 
 
-def _whole(client: Client, order: Order, started: Spawned, ended: WaitResult, *, pretty: bool) -> None:
+def _whole(client: Blocking, order: Order, started: Spawned, ended: WaitResult, *, pretty: bool) -> None:
     """The answer with all that led to it, as clients of the original read it."""
     session = started.session_id
     events = client.raw(requests.events(session, schema="unified"))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from roost.cli import show
-from roost.client.shapes import Event
+from roost.client.fleet import Event
 
 
 class Line(NamedTuple):

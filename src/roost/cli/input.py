@@ -8,8 +8,8 @@ import click
 
 from roost.cli import asking, listen, reach, show
 from roost.client import requests, streams
-from roost.client.client import Client
-from roost.client.shapes import AgentOutput
+from roost.client.blocking import Blocking
+from roost.client.fleet import AgentOutput
 
 
 @click.command("input", short_help="Send a session a message.")
@@ -88,7 +88,7 @@ def signed(message: str) -> str:
     return f"<agent-message from={quoteattr(sender)}{names}>\n{message}\n</agent-message>"
 
 
-def _newest(client: Client, session: str) -> int:
+def _newest(client: Blocking, session: str) -> int:
     return max((event.seq for event in client.ask(requests.events(session, last=1))), default=0)
 
 

@@ -6,7 +6,8 @@ import click
 
 from roost.cli import asking, reach, show
 from roost.client import requests
-from roost.client.shapes import Process, Told
+from roost.client.fleet import Process, Told
+from roost.client.request import Request
 from roost.core.errors import BadValue
 
 _COLUMNS = (
@@ -142,7 +143,7 @@ def _self() -> str:
     return found
 
 
-def _tell(ctx: click.Context, request: requests.Request[Told], process: str, as_json: bool) -> None:
+def _tell(ctx: click.Context, request: Request[Told], process: str, as_json: bool) -> None:
     client = reach.client(ctx)
     raw = client.raw(request)
     if as_json:

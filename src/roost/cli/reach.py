@@ -11,7 +11,7 @@ import click
 
 from roost.cli import show
 from roost.client import connection, health, local, server
-from roost.client.client import Client
+from roost.client.blocking import Blocking
 from roost.client.errors import Unreachable
 from roost.client.server import Server
 
@@ -29,12 +29,12 @@ class Gone(Unreachable):
 class Reach:
     """A client, and whether the server is on this machine and sees the same files."""
 
-    def __init__(self, client: Client, *, here: bool) -> None:
+    def __init__(self, client: Blocking, *, here: bool) -> None:
         self.client = client
         self.here = here
 
 
-def client(ctx: click.Context) -> Client:
+def client(ctx: click.Context) -> Blocking:
     """A client of the server that commands go to.
 
     Raises:
@@ -70,14 +70,14 @@ def _find(ctx: click.Context) -> Reach:
     return Reach(_local(), here=True)
 
 
-def _of_session() -> Client:
+def _of_session() -> Blocking:
     found = local.of_session(home(), os.environ)
     if found is None:
         raise Gone("the server that started this session is not there any more, and a session talks to no other")
     return of(found)
 
 
-def _connected(ctx: click.Context, known: Server) -> Client:
+def _connected(ctx: click.Context, known: Server) -> Blocking:
     found = of(known)
     if ctx.find_root().params.get("no_health_check") or any(os.environ.get(name) for name in _NO_CHECK):
         return found
@@ -92,7 +92,7 @@ def _connected(ctx: click.Context, known: Server) -> Client:
     return found
 
 
-def _local() -> Client:
+def _local() -> Blocking:
     if found := local.find(home()):
         near = of(found)
         try:
@@ -107,9 +107,9 @@ def _local() -> Client:
     return of(background.start(home()))
 
 
-def of(found: Server) -> Client:
+def of(found: Server) -> Blocking:
     """A client of one server; nothing is asked yet."""
-    return Client(found, watch=_watch if show.verbose() else None)
+    return Blocking(found, watch=_watch if show.verbose() else None)
 
 
 def _watch(method: str, path: str, status: int, seconds: float) -> None:

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import click
-import msgspec
 
 from roost.cli import asking, reach, show, targets
 from roost.client import runs as records
+from roost.client import talk
 from roost.client.errors import Refused, Unreachable
-from roost.client.requests import Request
 from roost.client.runs import Run
+from roost.client.shapes import State
 
 _COLUMNS = (
     show.Column("pid"),
@@ -21,13 +21,6 @@ _COLUMNS = (
     show.Column("address"),
 )
 PATIENCE = 2.0  # seconds for a run to say how it is
-
-
-class _Status(msgspec.Struct):
-    """What is shown of `GET /api/sessions/:id/status`."""
-
-    title: str = ""
-    streaming: bool = False
 
 
 @click.command(short_help="List the runs at terminals that listen.")
@@ -50,8 +43,7 @@ _FIELDS = ("pid", "addr", "session_id", "agent", "started_at")
 def _row(run: Run) -> tuple[object, ...]:
     client = reach.of(run.server)
     try:
-        asked = Request("GET", f"/api/sessions/{run.session_id}/status", _Status)
-        status: _Status | None = client.ask(asked, timeout=PATIENCE)
+        status: State | None = client.ask(talk.state(run.session_id), timeout=PATIENCE)
     except (Refused, Unreachable):
         status = None
     finally:

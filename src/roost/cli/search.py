@@ -6,8 +6,8 @@ import click
 
 from roost.cli import asking, reach, show
 from roost.client import requests
+from roost.client.fleet import Match
 from roost.client.requests import Query
-from roost.client.shapes import Match
 
 
 @click.command(short_help="Search the logs of sessions.")

@@ -3,27 +3,20 @@
 from pathlib import Path
 
 import click
-import msgspec
 
 from roost.cli import asking, show, targets
-from roost.client.requests import Request
-
-
-class _Queued(msgspec.Struct):
-    """What became of it."""
-
-    status: str
-    duplicate: bool = False
+from roost.client import talk
 
 
 @click.command(short_help="Say something to a run at a terminal.")
 @click.argument("words", metavar="[TARGET] TEXT", nargs=-1)
 @click.option("--steer", is_flag=True, help="For the middle of the turn that runs, not for after it.")
+@click.option("--key", metavar="KEY", help="Send nothing where something with this key was sent before.")
 @targets.data_dir
 @asking.as_json
 @click.pass_context
 def send(
-    ctx: click.Context, /, *, words: tuple[str, ...], steer: bool, data_dir: Path | None, as_json: bool
+    ctx: click.Context, /, *, words: tuple[str, ...], steer: bool, key: str | None, data_dir: Path | None, as_json: bool
 ) -> None:
     """Say something to a run at a terminal (`roost run AGENT --listen ADDR`), as if it were typed there.
 
@@ -38,19 +31,19 @@ def send(
     """
     if not 1 <= len(words) <= 2:
         raise click.UsageError("say what to send: TEXT, or TARGET and TEXT (in quotes)")
+    if steer and key:
+        raise click.UsageError("--key is for follow-ups: leave --steer out")
     target, text = ("", words[0]) if len(words) == 1 else words
     text = asking.typed(text) or ""
     run, client = targets.find(ctx, target, data_dir)
-    path = f"/api/sessions/{run.session_id}/{'steer' if steer else 'followup'}"
-    body = {"messages": [{"role": "user", "content": text}]}
-    raw = client.raw(request := Request("POST", path, _Queued, body=body))
+    if steer:
+        raw = client.raw(talk.steer(run.session_id, text))
+        done = f"steers {run.session_id}"
+    else:
+        raw = client.raw(request := talk.followup(run.session_id, text, key=key or ""))
+        doubled = client.read(request, raw).duplicate
+        done = f"{run.session_id} has a message of this key already" if doubled else f"sent to {run.session_id}"
     if as_json:
         show.document(raw)
     else:
-        show.line(_told(client.read(request, raw), run.session_id, steer=steer))
-
-
-def _told(queued: _Queued, session: str, *, steer: bool) -> str:
-    if queued.duplicate:
-        return f"nothing was sent to {session}: it has a message of this key already"
-    return f"{'steers' if steer else 'sent to'} {session}"
+        show.line(done)

@@ -3,8 +3,8 @@
 import click
 
 from roost.cli import asking, reach, show
-from roost.client import requests
-from roost.client.shapes import Session
+from roost.client import requests, talk
+from roost.client.fleet import Session
 
 _COLUMNS = (
     show.Column("id", 8),
@@ -136,7 +136,7 @@ def budget(
         raise click.UsageError("say what it may spend: --max-cost, --max-tokens, --max-time; or --none")
     client = reach.client(ctx)
     found = client.ask(requests.session(session)).session_id
-    raw = client.raw(requests.budget(found, None if nothing else limits, tree=tree))
+    raw = client.raw(talk.budget(found, None if nothing else limits, tree=tree))
     if as_json:
         show.document(raw)
     else:

@@ -6,6 +6,7 @@ import click
 
 from roost.cli import asking, reach, show
 from roost.client import requests
+from roost.client.request import Request
 
 
 @click.group(short_help="List, add and remove skills.")
@@ -80,7 +81,7 @@ def import_(ctx: click.Context, /, *, source: str | None, as_json: bool) -> None
             show.text(name)
 
 
-def told(ctx: click.Context, request: requests.Request[Any], as_json: bool) -> Any:
+def told(ctx: click.Context, request: Request[Any], as_json: bool) -> Any:
     """The answer; None where it has been printed as JSON."""
     client = reach.client(ctx)
     raw = client.raw(request)

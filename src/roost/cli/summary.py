@@ -4,7 +4,7 @@ import click
 
 from roost.cli import asking, reach, show
 from roost.client import requests
-from roost.client.shapes import Summary
+from roost.client.fleet import Summary
 
 _COLUMNS = (
     show.Column("id", 8),

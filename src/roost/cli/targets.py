@@ -8,7 +8,7 @@ from click.shell_completion import CompletionItem
 
 from roost.cli import reach
 from roost.client import runs
-from roost.client.client import Client
+from roost.client.blocking import Blocking
 from roost.client.errors import Unreachable
 from roost.client.runs import Run
 from roost.core.errors import ServerFailed
@@ -45,7 +45,7 @@ def folder(data_dir: Path | None) -> Path:
     return runs.folder(os.environ, reach.home(), data_dir)
 
 
-def find(ctx: click.Context, target: str, data_dir: Path | None = None) -> tuple[Run, Client]:
+def find(ctx: click.Context, target: str, data_dir: Path | None = None) -> tuple[Run, Blocking]:
     """The run that is meant, and a client of it.
 
     Raises:
@@ -62,6 +62,6 @@ def find(ctx: click.Context, target: str, data_dir: Path | None = None) -> tuple
     return found, client
 
 
-def client(ctx: click.Context, target: str | None, data_dir: Path | None = None) -> Client:
+def client(ctx: click.Context, target: str | None, data_dir: Path | None = None) -> Blocking:
     """A client of that run; where none is meant, of the server that commands go to."""
     return reach.client(ctx) if target is None else find(ctx, target, data_dir)[1]

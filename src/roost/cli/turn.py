@@ -8,6 +8,7 @@ from urllib.parse import quote
 import httpx2
 from msgspec import Struct
 
+from roost.cli.telling import Telling, call_line
 from roost.core.errors import BadValue
 
 CODES = {"normal": 0, "error": 1, "canceled": 130}
@@ -64,19 +65,11 @@ class Turn:
         elsewhere: str = "",
     ) -> None:
         self.session = ""
+        self.telling = Telling(out, err, raw=raw)
         self._elsewhere = elsewhere
-        self._quiet = False
-        self._heard = False  # whether what others say is to be shown, too
         self._client = client
         self._person = person
-        self._out = out
         self._err = err
-        self._raw = raw
-        self._open_line = False  # the answer's last line is not ended yet
-        self._open_output = False  # nor that of a tool's output
-        self._streamed: set[str] = set()  # calls whose output has been shown as it came
-        self._called: set[str] = set()  # calls that have been shown
-        self._speaker = ""  # the sub-session whose words stand on `err`, unfinished
 
     async def run(self, request: Request) -> int:
         """Run one turn in a new session, or the one that is named; the exit code says how it ended.
@@ -84,7 +77,7 @@ class Turn:
         Raises:
             Refused: the server did not take it.
         """
-        self._quiet = request.hide_results
+        self.telling.quiet = request.hide_results
         self.session = request.session or (await self._call("POST", "/api/sessions", _template(request)))["id"]
         if request.session and (now := await self._call("GET", f"/api/sessions/{self.session}/snapshot"))["streaming"]:
             said = {"messages": [{"role": "user", "content": request.prompt}]}
@@ -102,7 +95,7 @@ class Turn:
     async def follow(self, session: str, *, since: int = 0, once: bool = False) -> int:
         """Show what happens in a session; `once`: to the end of its turn, else to the end of the stream."""
         self.session = session
-        self._heard = not once
+        self.telling.heard = not once
         path = f"/api/sessions/{session}/events"
         async with self._client.stream("GET", path, params={"since": since}) as response:
             return await self._play(response, once=once)
@@ -113,13 +106,13 @@ class Turn:
             raise Refused(_message(response, await response.aread()))
         code = CUT_OFF
         async for event in events(response):
-            self._show(event)
+            self.telling.show(event)
             await self._answer(event)
             if event.get("type") == "stream_stopped" and event.get("session_id") == self.session:
                 code = CODES.get(event.get("reason") or "normal", 1)
                 if once and not (await self._call("GET", f"/api/sessions/{self.session}/status"))["streaming"]:
                     break
-        self._end_line()
+        self.telling.end_line()
         return code
 
     async def cancel(self) -> None:
@@ -148,95 +141,11 @@ class Turn:
             raise Refused(_message(response, response.content))
         return response.json()
 
-    # -- what is shown --------------------------------------------------------------------------
-
-    def _show(self, event: Mapping[str, Any]) -> None:
-        if self._raw:
-            self._out.write(json.dumps(event, ensure_ascii=False) + "\n")
-            self._out.flush()
-            return
-        match event.get("type"):
-            case "user_message" if self._heard:
-                self.say(f"> {event['message']}")
-            case "agent_choice" if event.get("parent_session_id"):
-                self._tell(event)
-            case "agent_choice":
-                self._print(event["content"])
-            case "message_added" if not event.get("parent_session_id"):
-                self._end_line()  # the next answer is another one
-            case "tool_call":
-                self._called.add(event["tool_call"].get("id", ""))
-                self.say(f"· {_call_line(event['tool_call'])}")
-            case "tool_call_output" if not self._quiet:
-                self._pass_on(event.get("tool_call_id", ""), event.get("output", ""))
-            case "tool_call_response" if event.get("tool_call_id") not in self._streamed or _failed(event):
-                if not self._quiet or _failed(event):
-                    self._returned(event)
-            case "agent_switching":
-                self.say(f"· {'to' if event.get('switching') else 'back to'} {event.get('to_agent', '')}")
-            case "warning":
-                self.say(f"warning: {event['message']}")
-            case "error":
-                self.say(f"error: {event['error']}")
-            case _:
-                pass
-
-    def _print(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
-        if text:
-            self._open_line = not text.endswith("\n")
-
-    def _tell(self, event: Mapping[str, Any]) -> None:
-        """Words of a sub-agent: they are no part of the answer."""
-        before = ""
-        if self._speaker != event["session_id"]:
-            before = f"{event.get('agent_name', '')}: "
-            self._end_line()
-            self._close_output()
-            self._speaker = event["session_id"]
-        self._err.write(before + event["content"])
-        self._err.flush()
-        self._open_output = not event["content"].endswith("\n")
-
-    def _returned(self, event: Mapping[str, Any]) -> None:
-        called = event.get("tool_call") or {}
-        if _name(called) == "transfer_task" and not _failed(event):
-            return  # these words were shown as they were said
-        if called.get("id") and called["id"] not in self._called:
-            self.say(f"· {_call_line(called)}")  # it never ran, and so was never shown
-        self.say(f"  {_result_line(event)}")
-
-    def _pass_on(self, call: str, output: str) -> None:
-        self._end_line()
-        self._err.write(output)
-        self._err.flush()
-        if output:
-            self._streamed.add(call)
-            self._open_output = not output.endswith("\n")
-
-    def say(self, line: str) -> None:
-        """A line on `err`, under whatever stands there unfinished."""
-        self._end_line()
-        self._close_output()
-        self._speaker = ""
-        self._err.write(line + "\n")
-        self._err.flush()
-
-    def _close_output(self) -> None:
-        if self._open_output:
-            self._open_output = False
-            self._err.write("\n")
-
-    def _end_line(self) -> None:
-        if self._open_line:
-            self._print("\n")
-
     # -- what is asked --------------------------------------------------------------------------
 
     async def _answer(self, event: Mapping[str, Any]) -> None:
         if self._elsewhere:
-            self._point(event)
+            self.telling.point(event, self._elsewhere)
             return
         match event.get("type"):
             case "tool_call_confirmation":
@@ -250,60 +159,48 @@ class Turn:
             case _:
                 pass
 
-    def _point(self, event: Mapping[str, Any]) -> None:
-        """Say what waits, and where it is answered."""
-        match event.get("type"):
-            case "tool_call_confirmation":
-                self._called.add(event["tool_call"].get("id", ""))
-                what = _call_line(event["tool_call"], None)
-            case "max_iterations_reached":
-                what = f"{event['max_iterations']} iterations are done"
-            case "budget_exceeded" | "elicitation_request":
-                what = str(event["message"])
-            case _:
-                return
-        self.say(f"? {what}: {self._elsewhere}")
-
     async def _approve(self, call: Mapping[str, Any], reason: str) -> None:
         answer: dict[str, str] = {"confirmation": "reject", "reason": _NOBODY}
-        self._called.add(call.get("id", ""))
-        if reason and not self._raw:
-            self.say(reason)
+        self.telling.called(call)
+        if reason and not self.telling.raw:
+            self.telling.say(reason)
         if self._person.there:
-            whole = _call_line(call, None)  # nobody should approve what they do not see
+            whole = call_line(call, None)  # nobody should approve what they do not see
             answer = _APPROVALS.get(await self._ask(f"Run {whole}?  [y]es, [a]lways, [n]o: "), _NO)
         else:
-            self.say(f"refused: {_call_line(call)} needs an approval, and nobody is here; --yolo allows every tool")
+            self.telling.say(
+                f"refused: {call_line(call)} needs an approval, and nobody is here; --yolo allows every tool"
+            )
         await self._call("POST", f"/api/sessions/{self.session}/resume", answer)
 
     async def _go_on(self, limit: int) -> None:
         go_on = self._person.there and await self._ask(f"{limit} iterations are done.  Go on?  [y]es, [n]o: ") == "y"
         if not go_on:
-            self.say(f"stopped after {limit} iterations")
+            self.telling.say(f"stopped after {limit} iterations")
         confirmation = "approve" if go_on else "reject"
         await self._call("POST", f"/api/sessions/{self.session}/resume", {"confirmation": confirmation})
 
     async def _spend(self, message: str, wait: str) -> None:
         spend = self._person.there and await self._ask(f"{message}  [y]es, [n]o: ") == "y"
         if not spend:
-            self.say(f"stopped: {message.partition('. ')[0]}")
+            self.telling.say(f"stopped: {message.partition('. ')[0]}")
         confirmation = "approve" if spend else "reject"
         await self._call("POST", f"/api/waits/{wait}", {"confirmation": confirmation})
 
     async def _elicit(self, event: Mapping[str, Any]) -> None:
         answer: dict[str, Any] = {"action": "decline"}
         if self._person.there:
-            self.say(f"? {event['message']}")
+            self.telling.say(f"? {event['message']}")
             answer = await self._fill(event)
         else:
-            self.say(f"declined: {event['message']} (nobody is here to answer)")
+            self.telling.say(f"declined: {event['message']} (nobody is here to answer)")
         if event.get("elicitation_id"):
             answer["elicitation_id"] = event["elicitation_id"]
         await self._call("POST", f"/api/sessions/{self.session}/elicitation", answer)
 
     async def _fill(self, event: Mapping[str, Any]) -> dict[str, Any]:
         if event.get("url"):
-            self.say(f"  {event['url']}")
+            self.telling.say(f"  {event['url']}")
             done = await self._ask("Open it, then press Enter; [n]o declines: ") != "n"
             return {"action": "accept" if done else "decline"}
         schema = event.get("schema") or {}
@@ -320,7 +217,7 @@ class Turn:
         return {"action": "accept", "content": content}
 
     async def _ask(self, question: str) -> str:
-        self._end_line()
+        self.telling.end_line()
         typed = await self._person.ask(question)
         if not typed.endswith("\n"):
             self._err.write("\n")  # the end of input leaves the question's line open
@@ -355,27 +252,10 @@ def _message(response: httpx2.Response, body: bytes) -> str:
         return f"the server answered {response.status_code}"
 
 
-def _call_line(call: Mapping[str, Any], width: int | None = 100) -> str:
-    function = call.get("function", call)
-    return _short(f"{function.get('name', '')} {function.get('arguments', '')}".strip(), width)
-
-
-def _name(call: Mapping[str, Any]) -> str:
-    return str(call.get("function", call).get("name", ""))
-
-
-def _result_line(event: Mapping[str, Any]) -> str:
-    return ("failed: " if _failed(event) else "") + _short(str(event.get("response", "")))
-
-
 def _why(metadata: Mapping[str, Any]) -> str:
     """What the server says about a call that needs an approval."""
     reason, label = str(metadata.get("reason", "")), str(metadata.get("safety_label", ""))
     return f"looks {label}: {reason}" if reason and label else reason
-
-
-def _failed(event: Mapping[str, Any]) -> bool:
-    return bool((event.get("result") or {}).get("isError", False))
 
 
 def _field_line(name: str, field: Mapping[str, Any]) -> str:
@@ -394,9 +274,3 @@ def _typed(text: str, field: Mapping[str, Any]) -> Any:
             except ValueError:
                 return text
     return text
-
-
-def _short(text: str, width: int | None = 100) -> str:
-    """One line of it, with nothing in it that a terminal would obey."""
-    line = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
-    return line if width is None or len(line) <= width else line[: width - 1] + "…"

@@ -7,11 +7,11 @@ import click
 
 from roost.cli import asking, bell, reach, show
 from roost.client import requests
-from roost.client.client import Client
+from roost.client.again import PATIENCE, Again
+from roost.client.blocking import Blocking
 from roost.client.errors import Cut, Unreachable
+from roost.client.fleet import WaitResult
 from roost.client.requests import Target
-from roost.client.shapes import WaitResult
-from roost.client.streams import PATIENCE, Again
 from roost.core import durations
 
 LATE = 124
@@ -54,7 +54,7 @@ def wait(
     ctx.exit(code(results))
 
 
-def until(client: Client, target: Target, *, timeout: str | None = None, any: bool = False) -> bytes:
+def until(client: Blocking, target: Target, *, timeout: str | None = None, any: bool = False) -> bytes:
     """Their ends; asked for anew where the line is cut meanwhile, since sessions outlive their server.
 
     Raises:

@@ -1,41 +1,95 @@
-"""A client that blocks: one request after the other, on a line that is kept open between them."""
+"""A client for asyncio: as many requests and streams at once as there are to ask."""
 
-import http.client
-import select
-import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
+from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
-import msgspec
+import anyio
+import httpx2
 
-from roost import __version__
-from roost.client.dial import CONNECT_SECONDS, dial, reason
-from roost.client.errors import Cut, Garbled, Refused, Unreachable
-from roost.client.requests import Request
+from roost.client import here, talk
+from roost.client.again import PATIENCE, Again, Told, unheard
+from roost.client.answers import Answer, Turn
+from roost.client.dial import CONNECT_SECONDS
+from roost.client.errors import Cut, Refused, Unreachable
+from roost.client.exchange import ANSWER_SECONDS, Tries, Watch, content, decode, headers, refused, target
+from roost.client.following import SILENCE, Following, Frame
+from roost.client.happenings import Happening
+from roost.client.request import Request
 from roost.client.server import Server
+from roost.client.start import CHECKS, Start
+from roost.client.table import Table
+from roost.client.talk import Said
+from roost.client.trust import meant, transport_to
 
 T = TypeVar("T")
 
-ANSWER_SECONDS = 60.0  # for what no agent has to work on
-_KEPT_SECONDS = 2.0  # a line that has been idle for longer may be closed at the other end
-
-Watch = Callable[[str, str, int, float], None]
-"""Is told of each request: method, path, status and seconds."""
+IN_PROCESS = "http://127.0.0.1"
 
 
-class Client:
-    """Asks one server.  It is for one thread."""
+class Client(Table):
+    """Asks one server, which is checked as `Server` says before it is shown the token.
 
-    def __init__(self, server: Server, *, watch: Watch | None = None) -> None:
-        self.server = server
+    A `transport` of one's own takes the requests elsewhere: into an app of this process, say.
+    """
+
+    def __init__(
+        self,
+        server: Server | str = IN_PROCESS,
+        *,
+        token: str = "",
+        fingerprint: str | None = None,
+        ca: str | None = None,
+        insecure: bool = False,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        watch: Watch | None = None,
+    ) -> None:
+        self.server = (
+            server
+            if isinstance(server, Server)
+            else Server(server, token=token, fingerprint=fingerprint, ca=ca, insecure=insecure)
+        )
+        self._base = IN_PROCESS if transport else _base(self.server)
+        self._transport = transport
         self._watch = watch
-        self._line: _Line | None = None
-        self._used = 0.0
+        self._http: httpx2.AsyncClient | None = None
+        self._held = ExitStack()
+        self._opening = anyio.Lock()
 
-    def ask(self, request: Request[T], *, timeout: float | None = None) -> T:
+    @classmethod
+    def here(cls, env: Mapping[str, str] | None = None) -> "Client":
+        """A client of the server that commands of this machine go to.
+
+        Raises:
+            Nowhere: there is none; none is started.
+        """
+        return cls(here.find(env))
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        http, self._http = self._http, None
+        try:
+            if http is not None:
+                await http.aclose()
+        finally:
+            self._held.close()
+
+    # -- one request ----------------------------------------------------------------------------
+
+    async def ask(self, request: Request[T], *, timeout: float | None = None) -> T:
         """The answer.
+
+        What may be sent twice is, where the line was cut or a busy server has said when to come again.
 
         Raises:
             Refused: the server said no.
@@ -43,128 +97,208 @@ class Client:
             Untrusted: it is not the one that it should be.
             Garbled: it answered with what is no answer.
         """
-        return decode(request, self.raw(request, timeout=timeout))
+        return decode(request, await self.raw(request, timeout=timeout))
 
-    def raw(self, request: Request[Any], *, timeout: float | None = None) -> bytes:
+    async def raw(self, request: Request[Any], *, timeout: float | None = None) -> bytes:
         """The answer's bytes; else as `ask`."""
         limit = timeout or (None if request.patient else ANSWER_SECONDS)
-        started = time.monotonic()
-        status, body = self._exchange(request, limit)
-        if self._watch:
-            self._watch(request.method, request.path, status, time.monotonic() - started)
-        if not 200 <= status < 300:
-            raise Refused(status, refusal(body))
-        return body
+        tries = Tries(request, timeout)
+        while True:
+            try:
+                return await self._once(request, limit)
+            except (Refused, Cut) as error:
+                await anyio.sleep(tries.again(error))
 
-    def read(self, request: Request[T], body: bytes) -> T:
-        """An answer's bytes as its type.
+    # -- turns and events -----------------------------------------------------------------------
+
+    async def start(
+        self,
+        session: str,
+        agent: str,
+        messages: Said,
+        *,
+        agent_name: str = "",
+        model: str = "",
+        since: int | None = None,
+    ) -> int:
+        """Open a turn, which goes on by itself; what happens in it is behind the number that this returns.
+
+        Where the line was cut before the server has said yes, the log is asked whether it has: the turn is never
+        posted twice.  `since` is a number of the session's log that is known to be before it.
 
         Raises:
-            Garbled: they are none.
+            Refused: the server said no: `session_busy`, for one.
+            Unreachable: it did not answer; `Cut` where the turn is not in the log, and may yet come.
         """
-        return decode(request, body)
-
-    def open(self) -> None:
-        """Open the line now.
-
-        Raises:
-            Unreachable: nobody is there.
-            Untrusted: it is not the one that it should be.
-        """
-        self._ready(None).connect()
-        self._used = time.monotonic()
-
-    def close(self) -> None:
-        """Hang up."""
-        if self._line:
-            self._line.close()
-            self._line = None
-
-    def _exchange(self, request: Request[Any], limit: float | None) -> tuple[int, bytes]:
-        path = self.server.place.prefix + request.path
-        if request.query:
-            path += "?" + urlencode(request.query)
-        body = None if request.body is None else msgspec.json.encode(request.body)
-        line = self._ready(limit)
+        before = (await self.snapshot(session, last=1)).last_event_seq if since is None else since
+        start = Start(session, before)
         try:
-            line.settimeout(limit)
-            line.request(request.method, path, body, headers(self.server, request))
-            response = line.getresponse()
-            return response.status, response.read()
+            async with self._opened(talk.turn(session, agent, messages, agent_name=agent_name, model=model)):
+                return before
+        except Cut as error:
+            await self._accepted(start, error)
+            return before
+
+    async def run(
+        self,
+        session: str,
+        agent: str,
+        messages: Said,
+        *,
+        agent_name: str = "",
+        model: str = "",
+        told: Told = unheard,
+        patience: float = PATIENCE,
+    ) -> AsyncIterator[Happening]:
+        """Open a turn, and yield what happens in it to its end; whoever stops before does not end it (`cancel` does).
+
+        Raises:
+            Refused, Unreachable: as of `start` and `follow`.
+        """
+        since, turn = await self.start(session, agent, messages, agent_name=agent_name, model=model), Turn(session)
+        async with aclosing(self.frames(session, since, told=told, patience=patience)) as frames:
+            async for frame in frames:
+                yield frame.happening
+                turn.take(frame.happening)
+                if turn.over:
+                    return
+
+    async def say(self, session: str, agent: str, messages: Said, *, agent_name: str = "", model: str = "") -> Answer:
+        """Run a turn to its end; what waits for a person in it is for others to answer.
+
+        Raises:
+            Refused, Unreachable: as of `run`.
+        """
+        turn = Turn(session)
+        async for happening in self.run(session, agent, messages, agent_name=agent_name, model=model):
+            turn.take(happening)
+        return turn.answer()
+
+    async def follow(
+        self, session: str, since: int = 0, *, told: Told = unheard, patience: float = PATIENCE
+    ) -> AsyncIterator[Happening]:
+        """All that happens in a session past a number of its log, until the session is no more.
+
+        A line that was cut, or that has been silent for too long, is opened anew: nothing is lost, nothing doubled.
+        A `Gap` says that the log does not begin where it should: take a snapshot.
+
+        Raises:
+            Refused: the server said no.
+            Unreachable: it was gone for longer than `patience`.
+            Garbled: what came is no event.
+        """
+        async with aclosing(self.frames(session, since, told=told, patience=patience)) as frames:
+            async for frame in frames:
+                yield frame.happening
+
+    async def frames(
+        self,
+        session: str,
+        since: int = 0,
+        *,
+        told: Told = unheard,
+        patience: float = PATIENCE,
+        until: int | None = None,
+    ) -> AsyncGenerator[Frame, None]:
+        """The same, each with the text that it came as; `until` is the number to end at."""
+        following = Following(session, since, patience=patience, told=told, until=until)
+        while not following.over:
+            try:
+                async with self._opened(following.request(), SILENCE) as response:
+                    following.opened(response.headers.get("content-type", ""))
+                    async for chunk in response.aiter_bytes():
+                        for frame in following.feed(chunk):
+                            yield frame
+                        if following.over:
+                            return
+                    raise Unreachable(self.server.url, "the stream ended")
+            except (Unreachable, Refused) as error:
+                delay = following.cut(error)
+                if delay is None:
+                    yield following.gone()
+                else:
+                    await anyio.sleep(delay)
+
+    # -- below ----------------------------------------------------------------------------------
+
+    async def _once(self, request: Request[Any], limit: float | None) -> bytes:
+        started = time.monotonic()
+        http = await self._ready()
+        with self._translated(limit), anyio.fail_after(limit):
+            response = await http.send(self._built(http, request, limit))
+        if self._watch:
+            self._watch(request.method, request.path, response.status_code, time.monotonic() - started)
+        if not response.is_success:
+            raise refused(response.status_code, response.content, response.headers.get("retry-after"))
+        return response.content
+
+    @asynccontextmanager
+    async def _opened(self, request: Request[Any], silence: float | None = None) -> AsyncIterator[httpx2.Response]:
+        """The answer to a request, unread; between its pieces at most `silence` seconds may pass."""
+        http = await self._ready()
+        with self._translated(silence):
+            response = await http.send(self._built(http, request, silence), stream=True)
+            try:
+                if not response.is_success:
+                    raise refused(response.status_code, await response.aread(), response.headers.get("retry-after"))
+                yield response
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
+
+    def _built(self, http: httpx2.AsyncClient, request: Request[Any], limit: float | None) -> httpx2.Request:
+        timeout = httpx2.Timeout(limit, connect=min(CONNECT_SECONDS, limit or CONNECT_SECONDS))
+        carried = {**headers(self.server, request), "Accept-Encoding": "identity"}
+        return http.build_request(
+            request.method, self._base + target(request), content=content(request), headers=carried, timeout=timeout
+        )
+
+    @contextmanager
+    def _translated(self, limit: float | None) -> Iterator[None]:
+        """Errors of the library become ours."""
+        try:
+            yield
         except TimeoutError:
-            self.close()
             raise Unreachable(self.server.url, f"no answer within {limit:g} s") from None
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            why = reason(error) if isinstance(error, OSError) else "it closed the connection"
-            raise Cut(self.server.url, why) from None
-        except BaseException:
-            self.close()
-            raise
-        finally:
-            self._used = time.monotonic()
+        except httpx2.TransportError as error:
+            raise meant(error, self.server, limit) from None
 
-    def _ready(self, limit: float | None) -> "_Line":
-        """The line that is open, if it is surely open still; else a new one."""
-        if self._line and (time.monotonic() - self._used > _KEPT_SECONDS or self._line.stale()):
-            self.close()
-        if self._line is None:
-            self._line = _Line(self.server, min(CONNECT_SECONDS, limit or CONNECT_SECONDS))
-        return self._line
+    async def _ready(self) -> httpx2.AsyncClient:
+        """The client of the library, once it is known whom it may trust."""
+        async with self._opening:
+            if self._http is None:
+                transport = self._transport
+                if transport is None:
+                    transport = await anyio.to_thread.run_sync(transport_to, self.server, self._held)
+                self._http = httpx2.AsyncClient(transport=transport, trust_env=False)
+            return self._http
 
+    async def _accepted(self, start: Start, error: Cut) -> None:
+        """Return if the turn is in the log.
 
-class _Line(http.client.HTTPConnection):
-    def __init__(self, server: Server, patience: float) -> None:
-        super().__init__(server.place.authority, timeout=None)
-        self.sock: socket.socket | None
-        self._server = server
-        self._patience = patience
+        Raises:
+            Cut: it is not.
+        """
+        for pause in CHECKS:
+            await anyio.sleep(pause)
+            last = await self._newest(start.session)
+            if last <= start.before:
+                continue
+            async with aclosing(self.frames(start.session, start.before, until=last)) as frames:
+                async for frame in frames:
+                    if start.found(frame.happening):
+                        return
+        raise error
 
-    def connect(self) -> None:
-        self.sock = dial(self._server, timeout=self._patience)
-        self.sock.settimeout(self.timeout)
-
-    def settimeout(self, seconds: float | None) -> None:
-        self.timeout = seconds
-        if self.sock:
-            self.sock.settimeout(seconds)
-
-    def stale(self) -> bool:
-        """Whether the other end has hung up, or says what nobody asked."""
-        return self.sock is not None and bool(select.select([self.sock], [], [], 0)[0])
-
-
-def headers(server: Server, request: Request[Any] | None = None) -> Mapping[str, str]:
-    """What every request carries."""
-    found = {"Accept": "application/json", "User-Agent": f"roost/{__version__}"}
-    if request is not None and request.body is not None:
-        found["Content-Type"] = "application/json"
-    if server.token and not (request and request.public):
-        found["Authorization"] = f"Bearer {server.token}"
-    return found
+    async def _newest(self, session: str) -> int:
+        again = Again(PATIENCE)
+        while True:
+            try:
+                return (await self.snapshot(session, last=1)).last_event_seq
+            except Unreachable as error:
+                await anyio.sleep(again.after(error, unheard))
 
 
-def decode(request: Request[T], body: bytes) -> T:
-    """An answer's bytes as its type.
-
-    Raises:
-        Garbled: they are none.
-    """
-    try:
-        return msgspec.json.decode(body, type=request.answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Garbled(f"the server's answer to {request.method} {request.path} is not understood: {error}") from None
-
-
-def refusal(body: bytes) -> str:
-    """What a server says when it refuses: in either door's words, or a proxy's."""
-    text = body.decode("utf-8", "replace").strip()
-    try:
-        said = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        said = None
-    if isinstance(said, dict):
-        text = str(said.get("error") or said.get("message") or "")
-    elif text.startswith("<"):
-        text = ""  # a page for browsers
-    return text[:2000]
+def _base(server: Server) -> str:
+    place = server.place
+    return f"{place.scheme}://{place.authority}{place.prefix}"

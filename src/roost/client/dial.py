@@ -12,7 +12,7 @@ from roost.client.server import Place, Server
 from roost.core.errors import BadValue
 
 CONNECT_SECONDS = 10.0
-_LONGEST = 100  # bytes of a unix socket's path that every system takes
+LONGEST_SOCKET = 100  # bytes of a unix socket's path that every system takes
 
 
 def dial(server: Server, *, timeout: float = CONNECT_SECONDS) -> socket.socket:
@@ -47,10 +47,27 @@ def reason(error: OSError) -> str:
 
 def shown(server: Server, *, timeout: float = CONNECT_SECONDS) -> str:
     """The fingerprint of the certificate that a server shows, whoever it is."""
-    context = _careless()
     place = server.place
-    with _tcp(place, timeout) as line, context.wrap_socket(line, server_hostname=place.host) as wrapped:
-        return _fingerprint(wrapped)
+    with _tcp(place, timeout) as line, careless().wrap_socket(line, server_hostname=place.host) as wrapped:
+        return fingerprint(_certificate(wrapped))
+
+
+def certificate(server: Server) -> bytes:
+    """The certificate that a server shows, whoever it is, as DER has it.
+
+    Raises:
+        Unreachable: nobody answers, or not by TLS.
+    """
+    place = server.place
+    try:
+        with _tcp(place, CONNECT_SECONDS) as line, careless().wrap_socket(line, server_hostname=place.host) as wrapped:
+            return _certificate(wrapped)
+    except TimeoutError:
+        raise Unreachable(server.url, "it does not finish the TLS handshake") from None
+    except ssl.SSLError as error:
+        raise Unreachable(server.url, f"no TLS there ({error.reason or error})") from None
+    except OSError as error:
+        raise Unreachable(server.url, reason(error)) from None
 
 
 def _tcp(place: Place, timeout: float) -> socket.socket:
@@ -68,7 +85,7 @@ def _unix(path: str, timeout: float) -> socket.socket:
     line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         line.settimeout(timeout)
-        if len(os.fsencode(path)) <= _LONGEST:
+        if len(os.fsencode(path)) <= LONGEST_SOCKET:
             line.connect(path)
         else:  # longer than an address may be: by way of its folder
             folder = os.open(Path(path).parent, os.O_RDONLY | os.O_DIRECTORY)
@@ -83,50 +100,68 @@ def _unix(path: str, timeout: float) -> socket.socket:
 
 
 def _encrypted(line: socket.socket, server: Server, place: Place) -> ssl.SSLSocket:
-    context = _context(server)
+    context = careless() if server.insecure or server.fingerprint else verified(server)
     try:
         wrapped = context.wrap_socket(line, server_hostname=place.host)
     except ssl.SSLCertVerificationError as error:
-        seen = _seen(server)
-        raise Untrusted(server.url, _verdict(error), seen) from None
+        raise Untrusted(server.url, verdict(error), seen(server)) from None
     except TimeoutError:
         raise Unreachable(server.url, "it does not finish the TLS handshake") from None
     except ssl.SSLError as error:
         raise Unreachable(server.url, f"no TLS there ({error.reason or error})") from None
     except OSError as error:
         raise Unreachable(server.url, reason(error)) from None
-    if server.fingerprint and not server.insecure and (seen := _fingerprint(wrapped)) != server.fingerprint:
+    if (
+        server.fingerprint
+        and not server.insecure
+        and (found := fingerprint(_certificate(wrapped))) != server.fingerprint
+    ):
         wrapped.close()
-        raise Untrusted(server.url, "it is not the one that this connection was made with", seen)
+        raise Untrusted(server.url, "it is not the one that this connection was made with", found)
     return wrapped
 
 
-def _context(server: Server) -> ssl.SSLContext:
-    if server.insecure or server.fingerprint:
-        return _careless()
+def verified(server: Server) -> ssl.SSLContext:
+    """What takes the certificates of the authorities in a file, or of those that the system trusts.
+
+    Raises:
+        BadValue: there is no such file.
+    """
     try:
         return ssl.create_default_context(cafile=server.ca)
     except (OSError, ssl.SSLError):
         raise BadValue(f"{server.ca} holds no certificates") from None
 
 
-def _careless() -> ssl.SSLContext:
+def careless() -> ssl.SSLContext:
+    """What takes any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 
 
-def _seen(server: Server) -> str:
+def seen(server: Server) -> str:
+    """The fingerprint of the certificate that a server shows.
+
+    Raises:
+        Unreachable: it is gone.
+    """
     try:
         return shown(server)
     except OSError as error:
         raise Unreachable(server.url, reason(error)) from None
 
 
-def _verdict(error: ssl.SSLCertVerificationError) -> str:
+def verdict(error: ssl.SSLCertVerificationError) -> str:
+    """Why a certificate is not trusted."""
     return (error.verify_message or str(error)).rstrip(".").lower()
 
 
-def _fingerprint(line: ssl.SSLSocket) -> str:
-    return hashlib.sha256(line.getpeercert(binary_form=True) or b"").hexdigest()
+def fingerprint(certificate: bytes) -> str:
+    """The SHA-256 fingerprint of a certificate."""
+    return hashlib.sha256(certificate).hexdigest()
+
+
+def _certificate(line: ssl.SSLSocket) -> bytes:
+    return line.getpeercert(binary_form=True) or b""

@@ -15,16 +15,24 @@ class Cut(Unreachable):
     """The line went dead before the answer was whole: whether the request was carried out is not known."""
 
 
+class Nowhere(ServerFailed):
+    """There is no server here to speak to."""
+
+
 class Garbled(ServerFailed):
     """What came is no answer of this API."""
 
 
 class Refused(ServerFailed):
-    """The server said no."""
+    """The server said no: with which status, for which reason (one of the codes of the docs, or ""), and when to ask
+    again, in seconds, where it has said so.
+    """
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, code: str = "", retry_after: float | None = None) -> None:
         super().__init__(reason or f"the server answered {status}")
         self.status = status
+        self.code = code
+        self.retry_after = retry_after
 
 
 class Untrusted(ServerFailed):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from roost.client.shapes import Event
+from roost.client.fleet import Event
 
 UNNUMBERED = frozenset({"heartbeat"})  # signs of life: they carry the newest number, and have none
 

@@ -9,7 +9,7 @@ import msgspec
 
 from roost import private
 from roost.client import requests
-from roost.client.client import Client
+from roost.client.blocking import Blocking
 from roost.client.errors import Unreachable
 
 FILE = "health.json"
@@ -17,7 +17,7 @@ FRESH = 30.0
 LIMIT = 2.0  # seconds for an answer
 
 
-def check(client: Client, home: Path, *, clock: Callable[[], float] = time.time) -> None:
+def check(client: Blocking, home: Path, *, clock: Callable[[], float] = time.time) -> None:
     """Ask, unless this very server was well within the last half minute.
 
     Raises:

@@ -1,41 +1,19 @@
-"""Every request of the API, as a value: which method, path, query and body, and what comes back.
+"""Requests of `/api/v1`: spawned sessions and what becomes of them, processes, accounts.
 
 The table knows no transport: a client sends a `Request` and decodes its answer, blocking or not.  What is None is
-not sent.
+not sent.  Requests of `/api` are in `talk`.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Generic, TypeVar
-from urllib.parse import quote
+from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 
-from roost.client import shapes
-from roost.client.shapes import Session
-
-Answer = TypeVar("Answer")
-Table = dict[str, Any]
+from roost.client import fleet
+from roost.client.fleet import Session
+from roost.client.request import Answer, Request, Stream, Table, given, path, query_of
 
 BASE = "/api/v1"
-
-
-class Request(Struct, Generic[Answer], frozen=True):
-    """What to send, and the type of the answer; a patient one may take hours."""
-
-    method: str
-    path: str
-    answer: type[Answer]
-    query: tuple[tuple[str, str], ...] = ()
-    body: Mapping[str, Any] | None = None
-    patient: bool = False
-    public: bool = False  # goes without a token
-
-
-class Stream(Struct, frozen=True):
-    """A WebSocket to open: one frame an event."""
-
-    path: str
-    query: tuple[tuple[str, str], ...] = ()
 
 
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -77,44 +55,48 @@ class Target(Struct, frozen=True):
         return {"session_ids": list(self.ids), "tag": self.tag}
 
 
+Targets = Target | Sequence[str]
+"""Which sessions: a target, or their ids."""
+
+
 # -- the server, accounts ------------------------------------------------------------------------
 
 
-def health(*, public: bool = True) -> Request[shapes.Health]:
+def health(*, public: bool = True) -> Request[fleet.Health]:
     """Whether a server is there."""
-    return Request("GET", f"{BASE}/health", shapes.Health, public=public)
+    return Request("GET", f"{BASE}/health", fleet.Health, public=public)
 
 
-def login(username: str, password: str) -> Request[shapes.Login]:
+def login(username: str, password: str) -> Request[fleet.Login]:
     """A token for a name and a password."""
     body = {"username": username, "password": password}
-    return Request("POST", f"{BASE}/login", shapes.Login, body=body, public=True)
+    return Request("POST", f"{BASE}/login", fleet.Login, body=body, public=True)
 
 
-def logout() -> Request[shapes.Told]:
+def logout() -> Request[fleet.Told]:
     """End the token that is sent with it."""
-    return _post(shapes.Told, "logout")
+    return _post(fleet.Told, "logout")
 
 
-def users() -> Request[list[shapes.User]]:
+def users() -> Request[list[fleet.User]]:
     """All accounts."""
-    return _get(list[shapes.User], "users")
+    return _get(list[fleet.User], "users")
 
 
-def add_user(username: str, password: str, home_dir: str, *, force_sandbox: bool | None = None) -> Request[shapes.Told]:
+def add_user(username: str, password: str, home_dir: str, *, force_sandbox: bool | None = None) -> Request[fleet.Told]:
     """A new account."""
     body: Table = {"username": username, "password": password, "home_dir": home_dir, "force_sandbox": force_sandbox}
-    return _post(shapes.Told, "users", "add", **body)
+    return _post(fleet.Told, "users", "add", **body)
 
 
-def remove_user(username: str) -> Request[shapes.Told]:
+def remove_user(username: str) -> Request[fleet.Told]:
     """An account's end; its files stay."""
-    return _post(shapes.Told, "users", "remove", username=username)
+    return _post(fleet.Told, "users", "remove", username=username)
 
 
-def set_password(username: str, password: str) -> Request[shapes.Told]:
+def set_password(username: str, password: str) -> Request[fleet.Told]:
     """Another password."""
-    return _post(shapes.Told, "users", "passwd", username=username, password=password)
+    return _post(fleet.Told, "users", "passwd", username=username, password=password)
 
 
 # -- sessions -----------------------------------------------------------------------------------
@@ -142,27 +124,27 @@ def update(
 ) -> Request[Session]:
     """Another name, description or tags."""
     body = {"name": name, "description": description, "tags": list(tags) or None, "clear_tags": clear_tags}
-    return Request("PATCH", _path("sessions", session), Session, body=_given(body))
+    return Request("PATCH", path(BASE, "sessions", session), Session, body=given(body))
 
 
-def delete(session: str) -> Request[shapes.Deleted]:
+def delete(session: str) -> Request[fleet.Deleted]:
     """A session's end."""
-    return Request("DELETE", _path("sessions", session), shapes.Deleted)
+    return Request("DELETE", path(BASE, "sessions", session), fleet.Deleted)
 
 
-def import_histories() -> Request[shapes.Imported]:
+def import_histories() -> Request[fleet.Imported]:
     """Take over what the providers' own programs have kept."""
-    return _post(shapes.Imported, "sessions", "import", patient=True)
+    return _post(fleet.Imported, "sessions", "import", patient=True)
 
 
-def spawn(order: Order) -> Request[shapes.Spawned]:
+def spawn(order: Order) -> Request[fleet.Spawned]:
     """Start a session."""
-    return _post(shapes.Spawned, "sessions", "spawn", **_order(order))
+    return _post(fleet.Spawned, "sessions", "spawn", **_order(order))
 
 
-def status(session: str) -> Request[shapes.Status]:
+def status(session: str) -> Request[fleet.Status]:
     """How it is doing."""
-    return _get(shapes.Status, "sessions", session, "status")
+    return _get(fleet.Status, "sessions", session, "status")
 
 
 def events(
@@ -173,30 +155,30 @@ def events(
     after_seq: int | None = None,
     before_seq: int | None = None,
     schema: str | None = None,
-) -> Request[list[shapes.Event]]:
+) -> Request[list[fleet.Event]]:
     """What happened in it."""
     query = {"type": type, "last": last, "after_seq": after_seq, "before_seq": before_seq, "schema": schema}
-    return _get(list[shapes.Event], "sessions", session, "events", **query)
+    return _get(list[fleet.Event], "sessions", session, "events", **query)
 
 
-def output(session: str) -> Request[shapes.Output]:
+def output(session: str) -> Request[fleet.Output]:
     """The text it ended with."""
-    return _get(shapes.Output, "sessions", session, "output")
+    return _get(fleet.Output, "sessions", session, "output")
 
 
-def send(session: str, message: str) -> Request[shapes.AgentOutput]:
+def send(session: str, message: str) -> Request[fleet.AgentOutput]:
     """A message for it; the answer of one that had ended comes when it has ended again."""
-    return _post(shapes.AgentOutput, "sessions", session, "input", patient=True, message=message)
+    return _post(fleet.AgentOutput, "sessions", session, "input", patient=True, message=message)
 
 
-def cancel(session: str, reason: str | None = None) -> Request[shapes.Told]:
+def cancel(session: str, reason: str | None = None) -> Request[fleet.Told]:
     """End what it does."""
-    return _post(shapes.Told, "sessions", session, "cancel", reason=reason)
+    return _post(fleet.Told, "sessions", session, "cancel", reason=reason)
 
 
-def note(session: str, message: str, *, level: str | None = None, data: str | None = None) -> Request[shapes.Told]:
+def note(session: str, message: str, *, level: str | None = None, data: str | None = None) -> Request[fleet.Told]:
     """A line of one's own in its log."""
-    return _post(shapes.Told, "sessions", session, "log", message=message, level=level, data=data)
+    return _post(fleet.Told, "sessions", session, "log", message=message, level=level, data=data)
 
 
 def variables(session: str) -> Request[dict[str, str]]:
@@ -204,51 +186,45 @@ def variables(session: str) -> Request[dict[str, str]]:
     return _get(dict[str, str], "sessions", session, "env")
 
 
-def budget(session: str, limits: Mapping[str, Any] | None, *, tree: bool = False) -> Request[None]:
-    """What it, or it and all below it, may spend; None takes the budget away."""
-    body = {"tree_budget" if tree else "budget": limits}
-    return Request("PATCH", f"/api/sessions/{_quoted(session)}/budget", type(None), body=body)
-
-
 # -- several sessions -----------------------------------------------------------------------------
 
 
-def wait(target: Target, *, timeout: str | None = None, any: bool = False) -> Request[list[shapes.WaitResult]]:
+def wait(target: Targets, *, timeout: str | None = None, any: bool = False) -> Request[list[fleet.WaitResult]]:
     """Their ends; with `any`, the first one's."""
     more = {"timeout": timeout, "any": any or None}
-    return _post(list[shapes.WaitResult], "sessions", "wait", patient=True, **target.fields(), **more)
+    return _post(list[fleet.WaitResult], "sessions", "wait", patient=True, **_fields(target), **more)
 
 
-def collect(target: Target) -> Request[list[shapes.Collected]]:
+def collect(target: Targets) -> Request[list[fleet.Collected]]:
     """What came of them so far."""
-    return _post(list[shapes.Collected], "sessions", "collect", **target.fields())
+    return _post(list[fleet.Collected], "sessions", "collect", **_fields(target))
 
 
-def summary(target: Target, *, stats: bool = False) -> Request[list[shapes.Summary]]:
+def summary(target: Targets, *, stats: bool = False) -> Request[list[fleet.Summary]]:
     """Them in figures."""
-    return _post(list[shapes.Summary], "sessions", "summary", **target.fields(), stats=stats or None)
+    return _post(list[fleet.Summary], "sessions", "summary", **_fields(target), stats=stats or None)
 
 
-def retry(target: Target, *, failed: bool = False, model: str | None = None) -> Request[list[shapes.Retried]]:
+def retry(target: Targets, *, failed: bool = False, model: str | None = None) -> Request[list[fleet.Retried]]:
     """The same again, in new sessions."""
     return _post(
-        list[shapes.Retried], "sessions", "retry", **target.fields(), failed=failed or None, model=model, patient=True
+        list[fleet.Retried], "sessions", "retry", **_fields(target), failed=failed or None, model=model, patient=True
     )
 
 
-def pipe(target: Target, order: Order, *, context: str | None = None) -> Request[shapes.AgentOutput]:
+def pipe(target: Targets, order: Order, *, context: str | None = None) -> Request[fleet.AgentOutput]:
     """A new session that is given their results."""
     return _post(
-        shapes.AgentOutput, "sessions", "pipe", patient=True, **target.fields(), **_order(order), context=context
+        fleet.AgentOutput, "sessions", "pipe", patient=True, **_fields(target), **_order(order), context=context
     )
 
 
 def broadcast(
     message: str, *, tag: str | None = None, everywhere: bool = False, raw: bool = False
-) -> Request[list[shapes.Sent]]:
+) -> Request[list[fleet.Sent]]:
     """One message for all of them."""
     more = {"global": everywhere or None, "raw": raw or None}
-    return _post(list[shapes.Sent], "sessions", "broadcast", patient=True, message=message, tag=tag, **more)
+    return _post(list[fleet.Sent], "sessions", "broadcast", patient=True, message=message, tag=tag, **more)
 
 
 # -- processes -----------------------------------------------------------------------------------
@@ -256,24 +232,24 @@ def broadcast(
 
 def processes(
     *, running: bool | None = None, limit: int | None = None, provider: str | None = None
-) -> Request[list[shapes.Process]]:
+) -> Request[list[fleet.Process]]:
     """The programs that run, or ran, the newest first."""
-    return _get(list[shapes.Process], "processes", running=running, limit=limit, provider=provider)
+    return _get(list[fleet.Process], "processes", running=running, limit=limit, provider=provider)
 
 
-def process(process: str) -> Request[shapes.Process]:
+def process(process: str) -> Request[fleet.Process]:
     """One of them."""
-    return _get(shapes.Process, "processes", process)
+    return _get(fleet.Process, "processes", process)
 
 
-def stop(process: str) -> Request[shapes.Told]:
+def stop(process: str) -> Request[fleet.Told]:
     """Ask it to end."""
-    return _post(shapes.Told, "processes", process, "stop")
+    return _post(fleet.Told, "processes", process, "stop")
 
 
-def kill(process: str, *, result: str | None = None) -> Request[shapes.Told]:
+def kill(process: str, *, result: str | None = None) -> Request[fleet.Told]:
     """End it; `result` is what its session is to have come to."""
-    return _post(shapes.Told, "processes", process, "kill", result=result)
+    return _post(fleet.Told, "processes", process, "kill", result=result)
 
 
 # -- everything else ------------------------------------------------------------------------------
@@ -301,15 +277,15 @@ class Query(Struct, frozen=True, kw_only=True):
 _SPELLED = {"since": "from", "until": "to", "everywhere": "global"}
 
 
-def search(query: Query) -> Request[shapes.Found]:
+def search(query: Query) -> Request[fleet.Found]:
     """Where a text occurs."""
     fields = {_SPELLED.get(name, name): getattr(query, name) for name in query.__struct_fields__}
-    return _post(shapes.Found, "search", patient=True, **fields)
+    return _post(fleet.Found, "search", patient=True, **fields)
 
 
-def sweep(*, force: bool = False, older_than: str = "7d", keep_logs: bool = False) -> Request[shapes.Swept]:
+def sweep(*, force: bool = False, older_than: str = "7d", keep_logs: bool = False) -> Request[fleet.Swept]:
     """Clear away what is old; without `force` only count it."""
-    return _post(shapes.Swept, "gc", patient=True, force=force, older_than=older_than, keep_logs=keep_logs)
+    return _post(fleet.Swept, "gc", patient=True, force=force, older_than=older_than, keep_logs=keep_logs)
 
 
 def review(
@@ -319,10 +295,10 @@ def review(
     base: str | None = None,
     commit: str | None = None,
     title: str | None = None,
-) -> Request[shapes.Reviewed]:
+) -> Request[fleet.Reviewed]:
     """Have changes looked at."""
     what = {"uncommitted": uncommitted or None, "base": base, "commit": commit, "title": title}
-    return _post(shapes.Reviewed, "review", patient=True, **what, **_order(order))
+    return _post(fleet.Reviewed, "review", patient=True, **what, **_order(order))
 
 
 def config(args: Sequence[str], root: str | None = None) -> Request[dict[str, Any]]:
@@ -332,9 +308,9 @@ def config(args: Sequence[str], root: str | None = None) -> Request[dict[str, An
 
 def capability(
     provider: str | None = None, *, form: str = "json", pretty: bool | None = None
-) -> Request[shapes.Capability]:
+) -> Request[fleet.Capability]:
     """What a provider can do; in another form than JSON it is to be read as it is."""
-    return _get(shapes.Capability, "capability", provider=provider, format=form, pretty=pretty)
+    return _get(fleet.Capability, "capability", provider=provider, format=form, pretty=pretty)
 
 
 def discover(
@@ -368,69 +344,36 @@ def mcp(command: str, **fields: Any) -> Request[Any]:
     return _post(_anything(), "mcp", command=command, **fields)
 
 
-# -- what waits for a person, at the other door ---------------------------------------------------
-
-
-def waits() -> Request[list[shapes.Waiting]]:
-    """What waits for a person, the oldest first."""
-    return Request("GET", "/api/waits", list[shapes.Waiting])
-
-
-def answer(
-    wait: str,
-    *,
-    confirmation: str | None = None,
-    reason: str | None = None,
-    action: str | None = None,
-    content: Any = None,
-) -> Request[shapes.Told]:
-    """A person's answer."""
-    body = {"confirmation": confirmation, "reason": reason, "action": action, "content": content}
-    return Request("POST", f"/api/waits/{_quoted(wait)}", shapes.Told, body=_given(body))
-
-
 # -- streams -------------------------------------------------------------------------------------
 
 
 def stream(session: str, *, types: Sequence[str] = (), schema: str | None = None) -> Stream:
     """A session's events from its first on, until it ends."""
-    return Stream(_path("sessions", session, "stream"), _query({"filter": ",".join(types) or None, "schema": schema}))
+    return Stream(
+        path(BASE, "sessions", session, "stream"), query_of({"filter": ",".join(types) or None, "schema": schema})
+    )
 
 
 def subscribe(*, tag: str | None = None, types: Sequence[str] = ()) -> Stream:
     """Every session's events from now on."""
-    return Stream(_path("subscribe"), _query({"tag": tag, "type": ",".join(types) or None}))
+    return Stream(path(BASE, "subscribe"), query_of({"tag": tag, "type": ",".join(types) or None}))
 
 
 # -- how they are put together --------------------------------------------------------------------
 
 
-def _get(answer: type[Answer], *path: str, **query: Any) -> Request[Answer]:
-    return Request("GET", _path(*path), answer, query=_query(query))
+def _get(answer: type[Answer], *segments: str, **query: Any) -> Request[Answer]:
+    return Request("GET", path(BASE, *segments), answer, query=query_of(query))
 
 
-def _post(answer: type[Answer], *path: str, patient: bool = False, **body: Any) -> Request[Answer]:
-    return Request("POST", _path(*path), answer, body=_given(body), patient=patient)
+def _post(answer: type[Answer], *segments: str, patient: bool = False, **body: Any) -> Request[Answer]:
+    return Request("POST", path(BASE, *segments), answer, body=given(body), patient=patient)
 
 
-def _path(*segments: str) -> str:
-    return "/".join([BASE, *map(_quoted, segments)])
-
-
-def _quoted(segment: str) -> str:
-    return quote(segment, safe="")
-
-
-def _query(fields: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, _word(value)) for name, value in fields.items() if value is not None)
-
-
-def _word(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _given(fields: Mapping[str, Any]) -> Table:
-    return {name: value for name, value in fields.items() if value is not None}
+def _fields(target: Targets) -> Table:
+    if isinstance(target, Target):
+        return target.fields()
+    return Target([target] if isinstance(target, str) else target).fields()
 
 
 def _order(order: Order) -> Table:

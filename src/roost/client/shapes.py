@@ -1,318 +1,478 @@
-"""What the server answers, typed; what a newer server adds is left aside, what an older one lacks is None."""
+"""What `/api` answers, typed: sessions, what was said in them, and what waits; what a server leaves out is empty."""
 
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+Table = dict[str, Any]
 
 
-class Shape(Struct, frozen=True, kw_only=True):
-    """Part of an answer."""
+class Part(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Part of what is sent and answered."""
 
 
-class Health(Shape, frozen=True):
-    """That a server is there."""
-
-    status: str
-    version: str = ""
+# -- tools --------------------------------------------------------------------------------------
 
 
-class Login(Shape, frozen=True):
-    """A token, and whose it is."""
+class Function(Part, frozen=True):
+    """Which tool is called, and with what: `arguments` is JSON, of a call under way the beginning of it."""
 
-    token: str
-    username: str = ""
-    home_dir: str = ""
-
-
-class Told(Shape, frozen=True):
-    """That it was done."""
-
-    message: str = ""
-    status: str = ""
+    name: str = ""
+    arguments: str = ""
 
 
-class User(Shape, frozen=True):
-    """An account."""
+class Call(Part, frozen=True):
+    """A tool call."""
 
-    username: str
-    home_dir: str = ""
-    enabled: bool = True
-    created_at: str = ""
-    force_sandbox: bool = False
-
-
-class Session(Shape, frozen=True):
-    """A session as lists show it."""
-
-    session_id: str
-    provider: str = ""
-    model: str | None = None
-    worktree_path: str | None = None
-    worktree_name: str | None = None
-    created_at: str = ""
-    provider_session_id: str | None = None
-    sandbox_name: str | None = None
-    is_worktree: bool = False
-    discovered: bool = False
-    log_path: str | None = None
-    log_completeness: str | None = None
-    name: str | None = None
-    description: str | None = None
-    tags: tuple[str, ...] = ()
-    dependencies: tuple[str, ...] = ()
-    retried_from: str | None = None
-    interactive: bool = False
-    owner: str | None = None
-    status: str | None = None
-    ended_at: str | None = None
-    parent_session_id: str | None = None
-    waiting_on: tuple[str, ...] = ()
-
-
-class Spawned(Shape, frozen=True):
-    """A session that was started."""
-
-    session_id: str
-    pid: int = 0
-    log_path: str = ""
-    interactive: bool = False
-
-
-class Status(Shape, frozen=True):
-    """How a session is doing."""
-
-    session_id: str
-    status: str
-    provider: str | None = None
-    model: str | None = None
-    name: str | None = None
-    pid: int | None = None
-    error: str | None = None
-    last_heartbeat_at: str | None = None
-    waiting_on: tuple[str, ...] = ()
-    waits: int = 0  # how many things a person is to decide
-
-
-class Event(Shape, frozen=True):
-    """Something that happened in a session; which fields are set depends on `type`."""
-
-    type: str
-    seq: int = 0
-    ts: str = ""
-    provider: str | None = None
-    wrapper_session_id: str | None = None
-    provider_session_id: str | None = None
-    command: str | None = None
-    model: str | None = None
-    cwd: str | None = None
-    resumed: bool = False
-    content: Any = None  # text; in unified events a list of blocks
-    message: str | None = None
-    level: str | None = None
-    tool_name: str | None = None
-    tool_kind: str | None = None
-    tool_id: str | None = None
-    description: str | None = None
-    granted: bool | None = None
-    input: Any = None
-    output: Any = None
-    success: bool | None = None
-    error: Any = None
-    result: Any = None
-    data: Any = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    total_cost_usd: float | None = None
-    reset_at: str | None = None
-    scheduled_resume_at: str | None = None
+    id: str = ""
+    type: str = ""
+    function: Function = Function()
 
     @property
-    def session(self) -> str:
-        """The session it happened in."""
-        return self.wrapper_session_id or ""
-
-
-class Output(Shape, frozen=True):
-    """The text that a session ended with."""
-
-    session_id: str
-    result: str | None = None
-
-
-class Collected(Shape, frozen=True):
-    """What came of a session so far."""
-
-    session_id: str
-    status: str
-    name: str | None = None
-    provider: str | None = None
-    model: str | None = None
-    result_text: str | None = None
-    error: str | None = None
-
-
-class WaitResult(Shape, frozen=True):
-    """How a session that was waited for ended; `timeout` is the error of one that had not."""
-
-    session_id: str
-    success: bool
-    error: str | None = None
+    def name(self) -> str:
+        """Which tool it calls."""
+        return self.function.name
 
     @property
-    def late(self) -> bool:
-        """Whether the time was up first."""
-        return not self.success and self.error == "timeout"
+    def arguments(self) -> str:
+        """With what, as JSON."""
+        return self.function.arguments
 
 
-class Summary(Shape, frozen=True):
-    """A session in figures."""
+class Annotations(Part, frozen=True, rename="camel"):
+    """What a tool says of itself."""
 
-    session_id: str
-    status: str
-    name: str | None = None
-    provider: str | None = None
-    model: str | None = None
-    duration_secs: float | None = None
-    turns: int = 0
-    tool_calls: dict[str, int] = {}
-    total_tool_calls: int = 0
-    files_modified: tuple[str, ...] = ()
-    result: str | None = None
-    error: str | None = None
-    event_count: int = 0
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    total_cost_usd: float | None = None
+    title: str = ""
+    read_only_hint: bool = False
+    destructive_hint: bool | None = None
+    idempotent_hint: bool | None = None
+    open_world_hint: bool | None = None
 
 
-class Retried(Shape, frozen=True):
-    """A session, and the one that tries the same again."""
+class Definition(Part, frozen=True):
+    """A tool, as models see it."""
 
-    original_session_id: str
-    new_session_id: str | None = None
-    retried: bool = False
-    error: str | None = None
-
-
-class Sent(Shape, frozen=True):
-    """A message that one of several sessions was sent."""
-
-    session_id: str
-    status: str
-    output: Any = None
-    error: str | None = None
+    name: str = ""
+    category: str = ""
+    description: str = ""
+    parameters: Table | None = None
+    annotations: Annotations = Annotations()
+    output_schema: Table | None = field(default=None, name="outputSchema")
 
 
-class AgentOutput(Shape, frozen=True):
-    """A run's answer and how it came to it; only `status` where the message was passed on to a live session."""
+class Media(Part, frozen=True):
+    """A picture or a sound, base64."""
 
-    status: str | None = None
-    agent: str | None = None
-    session_id: str | None = None
-    result: str | None = None
+    data: str = ""
+    mime_type: str = field(default="", name="mimeType")
+
+
+class Result(Part, frozen=True):
+    """What a tool returned."""
+
+    output: str = ""
+    is_error: bool = field(default=False, name="isError")
+    meta: Table | None = None
+    images: tuple[Media, ...] = ()
+    audios: tuple[Media, ...] = ()
+    structured: Any = field(default=None, name="structuredContent")
+
+
+# -- what is said -------------------------------------------------------------------------------
+
+
+class Image(Part, frozen=True):
+    """A picture: an address, or `data:` with what is in it."""
+
+    url: str
+    detail: str = ""
+
+
+class File(Part, frozen=True):
+    """A file that goes with a message."""
+
+    path: str = ""
+    file_id: str = ""
+    mime_type: str = ""
+
+
+class Content(Part, frozen=True):
+    """One part of a message: text, a picture or a file."""
+
+    type: str = ""  # text, image_url or file
+    text: str = ""
+    image_url: Image | None = None
+    file: File | None = None
+
+
+class Posted(Part, frozen=True, omit_defaults=False):
+    """A message for an agent."""
+
+    content: str = ""
+    role: str = "user"
+    multi_content: tuple[Content, ...] = ()
+
+
+class Used(Part, frozen=True):
+    """Tokens of one request."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    cached_write_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class Chat(Part, frozen=True):
+    """A message, as models see it."""
+
+    role: str = ""
+    content: str = ""
+    multi_content: tuple[Content, ...] = ()
+    reasoning_content: str = ""
+    thinking_signature: str = ""
+    thought_signature: str = ""
+    tool_calls: tuple[Call, ...] = ()
+    tool_definitions: tuple[Definition, ...] = ()
+    tool_call_id: str = ""
     is_error: bool = False
-    exit_code: int | None = None
-    error_message: str | None = None
-    queued: bool = False
-    interactive: bool | None = None
-    output: Any = None
+    created_at: str = ""
+    usage: Used | None = None
+    model: str = ""
+    cost: float | None = None
 
 
-class Process(Shape, frozen=True):
-    """A program that ran, or runs, for a session."""
+class Message(Part, frozen=True):
+    """A message of a session; `id` is its number in the log, and `ordinal` its place among those of the user."""
+
+    agent_name: str = ""
+    message: Chat = Chat()
+    implicit: bool = False
+    id: int = 0
+    ordinal: int | None = None
+
+    @property
+    def role(self) -> str:
+        """Who said it."""
+        return self.message.role
+
+    @property
+    def content(self) -> str:
+        """What was said."""
+        return self.message.content
+
+
+# -- sessions -----------------------------------------------------------------------------------
+
+
+class Permissions(Part, frozen=True):
+    """Patterns of tools that run unasked, that ask, and that are refused."""
+
+    allow: tuple[str, ...] = ()
+    ask: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+
+class Budget(Part, frozen=True):
+    """What may be spent; nothing is no limit.  `max_time` is in seconds."""
+
+    name: str = ""
+    max_cost: float | None = None
+    max_tokens: int = 0
+    max_time: float | None = None
+
+
+class Row(Part, frozen=True):
+    """A session, as the list of all of them shows it."""
 
     id: str
-    pid: int = 0
-    session_id: str | None = None
+    title: str = ""
+    created_at: str = ""
+    num_messages: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    working_dir: str = ""
+    starred: bool = False
+    cost: float | None = None
+    attributes: dict[str, str] = {}
+    state: str = ""  # new, queued, running, waiting, idle, failed, canceled, completed
+    agent: str = ""
     provider: str = ""
-    model: str | None = None
-    command: str = ""
-    prompt: str | None = None
-    started_at: str = ""
-    status: str = ""
-    exit_code: int | None = None
-    exited_at: str | None = None
-    root: str | None = None
-    parent_process_id: str | None = None
-    parent_session_id: str | None = None
-    live_status: str | None = None
+    model: str = ""
+    waits: int = 0  # how many things a person is to decide
+    parent_id: str = ""
+    root_id: str = ""
+    host: str = ""
+    updated_at: str = ""
+    turns: int = 0
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    error: str = ""
+    interactive: bool = False
+    worktree: str = ""
 
 
-class Match(Shape, frozen=True):
-    """A place where a text was found."""
+class Made(Part, frozen=True):
+    """A session with its messages: one that was just made, or is looked at."""
 
-    session_id: str
-    provider: str | None = None
-    started_at: str | None = None
-    command: str | None = None
-    event: Any = None
-    snippet: str = ""
-
-
-class Found(Shape, frozen=True):
-    """What a search came to."""
-
-    status: str = ""
-    count: int = 0
-    matches: tuple[Match, ...] = ()
+    id: str
+    title: str = ""
+    messages: Any = None  # a new one has none; of an old one `Shown` knows more
+    created_at: str = ""
+    tools_approved: bool = False
+    safety_policy: str = ""
+    working_dir: str = ""
+    permissions: Permissions | None = None
+    attributes: dict[str, str] = {}
+    agent_model_overrides: dict[str, str] = {}
+    budget: Budget | None = None
+    tree_budget: Budget | None = None
 
 
-class Swept(Shape, frozen=True):
-    """What was cleared away, or would be."""
+class Shown(Part, frozen=True):
+    """A session with its messages."""
 
-    process_entries_removed: int = 0
-    lifecycle_markers_removed: int = 0
-    spawn_logs_removed: int = 0
-    session_logs_removed: int = 0
-    dry_run: bool = True
-
-
-class Reviewed(Shape, frozen=True):
-    """A finished review."""
-
-    status: str = ""
-    session_id: str | None = None
-    result: str | None = None
-
-
-class Imported(Shape, frozen=True):
-    """How many histories were taken over."""
-
-    imported: int = 0
+    id: str
+    title: str = ""
+    messages: tuple[Message, ...] = ()
+    created_at: str = ""
+    tools_approved: bool = False
+    thinking: bool = False
+    safety_policy: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    working_dir: str = ""
+    permissions: Permissions | None = None
+    budget: Budget | None = None
+    tree_budget: Budget | None = None
+    tree_cost: float | None = None
 
 
-class Deleted(Shape, frozen=True):
-    """A session that is no more."""
-
-    deleted: str
-
-
-class Feature(Shape, frozen=True):
-    """Whether a provider can do something, by itself or by us."""
-
-    supported: bool = False
-    native: bool = False
-
-
-class Capability(Shape, frozen=True):
-    """What a provider can do."""
-
-    provider: str
-    default_model: str | None = None
-    available_models: tuple[str, ...] = ()
-    size_mappings: dict[str, str] = {}
-    features: dict[str, Feature] = {}
-
-
-class Waiting(Shape, frozen=True):
+class Waiting(Part, frozen=True):
     """Something that waits for a person."""
 
     id: str
-    kind: str
+    kind: str = ""  # approval, question, limit or budget
     session_id: str = ""
     agent_name: str = ""
     opened_at: str = ""
-    tool_call: Any = None
+    tool_call: Call | None = None
+    tool_definition: Definition | None = None
     message: str = ""
-    schema: dict[str, Any] | None = None
+    schema: Table | None = None
     max_iterations: int = 0
+    metadata: dict[str, str] = {}
+    mode: str = ""  # of a question: form or url
+    url: str = ""
+    root_session_id: str = ""
+
+
+class Queued(Part, frozen=True):
+    """Messages that wait for their moment; `id` is their number in the log."""
+
+    id: int = 0
+    queue: str = ""  # steer or followup
+    messages: tuple[Posted, ...] = ()
+
+
+class SubSession(Part, frozen=True):
+    """A task that another agent is at."""
+
+    id: str
+    parent_session_id: str = ""
+    tool_call_id: str = ""
+    agent: str = ""
+    title: str = ""
+
+
+class Snapshot(Part, frozen=True):
+    """A session whole, and the place in its log that this is.
+
+    Whoever follows on from here reads from `tail_from`: what is unfinished comes whole then.  Of that, whatever is
+    numbered up to `last_event_seq` and is here already (a message by its id, a tool's result by its call) is old.
+    """
+
+    id: str
+    title: str = ""
+    created_at: str = ""
+    working_dir: str = ""
+    messages: tuple[Message, ...] | None = ()
+    tools_approved: bool = False
+    safety_policy: str = ""
+    permissions: Permissions | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    streaming: bool = False
+    agent: str = ""
+    last_event_seq: int = 0
+    cost: float = 0.0
+    budget: Budget | None = None
+    tree_budget: Budget | None = None
+    tree_cost: float | None = None
+    model: str = ""
+    provider: str = ""
+    source: str = ""  # the agent file
+    state: str = ""
+    waits: tuple[Waiting, ...] = ()
+    queue: tuple[Queued, ...] = ()
+    sub_sessions: tuple[SubSession, ...] = ()
+    more: bool = False  # whether there are messages before the first of these
+    tail_from: int = 0
+    starred: bool = False
+
+
+class State(Part, frozen=True):
+    """What a session that has run in this server is doing."""
+
+    id: str
+    title: str = ""
+    streaming: bool = False
+    agent: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    num_messages: int = 0
+    budget: Budget | None = None
+    tree_budget: Budget | None = None
+    tree_cost: float | None = None
+
+
+# -- the server ---------------------------------------------------------------------------------
+
+
+class Ready(Part, frozen=True):
+    """Whether the server can do its work."""
+
+    ready: bool = False
+    active_sessions: int = 0
+    store_connected: bool = False
+    toolset_health: str = ""
+    latest_error: str = ""
+    broken_agents: tuple[str, ...] = ()
+
+
+class AgentRow(Part, frozen=True):
+    """An agent file that is served."""
+
+    name: str
+    description: str = ""
+    multi: bool = False
+    commands: tuple[str, ...] = ()
+
+
+class Count(Part, frozen=True):
+    """How many tools an agent has."""
+
+    available_tools: int = 0
+
+
+class Model(Part, frozen=True):
+    """A model that a session can use."""
+
+    name: str = ""
+    ref: str = ""
+    provider: str = ""
+    model: str = ""
+    is_default: bool = False
+    is_current: bool = False
+    is_custom: bool = False
+    is_catalog: bool = False
+    family: str = ""
+    input_cost: float | None = None
+    output_cost: float | None = None
+    cache_read_cost: float | None = None
+    cache_write_cost: float | None = None
+    context_limit: int = 0
+    output_limit: int = 0
+    input_modalities: tuple[str, ...] = ()
+    output_modalities: tuple[str, ...] = ()
+
+
+class Models(Part, frozen=True):
+    """The models of a session's agent."""
+
+    agent: str = ""
+    current_model_ref: str = ""
+    models: tuple[Model, ...] = ()
+
+
+class Depth(Part, frozen=True):
+    """How full a queue is."""
+
+    depth: int = 0
+    capacity: int = 0
+
+
+class Queues(Part, frozen=True):
+    """How many messages wait in a session."""
+
+    steer: Depth = Depth()
+    followup: Depth = Depth()
+
+
+class Followed(Part, frozen=True):
+    """What became of a follow-up; a `duplicate` was there already."""
+
+    status: str = ""
+    duplicate: bool = False
+
+
+class Titled(Part, frozen=True):
+    """A session's title."""
+
+    id: str
+    title: str = ""
+
+
+class Problem(Part, frozen=True):
+    """An error that ended a turn."""
+
+    message: str = ""
+    code: str = ""
+    agent_name: str = ""
+    created_at: str = ""
+
+
+class Recovery(Part, frozen=True):
+    """A session, for whoever wants to keep it elsewhere."""
+
+    id: str
+    title: str = ""
+    created_at: str = ""
+    errors: tuple[Problem, ...] = ()
+    input_tokens: int = 0
+    output_tokens: int = 0
+    messages: tuple[Message, ...] | None = ()
+    permissions: Permissions | None = None
+    tools_approved: bool = False
+    working_dir: str = ""
+
+
+class Exported(Part, frozen=True):
+    """Several sessions at once."""
+
+    export_format: str = ""
+    session_count: int = 0
+    sessions: tuple[Recovery, ...] = ()
+    timestamp: str = ""
+
+
+class Removed(Part, frozen=True):
+    """How many sessions are gone, and which are not."""
+
+    deleted_count: int = 0
+    failed_count: int = 0
+    failed_ids: tuple[str, ...] = ()
+
+
+class Job(Part, frozen=True):
+    """Something that takes long, and how far it is; `total` is 0 where nobody knows."""
+
+    id: str
+    what: str = ""  # pull, tools, recover, import, gc …
+    title: str = ""
+    done: int = 0
+    total: int = 0
+    unit: str = ""
+    started_at: str = ""
+    ended_at: str | None = None
+    error: str | None = None

@@ -1,7 +1,7 @@
 """Streams of events that outlive their line: what was cut goes on behind the last event that came."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -9,57 +9,26 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from roost.client import requests
-from roost.client.client import Client, headers, refusal
+from roost.client.again import PATIENCE, Again, Told
+from roost.client.blocking import Blocking
 from roost.client.dial import dial
 from roost.client.errors import Refused, Unreachable
+from roost.client.exchange import headers, refused
 from roost.client.frames import Cursor, Frame, frame, frames
-from roost.client.requests import Stream
+from roost.client.request import Stream
 from roost.client.server import Server
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
 LARGEST = 64 * 1024 * 1024  # bytes of a frame
-PATIENCE = 60.0  # seconds in which a server must be back
 FINISHED = (1000, 1005)  # close codes of a stream that is at its end; 1005 is a close without one
 _FORBIDDEN = 1008
 _BUSY = (429, 502, 503, 504)
 
-Told = Callable[[str], None]
-
-
-class Again:
-    """When to try again: soon at first, then slower; and when to give up: `patience` after the last sign of life."""
-
-    def __init__(self, patience: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._patience = patience
-        self.alive()
-
-    def alive(self) -> None:
-        """Something came."""
-        self._delay = 0.05
-        self._since: float | None = None
-        self._said: set[str] = set()
-
-    def news(self, text: str) -> bool:
-        """Whether this has not been said since the last sign of life."""
-        known = text in self._said
-        self._said.add(text)
-        return not known
-
-    def delay(self) -> float | None:
-        """How long to wait; None to give up."""
-        now = self._clock()
-        self._since = now if self._since is None else self._since
-        if now - self._since >= self._patience:
-            return None
-        delay, self._delay = self._delay, min(self._delay * 2, 5.0)
-        return delay
-
 
 def follow(
-    client: Client,
+    client: Blocking,
     session: str,
     *,
     types: Iterable[str] = (),
@@ -87,11 +56,11 @@ def follow(
                     yield found
             return
         except Unreachable as error:
-            _pause(error, again, told)
+            time.sleep(again.after(error, told))
 
 
 def subscribe(
-    client: Client,
+    client: Blocking,
     *,
     tag: str | None = None,
     types: Iterable[str] = (),
@@ -125,10 +94,12 @@ def subscribe(
                         yield one
             return
         except Unreachable as error:
-            _pause(error, again, told)
+            time.sleep(again.after(error, told))
 
 
-def missed(client: Client, cursor: Cursor, since: datetime, *, tag: str | None, types: tuple[str, ...]) -> list[Frame]:
+def missed(
+    client: Blocking, cursor: Cursor, since: datetime, *, tag: str | None, types: tuple[str, ...]
+) -> list[Frame]:
     """What happened while nobody listened: of sessions that were read behind the last event, of others since then."""
     found: list[Frame] = []
     for session in client.ask(requests.sessions(tag=tag, everywhere=True)):
@@ -172,9 +143,10 @@ def opened(server: Server, stream: Stream, after: int) -> Iterator["ClientConnec
             )
         except InvalidStatus as error:
             status, body = error.response.status_code, bytes(error.response.body or b"")
+            said = refused(status, body, error.response.headers.get("retry-after"))
             if status in _BUSY:
-                raise Unreachable(server.url, refusal(body) or f"status {status}") from None
-            raise Refused(status, refusal(body)) from None
+                raise Unreachable(server.url, str(said)) from None
+            raise said from None
         except InvalidHandshake as error:
             raise Unreachable(server.url, f"no WebSocket there ({error})") from None
         except (ConnectionClosed, OSError, EOFError):
@@ -217,15 +189,6 @@ def _frames(server: Server, stream: Stream, after: int, again: Again) -> Iterato
     with opened(server, stream, after) as line:
         again.alive()
         yield from received(line, server, again)
-
-
-def _pause(error: Unreachable, again: Again, told: Told) -> None:
-    delay = again.delay()
-    if delay is None:
-        raise error
-    if again.news(str(error)):
-        told(f"{error}; trying again")
-    time.sleep(delay)
 
 
 def _moment(line: "ClientConnection") -> datetime:

@@ -10,11 +10,12 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Event(Struct, frozen=True):
-    """One event.  `id` is the newest id the stream has named, this event's or an earlier one's."""
+    """One event.  `id` is the newest id the stream has named: its own if it is `numbered`, else an earlier one's."""
 
     data: bytes
     event: str = ""
     id: str = ""
+    numbered: bool = False
 
 
 class Parser:
@@ -81,9 +82,9 @@ class Parser:
     def _dispatch(self) -> Event | None:
         if self._id is not None:
             self.last_id = self._id
-        data, event = self._data, self._event
+        data, event, numbered = self._data, self._event, self._id is not None
         self._data, self._size, self._event, self._id = [], 0, "", None
-        return Event(b"\n".join(data), event, self.last_id) if data else None
+        return Event(b"\n".join(data), event, self.last_id, numbered) if data else None
 
 
 PING = b": ping\n\n"

@@ -165,13 +165,16 @@ async def _meant(running: Running, wish: Wish, source: str) -> str:
     """The id of the session that is to go on; "" for a new one.
 
     Raises:
-        SessionNotFound: there is none like that.
+        BadValue: there is none like that, or there are several.
     """
     if not wish.session:
         return ""
     fleet = running.service.fleet
     if wish.session not in LAST:
-        return (await fleet.find(OPERATOR, wish.session)).id
+        try:
+            return (await fleet.find(OPERATOR, wish.session)).id
+        except SessionNotFound:
+            raise BadValue(f"no session begins with {wish.session!r} in this database") from None
     of_agent = [head for head in await fleet.heads(OPERATOR) if head.source == source and not head.deleted]
     if not of_agent:
         raise BadValue(f"no session of {wish.agent} is there yet: leave --session out")

@@ -183,6 +183,14 @@ class EventStore(Protocol):
         """The events past `since` that bear messages (`history.BEARS_MESSAGES`), in order."""
         ...
 
+    async def latest(self, log: LogId, *, before: int, limit: int) -> Sequence[Event]:
+        """The newest of the events before `before` that bear messages, at most `limit`, in order."""
+        ...
+
+    async def said(self, log: LogId, *, before: int) -> int:
+        """How many messages with the role `user` were written or taken before a seq, sub-sessions' included."""
+        ...
+
     async def newest(self, log: LogId, kind: type[Fact], *, before: int) -> Event | None:
         """The newest event of a kind that stands before a seq."""
         ...

@@ -123,6 +123,7 @@ class Turn(Struct, frozen=True, omit_defaults=True):
     compacting: str = ""  # why the history is being summed up; "" where it is not
     under_way: bool = False  # a model has been asked: the beginning is behind it
     heir: str = ""  # the agent that has the conversation once the calls that are open have returned
+    at_rest: bool = False  # a CLI is through with what it was told, and was told nothing since
 
 
 class Share(Struct, frozen=True, omit_defaults=True):
@@ -214,6 +215,8 @@ class Head(Struct, frozen=True, omit_defaults=True):
     shares: tuple[Share, ...] = ()  # by agent
     shares_below: tuple[Share, ...] = ()  # likewise, of sub-sessions
     compaction: int = 0  # the seq of a CompactionAsked that waits
+    shown: str = ""  # the model that clients were shown last, `provider/model`
+    context_limit: int = 0  # tokens of its window; 0 where nobody knows
 
     @property
     def tools_approved(self) -> bool:
@@ -401,7 +404,6 @@ def _folded(head: Head, event: e.Event, sub: SessionId) -> Head:
 
 _Quiet = (
     e.TitleShown
-    | e.AgentShown
     | e.TeamShown
     | e.ToolsShown
     | e.McpStarting
@@ -495,6 +497,8 @@ def _step(head: Head, event: e.Event) -> Head:
     match fact:
         case e.MessageWritten(message=message):
             return _grown(head, message)
+        case e.AgentShown(model=model, context_limit=limit):
+            return replace(head, shown=model, context_limit=limit or head.context_limit)
         case e.SubSessionEnded(session=over):
             return replace(head, subs=tuple(replace(s, exited=True) if s.id == over else s for s in head.subs))
         case e.SummaryAdded():
@@ -565,6 +569,7 @@ def _spawned(head: Head, event: e.Event, fact: _Spawned) -> Head:
             return replace(head, worktree_path="") if removed else head
         case e.Introduced(provider_session=known):
             driver = head.turn.driver if head.turn else head.provider
+            head = replace(head, shown=f"{driver}/{fact.model}") if fact.model else head
             return replace(head, provider_session=known, played_by=driver) if known else head
         case unknown:
             assert_never(unknown)
@@ -589,7 +594,7 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
         case e.TurnStarted():
             return replace(turn, started=True)
         case e.ModelAsked(answer=answer):
-            return replace(turn, answer=answer, asked=event.seq, under_way=True)
+            return replace(turn, answer=answer, asked=event.seq, under_way=True, at_rest=False)
         case e.AnswerDropped(answer=answer):
             return replace(turn, answer=AnswerId(""), asked=0) if answer == turn.answer else turn
         case e.MessageAdded(call=call) if call:
@@ -621,7 +626,7 @@ def _turn(turn: Turn, event: e.Event, fact: _InTurn) -> Turn:
         case e.RunStarted() | e.RunRead() | e.RunEnded():
             return _ran(turn, event, fact)
         case e.RoundEnded():
-            return replace(turn, rounds=turn.rounds + 1)
+            return replace(turn, rounds=turn.rounds + 1, at_rest=True)
         case e.LimitHit(incident=incident, resume_at=at):
             asleep = None if at is None else Limit(incident, at)
             return replace(turn, limit=asleep, limits=turn.limits + 1)
@@ -689,7 +694,8 @@ def _acted(turn: Turn, fact: e.ToolCalled | e.ToolReturned | e.LimitRaised | e.B
 
 def _taken(head: Head, fact: e.MessageTaken | e.MessageDropped) -> Head:
     rest = tuple(q for q in head.queue if (q.seq, q.index) != (fact.queued, fact.index))
-    return replace(head, queue=rest)
+    turn = replace(head.turn, at_rest=False) if head.turn is not None and head.turn.at_rest else head.turn
+    return replace(head, queue=rest, turn=turn)
 
 
 def _chosen(head: Head, agent: str, ref: str) -> Head:
@@ -811,7 +817,8 @@ def _used(head: Head, fact: e.UsageAdded) -> Head:
     cost = head.cost + (0 if fact.why == "compaction" else fact.cost)  # that one stands in its SummaryAdded
     if fact.why in ("title", "vain", "tool"):
         return replace(head, cost=cost)
-    return replace(head, cost=cost, input_tokens=fact.input_tokens, output_tokens=fact.output_tokens)
+    counters = {"input_tokens": fact.input_tokens, "output_tokens": fact.output_tokens}
+    return replace(head, cost=cost, context_limit=fact.context_limit or head.context_limit, **counters)
 
 
 def _lasted(turn: Turn, event: e.Event) -> float:

@@ -1,4 +1,4 @@
-"""How a session is doing, in the words of `/api/v1`: plain rules over its head."""
+"""How a session is doing: plain rules over its head, in the words of `/api/v1` and in those of screens."""
 
 from typing import Literal
 
@@ -8,6 +8,7 @@ from roost.core.ids import Micros
 from roost.core.session import Head
 
 Word = Literal["running", "idle", "completed", "failed", "dead", "unknown"]
+State = Literal["new", "queued", "running", "waiting", "idle", "failed", "canceled", "completed"]
 IDLE = 30_000_000  # microseconds of silence after which an interactive session counts as idle
 DIED = "the process died without a clean exit"
 
@@ -36,6 +37,31 @@ def status(head: Head, *, now: Micros, lost: bool = False) -> Status:
             return Status("dead", head.error or DIED)
         case _:
             return Status("failed", head.error or "the session failed")
+
+
+def state(head: Head) -> State:
+    """How a session is doing, for a screen: it changes with the log alone, and not with time.
+
+    `waiting` is for a person; `queued` is what will go on by itself: once another session has ended, or a usage
+    limit has passed.  `idle` is what a person can go on with; a spawned session that has ended is `completed`.
+    """
+    if (turn := head.turn) is not None:
+        if turn.canceled:
+            return "running"
+        if head.waits:
+            return "waiting"
+        if turn.limit is not None or (head.depends_on and begins(head)):
+            return "queued"
+        return "idle" if turn.interactive and turn.at_rest and not head.queue else "running"
+    match head.outcome:
+        case "error":
+            return "failed"
+        case "canceled":
+            return "canceled"
+        case "normal":
+            return "completed" if head.provider or head.parent else "idle"
+        case _:
+            return "idle" if head.messages else "new"
 
 
 def collected(head: Head) -> Status:

@@ -31,6 +31,9 @@ QUERY = {
     "offset": "How many to leave out, from the newest on",
     "timeout": "How long to wait, as `10s` or `1m30s`; at most five minutes",
     "wait": "How long to wait, as `10s`; for a DELETE `true`",
+    "detail": "`full` for all that a screen wants to know",
+    "last": "How many messages, the newest; at most 1000",
+    "before": "The `id` of a message: those before it",
     "since": "The number of the last event seen; the header `Last-Event-ID` does the same",
     "detach": "`true` lets the turn go on when this client leaves",
     "state": "The state that the login was begun with",
@@ -43,7 +46,7 @@ QUERY = {
 def document(routes: Iterable[Route], version: str) -> Schema:
     """The whole document."""
     shown = [route for route in routes if route.shown]
-    kinds = [kind for route in shown for kind in (route.body, route.answer) if _is_type(kind)]
+    kinds = [kind for route in shown for kind in (route.body, route.answer, route.full) if _is_type(kind)]
     described, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     schemas = dict(zip(map(repr, kinds), described, strict=True))
     paths: dict[str, Schema] = {}
@@ -100,6 +103,8 @@ def _success(route: Route, schemas: dict[str, Schema]) -> Schema:
             "content": {SSE: {"schema": {"type": "string"}}},
         }
     schema = {"type": "null"} if route.answer is None else schemas[repr(route.answer)]
+    if route.full is not None:
+        schema = {"anyOf": [schema, schemas[repr(route.full)]]}
     return {"description": "Done", "content": {"application/json": {"schema": schema}}}
 
 

@@ -233,6 +233,7 @@ class Route(Struct, frozen=True, kw_only=True):
     summary: str
     body: Any = None
     answer: Any = None
+    full: Any = None  # the answer to `detail=full`
     status: int = 200
     query: tuple[str, ...] = ()
     failed: str = ""

@@ -27,6 +27,7 @@ from roost.service.toolservers import ToolServers
 from roost.service.turns import Turns
 from roost.service.upkeep import Upkeep
 from roost.service.waits import Waits
+from roost.service.windows import Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Service:
     """One object for each subject; doors ask it and nothing else."""
 
     sessions: Sessions
+    windows: Windows
     turns: Turns
     waits: Waits
     agents: AgentFiles
@@ -69,6 +71,7 @@ def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins
     spawns = Spawns(desk, fleet, turns, results, fifos, shelf.defaults)
     return Service(
         sessions=Sessions(desk),
+        windows=Windows(desk),
         turns=turns,
         waits=Waits(desk),
         agents=AgentFiles(desk),

@@ -76,6 +76,10 @@ class Sessions:
         """All root sessions that the caller may see, newest first."""
         return self._desk.policy.seen(principal, await self._store.listing())
 
+    async def heads(self, principal: Principal) -> Sequence[Head]:
+        """All sessions that the caller may see, spawned ones too, newest first; one that did not change is the same."""
+        return self._desk.policy.seen(principal, await self._store.heads())
+
     async def head(self, principal: Principal, session: str) -> Head:
         """A session without its messages.
 

@@ -205,6 +205,16 @@ class Memory:
             event for event in self._find(log).events if event.seq > since and isinstance(event.fact, BEARS_MESSAGES)
         )
 
+    async def latest(self, log: LogId, *, before: int, limit: int) -> Sequence[e.Event]:
+        """See `EventStore.latest`."""
+        older = [event for event in await self.messages(log) if event.seq < before]
+        return tuple(older[max(len(older) - limit, 0) :])
+
+    async def said(self, log: LogId, *, before: int) -> int:
+        """See `EventStore.said`."""
+        facts = [event.fact for event in await self.messages(log) if event.seq < before]
+        return sum(isinstance(f, e.MessageWritten | e.MessageTaken) and f.message.role == "user" for f in facts)
+
     async def newest(self, log: LogId, kind: type[e.Fact], *, before: int) -> e.Event | None:
         """See `EventStore.newest`."""
         await anyio.lowlevel.checkpoint()

@@ -25,6 +25,9 @@ from roost.stores import queries
 Q = queries.load("read")
 T = TypeVar("T")
 
+_RARE = frozenset({"SessionCreated", "TurnOpened", "TeamShown", "MessageWritten", "MessageEdited"})
+"""The kinds that have an index."""
+
 _decode_head = msgspec.json.Decoder(Head).decode
 _decode_answer = msgspec.json.Decoder(e.Answer).decode
 
@@ -118,9 +121,21 @@ def messages(db: Connection, log: LogId, since: int) -> tuple[e.Event, ...]:
     return _found(db, log, queries.rows(db, Q["messages"], (log, since)))
 
 
+def latest(db: Connection, log: LogId, before: int, limit: int) -> tuple[e.Event, ...]:
+    """The newest events before `before` that bear messages, in order."""
+    return _found(db, log, queries.rows(db, Q["latest"], (log, before, limit)))[::-1]
+
+
+def said(db: Connection, log: LogId, before: int) -> int:
+    """How many messages of people stand before a seq."""
+    ((count,),) = queries.rows(db, Q["said"], (log, before))
+    return int(count)
+
+
 def newest(db: Connection, log: LogId, kind: str, before: int) -> e.Event | None:
     """The newest event of a kind before a seq."""
-    for event in _found(db, log, queries.rows(db, Q["newest"], (log, before, kind))):
+    query = Q["newest_rare" if kind in _RARE else "newest"]
+    for event in _found(db, log, queries.rows(db, query, (log, before, kind))):
         return event
     return None
 

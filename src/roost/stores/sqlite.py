@@ -173,6 +173,14 @@ class Sqlite:
         """See `EventStore.messages`."""
         return await self._reads.run(lambda db: readers.messages(db, log, since))
 
+    async def latest(self, log: LogId, *, before: int, limit: int) -> Sequence[e.Event]:
+        """See `EventStore.latest`."""
+        return await self._reads.run(lambda db: readers.latest(db, log, before, limit))
+
+    async def said(self, log: LogId, *, before: int) -> int:
+        """See `EventStore.said`."""
+        return await self._reads.run(lambda db: readers.said(db, log, before))
+
     async def newest(self, log: LogId, kind: type[e.Fact], *, before: int) -> e.Event | None:
         """See `EventStore.newest`."""
         return await self._reads.run(lambda db: readers.newest(db, log, kind.__name__, before))

@@ -38,6 +38,7 @@ class Here:
 
     session: str  # the (sub-)session it belongs to
     at: Micros
+    seq: int
     memory: Memory
 
 
@@ -75,10 +76,11 @@ def _info(fact: e.AgentShown, here: Here) -> Body:
 
 
 def _team(fact: e.TeamShown, here: Here) -> Body:
-    return {"available_agents": [_teammate(mate) for mate in fact.agents], "current_agent": fact.current}
+    return {"available_agents": [team_shape(mate) for mate in fact.agents], "current_agent": fact.current}
 
 
-def _teammate(mate: e.Teammate) -> Teammate:
+def team_shape(mate: e.Teammate) -> Teammate:
+    """An agent of the team."""
     return Teammate(
         name=mate.name,
         description=mate.description,
@@ -426,32 +428,50 @@ def render(event: e.Event, memory: Memory) -> bytes | None:
     """
     fact = event.fact
     if isinstance(fact, e.SessionExited):
-        return encode_ordered({"type": "session_exited"} | ({"reason": fact.reason} if fact.reason else {}))
+        return left(fact)
     if isinstance(fact, e.SessionCreated):
         memory.born(fact, event.log)
     unseen = memory.prompts.hides(fact)
     prompt = memory.prompts.take(fact)
     if prompt is not None:
-        return _framed(event, prompt, *WAITS[prompt.kind], memory)
+        return framed(event, prompt, *WAITS[prompt.kind], memory)
     if unseen or isinstance(fact, e.Unknown) or type(fact) in SILENT or isinstance(fact, e.WaitAnswered):
         return None
     if not isinstance(fact, e.WaitOpened):
-        return _framed(event, fact, *TABLE[type(fact)], memory)
-    return _framed(event, fact, *WAITS["question"], memory) if fact.kind == "question" else None
+        return framed(event, fact, *TABLE[type(fact)], memory)
+    return framed(event, fact, *WAITS["question"], memory) if fact.kind == "question" else None
 
 
-def _framed(
-    event: e.Event, fact: e.Known, kind: str, make: Callable[[Any, Here], Body], memory: Memory
+def left(fact: e.SessionExited) -> bytes:
+    """The last event of a log."""
+    return encode_ordered({"type": "session_exited"} | ({"reason": fact.reason} if fact.reason else {}))
+
+
+def framed(
+    event: e.Event,
+    fact: e.Known,
+    kind: str,
+    make: Callable[[Any, Here], Body],
+    memory: Memory,
+    *,
+    more: Callable[[Any, Here], Mapping[str, Any]] | None = None,
+    nameless: frozenset[str] = NAMELESS,
 ) -> bytes | None:
-    """A frame at an event's time: of its fact, or of the prompt that the fact lets out."""
+    """A frame at an event's time: of its fact, or of the prompt that the fact lets out.
+
+    What `more` makes of it stands behind its own fields; events that are `nameless` name no agent.
+    """
     if isinstance(fact, e.IndexingShown):
         kind = f"{kind}_{fact.stage}"
-    body = make(fact, Here(fact.sub or event.log, event.at, memory))
+    here = Here(fact.sub or event.log, event.at, event.seq, memory)
+    body = make(fact, here)
     if body is None:
         return None
     agent = fact.current if isinstance(fact, e.TeamShown) else getattr(fact, "agent", "")
-    place = _place(fact, event.log, memory)
-    return event_data(kind, event.at, body, "" if kind in NAMELESS else agent, place)
+    place: Mapping[str, Any] = _place(fact, event.log, memory)
+    if more is not None:
+        place = {**more(fact, here), **place}
+    return event_data(kind, event.at, body, "" if kind in nameless else agent, place)
 
 
 def _place(fact: e.Known, log: LogId, memory: Memory) -> Mapping[str, str]:
@@ -466,7 +486,7 @@ def _place(fact: e.Known, log: LogId, memory: Memory) -> Mapping[str, str]:
 
 
 def event_data(
-    kind: str, at: Micros, body: Wire | dict[str, Any], agent: str = "", place: Mapping[str, str] = {}
+    kind: str, at: Micros, body: Wire | dict[str, Any], agent: str = "", place: Mapping[str, Any] = {}
 ) -> bytes:
     """`agent_name?`, `timestamp`, `type`, the event's own fields, what of `place` is not among them, and `agent` once
     more for clients that look there.

@@ -17,6 +17,12 @@ def nothing() -> bool:
     return False
 
 
+class Said(Wire, frozen=True, kw_only=True):
+    """What was done, in words."""
+
+    message: str
+
+
 class Status(Wire, frozen=True, kw_only=True):
     """One word."""
 

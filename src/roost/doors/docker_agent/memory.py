@@ -88,12 +88,17 @@ class Prompts:
 
 @dataclass(slots=True)
 class Memory:
-    """What frames need of earlier facts.  Everything in it can be found again in the log."""
+    """What frames need of earlier facts.  Everything in it can be found again in the log.
 
+    One that is `slim` keeps the definitions of tools without their schemas.
+    """
+
+    slim: bool = False
     definitions: dict[str, DefinitionShape | None] = field(default_factory=dict)
     answers: dict[AnswerId, dict[CallId, Draft]] = field(default_factory=dict)
     ended: dict[SessionId, shapes.SessionShape] = field(default_factory=dict)  # sub-sessions
     parents: dict[SessionId, SessionId] = field(default_factory=dict)  # of sub-sessions
+    said: dict[str, int] = field(default_factory=dict)  # the newest posted message of a (sub-)session
     root: SessionId = SessionId("")  # of the tree that the log's session belongs to
     prompts: Prompts = field(default_factory=Prompts)
 
@@ -111,7 +116,12 @@ class Memory:
     def learn(self, definitions: dict[str, Definition]) -> None:
         """Definitions that a fact has brought."""
         for digest, known in definitions.items():
-            self.definitions[digest] = shapes.definition_shape(known)
+            self.know(digest, known)
+
+    def know(self, digest: str, known: Definition | None) -> None:
+        """A definition, or that there is none."""
+        shape = None if known is None else shapes.definition_shape(known)
+        self.definitions[digest] = shapes.slim(shape) if shape is not None and self.slim else shape
 
     def drafted(self, fact: e.CallDrafted, at: Micros) -> Draft | None:
         """The call that a delta belongs to, if it is time to show it."""

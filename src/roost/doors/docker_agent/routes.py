@@ -1,5 +1,7 @@
 """Everything under `/api` that clients of the `serve api` protocol know: one page."""
 
+from socket import gethostname
+
 import anyio
 
 from roost.core.errors import BadModel, SessionNotRunning
@@ -10,7 +12,9 @@ from roost.doors.docker_agent import sessions as s
 from roost.doors.docker_agent import turns as t
 from roost.doors.docker_agent import waits as w
 from roost.doors.docker_agent.agents import Agents, Count
-from roost.doors.docker_agent.renderer import Renderer
+from roost.doors.docker_agent.renderer import Detailed, Renderer
+from roost.doors.docker_agent.rows import ListedShape, RowShape
+from roost.doors.docker_agent.snapshots import ScreenShape, SnapshotShape
 from roost.doors.routes import Route, asks, tells
 from roost.doors.streams import Streams
 from roost.service.service import Service
@@ -26,7 +30,8 @@ def routes(
     service: Service, *, closing: anyio.Event, version: str, quiet: float, private: h.Private = h.nothing
 ) -> list[Route]:
     """The routes, over a service; `private` says whether some callers have no token, and are told less."""
-    return [*_server(service, version, private), *_sessions(service), *_turns(service, closing, quiet)]
+    host = gethostname()
+    return [*_server(service, version, private), *_sessions(service, host), *_turns(service, closing, quiet)]
 
 
 def _server(service: Service, version: str, private: h.Private) -> list[Route]:
@@ -50,31 +55,32 @@ def _server(service: Service, version: str, private: h.Private) -> list[Route]:
     # fmt: on
 
 
-def _sessions(service: Service) -> list[Route]:
+def _sessions(service: Service, host: str) -> list[Route]:
     """Sessions: what they are, and small changes to them."""
-    sessions, batch = s.Sessions(service), b.Batch(service)
+    sessions, batch = s.Sessions(service, host), b.Batch(service)
     # fmt: off
     return [
-        asks("GET", "/api/sessions", sessions.listing, "All sessions, newest first", answer=list[s.ListedShape],
-             query=("limit", "offset"), failed="failed to get sessions: ", refusals=(400,)),
+        asks("GET", "/api/sessions", sessions.listing, "All sessions, newest first",
+             answer=list[ListedShape], full=list[RowShape],
+             query=("limit", "offset", "detail"), failed="failed to get sessions: ", refusals=(400,)),
         tells("POST", "/api/sessions", bodies.NewSession, sessions.create, "A new session",
               answer=shapes.SessionShape, failed="failed to create session: ", refusals=(422, 507)),
         asks("GET", S, sessions.show, "A session with its messages", answer=s.ShownShape,
              failed="session not found: ", refusals=(404,)),
-        asks("DELETE", S, sessions.delete, "Delete a session", answer=s.Said, query=("wait", "timeout"),
+        asks("DELETE", S, sessions.delete, "Delete a session", answer=h.Said, query=("wait", "timeout"),
              failed="failed to delete session: ", refusals=(400, 404, 507)),
         asks("GET", f"{S}/status", sessions.status, "What a session is doing", answer=s.StatusShape,
              query=("wait",), refusals=(400, 404, 503)),
         asks("GET", f"{S}/snapshot", sessions.snapshot, "A session whole, with its place in the event stream",
-             answer=s.SnapshotShape, refusals=(404,)),
+             answer=SnapshotShape, full=ScreenShape, query=("detail", "last", "before"), refusals=(400, 404)),
         asks("POST", f"{S}/tools/toggle", sessions.toggle_tools, "Run every tool unasked, or no longer",
              failed="failed to toggle session tool approval mode: ", refusals=(404,)),
         asks("POST", f"{S}/thinking/toggle", sessions.toggle_thinking, "An old switch, kept for old clients",
              failed="failed to toggle session thinking mode: ", refusals=(404,)),
         tells("PATCH", f"{S}/safety-policy", bodies.Safety, sessions.safety, "Another safety policy",
-              answer=s.Said, refusals=(404,)),
+              answer=h.Said, refusals=(404,)),
         tells("PATCH", f"{S}/permissions", bodies.PermissionsChange, sessions.permissions, "Other permissions",
-              answer=s.Said, failed="failed to update session permissions: ", refusals=(404,)),
+              answer=h.Said, failed="failed to update session permissions: ", refusals=(404,)),
         asks("PATCH", f"{S}/budget", sessions.budget, "Other budgets", body=bodies.BudgetsChange,
              failed="failed to update session budget: ", refusals=(404,)),
         tells("PATCH", f"{S}/title", bodies.Title, sessions.title, "Another title", answer=s.TitleShape,
@@ -106,7 +112,8 @@ def _sessions(service: Service) -> list[Route]:
 def _turns(service: Service, closing: anyio.Event, quiet: float) -> list[Route]:
     """Turns, and what waits in them."""
     streams = Streams(lambda log: Renderer(service.archive, log), closing, quiet=quiet)
-    turns, waits = t.Turns(service, streams), w.Waits(service)
+    detailed = Streams(lambda log: Detailed(service.archive, log), closing, quiet=quiet)
+    turns, waits = t.Turns(service, streams, detailed), w.Waits(service)
     unready = {SessionNotRunning: 404}
     # fmt: off
     return [
@@ -117,9 +124,9 @@ def _turns(service: Service, closing: anyio.Event, quiet: float) -> list[Route]:
              body=bodies.Run, answer=SSE, query=("detach",), failed="failed to run session: ",
              refusals=(400, 404, 409, 422, 500, 502, 507)),
         asks("GET", f"{S}/events", turns.events, "Every event past a cursor, then every new one", answer=SSE,
-             query=("since",), refusals=(404,)),
+             query=("since", "detail"), refusals=(400, 404)),
         tells("POST", f"{S}/resume", bodies.Resume, waits.resume, "Answer a confirmation or an iteration limit",
-              answer=s.Said, failed="failed to resume session: ", refusals=(404, 409)),
+              answer=h.Said, failed="failed to resume session: ", refusals=(404, 409)),
         tells("POST", f"{S}/elicitation", bodies.Elicitation, waits.elicit, "Answer a question", answer=None,
               failed="failed to resume elicitation: ", refusals=(404, 409)),
         tells("POST", f"{S}/steer", bodies.Queue, turns.steer, "Messages for the middle of the turn",
@@ -128,11 +135,12 @@ def _turns(service: Service, closing: anyio.Event, quiet: float) -> list[Route]:
               answer=t.Queued, status=202, refusals=(409, 429)),
         asks("GET", f"{S}/queue", turns.queue, "How many messages wait", answer=t.Queues, statuses=unready,
              refusals=(404,)),
-        asks("POST", f"{S}/cancel", turns.cancel, "End the turn that runs", answer=s.Said, refusals=(404, 409)),
+        asks("POST", f"{S}/cancel", turns.cancel, "End the turn that runs", answer=h.Said, refusals=(404, 409)),
         asks("GET", f"{S}/models", turns.models, "The models of a session's agent", answer=t.Models,
              statuses={**unready, BadModel: 500}, refusals=(404, 500)),
-        asks("GET", "/api/waits", waits.listing, "What waits for a person", answer=list[w.WaitShape]),
+        asks("GET", "/api/waits", waits.listing, "What waits for a person", query=("detail",),
+             answer=list[w.WaitShape], full=list[w.OpenWaitShape], refusals=(400,)),
         tells("POST", "/api/waits/:id", bodies.WaitAnswer, waits.answer, "Answer by the id of the wait",
-              answer=s.Said, refusals=(404, 409)),
+              answer=h.Said, refusals=(404, 409)),
     ]
     # fmt: on

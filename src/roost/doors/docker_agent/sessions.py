@@ -1,42 +1,23 @@
 """Sessions: create, list, read, change, fork, delete."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from roost.core.errors import BadValue, SessionNotFound, SessionNotRunning
 from roost.core.session import Head
 from roost.doors.docker_agent import bodies, shapes
-from roost.doors.docker_agent.health import Status
+from roost.doors.docker_agent.details import full
+from roost.doors.docker_agent.health import Said, Status
+from roost.doors.docker_agent.rows import ListedShape, Rows, row_shape, speaker
 from roost.doors.docker_agent.shapes import BudgetShape, MessageShape, PermissionsShape, Wire
+from roost.doors.docker_agent.snapshots import Screens, whole
 from roost.doors.errors import Refused, told
 from roost.doors.routes import Answer, Call, Reply
 from roost.ports import Listing
 from roost.service.service import Service
 from roost.service.sessions import Snapshot
-from roost.wire.json import Number, encode, moment, number, rfc3339
+from roost.wire.json import Number, moment, rfc3339
 
 DELETE_WAIT = 10.0
-
-
-class Said(Wire, frozen=True, kw_only=True):
-    """What was done, in words."""
-
-    message: str
-
-
-class ListedShape(Wire, frozen=True, kw_only=True):
-    """A session in the list."""
-
-    id: str
-    title: str
-    created_at: str
-    num_messages: int
-    input_tokens: int
-    output_tokens: int
-    working_dir: str = ""
-    starred: bool = False
-    cost: Number | None = None
-    attributes: dict[str, str] = {}
 
 
 class ShownShape(Wire, frozen=True, kw_only=True):
@@ -53,28 +34,6 @@ class ShownShape(Wire, frozen=True, kw_only=True):
     output_tokens: int
     working_dir: str = ""
     permissions: PermissionsShape | None = None
-    budget: BudgetShape | None = None
-    tree_budget: BudgetShape | None = None
-    tree_cost: Number | None = None
-
-
-class SnapshotShape(Wire, frozen=True, kw_only=True):
-    """A session whole, and the place in its log that this is."""
-
-    id: str
-    title: str
-    created_at: str
-    working_dir: str = ""
-    messages: list[MessageShape] | None
-    tools_approved: bool
-    safety_policy: str = ""
-    permissions: PermissionsShape | None = None
-    input_tokens: int
-    output_tokens: int
-    streaming: bool
-    agent: str = ""
-    last_event_seq: int
-    cost: Number
     budget: BudgetShape | None = None
     tree_budget: BudgetShape | None = None
     tree_cost: Number | None = None
@@ -138,63 +97,22 @@ def _shown(snapshot: Snapshot) -> ShownShape:
     )
 
 
-def _whole(snapshot: Snapshot) -> SnapshotShape:
-    head = snapshot.head
-    budget, tree_budget = shapes.budget_shapes(head)
-    return SnapshotShape(
-        id=head.id,
-        title=head.title,
-        created_at=moment(head.created_at),
-        working_dir=head.working_dir,
-        messages=shapes.message_shapes(snapshot.history, snapshot.definitions) or None,
-        tools_approved=head.tools_approved,
-        safety_policy=head.safety,
-        permissions=shapes.permissions_shape(head.permissions),
-        input_tokens=head.input_tokens,
-        output_tokens=head.output_tokens,
-        streaming=head.turn is not None,
-        agent=speaker(head),
-        last_event_seq=head.last_seq,
-        cost=number(head.cost),
-        budget=budget,
-        tree_budget=tree_budget,
-        tree_cost=shapes.cost_shape(snapshot.tree_cost),
-    )
-
-
-def speaker(head: Head) -> str:
-    """The agent that a session is with now."""
-    return head.turn.agent if head.turn else head.agent
-
-
-class Rows:
-    """The list as bytes: a row that has not changed since the last list is not rendered again."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[Listing, bytes]] = {}
-
-    def body(self, listings: Iterable[Listing]) -> bytes:
-        """All rows.  A listing that is the same object as last time is the same row."""
-        before, self._known = self._known, {}
-        for listing in listings:
-            known = before.get(listing.id)
-            if known is None or known[0] is not listing:
-                known = listing, encode(_listed(listing))
-            self._known[listing.id] = known
-        return b"[%b]\n" % b",".join([row for _, row in self._known.values()])
-
-
 class Sessions:
     """Handlers about sessions."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, host: str) -> None:
         self._sessions = service.sessions
         self._turns = service.turns
-        self._rows = Rows()
+        self._screens = Screens(service)
+        self._rows: Rows[Listing] = Rows(_listed)
+        self._full: Rows[Head] = Rows(lambda head: row_shape(head, host))
 
     async def listing(self, call: Call) -> Answer:
-        """GET /api/sessions: all of them, or with `limit` and `offset` a part."""
+        """GET /api/sessions: all, or with `limit` and `offset` a part; `detail=full` has the spawned ones too."""
         limit, offset = call.count("limit"), call.count("offset") or 0
+        if full(call):
+            heads = await self._sessions.heads(call.principal)
+            return Reply(raw=self._full.body(heads[offset:][:limit]))
         found = await self._sessions.listing(call.principal)
         return Reply(raw=self._rows.body(found[offset:][:limit]))
 
@@ -208,9 +126,11 @@ class Sessions:
         return Reply(_shown(await self._sessions.show(call.principal, call.path["id"])))
 
     async def snapshot(self, call: Call) -> Answer:
-        """GET /api/sessions/:id/snapshot."""
+        """GET /api/sessions/:id/snapshot; with `detail=full` the newest messages, and all that is under way."""
         try:
-            return Reply(_whole(await self._sessions.show(call.principal, call.path["id"])))
+            if full(call):
+                return Reply(await self._screens.open(call))
+            return Reply(whole(await self._sessions.show(call.principal, call.path["id"])))
         except SessionNotFound as error:
             return Reply(told(f"session not found: {error}", error.code), 404)
 

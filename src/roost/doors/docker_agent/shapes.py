@@ -242,9 +242,9 @@ def known_shapes(definitions: Mapping[str, Definition]) -> Known:
     return {digest: definition_shape(known) for digest, known in definitions.items()}
 
 
-def message_shape(seq: int, message: Message, known: Known) -> MessageShape:
-    """A message in a session."""
-    chat = ChatShape(
+def chat_shape(message: Message, known: Known) -> ChatShape:
+    """A message, as models see it."""
+    return ChatShape(
         role=message.role,
         content=message.content,
         multi_content=tuple(part_shape(part) for part in message.parts),
@@ -260,6 +260,11 @@ def message_shape(seq: int, message: Message, known: Known) -> MessageShape:
         model=message.model,
         cost=cost_shape(message.cost),
     )
+
+
+def message_shape(seq: int, message: Message, known: Known) -> MessageShape:
+    """A message in a session."""
+    chat = chat_shape(message, known)
     return MessageShape(
         agent_name=message.agent, message=chat, implicit=message.implicit, id=seq, agentName=message.agent
     )
@@ -348,10 +353,11 @@ class SessionShape(Wire, frozen=True, kw_only=True):
 def budget_shapes(head: Head) -> tuple[BudgetShape | None, BudgetShape | None]:
     """What a session may spend, and what its tree may: as people have raised it."""
     caps = {held.caps.name: held.caps for held in budgets.of_session(head)}
-    return _budget_shape(caps.get("session")), _budget_shape(caps.get("tree"))
+    return budget_shape(caps.get("session")), budget_shape(caps.get("tree"))
 
 
-def _budget_shape(budget: e.Budget | None) -> BudgetShape | None:
+def budget_shape(budget: e.Budget | None) -> BudgetShape | None:
+    """What may be spent; None where nothing bounds it."""
     if budget is None:
         return None
     cost, time = (number(value) if value else None for value in (budget.max_cost, budget.max_time))

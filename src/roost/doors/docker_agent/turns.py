@@ -6,8 +6,8 @@ from roost.core.errors import AgentNotFound, BadModel, RoostError, SessionNotFou
 from roost.core.ids import LogId
 from roost.doors.docker_agent import bodies, events
 from roost.doors.docker_agent.agents import either
-from roost.doors.docker_agent.health import Status
-from roost.doors.docker_agent.sessions import Said
+from roost.doors.docker_agent.details import full
+from roost.doors.docker_agent.health import Said, Status
 from roost.doors.docker_agent.shapes import Wire
 from roost.doors.errors import Refused
 from roost.doors.routes import Answer, Call, Reply
@@ -75,11 +75,12 @@ class Models(Wire, frozen=True, kw_only=True):
 class Turns:
     """Handlers about turns."""
 
-    def __init__(self, service: Service, streams: Streams) -> None:
+    def __init__(self, service: Service, streams: Streams, detailed: Streams) -> None:
         self._sessions = service.sessions
         self._turns = service.turns
         self._clock: Clock = service.desk.makers.clock
         self._streams = streams
+        self._detailed = detailed
 
     async def run(self, call: Call) -> Answer:
         """POST /api/sessions/:id/agent/:agent[/:agent_name]: the turn's events, to its end."""
@@ -110,14 +111,15 @@ class Turns:
         )
 
     async def events(self, call: Call) -> Answer:
-        """GET /api/sessions/:id/events: everything past the cursor, then everything new."""
+        """GET /api/sessions/:id/events: all past the cursor, then all that is new; `detail=full` leaves nothing out."""
         session = call.path["id"]
         head = await self._sessions.head(call.principal, session)
         after = _cursor(call)
         gap = after > head.last_seq or after + 1 < head.first_seq
         if gap:
             after = head.first_seq - 1
-        return self._streams.open(
+        streams = self._detailed if full(call) else self._streams
+        return streams.open(
             LogId(session),
             self._turns.follow(call.principal, session, after=after),
             marks=True,

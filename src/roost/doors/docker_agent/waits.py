@@ -3,11 +3,14 @@
 from typing import Any
 
 from roost.core.errors import NothingWaits
+from roost.core.ids import SessionId
 from roost.doors.docker_agent import bodies, shapes
-from roost.doors.docker_agent.sessions import Said
+from roost.doors.docker_agent.details import full
+from roost.doors.docker_agent.health import Said
 from roost.doors.docker_agent.shapes import CallShape, DefinitionShape, Wire
 from roost.doors.routes import Answer, Call, Reply
 from roost.ports import WaitRecord
+from roost.service.archive import Archive
 from roost.service.service import Service
 from roost.wire.json import free, moment
 
@@ -28,16 +31,61 @@ class WaitShape(Wire, frozen=True, kw_only=True):
     metadata: dict[str, str] = {}
 
 
+class OpenWaitShape(WaitShape, frozen=True, kw_only=True):
+    """The same with all that a person wants to see.  `log_id` is the session whose events it is among."""
+
+    log_id: str
+    title: str = ""
+    mode: str = ""
+    url: str = ""
+    meta: dict[str, Any] | None = None
+
+
+async def wait_shape(archive: Archive, record: WaitRecord) -> WaitShape:
+    """Something that waits."""
+    return WaitShape(**await _plain(archive, record))
+
+
+async def open_wait_shape(archive: Archive, record: WaitRecord, title: str = "") -> OpenWaitShape:
+    """The same with all details; `title` is that of its session."""
+    fact, more = record.fact, await _plain(archive, record)
+    meta = free(fact.meta) or None
+    return OpenWaitShape(**more, log_id=record.log, title=title, mode=fact.mode, url=fact.url, meta=meta)
+
+
+async def _plain(archive: Archive, record: WaitRecord) -> dict[str, Any]:
+    fact = record.fact
+    known = await archive.definition(record.log, fact.definition) if fact.definition else None
+    return {
+        "id": record.id,
+        "kind": fact.kind,
+        "session_id": record.session,
+        "agent_name": fact.agent,
+        "opened_at": moment(record.opened_at),
+        "tool_call": shapes.call_shape(fact.call) if fact.call else None,
+        "tool_definition": shapes.definition_shape(known) if known else None,
+        "message": fact.message,
+        "schema": free(fact.schema),
+        "max_iterations": fact.max_iterations,
+        "metadata": fact.metadata,
+    }
+
+
 class Waits:
     """Handlers about what waits."""
 
     def __init__(self, service: Service) -> None:
         self._waits = service.waits
+        self._sessions = service.sessions
         self._archive = service.archive
 
     async def listing(self, call: Call) -> Answer:
         """GET /api/waits: the oldest first."""
-        return Reply([await self._shape(record) for record in await self._waits.open(call.principal)])
+        records = await self._waits.open(call.principal)
+        if full(call):
+            titles = {head.id: head.title for head in await self._sessions.heads(call.principal)}
+            return Reply([await open_wait_shape(self._archive, r, titles.get(SessionId(r.log), "")) for r in records])
+        return Reply([await wait_shape(self._archive, record) for record in records])
 
     async def answer(self, call: Call, body: bodies.WaitAnswer) -> Answer:
         """POST /api/waits/:id."""
@@ -75,20 +123,3 @@ class Waits:
         except NothingWaits as error:
             raise NothingWaits(f"failed to resume elicitation: {error}") from None
         return Reply(None)
-
-    async def _shape(self, record: WaitRecord) -> WaitShape:
-        fact = record.fact
-        known = await self._archive.definition(record.log, fact.definition) if fact.definition else None
-        return WaitShape(
-            id=record.id,
-            kind=fact.kind,
-            session_id=record.session,
-            agent_name=fact.agent,
-            opened_at=moment(record.opened_at),
-            tool_call=shapes.call_shape(fact.call) if fact.call else None,
-            tool_definition=shapes.definition_shape(known) if known else None,
-            message=fact.message,
-            schema=free(fact.schema),
-            max_iterations=fact.max_iterations,
-            metadata=fact.metadata,
-        )

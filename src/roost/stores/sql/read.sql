@@ -15,6 +15,22 @@ SELECT seq, at, body FROM events
 WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq < ? AND kind = ?
 ORDER BY seq DESC LIMIT 1
 
+-- name: newest_rare
+SELECT seq, at, body FROM events INDEXED BY events_rare
+WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq < ? AND kind = ?
+AND kind IN ('SessionCreated', 'TurnOpened', 'TeamShown', 'MessageWritten', 'MessageEdited')
+ORDER BY seq DESC LIMIT 1
+
+-- name: latest
+SELECT seq, at, body FROM events INDEXED BY events_messages
+WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq < ? AND bears = 1
+ORDER BY seq DESC LIMIT ?
+
+-- name: said
+SELECT count(*) FROM events INDEXED BY events_said
+WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq < ?
+AND kind IN ('MessageWritten', 'MessageTaken') AND json_extract(CAST(body AS TEXT), '$.message.role') = 'user'
+
 -- name: exists
 SELECT 1 FROM sessions WHERE id = ? AND swept = 0
 

@@ -65,13 +65,14 @@ class Room:
     source: str
     settings: Settings
     stop: asyncio.Event
+    cwd: Path = field(default_factory=Path.cwd)
     plane: Plane | None = None
     shown: list[str] = field(default_factory=list)  # the sessions that were shown here; the newest is the last
 
     @property
     def session(self) -> str:
-        """The one that is shown; "" where none is made yet."""
-        return self.shown[-1] if self.shown else ""
+        """The one that is shown."""
+        return self.shown[-1]
 
     async def attach(self, session: str) -> None:
         """The terminal shows this session: what is sent to it is as good as typed, and the record names it."""
@@ -123,12 +124,11 @@ async def _run(settings: Settings, wish: Wish, face: Face) -> int:
         running.recovery.adopts = await _ours(running, source, session)
         if count := await running.settle():
             show.note(f"{count} turn{'s' * (count > 1)} of this agent that {_were(count)} cut off will go on")
-        made = "" if session or not (wish.listen or wish.headless) else await _made(running, wish)
+        made = "" if session else await _made(running, wish)
         room = Room(wish, running, client, key, source, settings, stop)
         if sockets:
             room.plane = await stack.enter_async_context(plane.listening(running, sockets[0], settings, source))
-        if session or made:
-            await room.attach(session or made)
+        await room.attach(session or made)
         for line in room.plane.lines() if room.plane else ():
             click.echo(line, err=True)
         async with _beside(host.resume(running)):
@@ -196,7 +196,7 @@ async def _ours(running: Running, source: str, session: str) -> Callable[[Head],
 
 
 async def _made(running: Running, wish: Wish) -> str:
-    """A new session, so that others can be told its id."""
+    """A new session."""
     safety = "autonomous" if wish.approved else ""
     template = Template(working_dir=str(Path.cwd()), safety=safety, hide_tool_results=wish.hide_results)
     return (await running.service.sessions.create(OPERATOR, template)).id

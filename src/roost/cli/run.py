@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from roost.cli import asking, options
+from roost.cli import asking, attach, options
 from roost.cli.exec import alone
 
 _LISTENING = ("auth_token", "allow_unauthenticated")
@@ -131,6 +131,8 @@ def _here(agent: str, prompt: str | None, session: str, flags: dict[str, Any]) -
     """In this process, with a whole server around it."""
     if flags["yolo"] and flags["safety"]:
         raise click.UsageError("--safety and --yolo exclude each other: --yolo is --safety autonomous")
+    if not flags["headless"]:
+        attach.see()
     for name in _LISTENING:
         if flags[name] and not flags["listen"]:
             raise click.UsageError(f"{_flag(name)} is for --listen")
@@ -179,9 +181,6 @@ def _there(ctx: click.Context, agent: str, prompt: str | None, session: str, fla
         raise click.UsageError(
             f"{_flag(wrong[0])} is for agents that run in this process, and {agent} runs on a server"
         )
-    # What is asked of a server is not needed by an agent file.
-    from roost.cli import attach
-
     text = asking.attached(_prompt(prompt, flags), flags["files"]) or ""
     return attach.talk(ctx, agent, text, session, flags)
 

@@ -68,6 +68,7 @@ class Seat(Struct, frozen=True):
     source: str
     agent: str = ""  # of the source's team; "" is the one that the session is with, or begins with
     first: str = ""  # with whom a session begins
+    turns: int = 0  # that the session had when somebody sat down
 
 
 class Observed:
@@ -448,12 +449,12 @@ class Turns:
             SessionNotFound: there is none that this caller may see.
             AgentNotFound, AgentBroken, AgentUnreachable: what is named is not there.
         """
-        await self._desk.head(principal, session)
+        head = await self._desk.head(principal, session)
         first = agent
         if source not in self._desk.makers.drivers:
             team = await self._desk.makers.agents.team(source)
             first = self._agent(team, agent or source, bool(agent), ())[0].name
-        self._seats[LogId(session)] = Seat(principal, source, agent, first)
+        self._seats[LogId(session)] = Seat(principal, source, agent, first, head.turns)
         self._desk.supervisor.first.set()
         self._desk.hub.grown(LogId(session), ())  # those who wait for it look again
 
@@ -511,7 +512,8 @@ class Turns:
                 if head.turn is not None:
                     await self._store.put(log, [fact], only_if=runs)
                     return
-                agent = seat.agent or (head.agent if head.source == seat.source else "")
+                agent = seat.agent if head.turns == seat.turns else ""
+                agent = agent or (head.agent if head.source == seat.source else "")
                 opening = await self._opening(
                     seat.principal, head, seat.source, (), agent=agent, model="", detach=True, work=WAITING
                 )

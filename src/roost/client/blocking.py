@@ -4,12 +4,12 @@ import http.client
 import select
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from roost.client import here, talk
+from roost.client import here, streams, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.answers import Answer, Turn
 from roost.client.dial import CONNECT_SECONDS, dial, reason
@@ -24,6 +24,7 @@ from roost.client.exchange import (
     refused,
     target,
 )
+from roost.client.fleet import Event
 from roost.client.following import SILENCE, Following, Frame
 from roost.client.happenings import Happening
 from roost.client.request import Request
@@ -226,6 +227,33 @@ class Blocking(Table):
                     yield following.gone()
                 else:
                     time.sleep(delay)
+
+    # -- streams of /api/v1 -----------------------------------------------------------------------
+
+    def stream(
+        self,
+        session: str,
+        *,
+        types: Iterable[str] = (),
+        after: int = 0,
+        schema: str | None = None,
+        told: Told = unheard,
+        patience: float = PATIENCE,
+    ) -> Iterator[Event]:
+        """A session's log events of `/api/v1` past `after`, until it ends; else as `follow`."""
+        found = streams.follow(self, session, types=types, after=after, schema=schema, told=told, patience=patience)
+        return (one.event for one in found)
+
+    def subscribe(
+        self,
+        *,
+        tag: str | None = None,
+        types: Iterable[str] = (),
+        told: Told = unheard,
+        patience: float = PATIENCE,
+    ) -> Iterator[Event]:
+        """Every session's log events of `/api/v1` from now on; after a cut, what was missed comes first."""
+        return (one.event for one in streams.subscribe(self, tag=tag, types=types, told=told, patience=patience))
 
     # -- below ----------------------------------------------------------------------------------
 

@@ -1,20 +1,21 @@
 """A client for asyncio: as many requests and streams at once as there are to ask."""
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import ExitStack, aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
 import anyio
 import httpx2
 
-from roost.client import here, talk
+from roost.client import currents, here, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.answers import Answer, Turn
 from roost.client.dial import CONNECT_SECONDS
 from roost.client.errors import Cut, Refused, Unreachable
 from roost.client.exchange import ANSWER_SECONDS, Tries, Watch, content, decode, headers, refused, target
+from roost.client.fleet import Event
 from roost.client.following import SILENCE, Following, Frame
 from roost.client.happenings import Happening
 from roost.client.request import Request
@@ -22,7 +23,7 @@ from roost.client.server import Server
 from roost.client.start import CHECKS, Start
 from roost.client.table import Table
 from roost.client.talk import Said
-from roost.client.trust import meant, transport_to
+from roost.client.trust import Trust, trusting
 
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class Client(Table):
         self._transport = transport
         self._watch = watch
         self._http: httpx2.AsyncClient | None = None
+        self._trust: Trust | None = None
         self._held = ExitStack()
         self._opening = anyio.Lock()
 
@@ -219,13 +221,48 @@ class Client(Table):
                 else:
                     await anyio.sleep(delay)
 
+    # -- streams of /api/v1 -----------------------------------------------------------------------
+
+    async def stream(
+        self,
+        session: str,
+        *,
+        types: Iterable[str] = (),
+        after: int = 0,
+        schema: str | None = None,
+        told: Told = unheard,
+        patience: float = PATIENCE,
+    ) -> AsyncIterator[Event]:
+        """A session's log events of `/api/v1` past `after`, until it ends; else as `follow`."""
+        found = currents.follow(
+            self, await self._trusting(), session, types=types, after=after, schema=schema, told=told, patience=patience
+        )
+        async with aclosing(found) as frames:
+            async for one in frames:
+                yield one.event
+
+    async def subscribe(
+        self,
+        *,
+        tag: str | None = None,
+        types: Iterable[str] = (),
+        told: Told = unheard,
+        patience: float = PATIENCE,
+    ) -> AsyncIterator[Event]:
+        """Every session's log events of `/api/v1` from now on; after a cut, what was missed comes first."""
+        found = currents.subscribe(self, await self._trusting(), tag=tag, types=types, told=told, patience=patience)
+        async with aclosing(found) as frames:
+            async for one in frames:
+                yield one.event
+
     # -- below ----------------------------------------------------------------------------------
 
     async def _once(self, request: Request[Any], limit: float | None) -> bytes:
         started = time.monotonic()
         http = await self._ready()
-        with self._translated(limit), anyio.fail_after(limit):
-            response = await http.send(self._built(http, request, limit))
+        async with self._translated(limit):
+            with anyio.fail_after(limit):
+                response = await http.send(self._built(http, request, limit))
         if self._watch:
             self._watch(request.method, request.path, response.status_code, time.monotonic() - started)
         if not response.is_success:
@@ -236,7 +273,7 @@ class Client(Table):
     async def _opened(self, request: Request[Any], silence: float | None = None) -> AsyncIterator[httpx2.Response]:
         """The answer to a request, unread; between its pieces at most `silence` seconds may pass."""
         http = await self._ready()
-        with self._translated(silence):
+        async with self._translated(silence):
             response = await http.send(self._built(http, request, silence), stream=True)
             try:
                 if not response.is_success:
@@ -253,25 +290,29 @@ class Client(Table):
             request.method, self._base + target(request), content=content(request), headers=carried, timeout=timeout
         )
 
-    @contextmanager
-    def _translated(self, limit: float | None) -> Iterator[None]:
+    @asynccontextmanager
+    async def _translated(self, limit: float | None) -> AsyncIterator[None]:
         """Errors of the library become ours."""
         try:
             yield
         except TimeoutError:
             raise Unreachable(self.server.url, f"no answer within {limit:g} s") from None
         except httpx2.TransportError as error:
-            raise meant(error, self.server, limit) from None
+            trust = self._trust or Trust(self.server, None, "")
+            raise await anyio.to_thread.run_sync(trust.meant, error, limit) from None
 
     async def _ready(self) -> httpx2.AsyncClient:
         """The client of the library, once it is known whom it may trust."""
         async with self._opening:
             if self._http is None:
-                transport = self._transport
-                if transport is None:
-                    transport = await anyio.to_thread.run_sync(transport_to, self.server, self._held)
+                transport = self._transport or (await self._trusting()).transport()
                 self._http = httpx2.AsyncClient(transport=transport, trust_env=False)
             return self._http
+
+    async def _trusting(self) -> Trust:
+        if self._trust is None:
+            self._trust = await anyio.to_thread.run_sync(trusting, self.server, self._held)
+        return self._trust
 
     async def _accepted(self, start: Start, error: Cut) -> None:
         """Return if the turn is in the log.

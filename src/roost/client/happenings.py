@@ -6,7 +6,18 @@ import msgspec
 from msgspec import Struct, field
 
 from roost.client.errors import Garbled
-from roost.client.shapes import Budget, Call, Content, Definition, Permissions, Posted, Result, Used
+from roost.client.shapes import (
+    Budget,
+    Call,
+    Chat,
+    Content,
+    Definition,
+    Permissions,
+    Posted,
+    Result,
+    Teammate,
+    Used,
+)
 
 Table = dict[str, Any]
 
@@ -42,25 +53,6 @@ class AgentInfo(Base, frozen=True, tag="agent_info"):
     context_limit: int = 0
 
 
-class Command(Struct, frozen=True):
-    """A slash command of an agent."""
-
-    description: str = ""
-    instruction: str = ""
-    agent: str = ""
-    url: str = ""
-
-
-class Teammate(Struct, frozen=True):
-    """An agent of the team."""
-
-    name: str
-    description: str = ""
-    provider: str = ""
-    model: str = ""
-    commands: dict[str, Command] = {}
-
-
 class TeamInfo(Base, frozen=True, tag="team_info"):
     """The agents of the file."""
 
@@ -90,6 +82,7 @@ class TurnOpened(Base, frozen=True, tag="turn_opened"):
     agent: str = ""
     source: str = ""
     model: str = ""
+    provider: str = ""
     detached: bool = False
 
 
@@ -116,9 +109,25 @@ class UserMessage(Base, frozen=True, tag="user_message"):
     message: str = ""
     multi_content: tuple[Content, ...] = ()
     session_position: int = 0
+    id: int = 0  # the message's
     queued: int | None = None
     index: int | None = None
     queue: str = ""
+
+
+class MessageWritten(Base, frozen=True, tag="message_written"):
+    """A message is put into the history as it is: posted for a turn, added, or copied."""
+
+    id: int = 0
+    message: Chat = Chat()
+    implicit: bool = False
+
+
+class MessageEdited(Base, frozen=True, tag="message_edited"):
+    """A message is replaced."""
+
+    id: int = 0
+    message: Chat = Chat()
 
 
 class StreamStarted(Base, frozen=True, tag="stream_started"):
@@ -142,6 +151,7 @@ class AgentSwitching(Base, frozen=True, tag="agent_switching"):
 class HandedOver(Base, frozen=True, tag="handed_over"):
     """Another agent has the conversation from now on."""
 
+    from_agent: str = ""
     to_agent: str = ""
     why: str = ""
 
@@ -240,6 +250,23 @@ class TokenUsage(Base, frozen=True, tag="token_usage"):
     """Tokens and cost, of the session and of the last request."""
 
     usage: Usage = Usage()
+
+
+class CostAdded(Base, frozen=True, tag="cost_added"):
+    """What a request cost that leaves the conversation as it was: for a title, of a tool, or in vain."""
+
+    why: str = ""
+    model: str = ""
+    cost: float = 0.0
+    total_cost: float = 0.0
+
+
+class TokensSet(Base, frozen=True, tag="tokens_set"):
+    """A client overwrote the counters."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
 
 
 class ModelFallback(Base, frozen=True, tag="model_fallback"):
@@ -543,6 +570,13 @@ class StderrAdded(Base, frozen=True, tag="stderr_added"):
     text: str = ""
 
 
+class LimitResumed(Base, frozen=True, tag="limit_resumed"):
+    """A usage limit has passed, and the work goes on."""
+
+    message: str = ""
+    attempt: int = 0
+
+
 class Note(Base, frozen=True, tag="note"):
     """A client, or the agent itself, has put a note into the log."""
 
@@ -615,6 +649,8 @@ Known = (
     | TurnDetached
     | CancelAsked
     | UserMessage
+    | MessageWritten
+    | MessageEdited
     | StreamStarted
     | SessionTitle
     | AgentSwitching
@@ -628,6 +664,8 @@ Known = (
     | PartialToolCall
     | MessageAdded
     | TokenUsage
+    | CostAdded
+    | TokensSet
     | ModelFallback
     | SessionCompaction
     | SessionSummary
@@ -664,6 +702,7 @@ Known = (
     | RunEnded
     | StatusShown
     | StderrAdded
+    | LimitResumed
     | Note
     | RoundEnded
     | Warned

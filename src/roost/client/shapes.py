@@ -150,6 +150,7 @@ class Message(Part, frozen=True):
     implicit: bool = False
     id: int = 0
     ordinal: int | None = None
+    session_id: str = ""  # of a sub-session's
 
     @property
     def role(self) -> str:
@@ -268,11 +269,15 @@ class Waiting(Part, frozen=True):
 
 
 class Queued(Part, frozen=True):
-    """Messages that wait for their moment; `id` is their number in the log."""
+    """Messages that wait for their moment; `id` is their number in the log.
+
+    `indexes` are their places among those that came with them.
+    """
 
     id: int = 0
     queue: str = ""  # steer or followup
     messages: tuple[Posted, ...] = ()
+    indexes: tuple[int, ...] = ()
 
 
 class SubSession(Part, frozen=True):
@@ -283,6 +288,39 @@ class SubSession(Part, frozen=True):
     tool_call_id: str = ""
     agent: str = ""
     title: str = ""
+    state: str = ""
+
+
+class Mark(Part, frozen=True):
+    """What stands between messages, and is none: a summary, or the error that ended a turn; `id` says where."""
+
+    id: int = 0
+    type: str = ""  # summary or error
+    created_at: str = ""
+    session_id: str = ""
+    summary: str = ""
+    message: str = ""
+    code: str = ""
+    agent_name: str = ""
+
+
+class Command(Part, frozen=True):
+    """A slash command of an agent."""
+
+    description: str = ""
+    instruction: str = ""
+    agent: str = ""
+    url: str = ""
+
+
+class Teammate(Part, frozen=True):
+    """An agent of the team."""
+
+    name: str
+    description: str = ""
+    provider: str = ""
+    model: str = ""
+    commands: dict[str, Command] = {}
 
 
 class Snapshot(Part, frozen=True):
@@ -319,6 +357,12 @@ class Snapshot(Part, frozen=True):
     more: bool = False  # whether there are messages before the first of these
     tail_from: int = 0
     starred: bool = False
+    marks: tuple[Mark, ...] = ()
+    team: tuple[Teammate, ...] = ()
+    context_limit: int = 0
+    model_overrides: dict[str, str] = {}
+    turns: int = 0
+    error: str = ""  # what ended the last turn
 
 
 class State(Part, frozen=True):

@@ -1,40 +1,33 @@
-"""Streams of events that outlive their line: what was cut goes on behind the last event that came."""
+"""Streams of `/api/v1` that outlive their line: what was cut goes on behind the last event that came."""
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from roost.client import requests
-from roost.client.again import PATIENCE, Again, Told
-from roost.client.blocking import Blocking
+from roost.client import requests, sockets
+from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.dial import dial
-from roost.client.errors import Refused, Unreachable
-from roost.client.exchange import headers, refused
-from roost.client.frames import Cursor, Frame, frame, frames
+from roost.client.errors import Unreachable
+from roost.client.frames import Cursor, Frame, frame
 from roost.client.request import Stream
 from roost.client.server import Server
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
-LARGEST = 64 * 1024 * 1024  # bytes of a frame
-FINISHED = (1000, 1005)  # close codes of a stream that is at its end; 1005 is a close without one
-_FORBIDDEN = 1008
-_BUSY = (429, 502, 503, 504)
+    from roost.client.blocking import Blocking
 
 
 def follow(
-    client: Blocking,
+    client: "Blocking",
     session: str,
     *,
     types: Iterable[str] = (),
     after: int = 0,
     schema: str | None = None,
-    told: Told = lambda _: None,
+    told: Told = unheard,
     patience: float = PATIENCE,
 ) -> Iterator[Frame]:
     """A session's events past `after`, until it ends; a cut line is opened anew, and nothing is lost or doubled.
@@ -50,8 +43,8 @@ def follow(
     while True:
         try:
             newest = max(cursor.newest, after)
-            for at, found in enumerate(_frames(client.server, asked, newest, again)):
-                if cursor.take(found) if schema is None else at >= came:
+            for place, found in enumerate(_frames(client.server, asked, newest, again)):
+                if cursor.take(found) if schema is None else place >= came:
                     came += 1
                     yield found
             return
@@ -60,11 +53,11 @@ def follow(
 
 
 def subscribe(
-    client: Blocking,
+    client: "Blocking",
     *,
     tag: str | None = None,
     types: Iterable[str] = (),
-    told: Told = lambda _: None,
+    told: Told = unheard,
     patience: float = PATIENCE,
 ) -> Iterator[Frame]:
     """Every session's events from now on, for as long as the server stands; after a cut what was missed comes first.
@@ -82,7 +75,7 @@ def subscribe(
             with opened(client.server, asked, 0) as line:
                 found: Iterable[Frame] = ()
                 if since is None:
-                    since = _moment(line)
+                    since = sockets.moment(line.response.headers.get("Date") if line.response else None)
                 else:
                     found = missed(client, cursor, since, tag=tag, types=wanted)
                 again.alive()
@@ -98,20 +91,14 @@ def subscribe(
 
 
 def missed(
-    client: Blocking, cursor: Cursor, since: datetime, *, tag: str | None, types: tuple[str, ...]
+    client: "Blocking", cursor: Cursor, since: datetime, *, tag: str | None, types: tuple[str, ...]
 ) -> list[Frame]:
     """What happened while nobody listened: of sessions that were read behind the last event, of others since then."""
-    found: list[Frame] = []
+    logs = []
     for session in client.ask(requests.sessions(tag=tag, everywhere=True)):
-        name = session.session_id
-        behind = cursor.after(name)
-        body = client.raw(requests.events(name, after_seq=behind or None))
-        found += [
-            one
-            for one in frames(body)
-            if (not types or one.event.type in types) and (behind or _at(one.event.ts) >= since)
-        ]
-    return sorted(found, key=lambda one: (_at(one.event.ts), one.event.seq))
+        behind = cursor.after(session.session_id)
+        logs.append((behind, client.raw(requests.events(session.session_id, after_seq=behind or None))))
+    return sockets.missed(logs, since, types)
 
 
 @contextmanager
@@ -123,41 +110,18 @@ def opened(server: Server, stream: Stream, after: int) -> Iterator["ClientConnec
         Unreachable: it did not answer.
     """
     # A command that follows nothing does without: this is a tenth of a second.
-    from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+    from websockets.exceptions import ConnectionClosed, InvalidHandshake
     from websockets.sync.client import connect
 
-    carried = headers(server)
     with ExitStack() as stack:
         wire = stack.enter_context(dial(server))  # encrypted already, where it is to be: hence ws, not wss
         try:
             line = stack.enter_context(
-                connect(
-                    _address(server, stream, after),
-                    sock=wire,
-                    additional_headers={name: carried[name] for name in ("Authorization",) if name in carried},
-                    user_agent_header=carried["User-Agent"],
-                    max_size=LARGEST,
-                    proxy=None,
-                    compression=None,
-                )
+                connect(sockets.address(server, stream, after), sock=wire, **sockets.options(server))
             )
-        except InvalidStatus as error:
-            status, body = error.response.status_code, bytes(error.response.body or b"")
-            said = refused(status, body, error.response.headers.get("retry-after"))
-            if status in _BUSY:
-                raise Unreachable(server.url, str(said)) from None
-            raise said from None
-        except InvalidHandshake as error:
-            raise Unreachable(server.url, f"no WebSocket there ({error})") from None
-        except (ConnectionClosed, OSError, EOFError):
-            raise Unreachable(server.url, "it closed the connection") from None
+        except (InvalidHandshake, ConnectionClosed, OSError, EOFError) as error:
+            raise sockets.unopened(error, server) from None
         yield line
-
-
-def _address(server: Server, stream: Stream, after: int) -> str:
-    query = (*stream.query, *((("after_seq", str(after)),) if after else ()))
-    place = server.place
-    return f"ws://{place.authority}{place.prefix}{stream.path}" + (f"?{urlencode(query)}" if query else "")
 
 
 def received(line: "ClientConnection", server: Server, again: Again) -> Iterator[Frame]:
@@ -173,35 +137,20 @@ def received(line: "ClientConnection", server: Server, again: Again) -> Iterator
         try:
             text = line.recv()
         except ConnectionClosed as closed:
-            code = closed.rcvd.code if closed.rcvd else 0
-            if code in FINISHED:
+            why = sockets.ended(closed.rcvd.code, closed.rcvd.reason, server) if closed.rcvd else _cut(server)
+            if why is None:
                 return
-            why = closed.rcvd.reason if closed.rcvd else ""
-            if code == _FORBIDDEN:
-                raise Refused(404, why) from None
-            raise Unreachable(server.url, why or "the stream was cut") from None
+            raise why from None
         again.alive()
         if found := frame(text):
             yield found
+
+
+def _cut(server: Server) -> Unreachable:
+    return Unreachable(server.url, "the stream was cut")
 
 
 def _frames(server: Server, stream: Stream, after: int, again: Again) -> Iterator[Frame]:
     with opened(server, stream, after) as line:
         again.alive()
         yield from received(line, server, again)
-
-
-def _moment(line: "ClientConnection") -> datetime:
-    """The server's time of day when it took us in, as it says it itself; it speaks in whole seconds."""
-    said: Any = line.response.headers.get("Date") if line.response else None
-    with suppress(TypeError, ValueError):
-        return parsedate_to_datetime(said)
-    return datetime.now(UTC)
-
-
-def _at(ts: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(ts)
-    except ValueError:
-        return datetime.min.replace(tzinfo=UTC)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

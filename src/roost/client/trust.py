@@ -1,4 +1,4 @@
-"""How the asynchronous client knows that a server is the one: a transport that speaks to no other."""
+"""How the asynchronous client knows that a server is the one, and errors of its libraries as ours."""
 
 import os
 import ssl
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx2
+from msgspec import Struct
 
 from roost.client.dial import LONGEST_SOCKET, careless, certificate, fingerprint, reason, seen, verdict, verified
 from roost.client.errors import Cut, Unreachable, Untrusted
@@ -18,29 +19,60 @@ _KEPT_SECONDS = 2.0  # a line that has been idle for longer may be closed at the
 _NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # of X509: who pins a certificate has looked at it
 
 
-def transport_to(server: Server, held: ExitStack) -> httpx2.AsyncHTTPTransport:
-    """A transport to a server; what it needs as long as it lives goes to `held`.
+class Trust(Struct, frozen=True):
+    """How a server is reached: what its certificate is held against, and the path of its unix socket, or ""."""
 
-    Raises:
-        Untrusted: the server shows another certificate than it should.
-        Unreachable: nobody answers.
-        BadValue: there is no such file of authorities.
-    """
-    place = server.place
-    uds = socket_path(place.socket, held) if place.socket else None
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=_KEPT_SECONDS)
-    trusted = context(server) if place.tls else careless()
-    return httpx2.AsyncHTTPTransport(verify=trusted, trust_env=False, limits=limits, uds=uds)
+    server: Server
+    context: ssl.SSLContext | None
+    socket: str
+
+    def transport(self) -> httpx2.AsyncHTTPTransport:
+        """A transport that speaks to no other."""
+        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=20, keepalive_expiry=_KEPT_SECONDS)
+        return httpx2.AsyncHTTPTransport(
+            verify=self.context or careless(), trust_env=False, limits=limits, uds=self.socket or None
+        )
+
+    def meant(self, error: BaseException, limit: float | None = None) -> Unreachable | Untrusted:
+        """An error of a library, as one of ours.  What a certificate is about, asks the server for it once more."""
+        match error:
+            case httpx2.ConnectTimeout():
+                return Unreachable(self.server.url, "no connection in time")
+            case httpx2.TimeoutException():
+                return Unreachable(self.server.url, f"no answer within {limit:g} s" if limit else "no answer")
+            case httpx2.RemoteProtocolError():
+                return Cut(self.server.url, "it closed the connection")
+            case httpx2.ConnectError() | OSError():
+                return self._unconnected(error)
+        below = _below(error, OSError)
+        return Cut(self.server.url, reason(below) if below else "it closed the connection")
+
+    def _unconnected(self, error: BaseException) -> Unreachable | Untrusted:
+        url = self.server.url
+        if (distrust := _below(error, ssl.SSLCertVerificationError)) is not None:
+            return Untrusted(url, verdict(distrust), seen(self.server))
+        if (tls := _below(error, ssl.SSLError)) is not None:
+            return Unreachable(url, f"no TLS there ({tls.reason or tls})")
+        system = _below(error, OSError)
+        return Unreachable(url, reason(system) if system else str(error))
 
 
-def context(server: Server) -> ssl.SSLContext:
-    """What a server's certificate is held against.  One that is pinned is fetched, and from then on it alone counts.
+def trusting(server: Server, held: ExitStack) -> Trust:
+    """How a server is reached.  A certificate that is pinned is fetched now, and from then on it alone counts.
+
+    What is needed for as long as the server is spoken to goes to `held`.
 
     Raises:
         Untrusted: the server shows another.
         Unreachable: nobody answers.
         BadValue: there is no such file of authorities.
     """
+    place = server.place
+    path = _socket(place.socket, held) if place.socket else ""
+    return Trust(server, _context(server) if place.tls else None, path)
+
+
+def _context(server: Server) -> ssl.SSLContext:
     if server.insecure:
         return careless()
     if not server.fingerprint:
@@ -55,7 +87,7 @@ def context(server: Server) -> ssl.SSLContext:
     return pinned
 
 
-def socket_path(path: str, held: ExitStack) -> str:
+def _socket(path: str, held: ExitStack) -> str:
     """A unix socket's path, however long: by way of its folder where an address can't hold it."""
     if len(os.fsencode(path)) <= LONGEST_SOCKET:
         return path
@@ -67,34 +99,8 @@ def socket_path(path: str, held: ExitStack) -> str:
     return f"/proc/self/fd/{folder}/{Path(path).name}"
 
 
-def meant(error: httpx2.TransportError, server: Server, limit: float | None) -> Unreachable | Untrusted:
-    """An error of the library, as one of ours."""
-    match error:
-        case httpx2.ConnectTimeout():
-            return Unreachable(server.url, "no connection in time")
-        case httpx2.TimeoutException():
-            return Unreachable(server.url, f"no answer within {limit:g} s" if limit else "no answer")
-        case httpx2.ConnectError():
-            return _unconnected(error, server)
-        case httpx2.RemoteProtocolError():
-            return Cut(server.url, "it closed the connection")
-    below = _below(error, OSError)
-    return Cut(server.url, reason(below) if below else "it closed the connection")
-
-
-def _unconnected(error: httpx2.ConnectError, server: Server) -> Unreachable | Untrusted:
-    below = _below(error, ssl.SSLCertVerificationError)
-    if below is not None:
-        return Untrusted(server.url, verdict(below), seen(server))
-    tls = _below(error, ssl.SSLError)
-    if tls is not None:
-        return Unreachable(server.url, f"no TLS there ({tls.reason or tls})")
-    system = _below(error, OSError)
-    return Unreachable(server.url, reason(system) if system else str(error))
-
-
 def _below(error: BaseException, kind: type[K]) -> K | None:
-    """The first cause of an error that is of a kind, and says something where it can."""
+    """The cause of an error that is of a kind: the deepest that says something, else the first."""
     at: BaseException | None = error
     found: K | None = None
     while at is not None:

@@ -1,0 +1,139 @@
+"""Messages of a snapshot as rows."""
+
+from collections.abc import Mapping, Sequence
+
+from roost.client.shapes import Definition, Mark, Message, SubSession
+from roost.core.toolkinds import kind
+from roost.tui import pictures
+from roost.tui.board import Board
+from roost.tui.rows import Answer, Call, Failure, Nest, Reasoning, Row, Summary, User
+from roost.tui.stack import Level
+
+Places = Mapping[str, SubSession]
+DELEGATING = frozenset({"transfer_task", "run_skill", "handoff"})
+NO_OUTPUT = "(no output)"  # what a model reads where a tool printed nothing
+
+
+def lay(board: Board, messages: Sequence[Message], marks: Sequence[Mark], places: Places) -> None:
+    """Put messages, and what stands between them, below what is there; `places` are the sub-sessions that are known."""
+    for thing in sorted((*messages, *marks), key=lambda thing: thing.id):
+        if isinstance(thing, Mark):
+            _mark(board, thing)
+        elif not thing.id or thing.id not in board.messages:
+            if thing.role == "user" and thing.ordinal is not None:
+                board.users = thing.ordinal + 1
+            _message(board, thing, places)
+
+
+def _message(board: Board, message: Message, places: Places) -> None:
+    level = _level(board, message, places)
+    if message.role == "user":
+        _user(board, message, level)
+    elif message.role == "assistant":
+        _answer(board, message, level)
+    elif message.role == "tool":
+        _result(board, message, level)
+
+
+def _mark(board: Board, mark: Mark) -> None:
+    level = board.stack.level(mark.session_id)
+    if mark.type == "summary":
+        board.stack.place(Summary(f"m{mark.id}", words=mark.summary, seq=mark.id, at=mark.created_at), level)
+    elif mark.type == "error":
+        row = Failure(f"e{mark.id}", words=mark.message, code=mark.code, seq=mark.id, at=mark.created_at)
+        row.agent = mark.agent_name
+        board.stack.place(row, level)
+
+
+def _level(board: Board, message: Message, places: Places) -> Level:
+    session = message.session_id
+    if not session or session == board.session:
+        return board.stack.root
+    level = board.stack.levels.get(session) or _nested(board, session, message, places)
+    if message.agent_name and level.head is not None and not level.head.agent:
+        board.named(session, message.agent_name)
+    return level
+
+
+def _nested(board: Board, session: str, message: Message, places: Places) -> Level:
+    """The level of a sub-session that is met for the first time; that of one that is over is found by its call."""
+    place = places.get(session)
+    if place is None:
+        call = _delegation(board)
+        level = board.born(session, call.session if call else "", call=call.call if call else "", seq=message.id)
+        board.turned(session, "idle")
+        return level
+    if place.parent_session_id in places and place.parent_session_id not in board.stack.levels:
+        _nested(board, place.parent_session_id, message, places)
+    return board.born(session, place.parent_session_id, call=place.tool_call_id, title=place.title, seq=message.id)
+
+
+def _delegation(board: Board) -> Call | None:
+    """The oldest call that hands a task over, has not returned, and has no sub-session yet."""
+    taken = {(row.session, row.call) for row in board.rows if isinstance(row, Nest)}
+    return next(
+        (
+            row
+            for row in board.rows
+            if isinstance(row, Call)
+            and row.state == "called"
+            and (row.session, row.call) not in taken
+            and (row.category == "transfer" or kind(row.name) == "sub_agent" or row.name in DELEGATING)
+        ),
+        None,
+    )
+
+
+def _of(row: Row, message: Message) -> Row:
+    """A row with what its message says of where it comes from."""
+    row.seq, row.at, row.agent = message.id, message.message.created_at, message.agent_name
+    return row
+
+
+def _user(board: Board, message: Message, level: Level) -> None:
+    if message.implicit:
+        return
+    chat = message.message
+    row = User(f"m{message.id}", words=message.content, pictures=pictures.of_parts(chat.multi_content), id=message.id)
+    row.ordinal = message.ordinal
+    board.messages[message.id] = row
+    board.stack.place(_of(row, message), level)
+
+
+def _answer(board: Board, message: Message, level: Level) -> None:
+    chat = message.message
+    if chat.reasoning_content:
+        thought = Reasoning(f"r{message.id}", words=chat.reasoning_content, id=message.id)
+        board.stack.place(_of(thought, message), level)
+    if chat.content:
+        row = Answer(f"m{message.id}", words=chat.content, model=chat.model, id=message.id)
+        board.messages[message.id] = row
+        board.stack.place(_of(row, message), level)
+    known = {definition.name: definition for definition in chat.tool_definitions}
+    for call in chat.tool_calls:
+        called = Call("", call=call.id, name=call.name, arguments=call.arguments, state="called")
+        define(called, known.get(call.name))
+        _of(called, message)
+        board.add_call(called, level)
+        board.messages.setdefault(message.id, called)
+
+
+def _result(board: Board, message: Message, level: Level) -> None:
+    chat = message.message
+    row = board.call(level, chat.tool_call_id)
+    if row is None:
+        row = Call("", call=chat.tool_call_id)
+        _of(row, message)
+        board.add_call(row, level)
+    row.result = "" if chat.content == NO_OUTPUT else chat.content
+    row.state = "failed" if chat.is_error else "done"
+    row.pictures = pictures.of_parts(chat.multi_content)
+    board.messages[message.id] = row
+    board.stack.touch(row)
+
+
+def define(row: Call, definition: Definition | None) -> None:
+    """What a tool's definition says of a call."""
+    if definition is not None:
+        row.title = definition.annotations.title or row.title
+        row.category = definition.category or row.category

@@ -73,8 +73,18 @@ def talk(ctx: click.Context, agent: str, prompt: str, session: str, flags: dict[
     if flags["headless"]:
         return _printed(client, session, agent, prompt, model=model, name=name, raw=flags["as_json"])
     client.close()
-    theme = flags["theme"] or ""
-    return look(client.server, session, agent, here=here, prompt=prompt, model=model, name=name, theme=theme)
+    safety = "autonomous" if flags["yolo"] else flags["safety"] or ""
+    return look(
+        client.server,
+        session,
+        agent,
+        here=here,
+        prompt=prompt,
+        model=model,
+        name=name,
+        theme=flags["theme"] or "",
+        safety=safety,
+    )
 
 
 def see() -> None:
@@ -97,6 +107,7 @@ def look(
     model: str = "",
     name: str = "",
     theme: str = "",
+    safety: str = "",
 ) -> int:
     """Show a session until somebody leaves; the exit code."""
     # What is on the screen is not needed to print an answer.
@@ -104,12 +115,12 @@ def look(
 
     from roost.cli import logs
 
-    logs.set_up(file=reach.home() / "logs" / "run.log")
-    return anyio.run(_look, server, session, agent, here, prompt, model, name, theme)
+    logs.set_up(file=reach.home() / "logs" / "run.log", quiet=True)
+    return anyio.run(_look, server, session, agent, here, prompt, model, name, theme, safety)
 
 
 async def _look(
-    server: Server, session: str, agent: str, here: bool, prompt: str, model: str, name: str, theme: str
+    server: Server, session: str, agent: str, here: bool, prompt: str, model: str, name: str, theme: str, safety: str
 ) -> int:
     from roost.cli.screen import played
     from roost.client.client import Client
@@ -126,6 +137,7 @@ async def _look(
                 model=model,
                 prompt=prompt,
                 theme=theme,
+                safety=safety,
                 attached=True,
                 local=here,
                 working_dir=str(Path.cwd()) if here else "",

@@ -35,7 +35,6 @@ from roost.engine.recovery import nobody
 from roost.service.accounts import OPERATOR
 
 LAST = ("last", "latest", "-1")
-LOG = "run.log"
 
 
 class Wish(Struct, frozen=True):
@@ -46,7 +45,7 @@ class Wish(Struct, frozen=True):
     prompt: str = ""
     session: str = ""  # that it goes on with: an id, the beginning of one, or `last`
     model: str = ""
-    approved: bool = False
+    safety: str = ""  # of new sessions, where the file's is not wanted
     listen: bool = False
     headless: bool = False
     raw: bool = False
@@ -91,8 +90,12 @@ def defaults(flags: Mapping[str, Any], env: Mapping[str, str], *, headless: bool
     """Settings of a run at a terminal: those of a lone turn, and a log that is kept off the screen."""
     found = alone.defaults(flags, env)
     if not (headless or env.get("ROOST_LOG_FILE")):
-        found["log_file"] = str(home_of(flags, env) / "logs" / LOG)
+        found["log_file"] = str(_log(home_of(flags, env)))
     return found
+
+
+def _log(home: Path) -> Path:
+    return home / "logs" / "run.log"
 
 
 def run(settings: Settings, wish: Wish, face: Face) -> int:
@@ -101,7 +104,8 @@ def run(settings: Settings, wish: Wish, face: Face) -> int:
     Raises:
         RoostError: it can't start; the message says why.
     """
-    logs.set_up(debug=settings.debug, file=settings.log_file, quiet=wish.headless and not settings.debug)
+    ours = settings.log_file == _log(settings.home)  # a line for each of the screen's requests would fill it
+    logs.set_up(debug=settings.debug, file=settings.log_file, quiet=(wish.headless or ours) and not settings.debug)
     if wish.headless and not settings.debug:
         logs.hush("roost.config.reading")  # the turn itself says what is wrong with an agent file,
         logs.hush("roost.tools.mcp.life")  # and which tool servers are not there
@@ -197,8 +201,7 @@ async def _ours(running: Running, source: str, session: str) -> Callable[[Head],
 
 async def _made(running: Running, wish: Wish) -> str:
     """A new session."""
-    safety = "autonomous" if wish.approved else ""
-    template = Template(working_dir=str(Path.cwd()), safety=safety, hide_tool_results=wish.hide_results)
+    template = Template(working_dir=str(Path.cwd()), safety=wish.safety, hide_tool_results=wish.hide_results)
     return (await running.service.sessions.create(OPERATOR, template)).id
 
 

@@ -37,7 +37,7 @@ _SETTINGS = (
     "log_file",
 )
 
-_ALONE = tuple(name for name in _SETTINGS if name not in ("working_dir", "debug", "home", "log_file"))
+_ALONE = tuple(name for name in _SETTINGS if name not in ("working_dir", "safety", "debug", "home", "log_file"))
 
 talk = asking.combined(
     click.option("-a", "--agent", "agent_name", metavar="NAME", help="Which agent of the team begins."),
@@ -152,7 +152,7 @@ def _here(agent: str, prompt: str | None, session: str, flags: dict[str, Any]) -
         prompt=text,
         session=session,
         model=flags["model"] or "",
-        approved=flags["yolo"],
+        safety="autonomous" if flags["yolo"] else flags["safety"] or "",
         listen=bool(flags["listen"]),
         headless=flags["headless"],
         raw=flags["as_json"],

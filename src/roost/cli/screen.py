@@ -1,40 +1,14 @@
-"""The terminal UI over a server: in this process, or elsewhere."""
+"""The terminal UI over a server in this process, or elsewhere."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from roost.cli.indoors import Room
 from roost.cli.inprocess import InProcess
-from roost.client.again import PATIENCE, Told, unheard
 from roost.client.client import Client
-from roost.client.following import Frame
 
 if TYPE_CHECKING:
     from roost.tui.app import RoostApp
-
-
-class Present(Client):
-    """A client of the server in this process: a session that is followed through it is the one on the screen."""
-
-    def __init__(self, room: Room) -> None:
-        super().__init__(token=room.key, transport=InProcess(room.running.app))
-        self._room = room
-
-    async def frames(
-        self,
-        session: str,
-        since: int = 0,
-        *,
-        told: Told = unheard,
-        patience: float = PATIENCE,
-        until: int | None = None,
-    ) -> AsyncGenerator[Frame, None]:
-        """See `Client.frames`."""
-        if until is None and session != self._room.session:
-            await self._room.attach(session)
-        async for frame in super().frames(session, since, told=told, patience=patience, until=until):
-            yield frame
 
 
 async def show(room: Room) -> int:
@@ -43,7 +17,7 @@ async def show(room: Room) -> int:
     from roost.tui.app import RoostApp
 
     wish = room.wish
-    async with Present(room) as client:
+    async with Client(token=room.key, transport=InProcess(room.running.app)) as client:
         app = RoostApp(
             client,
             room.session,
@@ -52,9 +26,11 @@ async def show(room: Room) -> int:
             model=wish.model,
             prompt=wish.prompt,
             theme=wish.theme,
+            safety=wish.safety,
             working_dir=str(room.cwd),
             listening=room.plane.shown if room.plane else "",
             home=room.settings.home,
+            opened=room.attach,
         )
         return await played(app, room.stop)
 

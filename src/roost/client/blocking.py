@@ -272,7 +272,7 @@ class Blocking(Table):
         if self._watch:
             self._watch(request.method, request.path, status, time.monotonic() - started)
         if not 200 <= status < 300:
-            raise refused(status, body, response.getheader("retry-after"))
+            raise refused(status, body, response.getheader)
         return body
 
     def _sent(self, line: "_Line", request: Request[Any]) -> http.client.HTTPResponse:
@@ -288,7 +288,7 @@ class Blocking(Table):
             line.settimeout(silence)
             response = self._sent(line, request)
             if not 200 <= response.status < 300:
-                raise refused(response.status, response.read(), response.getheader("retry-after"))
+                raise refused(response.status, response.read(), response.getheader)
             yield response
         except (OSError, http.client.HTTPException) as error:
             raise self._meant(error, silence) from None

@@ -24,6 +24,7 @@ from roost.client.start import CHECKS, Start
 from roost.client.table import Table
 from roost.client.talk import Said
 from roost.client.trust import Trust, trusting
+from roost.core.errors import BadValue
 
 T = TypeVar("T")
 
@@ -266,7 +267,7 @@ class Client(Table):
         if self._watch:
             self._watch(request.method, request.path, response.status_code, time.monotonic() - started)
         if not response.is_success:
-            raise refused(response.status_code, response.content, response.headers.get("retry-after"))
+            raise refused(response.status_code, response.content, response.headers.get)
         return response.content
 
     @asynccontextmanager
@@ -277,7 +278,7 @@ class Client(Table):
             response = await http.send(self._built(http, request, silence), stream=True)
             try:
                 if not response.is_success:
-                    raise refused(response.status_code, await response.aread(), response.headers.get("retry-after"))
+                    raise refused(response.status_code, await response.aread(), response.headers.get)
                 yield response
             finally:
                 with anyio.CancelScope(shield=True):
@@ -310,6 +311,8 @@ class Client(Table):
             return self._http
 
     async def _trusting(self) -> Trust:
+        if self._transport is not None:
+            raise BadValue("a WebSocket needs a server's address: over a transport of one's own, use `follow`")
         if self._trust is None:
             self._trust = await anyio.to_thread.run_sync(trusting, self.server, self._held)
         return self._trust

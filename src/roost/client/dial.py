@@ -42,7 +42,7 @@ def dial(server: Server, *, timeout: float = CONNECT_SECONDS) -> socket.socket:
 
 def reason(error: OSError) -> str:
     """What the system says, in a few words."""
-    known = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+    known = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
     return (known or str(error) or type(error).__name__).lower()
 
 

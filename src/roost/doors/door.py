@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from roost.core.errors import RoostError
 from roost.core.principals import Principal
 from roost.doors import auth
-from roost.doors.errors import INTERNAL, Refused, retry, status
+from roost.doors.errors import INTERNAL, Refused, headers, status
 from roost.doors.leash import Leash, held
 from roost.doors.manners import Manners, Pairs
 from roost.doors.routes import Answer, Call, Gone, Place, Receive, Reply, Route, Router, Scope, Send, names
@@ -134,7 +134,7 @@ class Door:
             return refusal(str(refused), refused.status, refused.headers)
         except RoostError as error:
             known = (at for kind, at in route.statuses.items() if isinstance(error, kind))
-            return refusal(self._manners.worded(error, route.failed), next(known, status(error)), retry(error))
+            return refusal(self._manners.worded(error, route.failed), next(known, status(error)), headers(error))
         except Exception:
             log.exception("%s %s failed", route.method, route.path, extra={"action": "request_failed"})
             return refusal(route.failed + INTERNAL, 500, {})

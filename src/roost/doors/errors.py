@@ -68,6 +68,8 @@ WHOLE = (
 
 INTERNAL = "internal server error"
 
+CODE = "x-roost-code"
+
 
 class Refused(Exception):
     """A request that the door itself turns away."""
@@ -88,8 +90,12 @@ def worded(error: RoostError, failed: str) -> str:
     return error.message if isinstance(error, WHOLE) else failed + error.message
 
 
-def retry(error: RoostError) -> dict[str, str]:
-    """When to ask again, as a header, where that is known."""
+def headers(error: RoostError) -> dict[str, str]:
+    """Which error it is, for whoever reads no prose, and when to ask again where that is known."""
+    return {CODE: error.code} | _retry(error)
+
+
+def _retry(error: RoostError) -> dict[str, str]:
     match error:
         case errors.QueueFull():
             return {"retry-after": "1"}

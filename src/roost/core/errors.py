@@ -298,6 +298,15 @@ class TooManySessions(RoostError):
         super().__init__(f"{limit} sessions run already, and no more may; try again when one has ended")
 
 
+class TooManyFollowed(RoostError):
+    """A screen follows as many sessions as it may."""
+
+    code = "too_many_followed"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} sessions are followed already, and no more may; unfollow one of them first")
+
+
 class ProcessNotFound(RoostError):
     """No process has this id."""
 

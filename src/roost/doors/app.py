@@ -79,7 +79,4 @@ class Doors:
             if beneath(path, prefix):
                 await door(scope, receive, send)
                 return
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000})
-        else:
-            await self.main(scope, receive, send)
+        await self.main(scope, receive, send)

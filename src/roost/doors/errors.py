@@ -33,6 +33,7 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.DependencyFailed: 409,
     errors.QueueFull: 429,
     errors.TooManySessions: 429,
+    errors.TooManyFollowed: 429,
     errors.AgentBroken: 500,
     errors.ToolsetFailed: 500,
     errors.StoreRefused: 500,

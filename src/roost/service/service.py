@@ -16,6 +16,7 @@ from roost.service.health import Health
 from roost.service.imports import Imports
 from roost.service.inputs import Inputs
 from roost.service.processes import Processes
+from roost.service.pulse import Pulse
 from roost.service.results import Results
 from roost.service.reviews import Reviews
 from roost.service.search import Search
@@ -48,6 +49,7 @@ class Service:
     inputs: Inputs
     fifos: Fifos
     feeds: Feeds
+    pulse: Pulse
     processes: Processes
     search: Search
     reviews: Reviews
@@ -84,6 +86,7 @@ def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins
         inputs=inputs,
         fifos=fifos,
         feeds=Feeds(desk, fleet),
+        pulse=Pulse(desk),
         processes=Processes(desk),
         search=Search(desk, fleet),
         reviews=Reviews(desk, spawns),

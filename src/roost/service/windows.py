@@ -144,25 +144,50 @@ class Windows:
 
 
 async def tail(store: EventStore, log: LogId, head: Head) -> int:
-    """The cursor past which an unfinished answer, its draft calls and the calls that run begin, sub-sessions' too."""
-    places, called = [head.last_seq + 1], set[tuple[SessionId, CallId]]()
+    """The cursor past which an unfinished answer, its draft calls, the calls that run, and results that no message
+    has yet begin; sub-sessions' too.
+    """
+    places, open_calls = [head.last_seq + 1], dict[str, set[tuple[SessionId, CallId]]]()
     for one in (head, *head.below_all()):
         if (turn := one.turn) is None:
             continue
         if turn.answer:
             places.append(turn.asked)
         sub = SessionId("") if one is head else one.id
-        called |= {(sub, call.id) for call in turn.calls if call.state == "called"}
-    before = END
+        for call in turn.calls:
+            open_calls.setdefault(call.state, set()).add((sub, call.id))
     opened = head.turn.opened if head.turn else END
-    while called and (found := await store.newest(log, e.ToolCalled, before=before)) is not None:
+    for state, kind in _BEGINNINGS.items():
+        places += await _beginnings(store, log, kind, open_calls.get(state, set()), opened)
+    return min(places) - 1
+
+
+_BEGINNINGS: Mapping[str, type[e.ToolCalled | e.ToolReturned | e.CallLost]] = {
+    "called": e.ToolCalled,
+    "returned": e.ToolReturned,
+    "lost": e.CallLost,
+}
+
+
+async def _beginnings(
+    store: EventStore,
+    log: LogId,
+    kind: type[e.ToolCalled | e.ToolReturned | e.CallLost],
+    wanted: set[tuple[SessionId, CallId]],
+    opened: int,
+) -> list[int]:
+    """The numbers of the newest facts of a kind about these calls, in the turn that was opened then."""
+    places, before = [], END
+    while wanted and (found := await store.newest(log, kind, before=before)) is not None:
         before, fact = found.seq, found.fact
         if before < opened:
             break
-        if isinstance(fact, e.ToolCalled) and (fact.sub, fact.call.id) in called:
-            called.discard((fact.sub, fact.call.id))
-            places.append(before)
-    return min(places) - 1
+        if isinstance(fact, e.ToolCalled | e.ToolReturned | e.CallLost):
+            call = fact.call if isinstance(fact, e.CallLost) else fact.call.id
+            if (fact.sub, call) in wanted:
+                wanted.discard((fact.sub, call))
+                places.append(before)
+    return places
 
 
 class _Read:

@@ -11,6 +11,7 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.events import Resize
 from textual.screen import Screen
 
 from roost.client.client import Client
@@ -45,8 +46,8 @@ Severity = Literal["information", "warning", "error"]
 class RoostApp(App[int]):
     """One session on one screen.
 
-    `session` is the one to open, "" for a new one of `agent` (`agent_name` is who of its team begins).  `prompt` is sent
-    at once.  `attached` says that the server is another process, which goes on when this one ends; `local`, that the
+    `session` is the one to open, "" for a new one of `agent` (`agent_name` is who of its team begins).  `prompt` is
+    sent at once.  `attached` says that the server is another process, which goes on when this one ends; `local`, that the
     session's files and commands are this machine's.  `home` is where what a person chose is kept.  `opened` is awaited
     whenever a session comes on the screen.
     """
@@ -201,6 +202,13 @@ class RoostApp(App[int]):
         self._write(terminal.POP)
         self.exit(0)
 
+    def on_resize(self, event: Resize) -> None:
+        """Cards leave the conversation its part."""
+        for card in self._base.query(Card):
+            card.fit(event.size.height)
+        if self.sitting.session:
+            self.stand()
+
     # -- frames ---------------------------------------------------------------------------------
 
     def _frame(self) -> None:
@@ -287,12 +295,12 @@ class RoostApp(App[int]):
         """Show what waits, and say what others have answered."""
         view = self.sitting.view
         free = not self.prompt.text and self.screen is self._base and self.focused is self.prompt.editor
-        held = self.dock.has_focus_within
-        new = await self.dock.show(view.waits, grab=free or grab)
+        held = self.dock.has_focus_within or self._base.focused is None
+        new = await self.dock.show(view.waits, grab=free or grab or held)
         for one in self.sitting.elsewhere():
             if told := lists.outcome(one):
                 self.say(told)
-        if not view.waits and held:
+        if held and not view.waits:
             self.prompt.editor.focus()
         if new and not self.app_focus:
             self._write(terminal.alert(f"{view.title or 'Roost'} waits for you", self.chosen.notify, os.environ))
@@ -443,9 +451,8 @@ class RoostApp(App[int]):
         """Back to the prompt; from there, twice: stop."""
         if self.focused is not self.prompt.editor:
             self.prompt.editor.focus()
-        elif self.sitting.busy:
-            if self._again("escape", "Esc again to stop it"):
-                await self.interrupt()
+        elif self.sitting.busy and self._again("escape", "Esc again to stop it"):
+            await self.interrupt()
 
     async def interrupt(self) -> None:
         """End the turn."""

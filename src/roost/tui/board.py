@@ -159,7 +159,7 @@ class Board:
             return
         self.waits.append(wait)
         level = self.stack.level(wait.session)
-        row = self.call(level, wait.call_id) if wait.call_id else None
+        row = self.call(level, wait.call_id) if wait.kind == "approval" else None
         if row is not None:
             row.state, row.wait = "waiting", wait.id
             self.stack.touch(row)
@@ -176,7 +176,7 @@ class Board:
         level = self.stack.level(found.session)
         if level is not self.stack.root and not any(other.session == level.id for other in self.waits):
             self.turned(level.id, "running")
-        row = self.call(level, found.call_id) if found.call_id else None
+        row = self.call(level, found.call_id) if found.kind == "approval" else None
         if row is not None and row.wait == wait:
             row.wait = ""
             row.state = "called" if row.state == "waiting" else row.state

@@ -50,7 +50,7 @@ def of_approval(wait: Wait) -> tuple[Choice, ...]:
     return (
         Choice("y", "yes, once", "approve"),
         Choice("s", "yes to all in this session", "approve-session"),
-        Choice("t", "yes, always", "approve-tool", detail=pattern(wait.tool, wait.arguments)),
+        Choice("t", "yes, always", "approve-tool", asks="pattern", detail=pattern(wait.tool, wait.arguments)),
         Choice("n", "no", "reject"),
         Choice("r", "no, because…", "reject", asks="reason"),
     )

@@ -11,18 +11,29 @@ from roost.tui.stack import Level
 
 Places = Mapping[str, SubSession]
 DELEGATING = frozenset({"transfer_task", "run_skill", "handoff"})
-NO_OUTPUT = "(no output)"  # what a model reads where a tool printed nothing
+SILENT = frozenset({"(no output)", "<no output>"})  # what a model reads where a tool printed nothing
+REJECTED = "The user rejected the tool call."
+CANCELED = "The tool call was canceled by the user."
 
 
 def lay(board: Board, messages: Sequence[Message], marks: Sequence[Mark], places: Places) -> None:
     """Put messages, and what stands between them, below what is there; `places` are the sub-sessions that are known."""
-    for thing in sorted((*messages, *marks), key=lambda thing: thing.id):
+    things: list[Message | Mark] = [*messages, *marks]
+    for thing in sorted(things, key=lambda thing: thing.id):
         if isinstance(thing, Mark):
             _mark(board, thing)
         elif not thing.id or thing.id not in board.messages:
-            if thing.role == "user" and thing.ordinal is not None:
-                board.users = thing.ordinal + 1
+            _count(board, thing)
             _message(board, thing, places)
+
+
+def _count(board: Board, message: Message) -> None:
+    if message.role != "user":
+        return
+    if message.ordinal is not None:
+        board.users = message.ordinal + 1
+    elif board.users is not None:
+        board.users += 1
 
 
 def _message(board: Board, message: Message, places: Places) -> None:
@@ -125,11 +136,23 @@ def _result(board: Board, message: Message, level: Level) -> None:
         row = Call("", call=chat.tool_call_id)
         _of(row, message)
         board.add_call(row, level)
-    row.result = "" if chat.content == NO_OUTPUT else chat.content
-    row.state = "failed" if chat.is_error else "done"
+    end(row, chat.content, failed=chat.is_error)
     row.pictures = pictures.of_parts(chat.multi_content)
     board.messages[message.id] = row
     board.stack.touch(row)
+
+
+def end(row: Call, result: str, *, failed: bool) -> None:
+    """What came of a call."""
+    row.result, row.ended = "" if result in SILENT else result, True
+    if row.state == "denied" or result.startswith(REJECTED):
+        row.state = "denied"
+        why = result.removeprefix(REJECTED).strip().removeprefix("Reason: ")
+        row.verdict = row.verdict or "rejected" + (f": {why}" if why else "")
+    elif result == CANCELED:
+        row.state = "canceled"
+    else:
+        row.state = "failed" if failed else "done"
 
 
 def define(row: Call, definition: Definition | None) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-CallState = Literal["draft", "called", "waiting", "running", "done", "failed", "denied", "lost"]
+CallState = Literal["draft", "called", "waiting", "running", "done", "failed", "denied", "canceled", "lost"]
 QueueState = Literal["posted", "sent", "queued", "taken", "dropped"]
 Level = Literal["debug", "info", "warn", "error"]
 
@@ -88,6 +88,7 @@ class Call(Row):
     category: str = ""
     arguments: str = ""
     state: CallState = "draft"
+    ended: bool = False
     changed: bool = False
     output: str = ""
     result: str = ""

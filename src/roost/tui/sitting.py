@@ -136,7 +136,8 @@ class Sitting:
     @property
     def speaker(self) -> str:
         """Who takes the next turn."""
-        return self.agent or self.view.agent or (self.team[0].name if self.team else "")
+        names = [mate.name for mate in self.team]
+        return self.agent or self.view.agent or ("root" if "root" in names else next(iter(names), ""))
 
     @property
     def commands(self) -> Sequence[Command]:

@@ -35,6 +35,9 @@ def _ordinal(board: Board) -> int | None:
     return ordinal
 
 
+PROCEED = "Please proceed."  # what a sub-agent is told when its task is in its instruction
+
+
 def written(board: Board, happening: h.MessageWritten) -> None:
     """A message is put into the history as it is."""
     said = happening.message
@@ -42,7 +45,7 @@ def written(board: Board, happening: h.MessageWritten) -> None:
         return
     if said.role == "user":
         ordinal = _ordinal(board)
-        if not happening.implicit:
+        if not (happening.implicit or happening.message.content == PROCEED):
             _user(board, happening, said.content, said.multi_content, ordinal)
     elif said.role == "assistant" and said.content:
         answer = Answer(f"m{happening.id}", words=said.content, model=said.model, id=happening.id)
@@ -74,7 +77,7 @@ def _user(
 ) -> None:
     number = number or getattr(happening, "id", 0)
     row = User(f"m{number}" if number else f"u{happening.seq}", words=words, pictures=pictures.of_parts(parts))
-    row.id, row.ordinal = number, ordinal
+    row.id, row.ordinal = number, None if happening.parent_session_id else ordinal
     if number:
         board.messages[number] = row
     _echoed(board, words)
@@ -110,7 +113,7 @@ def _taken(board: Board, happening: h.UserMessage, number: int) -> None:
         _user(board, happening, happening.message, happening.multi_content, ordinal, number)
         return
     row.state, row.id, row.seq, row.at = "taken", number, happening.seq, happening.timestamp
-    row.words, row.ordinal = happening.message, ordinal
+    row.words, row.ordinal = happening.message, None if happening.parent_session_id else ordinal
     board.messages[number] = row
     board.stack.dequeue(row, board.level(happening))
 

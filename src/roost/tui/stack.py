@@ -105,19 +105,31 @@ class Stack:
 
     def graft(self, older: "Stack") -> None:
         """Put the rows of another, which are all older, before these."""
-        for session, level in older.levels.items():
-            mine = self.levels.get(session)
-            if mine is None:
-                self.levels[session] = level
-                continue
-            if mine.head is not None and level.head is not None:
-                if mine.parent is not None:
-                    del mine.parent.rows[_index(mine.parent.rows, mine.head)]
+        both = [(self.levels[session], level) for session, level in older.levels.items() if session in self.levels]
+        for mine, level in both:
+            if mine.head is not None and level.head is not None and mine.parent is not None:
+                del mine.parent.rows[_index(mine.parent.rows, mine.head)]
                 _replace(older.level(level.head.session).rows, level.head, mine.head)
+        for mine, level in both:
             mine.rows[:0] = level.rows
+        mine = [level for level in self.levels.values() if level.id not in older.levels]
+        self.levels = {**older.levels, **self.levels}
+        for level in mine:
+            self._settle(level)
         self.keys.update({key: row for key, row in older.keys.items() if key not in self.keys})
         self.rows = [*self._flat(self.root), *self.queued]
         self.changes.appeared |= older.keys.keys()
+
+    def _settle(self, level: Level) -> None:
+        """Put the head of a level under its call, where that has only come now."""
+        head, parent = level.head, level.parent
+        if head is None or parent is None or not head.call:
+            return
+        call = next((row for row in parent.rows if isinstance(row, Call) and row.call == head.call), None)
+        if call is not None:
+            del parent.rows[_index(parent.rows, head)]
+            behind = _following(parent.rows, call)
+            parent.rows.insert(len(parent.rows) if behind is None else _index(parent.rows, behind), head)
 
     def _flat(self, level: Level) -> Iterator[Row]:
         for row in level.rows:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from roost.client.happenings import Happening, Other
-from roost.client.shapes import Snapshot
+from roost.client.shapes import Snapshot, SubSession
 from roost.tui import past, speech, standing, work
 from roost.tui.board import Board
 from roost.tui.parts import Usage, Wait
@@ -12,6 +12,7 @@ from roost.tui.rows import Changes, Row, User
 from roost.tui.speech import Handler
 
 HANDLERS: Mapping[str, Handler] = {**speech.TABLE, **work.TABLE, **standing.TABLE}
+UNDER_WAY = ("", "queued", "running", "waiting")
 
 
 class View(Board):
@@ -28,11 +29,9 @@ class View(Board):
         past.lay(view, messages, snapshot.marks, places)
         view.oldest = messages[0].id if messages else 0
         for sub in snapshot.sub_sessions:
-            if sub.id not in view.stack.levels:
+            if sub.id not in view.stack.levels and sub.state in UNDER_WAY:
                 view.born(sub.id, sub.parent_session_id, call=sub.tool_call_id, title=sub.title)
-            if sub.agent:
-                view.named(sub.id, sub.agent)
-            view.turned(sub.id, sub.state or "running")
+        view._know(snapshot.sub_sessions)
         for waiting in snapshot.queue:
             speech.line_up(view, waiting)
         for wait in snapshot.waits:
@@ -63,6 +62,7 @@ class View(Board):
         messages = older.messages or ()
         page = View(self.session)
         past.lay(page, messages, older.marks, {sub.id: sub for sub in older.sub_sessions})
+        page._know(older.sub_sessions)
         self.more = older.more
         if messages:
             self.oldest = messages[0].id
@@ -94,6 +94,13 @@ class View(Board):
         changes, self.stack.changes = self.stack.changes, Changes()
         return changes
 
+    def _know(self, subs: Iterable[SubSession]) -> None:
+        """What a snapshot says of sub-sessions."""
+        for sub in subs:
+            if sub.id in self.stack.levels:
+                self.named(sub.id, sub.agent or self.branches[sub.id].agent)
+                self.turned(sub.id, sub.state or "running")
+
     def _join(self, page: "View") -> None:
         """Older rows come above; a result whose call was on the older page goes to it."""
         for key, row in page.calls.items():
@@ -101,7 +108,8 @@ class View(Board):
             if mine is None:
                 self.calls[key] = row
             elif not mine.name and row.state == "called":
-                row.result, row.state, row.pictures = mine.result, mine.state, mine.pictures
+                row.result, row.state, row.ended = mine.result, mine.state, mine.ended
+                row.pictures, row.verdict = mine.pictures, mine.verdict
                 self.stack.drop(mine)
                 self.calls[key] = row
         self.stack.graft(page.stack)

@@ -7,12 +7,10 @@ from roost.client import happenings as h
 from roost.tui import pictures
 from roost.tui.board import Board
 from roost.tui.parts import Answered, Wait
-from roost.tui.past import define
+from roost.tui.past import define, end
 from roost.tui.rows import Call
 from roost.tui.speech import Handler, close
 from roost.tui.stack import Level
-
-OVER = frozenset({"done", "failed", "denied", "lost"})
 
 # -- calls --------------------------------------------------------------------------------------
 
@@ -21,7 +19,7 @@ def _call(board: Board, happening: Any, call: Any) -> Call:
     """The row of a call; a new one where there is none, or where the one of that id is over."""
     level = board.level(happening)
     row = board.call(level, call.id)
-    if row is None or (row.state in OVER and not board.old(happening)):
+    if row is None or (row.ended and not board.old(happening)):
         row = Call("", call=call.id, name=call.name, agent=happening.agent_name, at=happening.timestamp)
         row.seq = happening.seq
         board.add_call(row, level)
@@ -33,7 +31,7 @@ def _call(board: Board, happening: Any, call: Any) -> Call:
 def _stale(board: Board, happening: Any, call: str) -> bool:
     """Whether the snapshot has what became of a call."""
     row = board.call(board.level(happening), call)
-    return board.old(happening) and row is not None and row.state in OVER
+    return board.old(happening) and row is not None and row.ended
 
 
 def called(board: Board, happening: h.ToolCall) -> None:
@@ -49,7 +47,7 @@ def called(board: Board, happening: h.ToolCall) -> None:
 def printed(board: Board, happening: h.ToolCallOutput) -> None:
     """What it has printed since."""
     row = board.call(board.level(happening), happening.tool_call_id)
-    if row is not None and row.state not in OVER:
+    if row is not None and not row.ended:
         row.output += happening.output
         board.stack.touch(row)
 
@@ -60,8 +58,8 @@ def returned(board: Board, happening: h.ToolCallResponse) -> None:
         return
     row = _call(board, happening, happening.tool_call)
     define(row, happening.tool_definition)
-    row.result, row.output = happening.response, ""
-    row.state = "denied" if row.state == "denied" else ("failed" if happening.failed else "done")
+    row.output = ""
+    end(row, happening.response, failed=happening.failed)
     if happening.result is not None:
         row.pictures = pictures.of_media(happening.result.images)
         row.structured, row.meta = happening.result.structured, happening.result.meta
@@ -71,8 +69,8 @@ def returned(board: Board, happening: h.ToolCallResponse) -> None:
 def lost(board: Board, happening: h.CallLost) -> None:
     """Nobody knows how it ended."""
     row = board.call(board.level(happening), happening.tool_call_id)
-    if row is not None and row.state not in OVER:
-        row.state = "lost"
+    if row is not None and not row.ended:
+        row.state, row.ended = "lost", True
         board.stack.touch(row)
 
 
@@ -98,17 +96,18 @@ def blocked(board: Board, happening: h.HookBlocked) -> None:
 
 def created(board: Board, happening: h.SessionCreated) -> None:
     """A session is there: this one, or one below it."""
-    parent = happening.parent_session_id
-    if not parent or happening.session_id == board.session:
-        return
-    if happening.session_id in board.stack.levels:
-        return
-    call = happening.tool_call_id
-    board.born(
-        happening.session_id, parent, call=call, title=happening.title, at=happening.timestamp, seq=happening.seq
-    )
-    if happening.agent:
-        board.named(happening.session_id, happening.agent)
+    session, parent = happening.session_id, happening.parent_session_id
+    if session == board.session:
+        board.title = board.title or happening.title
+        board.part("title")
+    elif parent and session not in board.stack.levels:
+        call, title = happening.tool_call_id, happening.title
+        board.born(session, parent, call=call, title=title, at=happening.timestamp, seq=happening.seq)
+        if happening.agent:
+            board.named(session, happening.agent)
+    elif parent and (head := board.stack.levels[session].head) is not None and not head.title:
+        head.title = board.branches[session].title = happening.title
+        board.stack.touch(head)
 
 
 def started(board: Board, happening: h.StreamStarted) -> None:
@@ -163,8 +162,8 @@ def confirm(board: Board, happening: h.ToolCallConfirmation) -> None:
     if board.old(happening):
         return
     wait, call = _about(board, happening, "approval"), happening.tool_call
-    if board.call(board.level(happening), call.id) is None:
-        _call(board, happening, call)
+    row = _call(board, happening, call)
+    define(row, happening.tool_definition)
     wait.call_id, wait.tool, wait.arguments = call.id, call.name, call.arguments
     wait.definition, wait.metadata = happening.tool_definition, dict(happening.metadata)
     board.wait(wait)

@@ -48,7 +48,7 @@ class Approval(Asked):
     def proposed(self, choice: Choice) -> tuple[str, str]:
         """A pattern that can be edited, or nothing yet."""
         if choice.asks == "pattern":
-            return choice.detail, "Calls like this run unasked from now on:  Enter grants it, Esc goes back"
+            return choice.detail, "Which calls are to run unasked?   Enter grants it, Esc goes back"
         return super().proposed(choice)
 
     def said(self, choice: Choice, text: str) -> None:

@@ -44,9 +44,7 @@ class Budget(Asked):
     def proposed(self, choice: Choice) -> tuple[str, str]:
         """Twice what there was."""
         limit = str(self.wait.metadata.get("limit") or "")
-        return caps.doubled(
-            limit, self.wait.metadata.get("max")
-        ), "Up to, as in $5, 200k or 30m:  Enter raises it, Esc goes back"
+        return caps.doubled(limit, self.wait.metadata.get("max")), "Up to how much?   $5, 200k tokens, 30m"
 
     def said(self, choice: Choice, text: str) -> None:
         """Send it, with the new limit."""

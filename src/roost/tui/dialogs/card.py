@@ -15,6 +15,8 @@ from textual.widgets import Input, Static
 from roost.tui.choices import Choice
 from roost.tui.parts import Wait
 
+SHARE = 0.65  # of the screen's height that a card may take
+FRAME = 7  # lines of a card around what it shows
 GUARD = 0.4  # seconds in which a card that came by itself takes no answer: what is typed then was meant for the prompt
 
 
@@ -49,6 +51,12 @@ class Card(Vertical):
         """Say whose it is."""
         who = f" · {self.wait.agent}" if self.wait.agent else ""
         self.border_title = Content(f"{self.title()}{who}")
+        self.fit(self.app.size.height)
+
+    def fit(self, height: int) -> None:
+        """Leave the conversation its part of a screen of this height."""
+        for shown in self.query(".exhibit"):
+            shown.styles.max_height = max(3, int(height * SHARE) - FRAME)
 
     def guard(self) -> None:
         """It came by itself: take no answer for a moment."""
@@ -175,13 +183,14 @@ class Asked(Card):
     def compose(self) -> ComposeResult:
         """What it is about, then what can be said."""
         yield from self.body()
+        yield Static(classes="asked")
+        yield Input(compact=True, classes="typed")
         yield Static(classes="wrong")
-        yield Input(classes="typed")
         yield Choices(self._choices)
 
     def on_mount(self) -> None:
         """Nothing is typed yet."""
-        self.query_one(".typed").display = False
+        self._type(None)
         self.query_one(".wrong").display = False
 
     def begin(self) -> None:
@@ -190,7 +199,7 @@ class Asked(Card):
 
     def proposed(self, choice: Choice) -> tuple[str, str]:
         """What stands in the line before anything is typed, and what is asked."""
-        return "", "Why not?  Enter sends it, Esc goes back"
+        return "", "Why not?   Enter sends it, Esc goes back"
 
     def said(self, choice: Choice, text: str) -> None:
         """A choice was made, and the line that it wanted was typed."""
@@ -203,13 +212,18 @@ class Asked(Card):
         if not event.choice.asks:
             self.said(event.choice, "")
             return
-        self._typing = event.choice
         value, asked = self.proposed(event.choice)
-        line = self.query_one(Input)
-        line.value, line.placeholder, line.display = value, asked, True
-        line.border_title = asked
-        self.query_one(Choices).display = False
-        line.focus()
+        self.query_one(Input).value = value
+        self.query_one(".asked", Static).update(Content(asked))
+        self._type(event.choice)
+        self.begin()
+
+    def _type(self, choice: Choice | None) -> None:
+        """Show the line in the place of the choices, or them again."""
+        self._typing = choice
+        for part in (".typed", ".asked"):
+            self.query_one(part).display = choice is not None
+        self.query_one(Choices).display = choice is None
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """It is typed."""
@@ -223,12 +237,9 @@ class Asked(Card):
         if self._typing is None:
             self.post_message(self.Left(0))
             return
-        self._typing = None
+        self._type(None)
         self.complain("")
-        self.query_one(Input).display = False
-        choices = self.query_one(Choices)
-        choices.display = True
-        choices.focus()
+        self.begin()
 
     def key_tab(self, event: events.Key) -> None:
         """To the next card."""

@@ -40,10 +40,10 @@ class Dock(Vertical):
         return self._cards.get(self._shown)
 
     async def show(self, waits: Sequence[Wait], *, grab: bool) -> list[Wait]:
-        """Have a card for each of these, and for nothing else; what is new.  With `grab` a first card takes the focus."""
+        """Have a card for each of these, and for nothing else; what is new.  With `grab` a first one takes the focus."""
         ids = [wait.id for wait in waits]
         held = self.shown is not None and self.shown.has_focus_within
-        for gone in [id for id in self._cards if id not in ids]:
+        for gone in [known for known in self._cards if known not in ids]:
             await self._cards.pop(gone).remove()
         new = [wait for wait in waits if wait.id not in self._cards]
         for wait in new:
@@ -71,7 +71,7 @@ class Dock(Vertical):
     def _turn(self) -> None:
         """Let the one be seen that is to be, and say which of how many it is."""
         self.display = bool(self._cards)
-        for at, (id, one) in enumerate(self._cards.items()):
-            one.display = id == self._shown
+        for at, (wait, one) in enumerate(self._cards.items()):
+            one.display = wait == self._shown
             several = f"{at + 1} of {len(self._cards)}   {'Alt+→' if isinstance(one, Question) else 'Tab'} next"
             one.border_subtitle = Content(several if len(self._cards) > 1 else "")

@@ -52,7 +52,7 @@ class Picker(ModalScreen["T | None"], Generic[T]):
             options.can_focus = False
             yield options
             yield Static(self._empty, id="empty")
-            yield Static(Content(f"Enter choose · Esc close{' · ' if self._keys else ''}{self._keys}"), id="keys")
+            yield Static(Content(f"Enter choose · {self._keys or 'Esc close'}"), id="keys")
 
     def on_mount(self) -> None:
         """Everything is there at first."""

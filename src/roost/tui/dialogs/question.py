@@ -9,14 +9,15 @@ from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Button, Checkbox, Input, Label, RadioButton, RadioSet, Select, SelectionList, Static
+from textual.widgets import Button, Input, Label, Select, Static
 
 from roost.tui import forms
 from roost.tui.dialogs.card import Card
 from roost.tui.forms import Field
 from roost.tui.parts import Wait
+from roost.tui.widgets.options import Options
 
-FEW = 5  # options that are all shown at once
+FEW = 12  # options of which one is chosen that are all shown at once
 
 
 class Entry(Vertical):
@@ -55,14 +56,15 @@ class Entry(Vertical):
         match self.query_one(".given"):
             case Input(value=value):
                 return value
-            case Checkbox(value=value):
-                return value
-            case RadioSet(pressed_index=at):
-                return at if at >= 0 else None
             case Select() as select:
                 return None if select.is_blank() else select.value
-            case SelectionList(selected=selected):
-                return selected
+            case Options(chosen=chosen):
+                match self.field.kind:
+                    case "flag":
+                        return bool(chosen)
+                    case "choice":
+                        return min(chosen, default=None)
+                return sorted(chosen)
         return None
 
     def begin(self) -> None:
@@ -71,26 +73,25 @@ class Entry(Vertical):
 
     def _control(self) -> Widget:
         field = self.field
-        if field.kind == "flag":
-            return Checkbox(Content(field.title), bool(field.default), compact=True, classes="given")
-        if field.kind == "choice":
-            return self._choice()
-        if field.kind == "choices":
-            chosen = field.default if isinstance(field.default, list) else []
-            options = [(Content(one.label), at, one.value in chosen) for at, one in enumerate(field.options)]
-            return SelectionList[int](*options, compact=True, classes="given")
+        default = field.default
+        match field.kind:
+            case "flag":
+                return Options([field.title], [0] if default is True else [], many=True, classes="given")
+            case "choice" | "choices":
+                wanted = default if field.kind == "choices" and isinstance(default, list) else [default]
+                chosen = [at for at, one in enumerate(field.options) if one.value in wanted]
+                return self._options(chosen)
         return Input(field.shown, placeholder=field.hint, password=field.secret, compact=True, classes="given")
 
-    def _choice(self) -> Widget:
-        field = self.field
-        at = next((at for at, one in enumerate(field.options) if one.value == field.default), None)
-        if len(field.options) <= FEW:
-            buttons = [RadioButton(Content(one.label), value=number == at) for number, one in enumerate(field.options)]
-            return RadioSet(*buttons, compact=True, classes="given")
-        options = [(one.label, number) for number, one in enumerate(field.options)]
-        if at is None:
+    def _options(self, chosen: list[int]) -> Widget:
+        labels = [one.label for one in self.field.options]
+        many = self.field.kind == "choices"
+        if many or len(labels) <= FEW:
+            return Options(labels, chosen, many=many, classes="given")
+        options = [(label, at) for at, label in enumerate(labels)]
+        if not chosen:
             return Select[int](options, prompt="Choose", compact=True, classes="given")
-        return Select[int](options, value=at, compact=True, classes="given")
+        return Select[int](options, value=chosen[0], compact=True, classes="given")
 
 
 class Question(Card):
@@ -161,12 +162,16 @@ class Question(Card):
         self.post_message(self.Left(by))
 
     @on(Input.Submitted)
-    def _next(self, event: Input.Submitted) -> None:
+    def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        entries = list(self.query(Entry))
-        at = next(at for at, entry in enumerate(entries) if event.input in entry.query(Input))
+        self._onward(event.input)
+
+    def _onward(self, control: Widget) -> None:
+        """To the next field, or off with it."""
         if self.guarded:
             return
+        entries = list(self.query(Entry))
+        at = next((at for at, entry in enumerate(entries) if control in entry.walk_children()), len(entries))
         if at + 1 < len(entries):
             entries[at + 1].begin()
         else:
@@ -181,6 +186,7 @@ class Question(Card):
             self.answer(action=event.button.id)
 
     def on_key(self, event: events.Key) -> None:
-        """Esc leaves an open list first."""
-        if event.key == "escape" and isinstance(self.screen.focused, Select) and self.screen.focused.expanded:
+        """Enter goes on from options, too."""
+        if event.key == "enter" and isinstance(self.screen.focused, Options):
             event.stop()
+            self._onward(self.screen.focused)

@@ -46,8 +46,6 @@ class Sessions(Picker[str]):
             event.stop()
             event.prevent_default()
             deeds[event.key](row)
-            return
-        super().on_key(event)
 
     def _row(self) -> Row | None:
         return next((row for row in self._rows if row.id == self.current), None)

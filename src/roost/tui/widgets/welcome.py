@@ -25,6 +25,6 @@ class Welcome(Static):
         )
         lines += [
             Content(""),
-            Content("   ").join(Content.assemble((key, "$accent"), (f" {what}", "$text-muted")) for key, what in keys),
+            Content("  ").join(Content.assemble((key, "$accent"), (f" {what}", "$text-muted")) for key, what in keys),
         ]
         self.update(Content("\n").join(lines))

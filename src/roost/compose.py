@@ -48,6 +48,7 @@ from roost.service.accounts import OPERATOR, Accounts, Roll
 from roost.service.capacity import Capacity
 from roost.service.desk import Desk
 from roost.service.policy import Policy
+from roost.service.progress import Jobs
 from roost.service.service import Service, make_service
 from roost.stores.sqlite import open_sqlite
 from roost.tools.builtin import Builtin
@@ -180,7 +181,7 @@ async def open_server(
     sys.setswitchinterval(SWITCH)
     gc.set_threshold(GARBAGE)
     clock = SystemClock()
-    hub = Hub(clock.monotonic)
+    hub, jobs = Hub(clock.monotonic), Jobs(clock)
     async with AsyncExitStack() as stack:
         agents = open_agents(
             settings.agents,
@@ -188,6 +189,7 @@ async def open_server(
             env=env.outward(OURS),
             pull_interval=settings.pull_interval,
             aliases=aliases.known(settings.aliases, settings.config_dir, env),
+            progress=jobs,
         )
         store = await stack.enter_async_context(
             open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
@@ -197,7 +199,7 @@ async def open_server(
         sandbox = await _walls(settings, env, forced=front.force_sandbox)
         keepers = await stack.enter_async_context(open_keepers(settings.home))
         hatch = Hatch(settings.home, settings.session_db)
-        makers = _makers(settings, front, env, Parts(store, agents, models, sandbox, keepers, hatch, clock))
+        makers = _makers(settings, front, env, Parts(store, agents, models, sandbox, keepers, hatch, clock, jobs))
         makers = wrap(makers)
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
@@ -206,7 +208,7 @@ async def open_server(
         capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
         supervisor.room = capacity.room
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
-        service = make_service(desk, accounts, grace=settings.disconnect_grace, logins=makers.logins)
+        service = make_service(desk, accounts, grace=settings.disconnect_grace, logins=makers.logins, jobs=jobs)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
         recovery = Recovery(makers, hub, supervisor, settings.resume, adopts=adopts)
@@ -238,6 +240,7 @@ class Parts(NamedTuple):
     keepers: Runs
     hatch: Hatch
     clock: SystemClock
+    jobs: Jobs
 
 
 def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Makers:
@@ -280,6 +283,7 @@ def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Mak
         safety=settings.safety,
         rules=rules,
         redactor=Redactor(secrets_of(env)),
+        progress=parts.jobs,
         code_mode=settings.code_mode_tools,
     )
 

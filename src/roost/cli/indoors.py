@@ -18,7 +18,7 @@ import httpx2
 from msgspec import Struct
 from msgspec.structs import replace
 
-from roost.cli import alone, host, logs, plane, show
+from roost.cli import alone, bar, host, logs, plane, show
 from roost.cli.inprocess import InProcess
 from roost.cli.plane import Plane
 from roost.cli.terminal import Terminal
@@ -123,6 +123,8 @@ async def _run(settings: Settings, wish: Wish, face: Face) -> int:
         stop = stack.enter_context(until_told(signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         running = await stack.enter_async_context(open_server(inner, host.environment(inner), adopts=nobody))
         client = await stack.enter_async_context(_client(running, key))
+        bars = await stack.enter_async_context(AsyncExitStack())
+        await bars.enter_async_context(bar.shown(running.service.jobs))
         source = await alone.source(client, settings.agents[0])
         session = await _meant(running, wish, source)
         running.recovery.adopts = await _ours(running, source, session)
@@ -135,6 +137,8 @@ async def _run(settings: Settings, wish: Wish, face: Face) -> int:
         await room.attach(session or made)
         for line in room.plane.lines() if room.plane else ():
             click.echo(line, err=True)
+        if not wish.headless:
+            await bars.aclose()  # the screen is somebody else's now
         async with _beside(host.resume(running)):
             code = await face(room)
         await _leave(room, made)

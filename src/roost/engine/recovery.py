@@ -5,8 +5,9 @@ afterwards: the turns go on, a few at a time.  Rules of the design's crash table
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal
 
 import anyio
 
@@ -23,7 +24,7 @@ from roost.engine.hub import Hub
 from roost.engine.journal import Journal
 from roost.engine.runtime import Makers, read_history
 from roost.engine.supervisor import Supervisor
-from roost.ports import EventStore
+from roost.ports import Effort, EventStore
 
 log = logging.getLogger(__name__)
 
@@ -143,10 +144,13 @@ class Recovery:
     async def settle(self) -> int:
         """Write what became of each turn whose owner is dead; how many there were."""
         adrift = [head for head in await self._store.adrift() if await self._concerns(head)]
+        if not adrift:
+            return 0
         limit = anyio.CapacityLimiter(AT_ONCE)
-        async with anyio.create_task_group() as tasks:
-            for head in adrift:
-                tasks.start_soon(self._settle, head, limit)
+        with self._job("turns that were cut off are looked at", len(adrift)) as effort:
+            async with anyio.create_task_group() as tasks:
+                for head in adrift:
+                    tasks.start_soon(self._counted, effort, self._settle, head, limit)
         return len(adrift)
 
     async def resume(self) -> None:
@@ -158,10 +162,21 @@ class Recovery:
             except Exception:
                 log.exception("forgotten runs can't be ended", extra={"action": "sweep_failed"})
         ready.sort(key=lambda log_id: not self._hub.followers(log_id))
+        if not ready:
+            return
         limit = anyio.CapacityLimiter(BUILDS)
-        async with anyio.create_task_group() as tasks:
-            for log_id in ready:
-                tasks.start_soon(self._resume, log_id, limit)
+        with self._job("turns that were cut off go on", len(ready)) as effort:
+            async with anyio.create_task_group() as tasks:
+                for log_id in ready:
+                    tasks.start_soon(self._counted, effort, self._resume, log_id, limit)
+
+    def _job(self, title: str, total: int) -> AbstractContextManager[Effort]:
+        return self._makers.progress.job("recover", title, total=total, unit="turns")
+
+    @staticmethod
+    async def _counted(effort: Effort, work: Callable[..., Awaitable[None]], *about: Any) -> None:
+        await work(*about)
+        effort.step()
 
     async def watch(self) -> None:
         """Round after round: take over from neighbours that have died."""

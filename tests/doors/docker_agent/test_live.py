@@ -54,7 +54,9 @@ class Line:
 
     async def event(self, session: str, kind: str) -> Item:
         """The next event of a type."""
-        return await self.until(lambda item: item.get("session") == session and (item["event"] or {}).get("type") == kind)
+        return await self.until(
+            lambda item: item.get("session") == session and (item["event"] or {}).get("type") == kind
+        )
 
     def ids(self, session: str) -> list[int]:
         return [item["id"] for item in self.items if item.get("session") == session]

@@ -3,20 +3,13 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from docker_agent.test_sessions import refused
-from roost.core import events as e
-from roost.core.ids import LogId
-from roost.doors.docker_agent import live as live_of
-from roost.testing.fakes import FakeTool, answers, calls
-from roost.testing.house import House, open_house
+from roost.testing.house import House
 
 pytestmark = pytest.mark.anyio
 
@@ -54,9 +47,11 @@ class Line:
 
     async def event(self, session: str, kind: str) -> Item:
         """The next event of a type."""
-        return await self.until(
-            lambda item: item.get("session") == session and (item["event"] or {}).get("type") == kind
-        )
+
+        def holds(item: Item) -> bool:
+            return item.get("session") == session and (item["event"] or {}).get("type") == kind
+
+        return await self.until(holds)
 
     def ids(self, session: str) -> list[int]:
         return [item["id"] for item in self.items if item.get("session") == session]

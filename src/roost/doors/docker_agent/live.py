@@ -65,13 +65,14 @@ class Live:
         self.rings = rings
         self.closing = closing
         self.beat = beat
-        hello = {"version": version, "host": host, "server": service.desk.store.server}
-        self.hello = encode({"hello": hello})
+        self._service = service
+        self._about = {"version": version, "host": host}
         self.boards: tuple[Board, ...] = (Overview(service, host).show, Jobs(service).show)
 
     async def open(self, call: Call) -> Answer:
         """WS /api/live."""
-        return Screen(self, call.principal)
+        hello = encode({"hello": self._about | {"server": self._service.desk.store.server}})
+        return Screen(self, call.principal, hello)
 
 
 class Screen:
@@ -83,9 +84,10 @@ class Screen:
 
     status = 101
 
-    def __init__(self, live: Live, principal: Principal) -> None:
+    def __init__(self, live: Live, principal: Principal, hello: bytes) -> None:
         self._live = live
         self._principal = principal
+        self._hello = hello
         self._outbox = Outbox()
         self._followed: dict[str, Followed] = {}
         self._end: tuple[int, str] | None = None
@@ -100,7 +102,7 @@ class Screen:
                 await send({"type": "websocket.close", "code": code, "reason": reason})
 
     async def _run(self, receive: Receive, send: Send) -> None:
-        await self._outbox.say(self._live.hello)
+        await self._outbox.say(self._hello)
         async with anyio.create_task_group() as tasks:
 
             async def until(work: Callable[[], Awaitable[None]]) -> None:

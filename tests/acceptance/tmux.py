@@ -1,5 +1,6 @@
 """A terminal to drive: tmux with a server of its own, a screen of a fixed size, keys in and text out."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -164,7 +165,12 @@ class Terminal:
 
     def _tmux(self, *words: str) -> str:
         done = subprocess.run(
-            ["tmux", "-u", "-S", str(self._socket), *words], capture_output=True, text=True, timeout=30, check=False
+            ["tmux", "-u", "-S", str(self._socket), *words],
+            env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},  # what the program sees is said by -e
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
         )
         assert done.returncode == 0, (words[:3], done.stderr)
         return done.stdout

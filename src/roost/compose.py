@@ -82,6 +82,11 @@ class Running:
     accounts: str = ""  # where they are kept; "" where there are none
     notes: list[str] = field(default_factory=list)  # worth a line at start
 
+    @property
+    def jobs(self) -> Jobs:
+        """What takes long."""
+        return self.service.jobs
+
     async def settle(self) -> int:
         """Write what became of the turns that a crash cut off; before anyone listens."""
         return await self.recovery.settle()

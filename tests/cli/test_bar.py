@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from fakes.api import FakeApi, serving
-from roost.cli import bar
+from roost.cli import bar, progress
 from roost.cli.bar import Bars, Lines, Work
 from roost.clock import SystemClock
 from roost.service.progress import Jobs
@@ -80,7 +80,7 @@ async def test_jobs_of_this_process_are_shown(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setattr(bar, "SOON", 0.0)
     jobs = Jobs(SystemClock())
-    async with bar.shown(jobs):
+    async with progress.shown(jobs):
         with jobs.job("tools", "tool servers of root", total=2, unit="servers") as effort:
             effort.step()
             with anyio.fail_after(10):

@@ -14,8 +14,10 @@ import httpx2
 import pytest
 
 from roost.cli import host, main
+from roost.clock import SystemClock
 from roost.config.settings import Settings, resolve
 from roost.core.errors import StoreRefused
+from roost.service.progress import Jobs
 
 
 class Fake:
@@ -28,6 +30,7 @@ class Fake:
         self.fail_resume = False
         self.database = Path()
         self.env: Mapping[str, str] = {}
+        self.jobs = Jobs(SystemClock())
 
     async def settle(self) -> None:
         self.seen.append("settle")

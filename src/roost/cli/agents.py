@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from roost import __version__
-from roost.cli import asking, bar, options, show
+from roost.cli import asking, options, show
 from roost.core.errors import BadValue
 
 if TYPE_CHECKING:
@@ -134,19 +134,20 @@ def _named(reference: str) -> "Reference":
 
 
 async def _pull(flags: dict[str, Any], named: "Reference") -> "Kept":
+    from roost.cli import progress
     from roost.clock import SystemClock
     from roost.service.progress import Jobs
 
     jobs = Jobs(SystemClock())
-    async with bar.shown(jobs):
+    async with progress.shown(jobs):
         return await _remotes(flags, jobs).pull(named)
 
 
-def _remotes(flags: dict[str, Any], progress: "Progress | None" = None) -> "Remotes":
+def _remotes(flags: dict[str, Any], told: "Progress | None" = None) -> "Remotes":
     from roost.config.remotes import Remotes
     from roost.config.settings import load
 
-    return Remotes(load(options.given(flags), os.environ).data_dir, os.environ, progress)
+    return Remotes(load(options.given(flags), os.environ).data_dir, os.environ, told)
 
 
 def _print(found: Any, text: str, as_json: bool) -> None:

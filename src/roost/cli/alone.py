@@ -14,7 +14,7 @@ import anyio
 import httpx2
 from msgspec.structs import replace
 
-from roost.cli import bar, logs
+from roost.cli import logs, progress
 from roost.cli.host import environment
 from roost.cli.inprocess import InProcess
 from roost.cli.terminal import Terminal
@@ -66,7 +66,7 @@ async def _run(settings: Settings, request: Request, raw: bool) -> int:
                 headers={"authorization": f"Bearer {key}"},
                 timeout=None,  # a turn may wait for a person
             ) as client,
-            bar.shown(running.service.jobs),
+            progress.shown(running.jobs),
         ):
             agent = await source(client, settings.agents[0])
             turn = Turn(client, Terminal(), out=sys.stdout, err=sys.stderr, raw=raw)

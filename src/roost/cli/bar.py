@@ -1,12 +1,11 @@
 """How far long work is, on stderr: bars on a terminal, elsewhere a line now and then."""
 
-import asyncio
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -15,13 +14,9 @@ from roost.client.blocking import Blocking
 from roost.client.server import Server
 from roost.core.errors import RoostError
 
-if TYPE_CHECKING:
-    from roost.service.progress import Job, Jobs
-
 SOON = 0.5  # seconds in which work needs no bar
 LATER = 3.0  # seconds after which it is worth a line where nobody looks on
 PAUSE = 10.0  # seconds between two lines about the same work
-FRAME = 0.1  # seconds between two looks
 ASKING = 0.3  # seconds between two questions to a server
 WORDS = {
     "pull": "fetching {}",
@@ -150,41 +145,6 @@ def size(done: int, total: int) -> str:
     form = "{:.0f}" if power == 0 else "{:.1f}"
     parts = [form.format(count / 1000**power) for count in ((done, total) if total else (done,))]
     return f"{' of '.join(parts)} {_UNITS[power]}"
-
-
-# -- of a server in this process ----------------------------------------------------------------
-
-
-@asynccontextmanager
-async def shown(jobs: "Jobs") -> AsyncIterator[None]:
-    """While the block lasts, show what takes long."""
-    task = asyncio.create_task(_show(jobs, painter()), name="progress")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _show(jobs: "Jobs", painter: Painter) -> None:
-    try:
-        while True:
-            bell, works = jobs.bell(), of_jobs(jobs.under_way(), time.time())
-            painter.paint(works)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(FRAME if works else None):
-                    await bell.wait()
-            await asyncio.sleep(FRAME if works else 0)
-    finally:
-        painter.close()
-
-
-def of_jobs(jobs: "Iterable[Job]", now: float) -> list[Work]:
-    """Jobs of a server, as they are shown."""
-    return [
-        Work(job.id, worded(job.what, job.title), job.done, job.total, job.unit, now - job.started_at / 1e6)
-        for job in jobs
-    ]
 
 
 def worded(what: str, title: str) -> str:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from roost import private
-from roost.cli import bar, beacon, host, logs
+from roost.cli import beacon, host, logs, progress
 from roost.compose import Running, open_server, users_file
 from roost.config import certificates
 from roost.config.certificates import Pair
@@ -85,7 +85,7 @@ async def _run(front: Front, settings: Settings, generate: bool) -> None:
         running = await stack.enter_async_context(
             open_server(settings, env, front=front, roll=users_file(settings, env), trusted=plan.trusted)
         )
-        await stack.enter_async_context(bar.shown(running.service.jobs))
+        await stack.enter_async_context(progress.shown(running.jobs))
         notes = [*running.notes, *_settled(await running.settle())]
         await stack.enter_async_context(host.profiling(sockets[1:], stop))
         await _serve(running, sockets[0], stop, front, plan, notes)

@@ -18,7 +18,7 @@ import httpx2
 from msgspec import Struct
 from msgspec.structs import replace
 
-from roost.cli import alone, bar, host, logs, plane, show
+from roost.cli import alone, host, logs, plane, progress, show
 from roost.cli.inprocess import InProcess
 from roost.cli.plane import Plane
 from roost.cli.terminal import Terminal
@@ -124,7 +124,7 @@ async def _run(settings: Settings, wish: Wish, face: Face) -> int:
         running = await stack.enter_async_context(open_server(inner, host.environment(inner), adopts=nobody))
         client = await stack.enter_async_context(_client(running, key))
         bars = await stack.enter_async_context(AsyncExitStack())
-        await bars.enter_async_context(bar.shown(running.service.jobs))
+        await bars.enter_async_context(progress.shown(running.jobs))
         source = await alone.source(client, settings.agents[0])
         session = await _meant(running, wish, source)
         running.recovery.adopts = await _ours(running, source, session)

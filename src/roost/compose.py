@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from roost.core.errors import NoSandbox, SessionNotFound, SessionNotRunning
 from roost.core.events import Event
 from roost.core.ids import LogId, ServerId, fresh
 from roost.core.redaction import Redactor, secrets_of
+from roost.couriers.couriers import Couriers, open_couriers
 from roost.doors.app import Doors, make_app
 from roost.doors.hatch import Hatch as HatchDoor
 from roost.doors.listen import host, parse
@@ -45,8 +46,10 @@ from roost.providers.cassette import Player, Recorder
 from roost.providers.references import CHANCE, Models, open_models
 from roost.sandbox.choice import Choice, choice
 from roost.service.accounts import OPERATOR, Accounts, Roll
+from roost.service.browsers import Browsers
 from roost.service.capacity import Capacity
 from roost.service.desk import Desk
+from roost.service.notices import Notices
 from roost.service.policy import Policy
 from roost.service.progress import Jobs
 from roost.service.service import Service, make_service
@@ -209,13 +212,21 @@ async def open_server(
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
         policy = Policy(Path.cwd(), settings.session_workingdir_root, force_sandbox=front.force_sandbox)
-        accounts = Accounts(store.accounts, clock, token=settings.auth_token.reveal(), roll=roll)
+        token = settings.auth_token.reveal()
+        accounts = Accounts(store.accounts, clock, token=token, roll=roll)
+        browsers = Browsers(store.browsers, accounts, clock, token=token)
         capacity = Capacity(store, sessions=front.max_sessions, per_account=front.max_sessions_per_account)
         supervisor.room = capacity.room
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
-        service = make_service(desk, accounts, grace=settings.disconnect_grace, logins=makers.logins, jobs=jobs)
+        couriers = await stack.enter_async_context(_couriers(settings))
+        told = settings.notify
+        notices = Notices(desk, browsers, couriers, delay=told.delay, details=told.details, place=settings.public_url)
+        grace, logins = settings.disconnect_grace, makers.logins
+        service = make_service(desk, accounts, browsers, notices, grace=grace, logins=logins, jobs=jobs)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
+        bulkhead.start(browsers.watch, name="browsers")
+        bulkhead.start(notices.watch, name="notices")
         recovery = Recovery(makers, hub, supervisor, settings.resume, adopts=adopts)
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(agents.keep, name="agents from elsewhere")
@@ -228,6 +239,7 @@ async def open_server(
             closing=closing,
             version=__version__,
             origins=front.cors_origins,
+            public_url=settings.public_url,
             max_body=settings.max_request_size,
         )
         app = doors(lookup=accounts, trusted=trusted, bound=host(parse(settings.listen)))
@@ -331,6 +343,18 @@ async def _models(settings: Settings, env: Secrets) -> AsyncIterator[Models]:
         env, tape, gateway=settings.models_gateway, need_keys=settings.fake is None, dice=dice
     ) as models:
         yield models
+
+
+def _couriers(settings: Settings) -> AbstractAsyncContextManager[Couriers | None]:
+    """Those that the settings want."""
+    told = settings.notify
+    return open_couriers(
+        hook=told.webhook,
+        secret=told.secret.reveal(),
+        keys=settings.home / "push.pem" if told.push else None,
+        contact=told.contact,
+        private=told.private,
+    )
 
 
 def _die(error: BaseException) -> None:

@@ -8,17 +8,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import anyio
-import httpx2
 from msgspec.structs import replace
 
 from roost.cli import logs, progress
 from roost.cli.host import environment
 from roost.cli.inprocess import InProcess
 from roost.cli.terminal import Terminal
-from roost.cli.turn import Refused, Request, Turn
+from roost.cli.turn import Request, Turn
+from roost.client.client import Client
 from roost.compose import open_server
 from roost.config.settings import Settings, home_of
 from roost.config.values import Secret
@@ -60,12 +59,7 @@ async def _run(settings: Settings, request: Request, raw: bool) -> int:
     with until_told() as stop:
         async with (
             open_server(settings, environment(settings), adopts=nobody) as running,
-            httpx2.AsyncClient(
-                transport=InProcess(running.app),
-                base_url="http://127.0.0.1",
-                headers={"authorization": f"Bearer {key}"},
-                timeout=None,  # a turn may wait for a person
-            ) as client,
+            Client(transport=InProcess(running.app), token=key) as client,
             progress.shown(running.jobs),
         ):
             agent = await source(client, settings.agents[0])
@@ -87,27 +81,24 @@ async def until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
     with suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):
             await turn.cancel()
-            await turn.ended()
-    turn.telling.say("\ncancelled" if sys.stderr.isatty() else "cancelled")  # the ^C stands on a line of its own
+    turn.say("\ncancelled" if sys.stderr.isatty() else "cancelled")  # the ^C stands on a line of its own
     return 130
 
 
-async def source(client: httpx2.AsyncClient, agents: str) -> str:
+async def source(client: Client, agents: str) -> str:
     """The id of the one agent file that is served.
 
     Raises:
         BadValue: there are several.
         Refused: it does not load; the message says why.
     """
-    ids = [agent["name"] for agent in (await client.get("/api/agents")).json()]
+    ids = [agent.name for agent in await client.agents()]
     if len(ids) == 1:
-        return str(ids[0])
+        return ids[0]
     if ids:
         raise BadValue(f"{agents} holds several agents: name the file of one ({', '.join(ids)})")
     file = Path(agents)
     local = file.suffix.lower() in (".yaml", ".yml") and "://" not in agents
     name = file.stem if local else agents
-    answer = await client.get(f"/api/agents/{quote(name, safe='')}")  # which waits longer than the list
-    if answer.is_success:
-        return name
-    raise Refused(answer.json().get("message", f"no agent in {agents}"))
+    await client.agent(name)  # which waits longer than the list
+    return name

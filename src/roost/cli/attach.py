@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 from msgspec.structs import replace
 
 from roost.cli import asking, reach, show
 from roost.cli.telling import Telling
 from roost.client import connection
+from roost.client.answers import Turn
 from roost.client.blocking import Blocking
 from roost.client.server import Server, normal
 from roost.client.shapes import Row
@@ -187,18 +187,19 @@ def _spawned(ctx: click.Context, provider: str, prompt: str, flags: dict[str, An
 
 def _printed(client: Blocking, session: str, agent: str, prompt: str, *, model: str, name: str, raw: bool) -> int:
     """One turn without a screen; the exit code says how it ended."""
-    telling = Telling(sys.stdout, sys.stderr, raw=raw)
+    telling, course = Telling(sys.stdout, sys.stderr), Turn(session)
     since = client.start(session, agent, prompt, agent_name=name, model=model)
-    code = 1
     for frame in client.frames(session, since, told=show.note):
-        event = msgspec.json.decode(frame.data, type=dict[str, Any])
-        telling.show(event)
-        telling.point(event, "answer it with `roost approve` there")
-        if event.get("type") == "stream_stopped" and event.get("session_id") == session:
-            code = CODES.get(event.get("reason") or "normal", 1)
+        if raw:
+            click.echo(frame.data)
+        else:
+            telling.show(frame.happening)
+        telling.point(frame.happening, "answer it with `roost approve` there")
+        course.take(frame.happening)
+        if course.over:
             break
     telling.end_line()
-    return code
+    return CODES.get(course.answer().reason, 1)
 
 
 # -- which session ------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from roost import private
-from roost.cli import beacon, host, logs, progress
+from roost.cli import beacon, host, invite, logs, progress
 from roost.compose import Running, open_server, users_file
 from roost.config import certificates
 from roost.config.certificates import Pair
@@ -88,7 +88,7 @@ async def _run(front: Front, settings: Settings, generate: bool) -> None:
         await stack.enter_async_context(progress.shown(running.jobs))
         notes = [*running.notes, *_settled(await running.settle())]
         await stack.enter_async_context(host.profiling(sockets[1:], stop))
-        await _serve(running, sockets[0], stop, front, plan, notes)
+        await _serve(running, sockets[0], stop, front, plan, settings, notes)
 
 
 def _plan(front: Front, sock: socket.socket, generate: bool) -> Plan:
@@ -126,21 +126,32 @@ def _address(front: Front, sock: socket.socket, *, secure: bool) -> str:
 
 
 async def _serve(
-    running: Running, sock: socket.socket, stop: asyncio.Event, front: Front, plan: Plan, notes: list[str]
+    running: Running,
+    sock: socket.socket,
+    stop: asyncio.Event,
+    front: Front,
+    plan: Plan,
+    settings: Settings,
+    notes: list[str],
 ) -> None:
     beside: list[asyncio.Task[None]] = []
     lit = AsyncExitStack()
 
     def listening() -> None:
         pin = plan.pair.fingerprint if plan.pair else ""
+        running.service.notices.place = invite.where(settings, sock, secure=plan.pair is not None)
         lit.enter_context(beacon.lit(front.home, plan.address, pin, plan.token.reveal()))
         for line in [*_opening(front, plan, running), *notes, *_warnings(front, plan)]:
             click.echo(line, err=True)
         gc.freeze()  # what is there now stays: no use in looking through it for garbage
         beside.append(asyncio.create_task(host.resume(running), name="resume"))
-        beside.append(asyncio.create_task(_greet(running), name="greet"))
+        beside.append(asyncio.create_task(greet(), name="greet"))
         if front.idle_exit:
             beside.append(asyncio.create_task(until_idle(), name="idle exit"))
+
+    async def greet() -> None:
+        await _greet(running)
+        await invite.show(running, settings, sock, secure=plan.pair is not None)
 
     async def until_idle() -> None:
         await running.idle(front.idle_exit)

@@ -14,7 +14,6 @@ from typing import Any
 
 import anyio
 import click
-import httpx2
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -23,6 +22,7 @@ from roost.cli.inprocess import InProcess
 from roost.cli.plane import Plane
 from roost.cli.terminal import Terminal
 from roost.cli.turn import Request, Turn
+from roost.client.client import Client
 from roost.compose import Running, open_server
 from roost.config.settings import Settings, home_of
 from roost.config.values import Secret
@@ -59,8 +59,7 @@ class Room:
 
     wish: Wish
     running: Running
-    client: httpx2.AsyncClient
-    key: str  # the token for requests within this process
+    client: Client
     source: str
     settings: Settings
     stop: asyncio.Event
@@ -122,7 +121,7 @@ async def _run(settings: Settings, wish: Wish, face: Face) -> int:
         sockets = stack.enter_context(bound([parse(settings.listen)] if wish.listen else []))
         stop = stack.enter_context(until_told(signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         running = await stack.enter_async_context(open_server(inner, host.environment(inner), adopts=nobody))
-        client = await stack.enter_async_context(_client(running, key))
+        client = await stack.enter_async_context(Client(transport=InProcess(running.app), token=key))
         bars = await stack.enter_async_context(AsyncExitStack())
         await bars.enter_async_context(progress.shown(running.jobs))
         source = await alone.source(client, settings.agents[0])
@@ -131,7 +130,7 @@ async def _run(settings: Settings, wish: Wish, face: Face) -> int:
         if count := await running.settle():
             show.note(f"{count} turn{'s' * (count > 1)} of this agent that {_were(count)} cut off will go on")
         made = "" if session else await _made(running, wish)
-        room = Room(wish, running, client, key, source, settings, stop)
+        room = Room(wish, running, client, source, settings, stop)
         if sockets:
             room.plane = await stack.enter_async_context(plane.listening(running, sockets[0], settings, source))
         await room.attach(session or made)
@@ -143,17 +142,6 @@ async def _run(settings: Settings, wish: Wish, face: Face) -> int:
             code = await face(room)
         await _leave(room, made)
         return code
-
-
-@asynccontextmanager
-async def _client(running: Running, key: str) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(
-        transport=InProcess(running.app),
-        base_url="http://127.0.0.1",
-        headers={"authorization": f"Bearer {key}"},
-        timeout=None,  # a turn may wait for a person
-    ) as client:
-        yield client
 
 
 @asynccontextmanager
@@ -240,7 +228,15 @@ def _were(count: int) -> str:
 async def headless(room: Room) -> int:
     """One turn, printed; without a prompt, all turns that others ask for until somebody stops the process."""
     elsewhere = f"answer it with `roost approve --run {os.getpid()}`" if room.plane else ""
-    turn = Turn(room.client, Terminal(), out=sys.stdout, err=sys.stderr, raw=room.wish.raw, elsewhere=elsewhere)
+    turn = Turn(
+        room.client,
+        Terminal(),
+        out=sys.stdout,
+        err=sys.stderr,
+        raw=room.wish.raw,
+        quiet=room.wish.hide_results,
+        elsewhere=elsewhere,
+    )
     if not room.wish.prompt:
         return await _follow(room, turn)
     request = Request(
@@ -249,7 +245,6 @@ async def headless(room: Room) -> int:
         model=room.wish.model,
         session=room.session,
         agent_name=room.wish.agent_name,
-        hide_results=room.wish.hide_results,
     )
     return await alone.until(room.stop, turn, request)
 
@@ -258,12 +253,13 @@ async def _follow(room: Room, turn: Turn) -> int:
     session = room.session
     head = await room.running.service.sessions.head(OPERATOR, session)
     since = head.turn.opened - 1 if head.turn else head.last_seq
-    following = asyncio.ensure_future(turn.follow(session, since=since))
+    following = asyncio.ensure_future(turn.follow(session, since))
     stopping = asyncio.ensure_future(room.stop.wait())
     await asyncio.wait([following, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if following.done():
-        return following.result()
+        following.result()
+        return 0
     following.cancel()
     await asyncio.gather(following, return_exceptions=True)
     return 0

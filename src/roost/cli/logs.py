@@ -15,7 +15,7 @@ from structlog.typing import Processor, WrappedLogger
 
 _SECRET_NAMES = re.compile(r"authorization|api[-_]?key|token$|password|secret|cookie", re.IGNORECASE)
 _SECRETS = re.compile(
-    r"""(?P<before>\bBearer\s+|[?&](?:code|state|token|key|api_key|access_token)=|\bx-api-key['"]?\s*[:=]\s*['"]?)"""
+    r"""(?P<before>\bBearer\s+|[?&](?:code|state|token|ticket|key|api_key|access_token)=|\bx-api-key['"]?\s*[:=]\s*['"]?)"""
     r"""(?P<secret>[^\s&'",}]+)|\b(?:sk|ghp|gho|xox[bp])[-_][A-Za-z0-9_-]{12,}""",
     re.IGNORECASE,
 )

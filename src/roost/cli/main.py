@@ -52,6 +52,7 @@ COMMANDS = {
     "connect": Entry("roost.cli.connect:connect", "Send commands to a server from now on."),
     "disconnect": Entry("roost.cli.connect:disconnect", "Send commands to this machine again."),
     "whoami": Entry("roost.cli.whoami:whoami", "Say which server commands go to, and as whom."),
+    "pair": Entry("roost.cli.pair:pair", "Let a browser or a phone in."),
     "user": Entry("roost.cli.user:user", "Add, list and remove accounts."),
     "config": Entry("roost.cli.config:config", "Read and set the defaults of new sessions."),
     "capability": Entry("roost.cli.capability:capability", "Say what a provider can do."),

@@ -146,6 +146,11 @@ behaviour = _all(
     click.option("--hooks", metavar="JSON", help="Hooks of every agent, before those of hooks.d."),
 )
 
+page = _all(
+    click.option("--public-url", metavar="URL", help="Where a proxy shows this server, as https://roost.example."),
+    click.option("--no-qr", is_flag=True, default=None, help="Print no pairing link and no QR code."),
+)
+
 common = _all(
     click.option("--home", type=_path(file_okay=False), metavar="DIR", help="Roost's folder.  [default: ~/.roost]"),
     click.option(

@@ -4,8 +4,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from roost.cli.indoors import Room
-from roost.cli.inprocess import InProcess
-from roost.client.client import Client
 
 if TYPE_CHECKING:
     from roost.tui.app import RoostApp
@@ -17,22 +15,21 @@ async def show(room: Room) -> int:
     from roost.tui.app import RoostApp
 
     wish = room.wish
-    async with Client(token=room.key, transport=InProcess(room.running.app)) as client:
-        app = RoostApp(
-            client,
-            room.session,
-            room.source,
-            agent_name=wish.agent_name,
-            model=wish.model,
-            prompt=wish.prompt,
-            theme=wish.theme,
-            safety=wish.safety,
-            working_dir=str(room.cwd),
-            listening=room.plane.shown if room.plane else "",
-            home=room.settings.home,
-            opened=room.attach,
-        )
-        return await played(app, room.stop)
+    app = RoostApp(
+        room.client,
+        room.session,
+        room.source,
+        agent_name=wish.agent_name,
+        model=wish.model,
+        prompt=wish.prompt,
+        theme=wish.theme,
+        safety=wish.safety,
+        working_dir=str(room.cwd),
+        listening=room.plane.shown if room.plane else "",
+        home=room.settings.home,
+        opened=room.attach,
+    )
+    return await played(app, room.stop)
 
 
 async def played(app: "RoostApp", stop: asyncio.Event) -> int:

@@ -1,21 +1,21 @@
-"""A turn's events as a person reads them on a terminal: the answer on `out`, all else on `err`."""
+"""What happens in a turn, told on a terminal: the answer on one stream, all else on the other."""
 
-import json
-from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import TextIO
+
+from roost.client import happenings as h
+from roost.client.happenings import Happening
+from roost.client.shapes import Call
+
+_COMPACTED = {"applied": "summed up", "skipped": "left as it is", "failed": "not summed up: that failed"}
 
 
 class Telling:
-    """Prints events of `/api`, one after the other.
+    """Prints the answer to `out`, and to `err` what tools and sub-agents do.
 
-    With `raw` every event goes to `out` instead, a line of JSON each.  What tools return is left out where it is
-    `quiet`; what people say is shown, too, where it is `heard`.
+    What tools return is left out where it is `quiet`; what people say is told, too, where it is `heard`.
     """
 
-    def __init__(
-        self, out: TextIO, err: TextIO, *, raw: bool = False, quiet: bool = False, heard: bool = False
-    ) -> None:
-        self.raw = raw
+    def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False, heard: bool = False) -> None:
         self.quiet = quiet
         self.heard = heard
         self._out = out
@@ -26,83 +26,47 @@ class Telling:
         self._called: set[str] = set()  # calls that have been shown
         self._speaker = ""  # the sub-session whose words stand on `err`, unfinished
 
-    def called(self, call: Mapping[str, Any]) -> None:
-        """This call has been shown by somebody else."""
-        self._called.add(call.get("id", ""))
-
-    def point(self, event: Mapping[str, Any], where: str) -> None:
-        """Say what waits for a person, and where it is answered."""
-        if (what := waiting(event)) is None:
-            return
-        if event["type"] == "tool_call_confirmation":
-            self.called(event["tool_call"])
-        self.say(f"? {what}: {where}")
-
-    def show(self, event: Mapping[str, Any]) -> None:
-        """What there is to see of it."""
-        if self.raw:
-            self._out.write(json.dumps(event, ensure_ascii=False) + "\n")
-            self._out.flush()
-            return
-        match event.get("type"):
-            case "user_message" if self.heard:
-                self.say(f"> {short(event['message'], 500)}")
-            case "agent_choice" if event.get("parent_session_id"):
-                self._tell(event)
-            case "agent_choice":
-                self._print(event["content"])
-            case "message_added" if not event.get("parent_session_id"):
+    def show(self, happening: Happening) -> None:
+        """Tell of one thing."""
+        match happening:
+            case h.AgentChoice() if happening.parent_session_id:
+                self._tell(happening)
+            case h.AgentChoice(content=content):
+                self._print(content)
+            case h.MessageAdded() if not happening.parent_session_id:
                 self.end_line()  # the next answer is another one
-            case "tool_call":
-                self._called.add(event["tool_call"].get("id", ""))
-                self.say(f"· {call_line(event['tool_call'])}")
-            case "tool_call_output" if not self.quiet:
-                self._pass_on(event.get("tool_call_id", ""), event.get("output", ""))
-            case "tool_call_response" if event.get("tool_call_id") not in self._streamed or _failed(event):
-                if not self.quiet or _failed(event):
-                    self._returned(event)
-            case "agent_switching":
-                self.say(f"· {'to' if event.get('switching') else 'back to'} {event.get('to_agent', '')}")
-            case "warning":
-                self.say(f"warning: {event['message']}")
-            case "error":
-                self.say(f"error: {event['error']}")
+            case h.ToolCall(tool_call=call):
+                self.called(call)
+                self.say(f"· {call_line(call)}")
+            case h.UserMessage(message=text):
+                if self.heard:
+                    self.say(f"> {short(text, 500)}")
+            case h.ToolCallOutput():
+                self._pass_on(happening.tool_call_id, happening.output)
+            case h.ToolCallResponse() if self.quiet and not happening.failed:
+                pass
+            case h.ToolCallResponse() if happening.tool_call_id not in self._streamed or happening.failed:
+                self._returned(happening)
+            case _:
+                if line := _line(happening):
+                    self.say(line)
+
+    def point(self, happening: Happening, where: str) -> None:
+        """Say what waits for a person, and where it is answered."""
+        match happening:
+            case h.ToolCallConfirmation(tool_call=call):
+                self.called(call)
+                self.say(f"? {call_line(call, None)}: {where}")
+            case h.MaxIterationsReached(max_iterations=limit):
+                self.say(f"? {limit} iterations are done: {where}")
+            case h.BudgetExceeded(message=message) | h.ElicitationRequest(message=message):
+                self.say(f"? {short(message, 500)}: {where}")
             case _:
                 pass
 
-    def _print(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
-        if text:
-            self._open_line = not text.endswith("\n")
-
-    def _tell(self, event: Mapping[str, Any]) -> None:
-        """Words of a sub-agent: they are no part of the answer."""
-        before = ""
-        if self._speaker != event["session_id"]:
-            before = f"{event.get('agent_name', '')}: "
-            self.end_line()
-            self._close_output()
-            self._speaker = event["session_id"]
-        self._err.write(before + event["content"])
-        self._err.flush()
-        self._open_output = not event["content"].endswith("\n")
-
-    def _returned(self, event: Mapping[str, Any]) -> None:
-        called = event.get("tool_call") or {}
-        if _name(called) == "transfer_task" and not _failed(event):
-            return  # these words were shown as they were said
-        if called.get("id") and called["id"] not in self._called:
-            self.say(f"· {call_line(called)}")  # it never ran, and so was never shown
-        self.say(f"  {_result_line(event)}")
-
-    def _pass_on(self, call: str, output: str) -> None:
-        self.end_line()
-        self._err.write(output)
-        self._err.flush()
-        if output:
-            self._streamed.add(call)
-            self._open_output = not output.endswith("\n")
+    def called(self, call: Call) -> None:
+        """This call has been shown."""
+        self._called.add(call.id)
 
     def say(self, line: str) -> None:
         """A line on `err`, under whatever stands there unfinished."""
@@ -112,45 +76,76 @@ class Telling:
         self._err.write(line + "\n")
         self._err.flush()
 
+    def end_line(self) -> None:
+        """The answer's line has ended."""
+        if self._open_line:
+            self._print("\n")
+
+    def _print(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+        if text:
+            self._open_line = not text.endswith("\n")
+
+    def _tell(self, said: h.AgentChoice) -> None:
+        """Words of a sub-agent: they are no part of the answer."""
+        before = ""
+        if self._speaker != said.session_id:
+            before = f"{said.agent_name}: "
+            self.end_line()
+            self._close_output()
+            self._speaker = said.session_id
+        self._err.write(before + said.content)
+        self._err.flush()
+        self._open_output = not said.content.endswith("\n")
+
+    def _returned(self, returned: h.ToolCallResponse) -> None:
+        call = returned.tool_call
+        if call.name == "transfer_task" and not returned.failed:
+            return  # these words were shown as they were said
+        if call.id and call.id not in self._called:
+            self.say(f"· {call_line(call)}")  # it never ran, and so was never shown
+        self.say("  " + ("failed: " if returned.failed else "") + short(returned.response))
+
+    def _pass_on(self, call: str, output: str) -> None:
+        if self.quiet:
+            return
+        self.end_line()
+        self._err.write(output)
+        self._err.flush()
+        if output:
+            self._streamed.add(call)
+            self._open_output = not output.endswith("\n")
+
     def _close_output(self) -> None:
         if self._open_output:
             self._open_output = False
             self._err.write("\n")
 
-    def end_line(self) -> None:
-        """Nothing more comes on the answer's last line."""
-        if self._open_line:
-            self._print("\n")
+
+def _line(happening: Happening) -> str:
+    """A line about what is told in one; "" for what is not told."""
+    match happening:
+        case h.AgentSwitching(switching=switching, to_agent=agent):
+            return f"· {'to' if switching else 'back to'} {agent}"
+        case h.HandedOver(to_agent=agent):
+            return f"· {agent} goes on"
+        case h.ModelFallback(fallback_model=model, failed_model=failed):
+            return f"· {failed} does not answer: {model} is asked"
+        case h.SessionCompaction(status="started"):
+            return "· the history is being summed up"
+        case h.SessionCompaction(outcome=outcome):
+            return f"· the history is {_COMPACTED.get(outcome, outcome)}"
+        case h.Warned(message=message):
+            return f"warning: {message}"
+        case h.Failed(error=error):
+            return f"error: {error}"
+    return ""
 
 
-def waiting(event: Mapping[str, Any]) -> str | None:
-    """What waits for a person, in a line; None for other events."""
-    match event.get("type"):
-        case "tool_call_confirmation":
-            return call_line(event["tool_call"], None)
-        case "max_iterations_reached":
-            return f"{event['max_iterations']} iterations are done"
-        case "budget_exceeded" | "elicitation_request":
-            return str(event["message"])
-    return None
-
-
-def call_line(call: Mapping[str, Any], width: int | None = 100) -> str:
-    """A call in a line, whole where there is no `width`."""
-    function = call.get("function", call)
-    return short(f"{function.get('name', '')} {function.get('arguments', '')}".strip(), width)
-
-
-def _name(call: Mapping[str, Any]) -> str:
-    return str(call.get("function", call).get("name", ""))
-
-
-def _result_line(event: Mapping[str, Any]) -> str:
-    return ("failed: " if _failed(event) else "") + short(str(event.get("response", "")))
-
-
-def _failed(event: Mapping[str, Any]) -> bool:
-    return bool((event.get("result") or {}).get("isError", False))
+def call_line(call: Call, width: int | None = 100) -> str:
+    """A call in a line."""
+    return short(f"{call.name} {call.arguments}".strip(), width)
 
 
 def short(text: str, width: int | None = 100) -> str:

@@ -1,20 +1,24 @@
-"""One turn as a client of `/api` sees it, shown on a terminal."""
+"""One turn in a session of its own, shown on a terminal; what comes up in it is put to whoever sits there."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
 from typing import Any, Protocol, TextIO
-from urllib.parse import quote
 
-import httpx2
 from msgspec import Struct
 
 from roost.cli.telling import Telling, call_line
-from roost.core.errors import BadValue
+from roost.client import happenings as h
+from roost.client.answers import Turn as Course
+from roost.client.client import Client
+from roost.client.errors import Refused
+from roost.client.following import Frame
+from roost.client.happenings import Happening
 
 CODES = {"normal": 0, "error": 1, "canceled": 130}
-CUT_OFF = 1
 
 _NOBODY = "Nobody was there to approve it."
+_LATE = (404, 409)  # what waited waits no more
 
 
 class Person(Protocol):
@@ -30,10 +34,6 @@ class Person(Protocol):
         ...
 
 
-class Refused(BadValue):
-    """The server said no."""
-
-
 class Request(Struct, frozen=True):
     """What to ask of whom."""
 
@@ -44,7 +44,6 @@ class Request(Struct, frozen=True):
     approved: bool = False  # run every tool unasked
     session: str = ""  # that it is to go on with; "" is a new one
     agent_name: str = ""  # of the source's team; "" is the one that it names
-    hide_results: bool = False  # of tools
 
 
 class Turn:
@@ -56,154 +55,149 @@ class Turn:
 
     def __init__(
         self,
-        client: httpx2.AsyncClient,
+        client: Client,
         person: Person,
         *,
         out: TextIO,
         err: TextIO,
         raw: bool = False,
+        quiet: bool = False,
         elsewhere: str = "",
     ) -> None:
         self.session = ""
-        self.telling = Telling(out, err, raw=raw)
         self._elsewhere = elsewhere
         self._client = client
         self._person = person
+        self._telling = Telling(out, err, quiet=quiet)
+        self._out = out
         self._err = err
+        self._raw = raw
 
     async def run(self, request: Request) -> int:
         """Run one turn in a new session, or the one that is named; the exit code says how it ended.
 
         Raises:
             Refused: the server did not take it.
+            Unreachable: it is gone.
         """
-        self.telling.quiet = request.hide_results
-        self.session = request.session or (await self._call("POST", "/api/sessions", _template(request)))["id"]
-        if request.session and (now := await self._call("GET", f"/api/sessions/{self.session}/snapshot"))["streaming"]:
-            said = {"messages": [{"role": "user", "content": request.prompt}]}
-            await self._call("POST", f"/api/sessions/{self.session}/followup", said)
-            return await self.follow(self.session, since=now["last_event_seq"], once=True)
-        body: dict[str, Any] = {"messages": [{"role": "user", "content": request.prompt}]}
-        if request.model:
-            body["model"] = request.model
-        path = f"/api/sessions/{self.session}/agent/{quote(request.agent, safe='')}"
-        if request.agent_name:
-            path += f"/{quote(request.agent_name, safe='')}"
-        async with self._client.stream("POST", path, json=body) as response:
-            return await self._play(response, once=False)
-
-    async def follow(self, session: str, *, since: int = 0, once: bool = False) -> int:
-        """Show what happens in a session; `once`: to the end of its turn, else to the end of the stream."""
-        self.session = session
-        self.telling.heard = not once
-        path = f"/api/sessions/{session}/events"
-        async with self._client.stream("GET", path, params={"since": since}) as response:
-            return await self._play(response, once=once)
-
-    async def _play(self, response: httpx2.Response, *, once: bool) -> int:
-        """Show a stream; how the last turn of it has ended."""
-        if response.is_error:
-            raise Refused(_message(response, await response.aread()))
-        code = CUT_OFF
-        async for event in events(response):
-            self.telling.show(event)
-            await self._answer(event)
-            if event.get("type") == "stream_stopped" and event.get("session_id") == self.session:
-                code = CODES.get(event.get("reason") or "normal", 1)
-                if once and not (await self._call("GET", f"/api/sessions/{self.session}/status"))["streaming"]:
+        since = await self._started(request)
+        course = Course(self.session)
+        async with aclosing(self._client.frames(self.session, since)) as frames:
+            async for frame in frames:
+                await self._take(frame)
+                course.take(frame.happening)
+                if course.over and not (request.session and await self._goes_on()):
                     break
-        self.telling.end_line()
-        return code
+        self._telling.end_line()
+        return CODES.get(course.answer().reason, 1)
+
+    async def follow(self, session: str, since: int) -> None:
+        """Tell what happens in a session, and who says what, until it is no more."""
+        self.session, self._telling.heard = session, True
+        async with aclosing(self._client.frames(session, since)) as frames:
+            async for frame in frames:
+                await self._take(frame)
+        self._telling.end_line()
+
+    async def _started(self, request: Request) -> int:
+        """Have a turn; what happens in it is behind the number that this returns."""
+        if not request.session:
+            made = await self._client.create(tools_approved=request.approved, working_dir=request.working_dir or None)
+            self.session = made.id
+            return await self._client.start(self.session, request.agent, request.prompt, model=request.model, since=0)
+        self.session = request.session
+        if (now := await self._client.snapshot(self.session, last=1)).streaming:  # it goes on by itself: after that
+            await self._client.followup(self.session, request.prompt)
+            return now.last_event_seq
+        return await self._client.start(
+            self.session, request.agent, request.prompt, agent_name=request.agent_name, model=request.model
+        )
+
+    async def _goes_on(self) -> bool:
+        return (await self._client.state(self.session)).streaming
+
+    async def _take(self, frame: Frame) -> None:
+        self._show(frame.data, frame.happening)
+        await self._answer(frame.happening)
 
     async def cancel(self) -> None:
-        """Ask for the end of the turn; one that has ended is no error."""
-        if self.session:
-            await self._client.post(f"/api/sessions/{self.session}/cancel")
-
-    async def ended(self) -> None:
-        """Wait until the session's turn has written its end."""
+        """End the turn, and wait until its end is written."""
         if not self.session:
             return
-        now = await self._call("GET", f"/api/sessions/{self.session}/snapshot")
-        if not now["streaming"]:
-            return
-        since = {"since": now["last_event_seq"]}
-        async with self._client.stream("GET", f"/api/sessions/{self.session}/events", params=since) as response:
-            if response.is_error:
-                return
-            async for event in events(response):
-                if event.get("type") == "stream_stopped" and event.get("session_id") == self.session:
-                    return
+        with suppress(Refused):  # it has ended, or never began
+            since = (await self._client.snapshot(self.session, last=1)).last_event_seq
+            await self._client.cancel(self.session)
+            course = Course(self.session)
+            async with aclosing(self._client.follow(self.session, since)) as happenings:
+                async for happening in happenings:
+                    course.take(happening)
+                    if course.over:
+                        return
 
-    async def _call(self, method: str, path: str, body: Any = None) -> Any:
-        response = await self._client.request(method, path, json=body)
-        if response.is_error:
-            raise Refused(_message(response, response.content))
-        return response.json()
+    def say(self, line: str) -> None:
+        """A line on `err`."""
+        self._telling.say(line)
+
+    def _show(self, data: bytes, happening: Happening) -> None:
+        if not self._raw:
+            self._telling.show(happening)
+            return
+        self._out.write(json.dumps(json.loads(data), ensure_ascii=False) + "\n")
+        self._out.flush()
 
     # -- what is asked --------------------------------------------------------------------------
 
-    async def _answer(self, event: Mapping[str, Any]) -> None:
+    async def _answer(self, happening: Happening) -> None:
         if self._elsewhere:
-            self.telling.point(event, self._elsewhere)
+            self._telling.point(happening, self._elsewhere)
             return
-        match event.get("type"):
-            case "tool_call_confirmation":
-                await self._approve(event["tool_call"], _why(event.get("metadata") or {}))
-            case "max_iterations_reached":
-                await self._go_on(event["max_iterations"])
-            case "budget_exceeded":
-                await self._spend(event["message"], event["request_id"])
-            case "elicitation_request":
-                await self._elicit(event)
+        answer: Mapping[str, Any]
+        match happening:
+            case h.ToolCallConfirmation():
+                answer = await self._approve(happening)
+            case h.MaxIterationsReached(max_iterations=limit):
+                answer = await self._go_on(f"{limit} iterations are done.  Go on?", f"stopped after {limit} iterations")
+            case h.BudgetExceeded(message=message):
+                answer = await self._go_on(message, f"stopped: {message.partition('. ')[0]}")
+            case h.ElicitationRequest():
+                answer = await self._elicit(happening)
             case _:
-                pass
+                return
+        try:
+            await self._client.answer(happening.request_id, **answer)
+        except Refused as error:
+            if error.status not in _LATE:
+                raise
 
-    async def _approve(self, call: Mapping[str, Any], reason: str) -> None:
-        answer: dict[str, str] = {"confirmation": "reject", "reason": _NOBODY}
-        self.telling.called(call)
-        if reason and not self.telling.raw:
-            self.telling.say(reason)
+    async def _approve(self, asked: h.ToolCallConfirmation) -> Mapping[str, str]:
+        call = asked.tool_call
+        self._telling.called(call)
+        if (reason := _why(asked.metadata)) and not self._raw:
+            self.say(reason)
         if self._person.there:
             whole = call_line(call, None)  # nobody should approve what they do not see
-            answer = _APPROVALS.get(await self._ask(f"Run {whole}?  [y]es, [a]lways, [n]o: "), _NO)
-        else:
-            self.telling.say(
-                f"refused: {call_line(call)} needs an approval, and nobody is here; --yolo allows every tool"
-            )
-        await self._call("POST", f"/api/sessions/{self.session}/resume", answer)
+            return _APPROVALS.get(await self._ask(f"Run {whole}?  [y]es, [a]lways, [n]o: "), _NO)
+        self.say(f"refused: {call_line(call)} needs an approval, and nobody is here; --yolo allows every tool")
+        return {"confirmation": "reject", "reason": _NOBODY}
 
-    async def _go_on(self, limit: int) -> None:
-        go_on = self._person.there and await self._ask(f"{limit} iterations are done.  Go on?  [y]es, [n]o: ") == "y"
-        if not go_on:
-            self.telling.say(f"stopped after {limit} iterations")
-        confirmation = "approve" if go_on else "reject"
-        await self._call("POST", f"/api/sessions/{self.session}/resume", {"confirmation": confirmation})
+    async def _go_on(self, question: str, stopped: str) -> Mapping[str, str]:
+        if self._person.there and await self._ask(f"{question}  [y]es, [n]o: ") == "y":
+            return {"confirmation": "approve"}
+        self.say(stopped)
+        return {"confirmation": "reject"}
 
-    async def _spend(self, message: str, wait: str) -> None:
-        spend = self._person.there and await self._ask(f"{message}  [y]es, [n]o: ") == "y"
-        if not spend:
-            self.telling.say(f"stopped: {message.partition('. ')[0]}")
-        confirmation = "approve" if spend else "reject"
-        await self._call("POST", f"/api/waits/{wait}", {"confirmation": confirmation})
-
-    async def _elicit(self, event: Mapping[str, Any]) -> None:
-        answer: dict[str, Any] = {"action": "decline"}
-        if self._person.there:
-            self.telling.say(f"? {event['message']}")
-            answer = await self._fill(event)
-        else:
-            self.telling.say(f"declined: {event['message']} (nobody is here to answer)")
-        if event.get("elicitation_id"):
-            answer["elicitation_id"] = event["elicitation_id"]
-        await self._call("POST", f"/api/sessions/{self.session}/elicitation", answer)
-
-    async def _fill(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        if event.get("url"):
-            self.telling.say(f"  {event['url']}")
+    async def _elicit(self, asked: h.ElicitationRequest) -> Mapping[str, Any]:
+        if not self._person.there:
+            self.say(f"declined: {asked.message} (nobody is here to answer)")
+            return {"action": "decline"}
+        self.say(f"? {asked.message}")
+        if asked.url:
+            self.say(f"  {asked.url}")
             done = await self._ask("Open it, then press Enter; [n]o declines: ") != "n"
             return {"action": "accept" if done else "decline"}
-        schema = event.get("schema") or {}
+        return await self._fill(asked.schema or {})
+
+    async def _fill(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         required = schema.get("required", [])
         content: dict[str, Any] = {}
         for name, field in schema.get("properties", {}).items():
@@ -217,7 +211,7 @@ class Turn:
         return {"action": "accept", "content": content}
 
     async def _ask(self, question: str) -> str:
-        self.telling.end_line()
+        self._telling.end_line()
         typed = await self._person.ask(question)
         if not typed.endswith("\n"):
             self._err.write("\n")  # the end of input leaves the question's line open
@@ -228,33 +222,9 @@ _NO = {"confirmation": "reject"}
 _APPROVALS = {"y": {"confirmation": "approve"}, "a": {"confirmation": "approve-session"}, "n": _NO}
 
 
-async def events(response: httpx2.Response) -> AsyncIterator[dict[str, Any]]:
-    """The events of a stream.  Lines end at LF alone: JSON may hold what else counts as a line's end."""
-    rest = b""
-    async for chunk in response.aiter_bytes():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data: "):
-                yield json.loads(line[6:])
-
-
-def _template(request: Request) -> dict[str, Any]:
-    template: dict[str, Any] = {"tools_approved": request.approved}
-    if request.working_dir:
-        template["working_dir"] = request.working_dir
-    return template
-
-
-def _message(response: httpx2.Response, body: bytes) -> str:
-    try:
-        return str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"the server answered {response.status_code}"
-
-
-def _why(metadata: Mapping[str, Any]) -> str:
+def _why(metadata: Mapping[str, str]) -> str:
     """What the server says about a call that needs an approval."""
-    reason, label = str(metadata.get("reason", "")), str(metadata.get("safety_label", ""))
+    reason, label = metadata.get("reason", ""), metadata.get("safety_label", "")
     return f"looks {label}: {reason}" if reason and label else reason
 
 

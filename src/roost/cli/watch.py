@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -92,9 +91,8 @@ def _look_on(ctx: click.Context, target: str, data_dir: Path | None, *, as_json:
                 if as_json:
                     click.echo(frame.data)
                     continue
-                event = msgspec.json.decode(frame.data, type=dict[str, Any])
-                telling.show(event)
-                telling.point(event, f"answer it with `roost approve --run {run.pid}`")
+                telling.show(frame.happening)
+                telling.point(frame.happening, f"answer it with `roost approve --run {run.pid}`")
             break
         except Unreachable:
             if not local.alive(run.pid, run.start_time):

@@ -4,7 +4,7 @@ import http.client
 import select
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
@@ -165,7 +165,7 @@ class Blocking(Table):
         model: str = "",
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> Iterator[Happening]:
+    ) -> Generator[Happening, None, None]:
         """Open a turn, and yield what happens in it to its end; whoever stops before does not end it (`cancel` does).
 
         Raises:
@@ -191,7 +191,7 @@ class Blocking(Table):
 
     def follow(
         self, session: str, since: int = 0, *, told: Told = unheard, patience: float = PATIENCE
-    ) -> Iterator[Happening]:
+    ) -> Generator[Happening, None, None]:
         """All that happens in a session past a number of its log, until the session is no more.
 
         A line that was cut, or that has been silent for too long, is opened anew: nothing is lost, nothing doubled.
@@ -212,7 +212,7 @@ class Blocking(Table):
         told: Told = unheard,
         patience: float = PATIENCE,
         until: int | None = None,
-    ) -> Iterator[Frame]:
+    ) -> Generator[Frame, None, None]:
         """The same, each with the text that it came as; `until` is the number to end at."""
         following = Following(session, since, patience=patience, told=told, until=until)
         while not following.over:
@@ -239,7 +239,7 @@ class Blocking(Table):
         schema: str | None = None,
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """A session's log events of `/api/v1` past `after`, until it ends; else as `follow`."""
         found = streams.follow(self, session, types=types, after=after, schema=schema, told=told, patience=patience)
         return (one.event for one in found)
@@ -251,7 +251,7 @@ class Blocking(Table):
         types: Iterable[str] = (),
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Every session's log events of `/api/v1` from now on; after a cut, what was missed comes first."""
         return (one.event for one in streams.subscribe(self, tag=tag, types=types, told=told, patience=patience))
 

@@ -152,7 +152,7 @@ class Client(Table):
         model: str = "",
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> AsyncIterator[Happening]:
+    ) -> AsyncGenerator[Happening, None]:
         """Open a turn, and yield what happens in it to its end; whoever stops before does not end it (`cancel` does).
 
         Raises:
@@ -179,7 +179,7 @@ class Client(Table):
 
     async def follow(
         self, session: str, since: int = 0, *, told: Told = unheard, patience: float = PATIENCE
-    ) -> AsyncIterator[Happening]:
+    ) -> AsyncGenerator[Happening, None]:
         """All that happens in a session past a number of its log, until the session is no more.
 
         A line that was cut, or that has been silent for too long, is opened anew: nothing is lost, nothing doubled.
@@ -233,7 +233,7 @@ class Client(Table):
         schema: str | None = None,
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """A session's log events of `/api/v1` past `after`, until it ends; else as `follow`."""
         found = currents.follow(
             self, await self._trusting(), session, types=types, after=after, schema=schema, told=told, patience=patience
@@ -249,7 +249,7 @@ class Client(Table):
         types: Iterable[str] = (),
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Every session's log events of `/api/v1` from now on; after a cut, what was missed comes first."""
         found = currents.subscribe(self, await self._trusting(), tag=tag, types=types, told=told, patience=patience)
         async with aclosing(found) as frames:

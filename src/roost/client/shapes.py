@@ -105,7 +105,7 @@ class Content(Part, frozen=True):
     file: File | None = None
 
 
-class Posted(Part, frozen=True, omit_defaults=False):
+class Posted(Part, frozen=True):
     """A message for an agent."""
 
     content: str = ""

@@ -17,6 +17,8 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.LoginRefused: 401,
     errors.AccountExists: 409,
     errors.TooManyLogins: 429,
+    errors.PairingRefused: 410,
+    errors.DeviceNotFound: 404,
     errors.BadValue: 400,
     errors.BadModel: 422,
     errors.SessionBusy: 409,
@@ -64,6 +66,8 @@ WHOLE = (
     errors.NoAccounts,
     errors.LoginRefused,
     errors.TooManyLogins,
+    errors.PairingRefused,
+    errors.DeviceNotFound,
 )
 """Errors whose message stands alone; before that of any other goes what could not be done."""
 

@@ -6,6 +6,7 @@ from roost.ports import Logins
 from roost.service.accounts import Accounts
 from roost.service.agents import AgentFiles
 from roost.service.archive import Archive
+from roost.service.browsers import Browsers
 from roost.service.catalogue import Catalogue
 from roost.service.children import Children
 from roost.service.desk import Desk
@@ -15,6 +16,7 @@ from roost.service.fleet import Fleet
 from roost.service.health import Health
 from roost.service.imports import Imports
 from roost.service.inputs import Inputs
+from roost.service.notices import Notices
 from roost.service.processes import Processes
 from roost.service.progress import Jobs
 from roost.service.pulse import Pulse
@@ -44,6 +46,8 @@ class Service:
     health: Health
     archive: Archive
     accounts: Accounts
+    browsers: Browsers
+    notices: Notices
     fleet: Fleet
     spawns: Spawns
     results: Results
@@ -67,7 +71,14 @@ class Service:
 
 
 def make_service(
-    desk: Desk, accounts: Accounts, *, grace: float, logins: Logins | None = None, jobs: Jobs | None = None
+    desk: Desk,
+    accounts: Accounts,
+    browsers: Browsers,
+    notices: Notices | None = None,
+    *,
+    grace: float,
+    logins: Logins | None = None,
+    jobs: Jobs | None = None,
 ) -> Service:
     """The service over an engine.
 
@@ -87,6 +98,8 @@ def make_service(
         health=Health(desk),
         archive=Archive(desk),
         accounts=accounts,
+        browsers=browsers,
+        notices=notices or Notices(desk, browsers),
         fleet=fleet,
         spawns=spawns,
         results=results,

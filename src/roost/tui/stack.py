@@ -112,9 +112,9 @@ class Stack:
                 _replace(older.level(level.head.session).rows, level.head, mine.head)
         for mine, level in both:
             mine.rows[:0] = level.rows
-        mine = [level for level in self.levels.values() if level.id not in older.levels]
+        ours = [level for level in self.levels.values() if level.id not in older.levels]
         self.levels = {**older.levels, **self.levels}
-        for level in mine:
+        for level in ours:
             self._settle(level)
         self.keys.update({key: row for key, row in older.keys.items() if key not in self.keys})
         self.rows = [*self._flat(self.root), *self.queued]

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
@@ -24,6 +25,7 @@ class Fake:
     """A server that writes down what is asked of it."""
 
     notes = ["fsync takes 0.1 ms"]
+    service = SimpleNamespace(notices=SimpleNamespace(place=""))
 
     def __init__(self) -> None:
         self.seen: list[str] = []

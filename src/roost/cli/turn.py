@@ -65,6 +65,7 @@ class Turn:
         elsewhere: str = "",
     ) -> None:
         self.session = ""
+        self._since = 0  # what happens in the turn is behind it
         self._elsewhere = elsewhere
         self._client = client
         self._person = person
@@ -80,7 +81,7 @@ class Turn:
             Refused: the server did not take it.
             Unreachable: it is gone.
         """
-        since = await self._started(request)
+        since = self._since = await self._started(request)
         course = Course(self.session)
         async with aclosing(self._client.frames(self.session, since)) as frames:
             async for frame in frames:
@@ -125,10 +126,9 @@ class Turn:
         if not self.session:
             return
         with suppress(Refused):  # it has ended, or never began
-            since = (await self._client.snapshot(self.session, last=1)).last_event_seq
             await self._client.cancel(self.session)
             course = Course(self.session)
-            async with aclosing(self._client.follow(self.session, since)) as happenings:
+            async with aclosing(self._client.follow(self.session, self._since)) as happenings:
                 async for happening in happenings:
                     course.take(happening)
                     if course.over:

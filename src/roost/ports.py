@@ -1,18 +1,20 @@
 """What the engine asks of the world: the contracts, and only those."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from roost.core.accounts import Account, SessionToken
 from roost.core.agents import Hook, ModelSpec, Schema, Source, Team, ToolsetSpec
+from roost.core.browsers import Browser, PairingCode, Subscription
 from roost.core.capabilities import Capability
 from roost.core.events import Answer, Command, Event, Fact, RunEnded, RunStarted, WaitOpened
 from roost.core.ids import CallId, Epoch, LogId, Micros, RunId, ServerId, SessionId, WaitId
 from roost.core.messages import Definition, Message, Result
+from roost.core.notices import Notice
 from roost.core.session import Head
 from roost.core.usage import Price, Usage
 
@@ -304,7 +306,115 @@ class Accounts(Protocol):
         ...
 
     async def version(self) -> int:
-        """A number that rises whenever an account changes or a token goes."""
+        """A number that rises whenever an account changes, or a token or a browser goes."""
+        ...
+
+
+# -- browsers -----------------------------------------------------------------------------------
+
+
+class Visit(Struct, frozen=True):
+    """A browser that is known, and its account; None for the operator's."""
+
+    browser: Browser
+    account: Account | None
+
+
+class Browsers(Protocol):
+    """Who comes in by a browser.
+
+    What `Accounts` promises of changes holds here too.  An account's browsers, codes and subscriptions go in the
+    same step in which its tokens go, and with a browser goes where it can be told something.
+    """
+
+    async def keep(self, browser: Browser, *, only_if: Callable[[Account], None]) -> None:
+        """Keep a new browser, if its account (where it has one) is still there and `only_if` raises nothing.
+
+        Raises:
+            AccountNotFound: it is not.
+            RoostError: what `only_if` raised.  Nothing was written.
+        """
+        ...
+
+    async def find(self, digest: str, *, at: Micros) -> Visit | None:
+        """The browser whose cookie has this digest, if it has not expired by `at`."""
+        ...
+
+    async def all(self) -> Sequence[Browser]:
+        """Every browser, the oldest first."""
+        ...
+
+    async def seen(self, id: str, *, at: Micros, expires_at: Micros) -> None:
+        """It was here, and may come back until then."""
+        ...
+
+    async def forget(self, id: str) -> None:
+        """Forget a browser.  One that is not there is no error."""
+        ...
+
+    async def offer(self, code: PairingCode) -> None:
+        """Keep a code."""
+        ...
+
+    async def use(self, digest: str, *, at: Micros) -> PairingCode | None:
+        """Take a code, so that nobody else gets it; None for one that is not there, or has expired by `at`."""
+        ...
+
+    async def subscribe(self, subscription: Subscription) -> None:
+        """Keep where a browser can be told something; what was kept for the same endpoint is replaced."""
+        ...
+
+    async def unsubscribe(self, endpoint: str) -> None:
+        """Forget it.  One that is not there is no error."""
+        ...
+
+    async def subscriptions(self) -> Sequence[Subscription]:
+        """All of them, the oldest first."""
+        ...
+
+    async def purge(self, *, at: Micros) -> None:
+        """Forget browsers and codes that have expired by `at`."""
+        ...
+
+
+# -- couriers -----------------------------------------------------------------------------------
+
+
+class Delivery(Struct, frozen=True):
+    """What became of a message: it arrived, may arrive `again` (after so many seconds), its reader is `gone`."""
+
+    outcome: Literal["done", "again", "gone", "refused"]
+    why: str = ""
+    after: float = 0.0
+
+
+class Couriers(Protocol):
+    """Ways to somebody who has no page open.  What goes wrong on the way is a delivery, and no error."""
+
+    @property
+    def key(self) -> str:
+        """The key by which browsers know whose messages they are to take; "" where none are pushed."""
+        ...
+
+    @property
+    def hooked(self) -> bool:
+        """Whether there is a webhook."""
+        ...
+
+    def check(self, subscription: Subscription) -> None:
+        """Whether it can be used.
+
+        Raises:
+            BadValue: its address or a key of it can't be.
+        """
+        ...
+
+    async def push(self, to: Subscription, notice: Notice) -> Delivery:
+        """Tell a browser."""
+        ...
+
+    async def hook(self, notice: Notice) -> Delivery:
+        """Tell the webhook."""
         ...
 
 
@@ -1175,6 +1285,50 @@ class Hatch(Protocol):
     def whose(self, token: str) -> RunId | None:
         """The run that a token was made for."""
         ...
+
+
+# -- what takes long ----------------------------------------------------------------------------
+
+
+class Effort(Protocol):
+    """Work under way, as whoever does it tells of it.  For the event loop's own thread."""
+
+    def step(self, done: int = 1) -> None:
+        """So much more is done."""
+        ...
+
+    def expect(self, more: int) -> None:
+        """So much more is there to do than was known."""
+        ...
+
+
+class Progress(Protocol):
+    """Where work that may take long is told of, so that people see how far it is.  Nothing waits for it."""
+
+    def job(
+        self, what: str, title: str, *, total: int = 0, unit: str = "", owner: str = ""
+    ) -> AbstractContextManager[Effort]:
+        """Work of a kind (pull, tools, recover, import, gc …), under way while the block lasts.
+
+        How it ends, the block tells: an error that leaves it is the job's, too.  `total` is 0 where nobody knows;
+        `owner` the account that it is for, "" for the server itself.
+        """
+        ...
+
+
+class Untold:
+    """Progress that nobody looks at."""
+
+    @contextmanager
+    def job(self, what: str, title: str, *, total: int = 0, unit: str = "", owner: str = "") -> Iterator[Effort]:
+        """See `Progress`."""
+        yield self
+
+    def step(self, done: int = 1) -> None:
+        """See `Effort`."""
+
+    def expect(self, more: int) -> None:
+        """See `Effort`."""
 
 
 # -- time ---------------------------------------------------------------------------------------

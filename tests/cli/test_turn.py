@@ -11,7 +11,9 @@ import pytest
 
 from roost.cli.alone import source
 from roost.cli.inprocess import InProcess
-from roost.cli.turn import Refused, Request, Turn
+from roost.cli.turn import Request, Turn
+from roost.client.client import Client
+from roost.client.errors import Refused
 from roost.core.errors import BadValue
 
 pytestmark = pytest.mark.anyio
@@ -25,11 +27,11 @@ def anyio_backend() -> str:
 
 
 QUESTIONS = ("tool_call_confirmation", "max_iterations_reached", "elicitation_request", "budget_exceeded")
-ANSWERS = ("/resume", "/elicitation", "/api/waits/w1")
+ANSWER = "/api/waits/"
 
 
 class Api:
-    """Plays a run's events; stops at each that waits for a person until the answer has come."""
+    """Plays a turn's events; stops at each that waits for a person until the answer has come."""
 
     def __init__(self, *events: dict[str, Any], agents: Sequence[str] = ("demo",)) -> None:
         self.events = events
@@ -48,44 +50,49 @@ class Api:
             await reply(send, {"message": "failed to load agent source: line 3"}, 500)
         elif path == "/api/sessions":
             await reply(send, {"id": "s1"})
-        elif path.endswith(ANSWERS):
+        elif path.startswith(ANSWER):
             self.answered.set()
-            await reply(send, None)
+            await reply(send, {"message": "answered"})
+        elif path.endswith("/events"):
+            await self.play(receive, send)
+        elif path.endswith("/cancel"):
+            self.left.set()
+            await reply(send, {"message": "session canceled"})
         else:
-            await self.run(receive, send)
+            await reply(send, None, kind=b"text/event-stream")
 
-    async def run(self, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        for event in self.events:
+    async def play(self, receive: Any, send: Any) -> None:
+        head = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        for seq, event in enumerate(({"type": "turn_opened", "session_id": "s1"}, *self.events), 1):
             if event["type"] == "hang":
-                assert (await receive())["type"] == "http.disconnect"
-                self.left.set()
-                return
-            await send({"type": "http.response.body", "body": frame(event), "more_body": True})
+                await self.left.wait()
+                continue
+            await send({"type": "http.response.body", "body": frame(event, seq), "more_body": True})
             if event["type"] in QUESTIONS:
                 await self.answered.wait()
                 self.answered.clear()
-        await send({"type": "http.response.body", "body": b""})
+        await receive()
 
     def answers(self) -> list[Any]:
-        return [value for path, value in self.asked if path.endswith(ANSWERS)]
+        return [value for path, value in self.asked if path.startswith(ANSWER)]
 
 
-async def reply(send: Any, value: Any, status: int = 200) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+async def reply(send: Any, value: Any, status: int = 200, kind: bytes = b"application/json") -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]})
     await send({"type": "http.response.body", "body": json.dumps(value).encode()})
 
 
-def frame(event: dict[str, Any]) -> bytes:
-    return b": ping\n\nid: 1\ndata: " + json.dumps(event, ensure_ascii=False).encode() + b"\n\n"
+def frame(event: dict[str, Any], seq: int) -> bytes:
+    return b": ping\n\nid: %d\ndata: %b\n\n" % (seq, json.dumps(event, ensure_ascii=False).encode())
 
 
 def text(content: str) -> dict[str, Any]:
     return {"type": "agent_choice", "content": content}
 
 
-def stopped(reason: str = "normal", session: str = "s1") -> dict[str, Any]:
-    return {"type": "stream_stopped", "session_id": session, "reason": reason}
+def stopped(reason: str = "normal", **more: str) -> dict[str, Any]:
+    return {"type": "stream_stopped", "session_id": "s1", "reason": reason, **more}
 
 
 class Person:
@@ -99,14 +106,14 @@ class Person:
         return self.typed.pop(0)
 
 
-def client(api: Api) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=InProcess(api), base_url="http://127.0.0.1", timeout=None)
+def client(api: Any) -> Client:
+    return Client(transport=InProcess(api))
 
 
 async def play(api: Api, person: Person | None = None, *, raw: bool = False, **asked: Any) -> tuple[int, str, str]:
     out, err = io.StringIO(), io.StringIO()
-    async with client(api) as http:
-        turn = Turn(http, person or Person(), out=out, err=err, raw=raw)
+    async with client(api) as there:
+        turn = Turn(there, person or Person(), out=out, err=err, raw=raw)
         code = await turn.run(Request("demo", "hi", **asked))
     return code, out.getvalue(), err.getvalue()
 
@@ -120,12 +127,13 @@ async def test_the_exit_code_says_how_it_ended(reason: str, code: int) -> None:
     assert (await play(Api(text("x\n"), stopped(reason))))[:2] == (code, "x\n")
 
 
-async def test_a_cut_stream_is_no_success() -> None:
-    assert (await play(Api(text("x"))))[0] == 1
+async def test_a_session_that_is_deleted_is_no_success() -> None:
+    assert (await play(Api(text("x"), {"type": "session_exited"})))[0] == 130
 
 
 async def test_the_end_of_a_sub_session_is_not_the_end() -> None:
-    assert (await play(Api(stopped("normal", "inner"), text("x"), stopped("error"))))[0] == 1
+    inner = stopped("normal", session_id="inner", parent_session_id="s1", root_session_id="s1")
+    assert (await play(Api(inner, text("x"), stopped("error"))))[0] == 1
 
 
 async def test_the_request_says_all_that_was_asked_for() -> None:
@@ -139,8 +147,8 @@ async def test_the_request_says_all_that_was_asked_for() -> None:
 
 async def test_an_agent_that_is_an_address_is_one_piece_of_the_path() -> None:
     api = Api(stopped())
-    async with client(api) as http:
-        await Turn(http, Person(), out=io.StringIO(), err=io.StringIO()).run(Request("https://x/a.yaml?b", "hi"))
+    async with client(api) as there:
+        await Turn(there, Person(), out=io.StringIO(), err=io.StringIO()).run(Request("https://x/a.yaml?b", "hi"))
     assert api.asked[1][0] == "/api/sessions/s1/agent/https%3A%2F%2Fx%2Fa.yaml%3Fb"
 
 
@@ -209,11 +217,11 @@ async def test_output_that_was_shown_as_it_came_is_not_shown_twice() -> None:
 
 async def test_raw_prints_events_alone() -> None:
     _, out, err = await play(Api(text("é"), stopped()), raw=True)
-    assert [json.loads(line)["type"] for line in out.splitlines()] == ["agent_choice", "stream_stopped"]
+    assert [json.loads(line)["type"] for line in out.splitlines()] == ["turn_opened", "agent_choice", "stream_stopped"]
     assert err == ""
 
 
-CONFIRM = {"type": "tool_call_confirmation", "tool_call": CALL}
+CONFIRM = {"type": "tool_call_confirmation", "tool_call": CALL, "request_id": "w1"}
 
 
 @pytest.mark.parametrize(
@@ -236,7 +244,12 @@ async def test_a_person_approves_on_the_terminal(typed: str, sent: dict[str, str
 async def test_a_person_sees_all_of_what_is_to_run_and_why_it_asks() -> None:
     command = '{"cmd":"' + "x" * 300 + ' \x1b[2K; rm -rf /"}'
     call = {"id": "c1", "type": "function", "function": {"name": "shell", "arguments": command}}
-    confirm = {"type": "tool_call_confirmation", "tool_call": call, "metadata": {"reason": "it may have run"}}
+    confirm = {
+        "type": "tool_call_confirmation",
+        "tool_call": call,
+        "metadata": {"reason": "it may have run"},
+        "request_id": "w1",
+    }
     person = Person("n\n")
     _, _, err = await play(Api(confirm, stopped()), person)
     assert "rm -rf /" in person.questions[0]
@@ -258,7 +271,7 @@ async def test_without_a_person_a_tool_is_refused_and_it_is_said() -> None:
 
 @pytest.mark.parametrize(("typed", "sent"), [(["y\n"], "approve"), (["n\n"], "reject"), ([], "reject")])
 async def test_an_iteration_limit_is_a_question(typed: list[str], sent: str) -> None:
-    api = Api({"type": "max_iterations_reached", "max_iterations": 3}, stopped())
+    api = Api({"type": "max_iterations_reached", "max_iterations": 3, "request_id": "w1"}, stopped())
     await play(api, Person(*typed))
     assert api.answers() == [{"confirmation": sent}]
 
@@ -293,19 +306,28 @@ async def test_a_form_is_filled_in_on_the_terminal() -> None:
     assert "? Who?" in err
     assert person.questions == ["  Your name: ", "  age: ", "  sure: ", "  size (S, L): "]
     content = {"name": "Ada", "age": 36, "sure": False}
-    assert api.answers() == [{"action": "accept", "content": content, "elicitation_id": "e1"}]
+    assert api.answers() == [{"action": "accept", "content": content}]
 
 
 @pytest.mark.parametrize("typed", [[], ["\n"]])
 async def test_a_form_without_what_it_needs_is_declined(typed: list[str]) -> None:
-    api = Api({"type": "elicitation_request", "message": "Who?", "schema": SCHEMA}, stopped())
+    api = Api({"type": "elicitation_request", "message": "Who?", "schema": SCHEMA, "elicitation_id": "e1"}, stopped())
     await play(api, Person(*typed))
     assert api.answers() == [{"action": "decline"}]
 
 
 @pytest.mark.parametrize(("typed", "action"), [("\n", "accept"), ("n\n", "decline")])
 async def test_an_address_to_open_is_shown(typed: str, action: str) -> None:
-    api = Api({"type": "elicitation_request", "message": "Log in", "mode": "url", "url": "https://x/y"}, stopped())
+    api = Api(
+        {
+            "type": "elicitation_request",
+            "message": "Log in",
+            "mode": "url",
+            "url": "https://x/y",
+            "elicitation_id": "e1",
+        },
+        stopped(),
+    )
     _, _, err = await play(api, Person(typed))
     assert "https://x/y" in err
     assert api.answers() == [{"action": action}]
@@ -319,20 +341,56 @@ async def test_a_refusal_carries_the_servers_words() -> None:
         else:
             await reply(send, {"message": "failed to run session: no such model"}, 500)
 
-    async with httpx2.AsyncClient(transport=InProcess(refuse), base_url="http://x") as http:
-        turn = Turn(http, Person(), out=io.StringIO(), err=io.StringIO())
+    async with client(refuse) as there:
+        turn = Turn(there, Person(), out=io.StringIO(), err=io.StringIO())
         with pytest.raises(Refused, match="no such model"):
             await turn.run(Request("demo", "hi"))
 
 
-async def test_leaving_a_turn_tells_the_server() -> None:
-    api = Api(text("x"), {"type": "hang"})
-    running = asyncio.ensure_future(play(api))
-    while len(api.asked) < 2:
-        await asyncio.sleep(0)
-    running.cancel()
-    await asyncio.wait([running])
-    await asyncio.wait_for(api.left.wait(), 10)
+async def test_a_turn_that_is_cancelled_is_waited_for() -> None:
+    api = Api(text("x"), {"type": "hang"}, stopped("canceled"))
+    async with client(api) as there:
+        turn = Turn(there, Person(), out=io.StringIO(), err=io.StringIO())
+        running = asyncio.ensure_future(turn.run(Request("demo", "hi")))
+        while len(api.asked) < 3:
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+        assert not api.left.is_set()
+        await asyncio.wait_for(turn.cancel(), 10)
+    assert "/api/sessions/s1/cancel" in [path for path, _ in api.asked]
+
+
+async def test_a_turn_that_never_began_needs_no_cancelling() -> None:
+    api = Api()
+    async with client(api) as there:
+        await Turn(there, Person(), out=io.StringIO(), err=io.StringIO()).cancel()
+    assert api.asked == []
+
+
+async def test_an_answer_that_comes_too_late_is_no_failure() -> None:
+    class Late(Api):
+        async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+            if not scope["path"].startswith(ANSWER):
+                return await super().__call__(scope, receive, send)
+            self.answered.set()
+            return await reply(send, {"message": "it was answered already"}, 409)
+
+    assert (await play(Late(CONFIRM, text("done"), stopped()), Person("y\n")))[:2] == (0, "done\n")
+
+
+async def test_a_history_that_is_summed_up_is_told() -> None:
+    started = {"type": "session_compaction", "status": "started"}
+    ended = {"type": "session_compaction", "status": "completed", "outcome": "applied"}
+    _, out, err = await play(Api(started, ended, text("on"), stopped()))
+    assert out == "on\n"
+    assert err.splitlines() == ["· the history is being summed up", "· the history is summed up"]
+
+
+async def test_another_model_and_another_agent_are_told() -> None:
+    fell = {"type": "model_fallback", "failed_model": "a/b", "fallback_model": "c/d", "reason": "busy"}
+    _, _, err = await play(Api(fell, {"type": "handed_over", "to_agent": "coder"}, stopped()))
+    assert err.splitlines() == ["· a/b does not answer: c/d is asked", "· coder goes on"]
 
 
 async def test_an_app_that_fails_fails_its_caller() -> None:
@@ -345,26 +403,27 @@ async def test_an_app_that_fails_fails_its_caller() -> None:
 
 
 async def test_the_one_agent_is_found() -> None:
-    async with client(Api()) as http:
-        assert await source(http, "demo.yaml") == "demo"
+    async with client(Api()) as there:
+        assert await source(there, "demo.yaml") == "demo"
 
 
 async def test_several_agents_are_a_question_for_the_caller() -> None:
-    async with client(Api(agents=["a", "b"])) as http:
+    async with client(Api(agents=["a", "b"])) as there:
         with pytest.raises(BadValue, match=r"several agents: name the file of one \(a, b\)"):
-            await source(http, "folder")
+            await source(there, "folder")
 
 
 async def test_an_agent_that_does_not_load_says_why() -> None:
     api = Api(agents=[])
-    async with client(api) as http:
+    async with client(api) as there:
         with pytest.raises(Refused, match="line 3"):
-            await source(http, "some/demo.yaml")
+            await source(there, "some/demo.yaml")
     assert api.asked[-1][0] == "/api/agents/demo"
 
 
 async def chunks(api: Api) -> AsyncIterator[bytes]:
-    async with client(api) as http, http.stream("POST", "/run") as response:
+    http = httpx2.AsyncClient(transport=InProcess(api), base_url="http://x", timeout=None)
+    async with http, http.stream("GET", "/events") as response:
         async for chunk in response.aiter_raw():
             yield chunk
 
@@ -374,6 +433,8 @@ async def test_a_stream_arrives_piece_by_piece() -> None:
     got = []
     async for chunk in chunks(api):
         got.append(chunk)
-        if len(got) == 2:
+        if len(got) == 3:
             api.answered.set()  # the rest is sent only now: what came before was not held back
-    assert len(got) == 3
+        if len(got) == 4:
+            break
+    assert b"stream_stopped" in got[3]

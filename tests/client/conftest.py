@@ -1,11 +1,11 @@
-"""A server to ask."""
+"""A server to ask, and whoever asks it: each test runs over both faces."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from client.faces import BOTH, Face, Make, making
 from fakes.api import TOKEN, FakeApi, serving
-from roost.client.blocking import Blocking
 from roost.client.server import Server
 
 
@@ -15,8 +15,12 @@ def api() -> Iterator[FakeApi]:
         yield fake
 
 
+@pytest.fixture(params=BOTH)
+def face(request: pytest.FixtureRequest) -> Iterator[Make]:
+    with making(request.param) as make:
+        yield make
+
+
 @pytest.fixture
-def client(api: FakeApi) -> Iterator[Blocking]:
-    made = Blocking(Server(api.url, token=TOKEN))
-    yield made
-    made.close()
+def client(api: FakeApi, face: Make) -> Face:
+    return face(Server(api.url, token=TOKEN))

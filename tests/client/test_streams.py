@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from client.faces import Face, Make
 from fakes.api import LOG, OTHER, SID, TOKEN, FakeApi, P, entry, event
 from fakes.line import line
-from roost.client import streams
-from roost.client.blocking import Blocking
+from roost.client import sockets
 from roost.client.errors import Refused, Unreachable
 from roost.client.server import Server
-from roost.client.streams import Again, follow, subscribe
+from roost.client.streams import Again
 
 
 def beat(seq: int) -> dict[str, Any]:
@@ -28,18 +28,17 @@ def targets(api: FakeApi) -> list[str]:
     return [one.target.removeprefix(P) for one in api.seen if one.method == "WS"]
 
 
-def test_a_session_is_read_to_its_end(api: FakeApi, client: Blocking) -> None:
-    found = list(follow(client, SID))
-    assert [one.event.seq for one in found] == [1, 2, 3, 5, 6, 7, 8, 9]
-    assert found[3].event.input == {"command": "make index"}
-    assert '"tool_name":"Bash"' in found[3].text
+def test_a_session_is_read_to_its_end(api: FakeApi, client: Face) -> None:
+    found = list(client.stream(SID))
+    assert [one.seq for one in found] == [1, 2, 3, 5, 6, 7, 8, 9]
+    assert found[3].input == {"command": "make index"}
     assert api.seen[0].headers["authorization"] == f"Bearer {TOKEN}"
     assert "sec-websocket-extensions" not in api.seen[0].headers
 
 
 @pytest.mark.parametrize("at", range(9))
 @pytest.mark.parametrize("code", [1001, 1012])
-def test_wherever_it_is_cut_each_event_comes_once(api: FakeApi, client: Blocking, at: int, code: int) -> None:
+def test_wherever_it_is_cut_each_event_comes_once(api: FakeApi, client: Face, at: int, code: int) -> None:
     lines: list[int] = []
 
     def frames(query: Mapping[str, str]) -> Sequence[dict[str, Any] | int]:
@@ -47,42 +46,42 @@ def test_wherever_it_is_cut_each_event_comes_once(api: FakeApi, client: Blocking
         return [*past(query)[:at], code] if len(lines) == 1 else [*past(query), 1000]
 
     api.frames = frames
-    assert [one.event for one in follow(client, SID)] == [one.event for one in follow(client, SID)]
+    assert list(client.stream(SID)) == list(client.stream(SID))
     assert len(lines) == 3
     after = [0, *(one["seq"] for one in LOG)][at]
     assert targets(api)[1] == f"/sessions/{SID}/stream" + (f"?after_seq={after}" if after else "")
 
 
-def test_a_server_that_knows_no_cursor_sends_all_again_and_nothing_comes_twice(api: FakeApi, client: Blocking) -> None:
+def test_a_server_that_knows_no_cursor_sends_all_again_and_nothing_comes_twice(api: FakeApi, client: Face) -> None:
     first = iter([True, False])
     api.frames = lambda _: [*LOG[:4], beat(5), 1012] if next(first) else [*LOG, 1000]
-    assert [one.event.seq for one in follow(client, SID) if one.event.type != "heartbeat"] == [1, 2, 3, 5, 6, 7, 8, 9]
+    assert [one.seq for one in client.stream(SID) if one.type != "heartbeat"] == [1, 2, 3, 5, 6, 7, 8, 9]
 
 
-def test_signs_of_life_are_no_events_and_move_no_cursor(api: FakeApi, client: Blocking) -> None:
+def test_signs_of_life_are_no_events_and_move_no_cursor(api: FakeApi, client: Face) -> None:
     first = iter([True, False])
     api.frames = lambda query: [*LOG[:2], beat(99), 1012] if next(first) else [*past(query), 1000]
-    seqs = [one.event.seq for one in follow(client, SID)]
+    seqs = [one.seq for one in client.stream(SID)]
     assert seqs == [1, 2, 99, 3, 5, 6, 7, 8, 9]
     assert targets(api)[1].endswith("?after_seq=2")
 
 
-def test_events_without_numbers_are_counted(api: FakeApi, client: Blocking) -> None:
+def test_events_without_numbers_are_counted(api: FakeApi, client: Face) -> None:
     unified = [{"type": "init", "model": "sonnet"}, {"type": "result", "success": True}, {"type": "result", "n": 2}]
     first = iter([True, False])
     api.frames = lambda _: [*unified[:2], 1012] if next(first) else [*unified, 1000]
-    assert [one.event.type for one in follow(client, SID, schema="unified")] == ["init", "result", "result"]
+    assert [one.type for one in client.stream(SID, schema="unified")] == ["init", "result", "result"]
     assert targets(api) == [f"/sessions/{SID}/stream?schema=unified"] * 2
 
 
-def test_a_line_that_dies_in_mid_stream(api: FakeApi) -> None:
+def test_a_line_that_dies_in_mid_stream(api: FakeApi, face: Make) -> None:
     first = iter([True, False])
     api.frames = lambda query: past(query)[:3] if next(first) else [*past(query), 1000]
     with line(api.url) as wire:
-        client = Blocking(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN))
+        client = face(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN))
         seqs = []
-        for one in follow(client, SID):
-            seqs.append(one.event.seq)
+        for one in client.stream(SID):
+            seqs.append(one.seq)
             if len(seqs) == 3:
                 api.frames = lambda query: [*past(query), 1000]
                 wire.cut()
@@ -90,12 +89,12 @@ def test_a_line_that_dies_in_mid_stream(api: FakeApi) -> None:
         assert wire.opened == 2
 
 
-def test_a_server_that_stays_away_is_given_up(api: FakeApi) -> None:
+def test_a_server_that_stays_away_is_given_up(api: FakeApi, face: Make) -> None:
     api.frames = lambda query: past(query)[:3]
     with line(api.url) as wire:
-        client, told = Blocking(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN)), list[str]()
-        reading = follow(client, SID, told=told.append, patience=0.3)
-        assert [next(reading).event.seq for _ in range(3)] == [1, 2, 3]
+        client, told = face(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN)), list[str]()
+        reading = client.stream(SID, told=told.append, patience=0.3)
+        assert [next(reading).seq for _ in range(3)] == [1, 2, 3]
         wire.refuse()
         wire.cut()
         with pytest.raises(Unreachable):
@@ -117,34 +116,34 @@ def test_patience_begins_anew_with_each_sign_of_life() -> None:
     assert again.delay() == 0.05
 
 
-def test_a_session_that_is_not_there_is_refused_and_not_tried_again(api: FakeApi, client: Blocking) -> None:
+def test_a_session_that_is_not_there_is_refused_and_not_tried_again(api: FakeApi, client: Face) -> None:
     with pytest.raises(Refused, match="Session not found") as error:
-        list(follow(client, "nowhere"))
+        list(client.stream("nowhere"))
     assert error.value.status == 404
     assert len(api.seen) == 1
 
 
-def test_the_originals_way_of_refusing(api: FakeApi, client: Blocking) -> None:
+def test_the_originals_way_of_refusing(api: FakeApi, client: Face) -> None:
     api.frames = lambda _: [1008]
     with pytest.raises(Refused):
-        list(follow(client, SID))
+        list(client.stream(SID))
 
 
-def test_a_wrong_token_is_refused(api: FakeApi) -> None:
+def test_a_wrong_token_is_refused(api: FakeApi, face: Make) -> None:
     with pytest.raises(Refused) as error:
-        list(follow(Blocking(Server(api.url, token="x")), SID))
+        list(face(Server(api.url, token="x")).stream(SID))
     assert error.value.status == 401
 
 
-def test_what_is_no_event_is_skipped(api: FakeApi, client: Blocking) -> None:
+def test_what_is_no_event_is_skipped(api: FakeApi, client: Face) -> None:
     api.frames = lambda _: [{"no": "type"}, *LOG[:1], 1000]
-    assert [one.event.seq for one in follow(client, SID)] == [1]
+    assert [one.seq for one in client.stream(SID)] == [1]
 
 
 # -- all sessions -------------------------------------------------------------------------------
 
 
-def test_all_sessions_after_a_cut_what_was_missed_comes_first(api: FakeApi, client: Blocking) -> None:
+def test_all_sessions_after_a_cut_what_was_missed_comes_first(api: FakeApi, client: Face) -> None:
     old = "00000000-1111-4222-8333-944455566677"
     first = iter([True, False])
 
@@ -162,28 +161,28 @@ def test_all_sessions_after_a_cut_what_was_missed_comes_first(api: FakeApi, clie
     born = [later(1, "session_started", OTHER), later(2, "user_message", OTHER)]
     api.answers[f"GET {P}/sessions/{OTHER}/events"] = (200, born)
     api.answers[f"GET {P}/sessions/{old}/events"] = (200, [event(1, "session_started", old)])
-    found = [(one.event.session, one.event.seq) for one in subscribe(client)]
+    found = [(one.session, one.seq) for one in client.subscribe()]
     assert found == [(SID, 3), (SID, 5), (SID, 6), (OTHER, 1), (OTHER, 2), (SID, 7), (OTHER, 3)]
     asked = [one.target for one in api.seen if one.method == "GET"]
     assert f"{P}/sessions/{SID}/events?after_seq=5" in asked
 
 
-def test_what_was_missed_is_chosen_like_the_rest(api: FakeApi, client: Blocking) -> None:
+def test_what_was_missed_is_chosen_like_the_rest(api: FakeApi, client: Face) -> None:
     first = iter([True, False])
     api.frames = lambda _: [event(1, "tool_call"), 1012] if next(first) else [event(6, "tool_call"), 1000]
     api.answers[f"GET {P}/sessions/{SID}/events"] = (200, [event(2, "tool_result"), event(3, "tool_call")])
     api.answers[f"GET {P}/sessions"] = (200, [entry()])
-    found = list(subscribe(client, tag="nightly", types=["tool_call"]))
-    assert [one.event.seq for one in found] == [1, 3, 6]
+    found = list(client.subscribe(tag="nightly", types=["tool_call"]))
+    assert [one.seq for one in found] == [1, 3, 6]
     assert targets(api) == ["/subscribe?tag=nightly&type=tool_call"] * 2
     assert f"{P}/sessions?tag=nightly&global=true" in [one.target for one in api.seen]
 
 
-def test_a_reader_that_leaves_closes_its_line(api: FakeApi) -> None:
+def test_a_reader_that_leaves_closes_its_line(api: FakeApi, face: Make) -> None:
     api.frames = lambda _: LOG[:2]
     with line(api.url) as wire:
-        client = Blocking(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN))
-        reading = follow(client, SID)
+        client = face(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN))
+        reading = client.stream(SID)
         next(reading)
         before = threading.active_count()
         reading.close()
@@ -191,4 +190,4 @@ def test_a_reader_that_leaves_closes_its_line(api: FakeApi) -> None:
 
 
 def test_the_largest_frame_is_beyond_what_servers_send() -> None:
-    assert streams.LARGEST >= 16 * 1024 * 1024
+    assert sockets.LARGEST >= 16 * 1024 * 1024

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+from client.faces import Make
 from fakes.api import SID, TOKEN, FakeApi, serving
-from roost.client import requests, streams
-from roost.client.blocking import Blocking
+from roost.client import requests
 from roost.client.dial import shown
 from roost.client.errors import Refused, Unreachable, Untrusted, colons
 from roost.client.server import Server, normal, plain
@@ -33,75 +33,71 @@ def ca(authority: trustme.CA, tmp_path: Path) -> str:
     return str(path)
 
 
-def ask(server: Server) -> str:
-    client = Blocking(server)
-    try:
-        return client.ask(requests.status(SID)).status
-    finally:
-        client.close()
+def ask(face: Make, server: Server) -> str:
+    return str(face(server).ask(requests.status(SID)).status)
 
 
-def test_a_stranger_is_not_told_the_token(api: FakeApi) -> None:
+def test_a_stranger_is_not_told_the_token(api: FakeApi, face: Make) -> None:
     with pytest.raises(Untrusted) as error:
-        ask(Server(api.url, token=TOKEN))
+        ask(face, Server(api.url, token=TOKEN))
     assert error.value.fingerprint == api.fingerprint
     assert f"roost connect {api.url} --fingerprint {colons(api.fingerprint)}" in str(error.value)
     assert api.seen == []
 
 
-def test_its_own_fingerprint_is_enough(api: FakeApi) -> None:
-    assert ask(Server(api.url, token=TOKEN, fingerprint=api.fingerprint)) == "running"
+def test_its_own_fingerprint_is_enough(api: FakeApi, face: Make) -> None:
+    assert ask(face, Server(api.url, token=TOKEN, fingerprint=api.fingerprint)) == "running"
 
 
-def test_another_fingerprint_is_not_and_the_token_stays_here(api: FakeApi) -> None:
+def test_another_fingerprint_is_not_and_the_token_stays_here(api: FakeApi, face: Make) -> None:
     with pytest.raises(Untrusted, match="not the one that this connection was made with") as error:
-        ask(Server(api.url, token=TOKEN, fingerprint="00" * 32))
+        ask(face, Server(api.url, token=TOKEN, fingerprint="00" * 32))
     assert error.value.fingerprint == api.fingerprint
     assert api.seen == []
 
 
-def test_an_authority_of_its_own(api: FakeApi, ca: str) -> None:
-    assert ask(Server(api.url, token=TOKEN, ca=ca)) == "running"
+def test_an_authority_of_its_own(api: FakeApi, ca: str, face: Make) -> None:
+    assert ask(face, Server(api.url, token=TOKEN, ca=ca)) == "running"
 
 
-def test_another_authority_is_refused(api: FakeApi, tmp_path: Path) -> None:
+def test_another_authority_is_refused(api: FakeApi, tmp_path: Path, face: Make) -> None:
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
     with pytest.raises(Untrusted):
-        ask(Server(api.url, token=TOKEN, ca=str(other)))
+        ask(face, Server(api.url, token=TOKEN, ca=str(other)))
 
 
-def test_a_name_that_is_not_in_the_certificate_is_refused(api: FakeApi, ca: str) -> None:
+def test_a_name_that_is_not_in_the_certificate_is_refused(api: FakeApi, ca: str, face: Make) -> None:
     with pytest.raises(Untrusted, match="hostname mismatch"):
-        ask(Server(api.url.replace("127.0.0.1", "localhost"), token=TOKEN, ca=ca))
+        ask(face, Server(api.url.replace("127.0.0.1", "localhost"), token=TOKEN, ca=ca))
 
 
-def test_a_file_without_authorities_is_said(api: FakeApi, tmp_path: Path) -> None:
+def test_a_file_without_authorities_is_said(api: FakeApi, tmp_path: Path, face: Make) -> None:
     (tmp_path / "empty.pem").write_text("nothing")
     with pytest.raises(BadValue, match="holds no certificates"):
-        ask(Server(api.url, ca=str(tmp_path / "empty.pem")))
+        ask(face, Server(api.url, ca=str(tmp_path / "empty.pem")))
 
 
-def test_any_certificate_where_that_is_said(api: FakeApi) -> None:
-    assert ask(Server(api.url, token=TOKEN, insecure=True)) == "running"
+def test_any_certificate_where_that_is_said(api: FakeApi, face: Make) -> None:
+    assert ask(face, Server(api.url, token=TOKEN, insecure=True)) == "running"
 
 
-def test_streams_are_trusted_by_the_same_rule(api: FakeApi) -> None:
-    pinned = Blocking(Server(api.url, token=TOKEN, fingerprint=api.fingerprint))
-    assert [one.event.seq for one in streams.follow(pinned, SID)][-1] == 9
+def test_streams_are_trusted_by_the_same_rule(api: FakeApi, face: Make) -> None:
+    pinned = face(Server(api.url, token=TOKEN, fingerprint=api.fingerprint))
+    assert [one.seq for one in pinned.stream(SID)][-1] == 9
     with pytest.raises(Untrusted):
-        list(streams.follow(Blocking(Server(api.url, token=TOKEN)), SID))
+        list(face(Server(api.url, token=TOKEN)).stream(SID))
     with pytest.raises(Refused):
-        list(streams.follow(Blocking(Server(api.url, token="x", insecure=True)), SID))
+        list(face(Server(api.url, token="x", insecure=True)).stream(SID))
 
 
 def test_what_a_server_shows_can_be_looked_at(api: FakeApi, authority: trustme.CA) -> None:
     assert shown(Server(api.url)) == api.fingerprint
 
 
-def test_plain_http_behind_an_https_address_is_said() -> None:
+def test_plain_http_behind_an_https_address_is_said(face: Make) -> None:
     with serving(FakeApi()) as fake, pytest.raises(Unreachable, match="no TLS there"):
-        ask(Server(fake.url.replace("http:", "https:"), insecure=True))
+        ask(face, Server(fake.url.replace("http:", "https:"), insecure=True))
 
 
 @pytest.mark.parametrize(

@@ -311,7 +311,7 @@ async def test_what_could_not_be_had_is_tried_again_by_itself(tmp_path: Path, mo
 
 
 async def test_a_list_does_not_wait_for_a_slow_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "LISTING", 0.05)
+    monkeypatch.setattr(sources, "LISTING", 1.0)
     write(tmp_path / "near.yaml", GOOD)
     with site(a=GOOD.encode()) as there:
         there.hold = threading.Event()

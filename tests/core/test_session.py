@@ -498,6 +498,13 @@ def test_a_fold_is_the_same_whatever_its_pages(facts: list[e.Fact], ends: list[i
     assert len(list(head.below_all())) <= sum(isinstance(fact, e.SessionCreated) for fact in facts) + 1
 
 
+def test_nobody_is_born_twice_or_of_himself() -> None:
+    again = e.SessionCreated(e.Template(), SUB, sub=SUB)
+    twice = e.SessionCreated(e.Template(), SessionId(LOG), sub=SUB)
+    head = fold(events(*_START, twice, again, twice))
+    assert [found.id for found in head.below_all()] == [SUB]
+
+
 def test_no_fact_is_forgotten() -> None:
     """Every member of the union can be applied, in a turn and out of one, for the session and for a part of it."""
     for member in e.Known.__args__:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from roost.core.ids import LogId
 from roost.doors.app import Doors, make_app
 from roost.doors.routes import Route
+from roost.doors.web.files import files
 from roost.service.accounts import OPERATOR
 from roost.testing.fakes import FakeTool, answers, call
 from roost.testing.house import House, open_house
@@ -72,16 +73,29 @@ SHARED = {
     "GET /ready",
     "GET /api/ping",
     "GET /api/ready",
+    "GET /api/live",  # whose frames are looked at in test_live.py
     "GET /api/agents",
     "GET /api/agents/:id",
     "GET /api/agents/:id/:agent_name/tools/count",
     "POST /api/mcp-oauth/callback",
     "POST /api/sessions",
-    "GET /",
+    *(f"{method} {file.path}" for file in files() for method in ("GET", "HEAD")),
     "GET /docs",
     "GET /docs/docs.js",
     "GET /docs/docs.css",
     "GET /openapi.json",
+    "POST /api/tickets",
+    "GET /web/session",
+    "DELETE /web/session",
+    "POST /web/pair",
+    "POST /web/login",
+    "POST /web/codes",
+    "GET /web/devices",
+    "DELETE /web/devices/:id",
+    "GET /web/health",
+    "GET /web/ca.pem",
+    "POST /web/push",
+    "DELETE /web/push",
 }
 
 

@@ -23,7 +23,7 @@ from roost.doors.door import Door
 from roost.doors.listen import bound, parse, shown
 from roost.doors.routes import Answer, Call, Router, streams
 from roost.doors.server import serve
-from roost.doors.sockets import Frame, Rings, Sockets
+from roost.doors.sockets import Frame, Sockets
 from roost.doors.zag.manners import Manners
 
 pytestmark = pytest.mark.anyio
@@ -423,26 +423,3 @@ async def test_over_tls_too_a_client_that_reads_nothing_is_dropped(pair: Pair) -
         found, code, _ = await told(client)
     assert code == 1013
     assert found
-
-
-async def test_whoever_is_behind_renders_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "RING", 200)
-    rings = Rings(Loud)
-    with rings.read(LOG) as slow, rings.read(LOG) as fast:
-        assert len(await slow.frames(events(2, 2)[0])) == 2
-        for event in events(51, 90):
-            assert len(await fast.frames(event)) == (0 if event.seq % 2 else 2)
-        for event in events(3, 50):
-            assert len(await slow.frames(event)) == (0 if event.seq % 2 else 2)
-        assert rings.size <= 200
-    assert rings.size == 0
-
-
-async def test_all_rings_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "RINGS", 500)
-    rings = Rings(Loud)
-    with rings.read(LogId("a")) as a, rings.read(LogId("b")) as b:
-        for event in events(1, 40):
-            await a.frames(event)
-            await b.frames(e.Event(LogId("b"), event.seq, event.at, event.fact))
-            assert rings.size <= 500

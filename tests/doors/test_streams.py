@@ -8,8 +8,7 @@ import pytest
 
 from roost.core import events as e
 from roost.core.ids import LogId, Micros
-from roost.doors import streams
-from roost.doors.streams import Rings, Streams
+from roost.doors.streams import Streams
 
 pytestmark = pytest.mark.anyio
 
@@ -41,88 +40,9 @@ def events(first: int, last: int) -> list[e.Event]:
     return [e.Event(LOG, seq, Micros(seq), e.Warned(str(seq))) for seq in range(first, last + 1)]
 
 
-def text(first: int, last: int, *, marks: bool = True) -> bytes:
-    pieces = []
-    for seq in range(first, last + 1):
-        if seq % 2 == 0:
-            pieces.append(b'id: %d\ndata: {"n":%d}\n\n' % (seq, seq))
-        elif marks:
-            pieces.append(b"id: %d\n\n" % seq)
-    return b"".join(pieces)
-
-
-async def test_what_one_reader_had_rendered_another_does_not() -> None:
-    rings = Rings(Loud)
-    with rings.read(LOG, marks=True) as one, rings.read(LOG, marks=False) as two:
-        assert await one.text(events(1, 4)) == text(1, 4)
-        assert await two.text(events(1, 6)) == text(1, 6, marks=False)
-        assert await one.text(events(5, 6)) == text(5, 6)
-    assert Loud.rendered == [1, 2, 3, 4, 5, 6]
-    assert rings.size == 0
-
-
-async def test_readers_at_once_render_once() -> None:
-    rings = Rings(Loud)
-    found: list[bytes] = []
-
-    async def read(first: int, last: int) -> None:
-        with rings.read(LOG, marks=True) as reader:
-            assert await reader.text(events(first, last)) == text(first, last)
-            found.append(b"")
-
-    with rings.read(LOG, marks=True):
-        async with anyio.create_task_group() as tasks:
-            for last in (9, 9, 5, 7, 9):
-                tasks.start_soon(read, 1, last)
-    assert len(found) == 5
-    assert Loud.rendered == list(range(1, 10))
-
-
-async def test_whoever_is_behind_renders_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "RING", 60)
-    rings = Rings(Loud)
-    with rings.read(LOG, marks=True) as slow, rings.read(LOG, marks=True) as fast:
-        assert await slow.text(events(1, 2)) == text(1, 2)
-        assert await fast.text(events(51, 90)) == text(51, 90)  # past the ring: it begins anew there
-        assert await slow.text(events(3, 20)) == text(3, 20)
-        assert await slow.text(events(21, 50)) == text(21, 50)
-        assert await fast.text(events(91, 92)) == text(91, 92)
-        assert await slow.text(events(51, 92)) == text(51, 92)
-        assert await slow.text(events(93, 94)) == text(93, 94)
-        assert await fast.text(events(93, 94)) == text(93, 94)
-        assert rings.size <= 60
-
-
-async def test_all_rings_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "RINGS", 500)
-    rings = Rings(Loud)
-    with rings.read(LogId("a"), marks=True) as a, rings.read(LogId("b"), marks=True) as b:
-        await a.text(events(1, 20))
-        await b.text(events(1, 30))
-        assert rings.size <= 500
-        assert await a.text(events(1, 22)) == text(1, 22)
-        assert await a.text(events(23, 24)) == text(23, 24)
-
-
-async def test_a_reader_that_is_cancelled_spoils_nothing() -> None:
-    rings = Rings(Loud)
-    with rings.read(LOG, marks=True) as one, rings.read(LOG, marks=True) as two:
-        with anyio.CancelScope() as scope:
-            scope.cancel()
-            await one.text(events(1, 4))
-        assert await two.text(events(1, 4)) == text(1, 4)
-
-
-async def test_a_fact_that_can_not_be_rendered_only_moves_the_cursor() -> None:
-    class Broken(Loud):
-        async def render(self, event: e.Event) -> bytes | None:
-            if event.seq == 2:
-                raise ValueError("no")
-            return await super().render(event) if event.seq < 2 else b"{}"
-
-    rings = Rings(Broken)
-    with rings.read(LOG, marks=True) as reader:
-        assert await reader.text(events(1, 3)) == b"id: 1\n\nid: 2\n\nid: 3\ndata: {}\n\n"
+def text(first: int, last: int) -> bytes:
+    marked = {0: b'id: %d\ndata: {"n":%d}\n\n', 1: b"id: %d\n\n"}
+    return b"".join(marked[seq % 2] % ((seq,) if seq % 2 else (seq, seq)) for seq in range(first, last + 1))
 
 
 # -- clients that do not read ---------------------------------------------------------------------

@@ -28,6 +28,7 @@ from roost.engine.runtime import Makers
 from roost.engine.supervisor import Supervisor
 from roost.ports import EventStore, Finished, HookRunner, ModelInfo, ModelRequest, Piece, Place, TextPiece, Use
 from roost.service.accounts import Accounts
+from roost.service.browsers import Browsers
 from roost.service.desk import Desk
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
@@ -288,9 +289,11 @@ class World:
         self.supervisor = Supervisor(makers, hub, engine)
         policy = Policy(floor.path)
         self.bulkhead = desk
+        accounts = Accounts(makers.store.accounts, makers.clock)
         self.service: Service = make_service(
             Desk(makers, hub, self.supervisor, policy, desk),
-            Accounts(makers.store.accounts, makers.clock),
+            accounts,
+            Browsers(makers.store.browsers, accounts, makers.clock),
             grace=how.get("grace", 10.0),
         )
         self.recovery = Recovery(makers, hub, self.supervisor, how.get("policy", "resume"))

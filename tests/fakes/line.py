@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 
@@ -16,6 +16,12 @@ class Line:
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port = self._door.getsockname()[1]
         self._refusing = False
+        self.lengths: Iterator[int] = iter(())
+
+    def shorten(self, lengths: Iterable[int]) -> None:
+        """Cut the connections to come when so many bytes of the server's have gone through: the first after the first
+        number, and so on."""
+        self.lengths = iter(lengths)
 
     def run(self) -> None:
         with suppress(OSError):
@@ -27,8 +33,8 @@ class Line:
                 self.opened += 1
                 far = socket.create_connection(("127.0.0.1", self._to))
                 self._ends += [near, far]
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+                for one, other, most in ((near, far, None), (far, near, next(self.lengths, None))):
+                    threading.Thread(target=_pump, args=(one, other, most), daemon=True).start()
 
     def cut(self) -> None:
         """End every connection, in the middle of whatever it is at."""
@@ -42,6 +48,10 @@ class Line:
         """Hang up on whoever comes."""
         self._refusing = whether
 
+    def lead(self, url: str) -> None:
+        """Lead those who come from now on to another server."""
+        self._to = int(url.rpartition(":")[2])
+
     def close(self) -> None:
         self.cut()
         with suppress(OSError):
@@ -49,12 +59,16 @@ class Line:
         self._door.close()
 
 
-def _pump(one: socket.socket, other: socket.socket) -> None:
+def _pump(one: socket.socket, other: socket.socket, most: int | None) -> None:
     with suppress(OSError):
-        while chunk := one.recv(65536):
+        while (most is None or most > 0) and (chunk := one.recv(65536 if most is None else min(most, 65536))):
             other.sendall(chunk)
+            most = None if most is None else most - len(chunk)
     with suppress(OSError):
         other.shutdown(socket.SHUT_RDWR)
+    if most == 0:
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from roost.engine.supervisor import open_supervisor
 from roost.keepers.keepers import Keepers
 from roost.ports import Clock, Sandbox
 from roost.service.accounts import Accounts
+from roost.service.browsers import Browsers
 from roost.service.capacity import Capacity
 from roost.service.desk import Desk
 from roost.service.orders import Request
@@ -174,7 +175,8 @@ async def open_fleet(
         policy = Policy(work, force_sandbox=force_sandbox)
         capacity = Capacity(store, sessions=sessions, per_account=per_account)
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
-        service = make_service(desk, Accounts(store.accounts, clock), grace=10.0)
+        accounts = Accounts(store.accounts, clock)
+        service = make_service(desk, accounts, Browsers(store.browsers, accounts, clock), grace=10.0)
         recovery = Recovery(makers, hub, supervisor, "resume")
         await recovery.settle()
         await recovery.resume()

@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from roost.tools.reach import public
+from roost.addresses import public
 
 
 @pytest.mark.parametrize(

@@ -8,22 +8,22 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import anyio
-import httpx2
 from msgspec.structs import replace
 
-from roost.cli import logs
+from roost.cli import logs, progress
 from roost.cli.host import environment
 from roost.cli.inprocess import InProcess
 from roost.cli.terminal import Terminal
-from roost.cli.turn import Refused, Request, Turn
+from roost.cli.turn import Request, Turn
+from roost.client.client import Client
 from roost.compose import open_server
 from roost.config.settings import Settings, home_of
 from roost.config.values import Secret
 from roost.core.errors import BadValue
 from roost.doors.server import until_told
+from roost.engine.recovery import nobody
 
 END_SECONDS = 10.0  # for a cancelled turn to write its end
 
@@ -58,21 +58,17 @@ async def _run(settings: Settings, request: Request, raw: bool) -> int:
     settings = replace(settings, auth_token=Secret(key))
     with until_told() as stop:
         async with (
-            open_server(settings, environment(settings)) as running,
-            httpx2.AsyncClient(
-                transport=InProcess(running.app),
-                base_url="http://127.0.0.1",
-                headers={"authorization": f"Bearer {key}"},
-                timeout=None,  # a turn may wait for a person
-            ) as client,
+            open_server(settings, environment(settings), adopts=nobody) as running,
+            Client(transport=InProcess(running.app), token=key) as client,
+            progress.shown(running.jobs),
         ):
             agent = await source(client, settings.agents[0])
             turn = Turn(client, Terminal(), out=sys.stdout, err=sys.stderr, raw=raw)
-            return await _until(stop, turn, replace(request, agent=agent))
+            return await until(stop, turn, replace(request, agent=agent))
 
 
-async def _until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
-    """The turn, or its end once somebody has pressed Ctrl-C: leaving its stream cancels it."""
+async def until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
+    """The turn, or its end once somebody has pressed Ctrl-C."""
     running = asyncio.ensure_future(turn.run(request))
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -84,27 +80,25 @@ async def _until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
         await running
     with suppress(TimeoutError):
         async with asyncio.timeout(END_SECONDS):
-            await turn.ended()
+            await turn.cancel()
     turn.say("\ncancelled" if sys.stderr.isatty() else "cancelled")  # the ^C stands on a line of its own
     return 130
 
 
-async def source(client: httpx2.AsyncClient, agents: str) -> str:
+async def source(client: Client, agents: str) -> str:
     """The id of the one agent file that is served.
 
     Raises:
         BadValue: there are several.
         Refused: it does not load; the message says why.
     """
-    ids = [agent["name"] for agent in (await client.get("/api/agents")).json()]
+    ids = [agent.name for agent in await client.agents()]
     if len(ids) == 1:
-        return str(ids[0])
+        return ids[0]
     if ids:
         raise BadValue(f"{agents} holds several agents: name the file of one ({', '.join(ids)})")
     file = Path(agents)
     local = file.suffix.lower() in (".yaml", ".yml") and "://" not in agents
     name = file.stem if local else agents
-    answer = await client.get(f"/api/agents/{quote(name, safe='')}")  # which waits longer than the list
-    if answer.is_success:
-        return name
-    raise Refused(answer.json().get("message", f"no agent in {agents}"))
+    await client.agent(name)  # which waits longer than the list
+    return name

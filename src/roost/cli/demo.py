@@ -81,12 +81,11 @@ def demo(ctx: click.Context, /, *, once: bool, prompt: str, state: Path) -> None
 
 
 async def _answer(address: str, prompt: str) -> int:
-    import httpx2
-
     from roost.cli.turn import Request, Turn
+    from roost.client.client import Client
 
     click.echo(f"\n> {prompt}\n")
-    async with httpx2.AsyncClient(base_url=f"http://{address}", timeout=None) as client:
+    async with Client(f"http://{address}") as client:
         turn = Turn(client, Nobody(), out=sys.stdout, err=sys.stderr)
         return await turn.run(Request("demo", prompt))
 

@@ -14,7 +14,7 @@ import anyio
 import click
 from msgspec.structs import replace
 
-from roost.cli import logs
+from roost.cli import invite, logs, progress
 from roost.compose import Running, open_server
 from roost.config.settings import Settings, env_files
 from roost.doors import pprof
@@ -69,24 +69,31 @@ async def _run(settings: Settings, then: Then | None) -> None:
     addresses = [parse(address) for address in (settings.listen, settings.pprof_addr) if address]
     env = environment(settings)
     with bound(addresses) as sockets, until_told() as stop:
-        async with open_server(settings, env) as running:
+        async with open_server(settings, env) as running, progress.shown(running.jobs):
             for note in running.notes:
                 click.echo(note, err=True)
             if count := await running.settle():
                 click.echo(f"Settled {count} turn{'s' * (count > 1)} that an earlier server left unfinished", err=True)
             async with profiling(sockets[1:], stop):
-                await _serve(running, sockets[0], stop, then)
+                await _serve(running, sockets[0], stop, settings, then)
 
 
-async def _serve(running: Running, sock: socket.socket, stop: asyncio.Event, then: Then | None) -> None:
+async def _serve(
+    running: Running, sock: socket.socket, stop: asyncio.Event, settings: Settings, then: Then | None
+) -> None:
     beside: list[asyncio.Task[None]] = []
 
     def listening() -> None:
+        running.service.notices.place = invite.where(settings, sock, secure=False)
         click.echo(f"Listening on {shown(sock)}")
         gc.freeze()  # what is there now stays: no use in looking through it for garbage
         beside.append(asyncio.create_task(resume(running), name="resume"))
-        told = _greet(running, shown(sock)) if then is None else _then(then, shown(sock), stop)
+        told = greet() if then is None else _then(then, shown(sock), stop)
         beside.append(asyncio.create_task(told, name="then"))
+
+    async def greet() -> None:
+        await _greet(running, shown(sock))
+        await invite.show(running, settings, sock, secure=False)
 
     try:
         await serve(running.app, [sock], stop=stop, on_start=listening, on_stop=running.stop)
@@ -109,7 +116,7 @@ async def _greet(running: Running, address: str) -> None:
     click.echo(f"Agents: {await running.roll()}", err=True)
     if "://" not in address:
         near = address.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - an address to open, not to bind
-        click.echo(f"The API on a page: http://{near}/docs", err=True)
+        click.echo(f"Its page: http://{near}/ and its API: http://{near}/docs", err=True)
 
 
 async def _then(then: Then, address: str, stop: asyncio.Event) -> None:

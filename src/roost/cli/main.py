@@ -14,7 +14,12 @@ from roost.core.errors import RoostError
 
 COMMANDS = {
     "serve": Entry("roost.cli.serve:serve", "Serve agents over HTTPS, on 0.0.0.0:2100."),
+    "run": Entry("roost.cli.run:run", "Talk to an agent at the terminal."),
+    "attach": Entry("roost.cli.attach:attach", "Open a session of the server at the terminal."),
     "exec": Entry("roost.cli.exec:exec_", "Ask an agent one thing and print its answer."),
+    # runs at terminals, that other programs take part in
+    "send": Entry("roost.cli.send:send", "Say something to a run at a terminal."),
+    "runs": Entry("roost.cli.runs:runs", "List the runs at terminals that listen."),
     # sessions of a server
     "spawn": Entry("roost.cli.spawn:spawn", "Start a session in the background."),
     "status": Entry("roost.cli.status:status", "Say how a session is doing."),
@@ -47,6 +52,7 @@ COMMANDS = {
     "connect": Entry("roost.cli.connect:connect", "Send commands to a server from now on."),
     "disconnect": Entry("roost.cli.connect:disconnect", "Send commands to this machine again."),
     "whoami": Entry("roost.cli.whoami:whoami", "Say which server commands go to, and as whom."),
+    "pair": Entry("roost.cli.pair:pair", "Let a browser or a phone in."),
     "user": Entry("roost.cli.user:user", "Add, list and remove accounts."),
     "config": Entry("roost.cli.config:config", "Read and set the defaults of new sessions."),
     "capability": Entry("roost.cli.capability:capability", "Say what a provider can do."),

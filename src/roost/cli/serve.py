@@ -19,6 +19,7 @@ from roost.doors.listen import exposed, parse
 @options.storage
 @options.models
 @options.behaviour
+@options.page
 @options.common
 @click.pass_context
 def serve(ctx: click.Context, /, **flags: Any) -> None:
@@ -55,6 +56,7 @@ def serve(ctx: click.Context, /, **flags: Any) -> None:
 @options.storage
 @options.models
 @options.behaviour
+@options.page
 @options.common
 def api(agents: str, **flags: Any) -> None:
     """Serve AGENTS at /api.

@@ -1,19 +1,24 @@
-"""One turn as a client of `/api` sees it, shown on a terminal."""
+"""One turn in a session of its own, shown on a terminal; what comes up in it is put to whoever sits there."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
 from typing import Any, Protocol, TextIO
-from urllib.parse import quote
 
-import httpx2
 from msgspec import Struct
 
-from roost.core.errors import BadValue
+from roost.cli.telling import Telling, call_line
+from roost.client import happenings as h
+from roost.client.answers import Turn as Course
+from roost.client.client import Client
+from roost.client.errors import Refused
+from roost.client.following import Frame
+from roost.client.happenings import Happening
 
 CODES = {"normal": 0, "error": 1, "canceled": 130}
-CUT_OFF = 1
 
 _NOBODY = "Nobody was there to approve it."
+_LATE = (404, 409)  # what waited waits no more
 
 
 class Person(Protocol):
@@ -29,10 +34,6 @@ class Person(Protocol):
         ...
 
 
-class Refused(BadValue):
-    """The server said no."""
-
-
 class Request(Struct, frozen=True):
     """What to ask of whom."""
 
@@ -41,209 +42,162 @@ class Request(Struct, frozen=True):
     model: str = ""
     working_dir: str = ""
     approved: bool = False  # run every tool unasked
+    session: str = ""  # that it is to go on with; "" is a new one
+    agent_name: str = ""  # of the source's team; "" is the one that it names
 
 
 class Turn:
     """Asks, prints the answer to `out` and all else to `err`, and puts what comes up to `person`.
 
-    With `raw` every event goes to `out` instead, a line of JSON each.
+    With `raw` every event goes to `out` instead, a line of JSON each.  `elsewhere` is how others are told to answer
+    what comes up, where they can: then nothing is asked here, and nothing refused.
     """
 
     def __init__(
-        self, client: httpx2.AsyncClient, person: Person, *, out: TextIO, err: TextIO, raw: bool = False
+        self,
+        client: Client,
+        person: Person,
+        *,
+        out: TextIO,
+        err: TextIO,
+        raw: bool = False,
+        quiet: bool = False,
+        elsewhere: str = "",
     ) -> None:
         self.session = ""
+        self._since = 0  # what happens in the turn is behind it
+        self._elsewhere = elsewhere
         self._client = client
         self._person = person
+        self._telling = Telling(out, err, quiet=quiet)
         self._out = out
         self._err = err
         self._raw = raw
-        self._open_line = False  # the answer's last line is not ended yet
-        self._open_output = False  # nor that of a tool's output
-        self._streamed: set[str] = set()  # calls whose output has been shown as it came
-        self._called: set[str] = set()  # calls that have been shown
-        self._speaker = ""  # the sub-session whose words stand on `err`, unfinished
 
     async def run(self, request: Request) -> int:
-        """Run one turn in a new session; the exit code says how it ended.
+        """Run one turn in a new session, or the one that is named; the exit code says how it ended.
 
         Raises:
             Refused: the server did not take it.
+            Unreachable: it is gone.
         """
-        made = await self._call("POST", "/api/sessions", _template(request))
-        self.session = made["id"]
-        body: dict[str, Any] = {"messages": [{"role": "user", "content": request.prompt}]}
-        if request.model:
-            body["model"] = request.model
-        path = f"/api/sessions/{self.session}/agent/{quote(request.agent, safe='')}"
-        code = CUT_OFF
-        async with self._client.stream("POST", path, json=body) as response:
-            if response.is_error:
-                raise Refused(_message(response, await response.aread()))
-            async for event in events(response):
-                self._show(event)
-                await self._answer(event)
-                if event.get("type") == "stream_stopped" and event.get("session_id") == self.session:
-                    code = CODES.get(event.get("reason") or "normal", 1)
-        self._end_line()
-        return code
+        since = self._since = await self._started(request)
+        course = Course(self.session)
+        async with aclosing(self._client.frames(self.session, since)) as frames:
+            async for frame in frames:
+                await self._take(frame)
+                course.take(frame.happening)
+                if course.over and not (request.session and await self._goes_on()):
+                    break
+        self._telling.end_line()
+        return CODES.get(course.answer().reason, 1)
 
-    async def ended(self) -> None:
-        """Wait until the session's turn has written its end."""
+    async def follow(self, session: str, since: int) -> None:
+        """Tell what happens in a session, and who says what, until it is no more."""
+        self.session, self._telling.heard = session, True
+        async with aclosing(self._client.frames(session, since)) as frames:
+            async for frame in frames:
+                await self._take(frame)
+        self._telling.end_line()
+
+    async def _started(self, request: Request) -> int:
+        """Have a turn; what happens in it is behind the number that this returns."""
+        if not request.session:
+            made = await self._client.create(tools_approved=request.approved, working_dir=request.working_dir or None)
+            self.session = made.id
+            return await self._client.start(self.session, request.agent, request.prompt, model=request.model, since=0)
+        self.session = request.session
+        if (now := await self._client.snapshot(self.session, last=1)).streaming:  # it goes on by itself: after that
+            await self._client.followup(self.session, request.prompt)
+            return now.last_event_seq
+        return await self._client.start(
+            self.session, request.agent, request.prompt, agent_name=request.agent_name, model=request.model
+        )
+
+    async def _goes_on(self) -> bool:
+        return (await self._client.state(self.session)).streaming
+
+    async def _take(self, frame: Frame) -> None:
+        self._show(frame.data, frame.happening)
+        await self._answer(frame.happening)
+
+    async def cancel(self) -> None:
+        """End the turn, and wait until its end is written."""
         if not self.session:
             return
-        async with self._client.stream("GET", f"/api/sessions/{self.session}/events") as response:
-            if response.is_error:
-                return
-            async for event in events(response):
-                if event.get("type") == "stream_stopped" and event.get("session_id") == self.session:
-                    return
-
-    async def _call(self, method: str, path: str, body: Any) -> Any:
-        response = await self._client.request(method, path, json=body)
-        if response.is_error:
-            raise Refused(_message(response, response.content))
-        return response.json()
-
-    # -- what is shown --------------------------------------------------------------------------
-
-    def _show(self, event: Mapping[str, Any]) -> None:
-        if self._raw:
-            self._out.write(json.dumps(event, ensure_ascii=False) + "\n")
-            self._out.flush()
-            return
-        match event.get("type"):
-            case "agent_choice" if event.get("parent_session_id"):
-                self._tell(event)
-            case "agent_choice":
-                self._print(event["content"])
-            case "message_added" if not event.get("parent_session_id"):
-                self._end_line()  # the next answer is another one
-            case "tool_call":
-                self._called.add(event["tool_call"].get("id", ""))
-                self.say(f"· {_call_line(event['tool_call'])}")
-            case "tool_call_output":
-                self._pass_on(event.get("tool_call_id", ""), event.get("output", ""))
-            case "tool_call_response" if event.get("tool_call_id") not in self._streamed or _failed(event):
-                self._returned(event)
-            case "agent_switching":
-                self.say(f"· {'to' if event.get('switching') else 'back to'} {event.get('to_agent', '')}")
-            case "warning":
-                self.say(f"warning: {event['message']}")
-            case "error":
-                self.say(f"error: {event['error']}")
-            case _:
-                pass
-
-    def _print(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
-        if text:
-            self._open_line = not text.endswith("\n")
-
-    def _tell(self, event: Mapping[str, Any]) -> None:
-        """Words of a sub-agent: they are no part of the answer."""
-        before = ""
-        if self._speaker != event["session_id"]:
-            before = f"{event.get('agent_name', '')}: "
-            self._end_line()
-            self._close_output()
-            self._speaker = event["session_id"]
-        self._err.write(before + event["content"])
-        self._err.flush()
-        self._open_output = not event["content"].endswith("\n")
-
-    def _returned(self, event: Mapping[str, Any]) -> None:
-        called = event.get("tool_call") or {}
-        if _name(called) == "transfer_task" and not _failed(event):
-            return  # these words were shown as they were said
-        if called.get("id") and called["id"] not in self._called:
-            self.say(f"· {_call_line(called)}")  # it never ran, and so was never shown
-        self.say(f"  {_result_line(event)}")
-
-    def _pass_on(self, call: str, output: str) -> None:
-        self._end_line()
-        self._err.write(output)
-        self._err.flush()
-        if output:
-            self._streamed.add(call)
-            self._open_output = not output.endswith("\n")
+        with suppress(Refused):  # it has ended, or never began
+            await self._client.cancel(self.session)
+            course = Course(self.session)
+            async with aclosing(self._client.follow(self.session, self._since)) as happenings:
+                async for happening in happenings:
+                    course.take(happening)
+                    if course.over:
+                        return
 
     def say(self, line: str) -> None:
-        """A line on `err`, under whatever stands there unfinished."""
-        self._end_line()
-        self._close_output()
-        self._speaker = ""
-        self._err.write(line + "\n")
-        self._err.flush()
+        """A line on `err`."""
+        self._telling.say(line)
 
-    def _close_output(self) -> None:
-        if self._open_output:
-            self._open_output = False
-            self._err.write("\n")
-
-    def _end_line(self) -> None:
-        if self._open_line:
-            self._print("\n")
+    def _show(self, data: bytes, happening: Happening) -> None:
+        if not self._raw:
+            self._telling.show(happening)
+            return
+        self._out.write(json.dumps(json.loads(data), ensure_ascii=False) + "\n")
+        self._out.flush()
 
     # -- what is asked --------------------------------------------------------------------------
 
-    async def _answer(self, event: Mapping[str, Any]) -> None:
-        match event.get("type"):
-            case "tool_call_confirmation":
-                await self._approve(event["tool_call"], _why(event.get("metadata") or {}))
-            case "max_iterations_reached":
-                await self._go_on(event["max_iterations"])
-            case "budget_exceeded":
-                await self._spend(event["message"], event["request_id"])
-            case "elicitation_request":
-                await self._elicit(event)
+    async def _answer(self, happening: Happening) -> None:
+        if self._elsewhere:
+            self._telling.point(happening, self._elsewhere)
+            return
+        answer: Mapping[str, Any]
+        match happening:
+            case h.ToolCallConfirmation():
+                answer = await self._approve(happening)
+            case h.MaxIterationsReached(max_iterations=limit):
+                answer = await self._go_on(f"{limit} iterations are done.  Go on?", f"stopped after {limit} iterations")
+            case h.BudgetExceeded(message=message):
+                answer = await self._go_on(message, f"stopped: {message.partition('. ')[0]}")
+            case h.ElicitationRequest():
+                answer = await self._elicit(happening)
             case _:
-                pass
+                return
+        try:
+            await self._client.answer(happening.request_id, **answer)
+        except Refused as error:
+            if error.status not in _LATE:
+                raise
 
-    async def _approve(self, call: Mapping[str, Any], reason: str) -> None:
-        answer: dict[str, str] = {"confirmation": "reject", "reason": _NOBODY}
-        self._called.add(call.get("id", ""))
-        if reason and not self._raw:
+    async def _approve(self, asked: h.ToolCallConfirmation) -> Mapping[str, str]:
+        call = asked.tool_call
+        self._telling.called(call)
+        if (reason := _why(asked.metadata)) and not self._raw:
             self.say(reason)
         if self._person.there:
-            whole = _call_line(call, None)  # nobody should approve what they do not see
-            answer = _APPROVALS.get(await self._ask(f"Run {whole}?  [y]es, [a]lways, [n]o: "), _NO)
-        else:
-            self.say(f"refused: {_call_line(call)} needs an approval, and nobody is here; --yolo allows every tool")
-        await self._call("POST", f"/api/sessions/{self.session}/resume", answer)
+            whole = call_line(call, None)  # nobody should approve what they do not see
+            return _APPROVALS.get(await self._ask(f"Run {whole}?  [y]es, [a]lways, [n]o: "), _NO)
+        self.say(f"refused: {call_line(call)} needs an approval, and nobody is here; --yolo allows every tool")
+        return {"confirmation": "reject", "reason": _NOBODY}
 
-    async def _go_on(self, limit: int) -> None:
-        go_on = self._person.there and await self._ask(f"{limit} iterations are done.  Go on?  [y]es, [n]o: ") == "y"
-        if not go_on:
-            self.say(f"stopped after {limit} iterations")
-        confirmation = "approve" if go_on else "reject"
-        await self._call("POST", f"/api/sessions/{self.session}/resume", {"confirmation": confirmation})
+    async def _go_on(self, question: str, stopped: str) -> Mapping[str, str]:
+        if self._person.there and await self._ask(f"{question}  [y]es, [n]o: ") == "y":
+            return {"confirmation": "approve"}
+        self.say(stopped)
+        return {"confirmation": "reject"}
 
-    async def _spend(self, message: str, wait: str) -> None:
-        spend = self._person.there and await self._ask(f"{message}  [y]es, [n]o: ") == "y"
-        if not spend:
-            self.say(f"stopped: {message.partition('. ')[0]}")
-        confirmation = "approve" if spend else "reject"
-        await self._call("POST", f"/api/waits/{wait}", {"confirmation": confirmation})
-
-    async def _elicit(self, event: Mapping[str, Any]) -> None:
-        answer: dict[str, Any] = {"action": "decline"}
-        if self._person.there:
-            self.say(f"? {event['message']}")
-            answer = await self._fill(event)
-        else:
-            self.say(f"declined: {event['message']} (nobody is here to answer)")
-        if event.get("elicitation_id"):
-            answer["elicitation_id"] = event["elicitation_id"]
-        await self._call("POST", f"/api/sessions/{self.session}/elicitation", answer)
-
-    async def _fill(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        if event.get("url"):
-            self.say(f"  {event['url']}")
+    async def _elicit(self, asked: h.ElicitationRequest) -> Mapping[str, Any]:
+        if not self._person.there:
+            self.say(f"declined: {asked.message} (nobody is here to answer)")
+            return {"action": "decline"}
+        self.say(f"? {asked.message}")
+        if asked.url:
+            self.say(f"  {asked.url}")
             done = await self._ask("Open it, then press Enter; [n]o declines: ") != "n"
             return {"action": "accept" if done else "decline"}
-        schema = event.get("schema") or {}
+        return await self._fill(asked.schema or {})
+
+    async def _fill(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         required = schema.get("required", [])
         content: dict[str, Any] = {}
         for name, field in schema.get("properties", {}).items():
@@ -257,7 +211,7 @@ class Turn:
         return {"action": "accept", "content": content}
 
     async def _ask(self, question: str) -> str:
-        self._end_line()
+        self._telling.end_line()
         typed = await self._person.ask(question)
         if not typed.endswith("\n"):
             self._err.write("\n")  # the end of input leaves the question's line open
@@ -268,51 +222,10 @@ _NO = {"confirmation": "reject"}
 _APPROVALS = {"y": {"confirmation": "approve"}, "a": {"confirmation": "approve-session"}, "n": _NO}
 
 
-async def events(response: httpx2.Response) -> AsyncIterator[dict[str, Any]]:
-    """The events of a stream.  Lines end at LF alone: JSON may hold what else counts as a line's end."""
-    rest = b""
-    async for chunk in response.aiter_bytes():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data: "):
-                yield json.loads(line[6:])
-
-
-def _template(request: Request) -> dict[str, Any]:
-    template: dict[str, Any] = {"tools_approved": request.approved}
-    if request.working_dir:
-        template["working_dir"] = request.working_dir
-    return template
-
-
-def _message(response: httpx2.Response, body: bytes) -> str:
-    try:
-        return str(json.loads(body)["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"the server answered {response.status_code}"
-
-
-def _call_line(call: Mapping[str, Any], width: int | None = 100) -> str:
-    function = call.get("function", call)
-    return _short(f"{function.get('name', '')} {function.get('arguments', '')}".strip(), width)
-
-
-def _name(call: Mapping[str, Any]) -> str:
-    return str(call.get("function", call).get("name", ""))
-
-
-def _result_line(event: Mapping[str, Any]) -> str:
-    return ("failed: " if _failed(event) else "") + _short(str(event.get("response", "")))
-
-
-def _why(metadata: Mapping[str, Any]) -> str:
+def _why(metadata: Mapping[str, str]) -> str:
     """What the server says about a call that needs an approval."""
-    reason, label = str(metadata.get("reason", "")), str(metadata.get("safety_label", ""))
+    reason, label = metadata.get("reason", ""), metadata.get("safety_label", "")
     return f"looks {label}: {reason}" if reason and label else reason
-
-
-def _failed(event: Mapping[str, Any]) -> bool:
-    return bool((event.get("result") or {}).get("isError", False))
 
 
 def _field_line(name: str, field: Mapping[str, Any]) -> str:
@@ -331,9 +244,3 @@ def _typed(text: str, field: Mapping[str, Any]) -> Any:
             except ValueError:
                 return text
     return text
-
-
-def _short(text: str, width: int | None = 100) -> str:
-    """One line of it, with nothing in it that a terminal would obey."""
-    line = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
-    return line if width is None or len(line) <= width else line[: width - 1] + "…"

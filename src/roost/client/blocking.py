@@ -1,10 +1,12 @@
 """A client that blocks: one request after the other, on a line that is kept open between them."""
 
+import errno
 import http.client
+import io
 import select
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
@@ -165,7 +167,7 @@ class Blocking(Table):
         model: str = "",
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> Iterator[Happening]:
+    ) -> Generator[Happening, None, None]:
         """Open a turn, and yield what happens in it to its end; whoever stops before does not end it (`cancel` does).
 
         Raises:
@@ -191,7 +193,7 @@ class Blocking(Table):
 
     def follow(
         self, session: str, since: int = 0, *, told: Told = unheard, patience: float = PATIENCE
-    ) -> Iterator[Happening]:
+    ) -> Generator[Happening, None, None]:
         """All that happens in a session past a number of its log, until the session is no more.
 
         A line that was cut, or that has been silent for too long, is opened anew: nothing is lost, nothing doubled.
@@ -212,7 +214,7 @@ class Blocking(Table):
         told: Told = unheard,
         patience: float = PATIENCE,
         until: int | None = None,
-    ) -> Iterator[Frame]:
+    ) -> Generator[Frame, None, None]:
         """The same, each with the text that it came as; `until` is the number to end at."""
         following = Following(session, since, patience=patience, told=told, until=until)
         while not following.over:
@@ -239,7 +241,7 @@ class Blocking(Table):
         schema: str | None = None,
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """A session's log events of `/api/v1` past `after`, until it ends; else as `follow`."""
         found = streams.follow(self, session, types=types, after=after, schema=schema, told=told, patience=patience)
         return (one.event for one in found)
@@ -251,7 +253,7 @@ class Blocking(Table):
         types: Iterable[str] = (),
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Every session's log events of `/api/v1` from now on; after a cut, what was missed comes first."""
         return (one.event for one in streams.subscribe(self, tag=tag, types=types, told=told, patience=patience))
 
@@ -272,7 +274,7 @@ class Blocking(Table):
         if self._watch:
             self._watch(request.method, request.path, status, time.monotonic() - started)
         if not 200 <= status < 300:
-            raise refused(status, body, response.getheader("retry-after"))
+            raise refused(status, body, response.getheader)
         return body
 
     def _sent(self, line: "_Line", request: Request[Any]) -> http.client.HTTPResponse:
@@ -288,7 +290,7 @@ class Blocking(Table):
             line.settimeout(silence)
             response = self._sent(line, request)
             if not 200 <= response.status < 300:
-                raise refused(response.status, response.read(), response.getheader("retry-after"))
+                raise refused(response.status, response.read(), response.getheader)
             yield response
         except (OSError, http.client.HTTPException) as error:
             raise self._meant(error, silence) from None
@@ -344,7 +346,30 @@ class Blocking(Table):
         return self._line
 
 
+class _Whole(io.BufferedReader):
+    """What comes over a line.  The library takes a head that was cut for a whole one; this does not."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """A line of a head, or of what stands between chunks.
+
+        Raises:
+            ConnectionResetError: it was cut.
+        """
+        found = super().readline(size)
+        if not found.endswith(b"\n") and len(found) != size:
+            raise ConnectionResetError(errno.ECONNRESET, "it closed the connection")
+        return found
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = _Whole(self.fp.detach())
+
+
 class _Line(http.client.HTTPConnection):
+    response_class = _Answer
+
     def __init__(self, server: Server, patience: float) -> None:
         super().__init__(server.place.authority, timeout=None)
         self.sock: socket.socket | None

@@ -24,6 +24,7 @@ from roost.client.start import CHECKS, Start
 from roost.client.table import Table
 from roost.client.talk import Said
 from roost.client.trust import Trust, trusting
+from roost.core.errors import BadValue
 
 T = TypeVar("T")
 
@@ -151,7 +152,7 @@ class Client(Table):
         model: str = "",
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> AsyncIterator[Happening]:
+    ) -> AsyncGenerator[Happening, None]:
         """Open a turn, and yield what happens in it to its end; whoever stops before does not end it (`cancel` does).
 
         Raises:
@@ -178,7 +179,7 @@ class Client(Table):
 
     async def follow(
         self, session: str, since: int = 0, *, told: Told = unheard, patience: float = PATIENCE
-    ) -> AsyncIterator[Happening]:
+    ) -> AsyncGenerator[Happening, None]:
         """All that happens in a session past a number of its log, until the session is no more.
 
         A line that was cut, or that has been silent for too long, is opened anew: nothing is lost, nothing doubled.
@@ -232,7 +233,7 @@ class Client(Table):
         schema: str | None = None,
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """A session's log events of `/api/v1` past `after`, until it ends; else as `follow`."""
         found = currents.follow(
             self, await self._trusting(), session, types=types, after=after, schema=schema, told=told, patience=patience
@@ -248,7 +249,7 @@ class Client(Table):
         types: Iterable[str] = (),
         told: Told = unheard,
         patience: float = PATIENCE,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event, None]:
         """Every session's log events of `/api/v1` from now on; after a cut, what was missed comes first."""
         found = currents.subscribe(self, await self._trusting(), tag=tag, types=types, told=told, patience=patience)
         async with aclosing(found) as frames:
@@ -266,7 +267,7 @@ class Client(Table):
         if self._watch:
             self._watch(request.method, request.path, response.status_code, time.monotonic() - started)
         if not response.is_success:
-            raise refused(response.status_code, response.content, response.headers.get("retry-after"))
+            raise refused(response.status_code, response.content, response.headers.get)
         return response.content
 
     @asynccontextmanager
@@ -277,7 +278,7 @@ class Client(Table):
             response = await http.send(self._built(http, request, silence), stream=True)
             try:
                 if not response.is_success:
-                    raise refused(response.status_code, await response.aread(), response.headers.get("retry-after"))
+                    raise refused(response.status_code, await response.aread(), response.headers.get)
                 yield response
             finally:
                 with anyio.CancelScope(shield=True):
@@ -310,6 +311,8 @@ class Client(Table):
             return self._http
 
     async def _trusting(self) -> Trust:
+        if self._transport is not None:
+            raise BadValue("a WebSocket needs a server's address: over a transport of one's own, use `follow`")
         if self._trust is None:
             self._trust = await anyio.to_thread.run_sync(trusting, self.server, self._held)
         return self._trust

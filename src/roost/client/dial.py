@@ -42,7 +42,8 @@ def dial(server: Server, *, timeout: float = CONNECT_SECONDS) -> socket.socket:
 
 def reason(error: OSError) -> str:
     """What the system says, in a few words."""
-    return (error.strerror or str(error) or type(error).__name__).lower()
+    known = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    return (known or str(error) or type(error).__name__).lower()
 
 
 def shown(server: Server, *, timeout: float = CONNECT_SECONDS) -> str:

@@ -24,8 +24,10 @@ class Garbled(ServerFailed):
 
 
 class Refused(ServerFailed):
-    """The server said no: with which status, for which reason (one of the codes of the docs, or ""), and when to ask
-    again, in seconds, where it has said so.
+    """The server said no.
+
+    `code` is a name for the reason, such as `session_busy`, or ""; `retry_after`, in seconds, when to ask again, where
+    it has said so.
     """
 
     def __init__(self, status: int, reason: str, code: str = "", retry_after: float | None = None) -> None:

@@ -62,20 +62,18 @@ def decode(request: Request[T], body: bytes) -> T:
         raise Garbled(f"the server's answer to {request.method} {request.path} is not understood: {error}") from None
 
 
-def refused(status: int, body: bytes, retry_after: str | None) -> Refused:
+def refused(status: int, body: bytes, header: Callable[[str], str | None]) -> Refused:
     """A server's no, in either door's words or a proxy's."""
     text = body.decode("utf-8", "replace").strip()
-    code = ""
     try:
         said = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         said = None
     if isinstance(said, dict):
         text = str(said.get("error") or said.get("message") or "")
-        code = str(said.get("code") or "")
     elif text.startswith("<"):
         text = ""  # a page for browsers
-    return Refused(status, text[:2000], code, _seconds(retry_after))
+    return Refused(status, text[:2000], header("x-roost-code") or "", _seconds(header("retry-after")))
 
 
 class Tries:

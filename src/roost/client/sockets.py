@@ -45,7 +45,7 @@ def unopened(error: Exception, server: Server) -> Refused | Unreachable:
 
     if isinstance(error, InvalidStatus):
         answer = error.response
-        said = refused(answer.status_code, bytes(answer.body or b""), answer.headers.get("retry-after"))
+        said = refused(answer.status_code, bytes(answer.body or b""), answer.headers.get)
         return Unreachable(server.url, str(said)) if answer.status_code in _BUSY else said
     if isinstance(error, InvalidHandshake):
         return Unreachable(server.url, f"no WebSocket there ({error})")

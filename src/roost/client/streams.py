@@ -1,7 +1,7 @@
 """Streams of `/api/v1` that outlive their line: what was cut goes on behind the last event that came."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ def follow(
     schema: str | None = None,
     told: Told = unheard,
     patience: float = PATIENCE,
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """A session's events past `after`, until it ends; a cut line is opened anew, and nothing is lost or doubled.
 
     Events of another `schema` have no numbers: there a new line begins at the first, and as many are left out as came.
@@ -59,7 +59,7 @@ def subscribe(
     types: Iterable[str] = (),
     told: Told = unheard,
     patience: float = PATIENCE,
-) -> Iterator[Frame]:
+) -> Generator[Frame, None, None]:
     """Every session's events from now on, for as long as the server stands; after a cut what was missed comes first.
 
     Raises:
@@ -124,7 +124,7 @@ def opened(server: Server, stream: Stream, after: int) -> Iterator["ClientConnec
         yield line
 
 
-def received(line: "ClientConnection", server: Server, again: Again) -> Iterator[Frame]:
+def received(line: "ClientConnection", server: Server, again: Again) -> Generator[Frame, None, None]:
     """The frames of an open WebSocket up to the end of its stream.
 
     Raises:
@@ -150,7 +150,7 @@ def _cut(server: Server) -> Unreachable:
     return Unreachable(server.url, "the stream was cut")
 
 
-def _frames(server: Server, stream: Stream, after: int, again: Again) -> Iterator[Frame]:
+def _frames(server: Server, stream: Stream, after: int, again: Again) -> Generator[Frame, None, None]:
     with opened(server, stream, after) as line:
         again.alive()
         yield from received(line, server, again)

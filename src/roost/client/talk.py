@@ -55,12 +55,12 @@ def agents() -> Request[list[c.AgentRow]]:
 
 def agent(agent: str) -> Request[Table]:
     """One of them, as it was loaded."""
-    return Request("GET", path(BASE, "agents", agent), Table)
+    return Request("GET", path(BASE, "agents", agent), Table, patient=True)
 
 
 def tools(agent: str, agent_name: str) -> Request[c.Count]:
     """How many tools an agent of a file has."""
-    return Request("GET", path(BASE, "agents", agent, agent_name, "tools", "count"), c.Count)
+    return Request("GET", path(BASE, "agents", agent, agent_name, "tools", "count"), c.Count, patient=True)
 
 
 def logged_in(
@@ -263,7 +263,7 @@ def events(session: str) -> Stream:
 
 def waits() -> Request[list[c.Waiting]]:
     """What waits for a person, the oldest first."""
-    return Request("GET", path(BASE, "waits"), list[c.Waiting])
+    return Request("GET", path(BASE, "waits"), list[c.Waiting], query=(("detail", FULL),))
 
 
 def answer(
@@ -312,7 +312,12 @@ def elicit(
 def posted(messages: Said) -> list[Table]:
     """Messages as bodies have them."""
     several = [messages] if isinstance(messages, str | Posted) else messages
-    return [msgspec.to_builtins(Posted(content=one) if isinstance(one, str) else one) for one in several]
+    return [_message(Posted(content=one) if isinstance(one, str) else one) for one in several]
+
+
+def _message(one: Posted) -> Table:
+    parts = {"multi_content": msgspec.to_builtins(one.multi_content)} if one.multi_content else {}
+    return {"role": one.role, "content": one.content, **parts}
 
 
 def _session(session: str, *segments: str) -> str:

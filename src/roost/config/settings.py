@@ -9,7 +9,8 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
-from roost.config import values
+from roost.config import notify, values
+from roost.config.notify import Notify
 from roost.config.values import Secret, Wrong
 from roost.core.errors import BadValue
 
@@ -47,6 +48,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     env_from_file: tuple[Path, ...] = ()
     code_mode_tools: bool = False
     pprof_addr: str = ""
+    public_url: str = ""
+    no_qr: bool = False
+    notify: Notify = Notify()
     data_dir: Path
     cache_dir: Path
     config_dir: Path
@@ -97,6 +101,9 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "env_from_file": _Field(values.as_files),
     "code_mode_tools": _Field(values.as_flag),
     "pprof_addr": _Field(values.as_address, ("DOCKER_AGENT_PPROF_ADDR", "CAGENT_PPROF_ADDR")),
+    "public_url": _Field(notify.as_public_url),
+    "no_qr": _Field(values.as_flag),
+    "notify": _Field(notify.as_notify, secret=True),
     "data_dir": _Field(values.as_path),
     "cache_dir": _Field(values.as_path),
     "config_dir": _Field(values.as_path),

@@ -216,8 +216,8 @@ class LoginRefused(RoostError):
 
     code = "login_refused"
 
-    def __init__(self) -> None:
-        super().__init__("wrong user name or password")
+    def __init__(self, message: str = "wrong user name or password") -> None:
+        super().__init__(message)
 
 
 class TooManyLogins(RoostError):
@@ -228,6 +228,25 @@ class TooManyLogins(RoostError):
     def __init__(self, retry_after: float) -> None:
         super().__init__("too many failed logins; try again later")
         self.retry_after = retry_after
+
+
+class PairingRefused(RoostError):
+    """A pairing code that opens nothing: it was used, it has expired, or there never was one."""
+
+    code = "pairing_refused"
+
+    def __init__(self) -> None:
+        super().__init__("this pairing code was used already, or has expired: `roost pair` makes another")
+
+
+class DeviceNotFound(RoostError):
+    """No browser that the caller may see has this id."""
+
+    code = "device_not_found"
+
+    def __init__(self, device: str) -> None:
+        super().__init__(f"no device has the id {device[:100]!r}")
+        self.device = device
 
 
 class ModelFailed(RoostError):
@@ -296,6 +315,15 @@ class TooManySessions(RoostError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} sessions run already, and no more may; try again when one has ended")
+
+
+class TooManyFollowed(RoostError):
+    """A screen follows as many sessions as it may."""
+
+    code = "too_many_followed"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} sessions are followed already, and no more may; unfollow one of them first")
 
 
 class ProcessNotFound(RoostError):

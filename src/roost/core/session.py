@@ -381,6 +381,8 @@ def _nested(head: Head, event: e.Event, sub: SessionId) -> Head:
     """The head with its sub-session's, which is folded as any other."""
     fact = event.fact
     if isinstance(fact, e.SessionCreated):
+        if fact.parent == sub or head.sub(sub) is not None:  # nobody is born twice, nor of himself
+            return head
         born = replace(_born_as(sub, event, fact), root=head.root, owner=head.owner)
         if fact.parent == head.id:
             return replace(head, subs=(*head.subs, born))

@@ -4,19 +4,25 @@ import time
 from collections.abc import Collection, Iterable
 
 import anyio
+from msgspec.structs import replace
 
 from roost.doors import docs
-from roost.doors.auth import Gate, Key, Lookup
+from roost.doors.auth import Caller, Gate, Key, Lookup, host_of
 from roost.doors.docker_agent.manners import Manners as DockerAgent
 from roost.doors.docker_agent.routes import routes as docker_agent
 from roost.doors.door import Door, beneath, sent
 from roost.doors.openapi import document
 from roost.doors.routes import Receive, Route, Router, Scope, Send
+from roost.doors.web import files
+from roost.doors.web import routes as web
+from roost.doors.web.entrance import Surroundings
+from roost.doors.web.manners import Manners as Web
 from roost.doors.zag.manners import MAX_BODY
 from roost.doors.zag.manners import Manners as Zag
 from roost.doors.zag.routes import PREFIX
 from roost.doors.zag.routes import routes as zag
 from roost.service.service import Service
+from roost.service.tickets import Tickets
 
 
 def make_app(
@@ -31,21 +37,30 @@ def make_app(
     bound: str = "",
     quiet: float = 15.0,
     origins: Collection[str] = ("*",),
+    public_url: str = "",
+    authority: bytes = b"",
 ) -> "Doors":
     """Everything that is served over HTTP, as an ASGI application.
 
     Tokens are those of `lookup`, or `token` alone.  Where none is required, whoever comes may use `/api`, and
     `/api/v1` stays shut.  All who can reach a server that is `trusted` may do everything.  `bound` is the
     host that it listens on; `quiet` how many seconds a stream is silent before it is pinged; `origins` those
-    whose pages may use `/api/v1`.  All streams end when `closing` is set.
+    whose pages may use `/api/v1`; `public_url` where a proxy shows it to the world;
+    `authority` the certificate of whoever vouches for it, where phones do not know that.  All streams end when
+    `closing` is set.
     """
     lookup = None if trusted else lookup or (Key(token) if token else None)
-    gate = Gate(lookup, max_body, bound)
+    tickets: Tickets[Caller] = Tickets(service.desk.makers.clock)
+    known = frozenset({host_of(public_url)} if public_url else ())
+    gate = Gate(lookup, max_body, bound, guests=service.browsers, tickets=tickets, names=known)
     api = docker_agent(service, closing=closing, version=version, quiet=quiet, private=lambda: gate.asks)
-    main = Door(Router([*api, *docs.routes(document(api, version))]), gate, DockerAgent(), closing)
-    shut = Gate(lookup, MAX_BODY, bound, shut=not trusted)
+    about = Surroundings(version, trusted, public_url, authority)
+    page, beside = web.made(service, gate, tickets, about)
+    api = [*api, *beside]
+    main = Door(Router([*api, *docs.routes(document(api, version)), *files.routes()]), gate, DockerAgent(), closing)
+    shut = replace(gate, max_body=MAX_BODY, shut=not trusted)
     v1 = Door(Router(zag(service, closing=closing, version=version)), shut, Zag(origins), closing)
-    return Doors(main, {PREFIX: v1})
+    return Doors(main, {PREFIX: v1, web.PREFIX: Door(Router(page), gate, Web(), closing)})
 
 
 class Doors:
@@ -79,7 +94,4 @@ class Doors:
             if beneath(path, prefix):
                 await door(scope, receive, send)
                 return
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000})
-        else:
-            await self.main(scope, receive, send)
+        await self.main(scope, receive, send)

@@ -4,8 +4,9 @@ import hashlib
 import hmac
 import ipaddress
 import re
-from collections.abc import Collection, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
+from typing import Any, Literal, Protocol
 
 import anyio
 from msgspec import Struct
@@ -13,9 +14,11 @@ from msgspec.structs import replace
 from starlette.datastructures import Headers
 
 from roost.core.principals import Principal
+from roost.doors import cookies
 from roost.doors.errors import Refused
 
 Scope = Mapping[str, Any]
+Until = Callable[[], Awaitable[None]]
 
 SUPER = Principal(kind="super")
 """Whoever knows the server's own token."""
@@ -63,17 +66,60 @@ class Key:
         await anyio.sleep_forever()
 
 
+class Caller(Struct, frozen=True):
+    """Somebody who was let in, `by` what, and `until` when that opens nothing more (None: it always will).
+
+    `mark` stands for the header that was shown: it tells programs apart.
+    """
+
+    principal: Principal = ANYONE
+    by: Literal["", "token", "cookie", "ticket"] = ""
+    mark: str = ""
+    until: Until | None = None
+
+
+NOBODY = Caller()
+
+
+class Guests(Protocol):
+    """Browsers, which come with a cookie."""
+
+    async def visitor(self, cookie: str) -> Principal | None:
+        """Whose browser has this cookie; None for one that may not come in."""
+        ...
+
+    async def left(self, cookie: str) -> None:
+        """Return as soon as a browser may not come in any more."""
+        ...
+
+    def csrf(self, cookie: str) -> str:
+        """What pages of our own, and no others, can send beside the cookie."""
+        ...
+
+
+class Redeems(Protocol):
+    """Tickets: each lets somebody who is known open one stream."""
+
+    def redeem(self, ticket: str) -> Caller | None:
+        """Whose it is, once."""
+        ...
+
+
 class Gate(Struct, frozen=True):
     """What a door asks of everybody who comes in.
 
     Where no `lookup` requires a token it is open to all, or, if `shut`, to nobody.  `bound` is the host that
-    the server listens on; a loopback one makes it look at the `Host` header too.
+    the server listens on; a loopback one makes it look at the `Host` header too, which may be one of `names`
+    besides.  Browsers among the `guests` come in by their cookie, and streams are opened by `tickets`.
     """
 
     lookup: Lookup | None = None
     max_body: int = 1_048_576
     bound: str = ""
     shut: bool = False
+    guests: Guests | None = None
+    tickets: Redeems | None = None
+    names: frozenset[str] = frozenset()
 
     @property
     def asks(self) -> bool:
@@ -87,7 +133,7 @@ class Gate(Struct, frozen=True):
             Refused: 403.
         """
         hosts = headers.getlist("host")
-        if self._is_local(scope) and not all(_name(host) in self._names() for host in hosts):
+        if self._is_local(scope) and not all(_name(host) in self._known() for host in hosts):
             raise Refused(403, "this Host is not served here")
         for origin in headers.getlist("origin"):
             if not _same(origin, hosts):
@@ -103,16 +149,38 @@ class Gate(Struct, frozen=True):
             if not _DIGITS.fullmatch(declared) or int(declared) > self.max_body:
                 raise too_large()
 
-    async def identify(self, token: str, otherwise: str) -> Principal:
+    async def identify(self, token: str, otherwise: str, mark: str = "") -> Caller:
         """The caller with this token.
 
         Raises:
             Refused: 401, worded as `otherwise`.
         """
         found = await self.lookup.principal(token) if self.lookup is not None else None
-        if found is None:
+        if self.lookup is None or found is None:
             raise Refused(401, otherwise)
-        return found
+        return Caller(found, "token", mark, partial(self.lookup.revoked, token) if found.confined else None)
+
+    def admit(self, ticket: str) -> Caller | None:
+        """The caller who was given this ticket, if it is still good."""
+        found = self.tickets.redeem(ticket) if ticket and self.tickets is not None else None
+        return None if found is None else replace(found, by="ticket")
+
+    async def welcome(self, scope: Scope, headers: Headers, *, prove: bool = True) -> Caller | None:
+        """The caller whose browser shows a cookie of ours; None where there is none that is good.
+
+        Raises:
+            Refused: 403; the browser may have been made to ask, and not by our page.
+        """
+        cookie = cookies.found(scope, headers)
+        if self.guests is None or self.lookup is None or not cookie:
+            return None
+        if (known := await self.guests.visitor(cookie)) is None:
+            return None
+        self.check_origin(scope, headers)
+        cookies.check_site(scope, headers)
+        if prove:
+            cookies.prove(scope, headers, self.guests.csrf(cookie))
+        return Caller(known, "cookie", f"cookie {cookie}", partial(self.guests.left, cookie))
 
     def _is_local(self, scope: Scope) -> bool:
         """Whether we listen where only browsers of this machine can come in; a bound name may mean loopback too."""
@@ -121,9 +189,9 @@ class Gate(Struct, frozen=True):
             return False
         return is_loopback(self.bound) or (_is_name(self.bound) and is_loopback(address))
 
-    def _names(self) -> Collection[str]:
+    def _known(self) -> Collection[str]:
         bound = self.bound.lower()
-        return _LOCAL_NAMES | {bound, f"[{bound}]"}
+        return _LOCAL_NAMES | {bound, f"[{bound}]"} | self.names
 
 
 def spelled(token: str) -> str:
@@ -136,12 +204,12 @@ def too_large() -> Refused:
     return Refused(413, "Request Entity Too Large")
 
 
-def principal(scope: Scope, headers: Headers, known: Principal = ANYONE) -> Principal:
-    """The caller whom the token tells, as the request shows him."""
+def principal(scope: Scope, headers: Headers, caller: Caller = NOBODY) -> Principal:
+    """The caller who was let in, as the request shows him."""
     address = (scope.get("client") or ("", 0))[0]
-    marks = (headers.get("authorization", ""), address, headers.get("user-agent", ""))
+    marks = (caller.mark or headers.get("authorization", ""), address, headers.get("user-agent", ""))
     client = hashlib.sha256("\0".join(marks).encode()).hexdigest()[:16]
-    return replace(known, client=client, headers=dict(headers))
+    return replace(caller.principal, client=client, headers=cookies.without(headers))
 
 
 def _digest(token: str) -> bytes:
@@ -171,6 +239,11 @@ def _name(host: str) -> str:
     """The name in a Host header, without its port; "" where it is none."""
     found = _HOST.fullmatch(host.strip().lower())
     return found[1].removesuffix(".") if found else ""
+
+
+def host_of(url: str) -> str:
+    """The name that a `Host` header has for an address, without a port."""
+    return _name(url.partition("://")[2].partition("/")[0])
 
 
 def _same(origin: str, hosts: Collection[str]) -> bool:

@@ -26,7 +26,6 @@ def routes(document: dict[str, Any]) -> list[Route]:
     raw = encode_ordered(document) + b"\n"
     return [
         _static("/openapi.json", raw, "application/json", "This document"),
-        _static("/", _file("docs.html"), page, "A page that shows this API"),
         _static("/docs", _file("docs.html"), page, "A page that shows this API"),
         _static("/docs/docs.js", _file("docs.js"), text.replace("plain", "javascript"), "Its script"),
         _static("/docs/docs.css", _file("docs.css"), text.replace("plain", "css"), "Its style"),

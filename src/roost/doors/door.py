@@ -1,16 +1,16 @@
 """One door: who comes in, which route that is, and how what goes wrong is worded."""
 
 import logging
-from functools import partial
 from typing import Any
+from urllib.parse import parse_qsl
 
 import anyio
 from starlette.datastructures import Headers
 
 from roost.core.errors import RoostError
-from roost.core.principals import Principal
-from roost.doors import auth
-from roost.doors.errors import INTERNAL, Refused, retry, status
+from roost.doors import auth, cookies
+from roost.doors.auth import Caller
+from roost.doors.errors import INTERNAL, Refused, headers, status
 from roost.doors.leash import Leash, held
 from roost.doors.manners import Manners, Pairs
 from roost.doors.routes import Answer, Call, Gone, Place, Receive, Reply, Route, Router, Scope, Send, names
@@ -45,16 +45,16 @@ class Door:
             await self._say(found, scope, receive, send)
             return
         route, values, caller = found
-        if not caller.confined or self._gate.lookup is None:
+        if caller.until is None:
             await self._serve(route, values, caller, scope, receive, send)
             return
-        token, leash = self._manners.token(headers), Leash(scope, receive, send)
-        async with held(leash, partial(self._gate.lookup.revoked, token)):
+        leash = Leash(scope, receive, send)
+        async with held(leash, caller.until):
             await self._serve(route, values, caller, scope, leash.receive, leash.send)
         if leash.pulled:
             await leash.farewell(scope, self._manners.refusal(self._manners.wrong_token, 401, {}))
 
-    async def _find(self, scope: Scope, headers: Headers) -> Reply | tuple[Route, tuple[str, ...], Principal]:
+    async def _find(self, scope: Scope, headers: Headers) -> Reply | tuple[Route, tuple[str, ...], Caller]:
         """What is asked for, and who asks; or what is to be said in place of it."""
         place, values = self.router.find(self._manners.path(sent(scope))) or (None, ())
         if _method(scope) == "OPTIONS" and (reply := self._manners.options(place)) is not None:
@@ -65,20 +65,21 @@ class Door:
             self._manners.check(values)
         except Refused as refused:
             return self._manners.refusal(str(refused), refused.status, refused.headers)
-        return route if isinstance(route, Reply) else (route, values, auth.principal(scope, headers, caller))
+        return route if isinstance(route, Reply) else (route, values, caller)
 
     async def _serve(
-        self, route: Route, values: tuple[str, ...], caller: Principal, scope: Scope, receive: Receive, send: Send
+        self, route: Route, values: tuple[str, ...], caller: Caller, scope: Scope, receive: Receive, send: Send
     ) -> None:
         call = Call(
             scope,
             receive,
-            caller,
+            auth.principal(scope, Headers(scope=dict(scope)), caller),
             names(route.path),
             values,
             read=self._manners.read,
             max_body=self._gate.max_body,
             closing=self._closing,
+            caller=caller,
         )
         if (answer := await self._handled(route, call)) is not None:
             await self._say(answer, scope, receive, send)
@@ -88,18 +89,38 @@ class Door:
         log.info("%s %s %d", _method(scope), sent(scope)[:SHOWN], code, extra={"action": "request"})
         await answer(scope, receive, send)
 
-    async def _let_in(self, scope: Scope, headers: Headers, place: Place | None) -> Principal:
+    async def _let_in(self, scope: Scope, headers: Headers, place: Place | None) -> Caller:
         """Who is calling.
 
         Raises:
             Refused: nobody who may.
         """
-        if not (self._gate.asks and self._manners.strangers):
-            self._gate.check_origin(scope, headers)
-        self._gate.check_size(headers)
-        if not self._gate.asks or (place is not None and (place.open or _method(scope) == "OPTIONS")):
-            return auth.ANYONE
-        return await self._gate.identify(self._manners.token(headers), self._manners.wrong_token)
+        gate, asks = self._gate, self._gate.asks
+        if not (asks and self._manners.strangers):
+            gate.check_origin(scope, headers)
+        if not asks:
+            cookies.check_site(scope, headers)
+        gate.check_size(headers)
+        if not asks:
+            return auth.NOBODY
+        if place is not None and (place.open(_method(scope)) or _method(scope) == "OPTIONS"):
+            known = await gate.welcome(scope, headers, prove=False) if place.greets else None
+            return known or auth.NOBODY
+        return await self._identify(scope, headers, place)
+
+    async def _identify(self, scope: Scope, headers: Headers, place: Place | None) -> Caller:
+        """Who is calling: by a token, else by a ticket, else by a cookie.
+
+        Raises:
+            Refused: none of them opens anything.
+        """
+        shown = headers.get("authorization")
+        if shown is None:
+            caller = self._gate.admit(_ticket(scope)) if place is not None and place.streams else None
+            if caller := caller or await self._gate.welcome(scope, headers):
+                return caller
+        token = self._manners.token(headers)
+        return await self._gate.identify(token, self._manners.wrong_token, shown or "")
 
     def _route(self, scope: Scope, place: Place | None) -> Route | Reply:
         """What is asked for.
@@ -110,7 +131,7 @@ class Door:
         if place is None:
             raise Refused(404, "Not Found")
         method = _method(scope)
-        if place.socket is not None:
+        if place.socket is not None and method != "OPTIONS":
             return _socket(place.socket, scope)
         if scope["type"] == "websocket":
             raise Refused(400, "no WebSocket is served here")
@@ -134,7 +155,7 @@ class Door:
             return refusal(str(refused), refused.status, refused.headers)
         except RoostError as error:
             known = (at for kind, at in route.statuses.items() if isinstance(error, kind))
-            return refusal(self._manners.worded(error, route.failed), next(known, status(error)), retry(error))
+            return refusal(self._manners.worded(error, route.failed), next(known, status(error)), headers(error))
         except Exception:
             log.exception("%s %s failed", route.method, route.path, extra={"action": "request_failed"})
             return refusal(route.failed + INTERNAL, 500, {})
@@ -144,6 +165,11 @@ def sent(scope: Scope) -> str:
     """The path as it was sent."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode()
     return raw.decode("latin-1")
+
+
+def _ticket(scope: Scope) -> str:
+    query = scope.get("query_string", b"").decode("latin-1")
+    return next((value for name, value in parse_qsl(query) if name == "ticket"), "")
 
 
 def _method(scope: Scope) -> str:

@@ -17,6 +17,8 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.LoginRefused: 401,
     errors.AccountExists: 409,
     errors.TooManyLogins: 429,
+    errors.PairingRefused: 410,
+    errors.DeviceNotFound: 404,
     errors.BadValue: 400,
     errors.BadModel: 422,
     errors.SessionBusy: 409,
@@ -33,6 +35,7 @@ STATUS: Mapping[type[RoostError], int] = {
     errors.DependencyFailed: 409,
     errors.QueueFull: 429,
     errors.TooManySessions: 429,
+    errors.TooManyFollowed: 429,
     errors.AgentBroken: 500,
     errors.ToolsetFailed: 500,
     errors.StoreRefused: 500,
@@ -63,10 +66,14 @@ WHOLE = (
     errors.NoAccounts,
     errors.LoginRefused,
     errors.TooManyLogins,
+    errors.PairingRefused,
+    errors.DeviceNotFound,
 )
 """Errors whose message stands alone; before that of any other goes what could not be done."""
 
 INTERNAL = "internal server error"
+
+CODE = "x-roost-code"
 
 
 class Refused(Exception):
@@ -88,8 +95,12 @@ def worded(error: RoostError, failed: str) -> str:
     return error.message if isinstance(error, WHOLE) else failed + error.message
 
 
-def retry(error: RoostError) -> dict[str, str]:
-    """When to ask again, as a header, where that is known."""
+def headers(error: RoostError) -> dict[str, str]:
+    """Which error it is, for whoever reads no prose, and when to ask again where that is known."""
+    return {CODE: error.code} | _retry(error)
+
+
+def _retry(error: RoostError) -> dict[str, str]:
     match error:
         case errors.QueueFull():
             return {"retry-after": "1"}

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 
 from roost.core.errors import RoostError, ShuttingDown
 from roost.core.principals import Principal
-from roost.doors.auth import too_large
+from roost.doors.auth import NOBODY, Caller, too_large
 from roost.doors.errors import Refused
 from roost.wire import durations, json
 
@@ -22,6 +22,7 @@ Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+SSE = "text/event-stream"
 LARGEST = (1 << 64) - 1
 SLOW = 60.0  # seconds without a byte of a body that was announced
 SLOWEST = 1000.0  # bytes a second that come of it, at least
@@ -67,7 +68,7 @@ class Reply:
         head = {"content-length": str(len(self.raw)), **self.headers}
         if self.raw:
             head["content-type"] = self.kind
-        if self.status == 204:
+        if self.status in (204, 304):
             del head["content-length"]
         pairs = [(name.encode(), value.encode("latin-1", "replace")) for name, value in head.items()]
         await send({"type": f"{start}.start", "status": self.status, "headers": pairs})
@@ -88,7 +89,10 @@ class Call:
         read: Read,
         max_body: int,
         closing: anyio.Event,
+        caller: Caller = NOBODY,
     ) -> None:
+        self.scope = scope
+        self.caller = caller
         self.headers = Headers(scope=dict(scope))
         self.address = str((scope.get("client") or ("", 0))[0])  # of the caller; "" behind a Unix socket
         self.principal = principal
@@ -224,7 +228,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """One thing that can be asked.
 
     `failed` stands before the message of an error; `statuses` are exceptions to the error table.  A
-    `socket` is asked for by a WebSocket handshake: its handler answers with something that accepts it.
+    `socket` is asked for by a WebSocket handshake: its handler answers with something that accepts it.  What
+    is `open` to all may still want to know a browser when it sees one: then it `greets`.
     """
 
     method: str
@@ -240,6 +245,7 @@ class Route(Struct, frozen=True, kw_only=True):
     statuses: Mapping[type[RoostError], int] = {}
     refusals: tuple[int, ...] = ()
     open: bool = False
+    greets: bool = False
     socket: bool = False
     shown: bool = True  # in the OpenAPI document
 
@@ -289,10 +295,20 @@ class Place:
         """The WebSocket that is opened here."""
         return next((route for route in self.routes.values() if route.socket), None)
 
+    def open(self, method: str) -> bool:
+        """Whether this path needs no token; a method that is not there is as open as the others are."""
+        routes = self.routes.values()
+        return self.routes[method].open if method in self.routes else any(route.open for route in routes)
+
     @property
-    def open(self) -> bool:
-        """Whether this path needs no token."""
-        return any(route.open for route in self.routes.values())
+    def greets(self) -> bool:
+        """Whether browsers that are known are told from others, though all may come."""
+        return any(route.greets for route in self.routes.values())
+
+    @property
+    def streams(self) -> bool:
+        """Whether this is a WebSocket or an event stream: what a browser can send no header to."""
+        return any(route.socket or (route.method, route.answer) == ("GET", SSE) for route in self.routes.values())
 
 
 class Router:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import binascii
+import logging
 import signal
 import socket
 import ssl
@@ -31,6 +32,9 @@ PING_SECONDS = 20.0  # between two pings of a WebSocket
 PONG_SECONDS = 40.0  # in which it must answer one: the time of two
 CLOSE_SECONDS = 10.0  # for the end of a WebSocket, or of TLS
 FAREWELL_SECONDS = 0.5  # for the end of TLS, where the server stops and nothing is left to send
+
+_untold = logging.getLogger(f"{__name__}.sockets")
+_untold.setLevel(logging.WARNING)  # the door says what is asked for, and leaves out queries: tickets stand there
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -195,6 +199,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         stuck_seconds: float = STUCK_SECONDS,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
+        self.logger = self.conn.logger = _untold
+        self.conn.debug = False
         self.close_timeout = min(CLOSE_SECONDS, stuck_seconds)
         self._stuck_seconds = stuck_seconds
         self._unread: TimerHandle | None = None
@@ -375,11 +381,11 @@ async def serve(
 
 
 @contextmanager
-def until_told() -> Iterator[asyncio.Event]:
-    """An event that SIGINT or SIGTERM sets.  A second one ends the process at once, as a crash would."""
+def until_told(*signals: signal.Signals) -> Iterator[asyncio.Event]:
+    """An event that a signal sets: these, else SIGINT and SIGTERM.  A second one ends the process as a crash would."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = signals or (signal.SIGINT, signal.SIGTERM)
 
     def tell() -> None:
         told.set()

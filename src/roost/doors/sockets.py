@@ -1,10 +1,9 @@
 """WebSockets over logs: many readers, each a cursor, and every frame rendered once."""
 
 import logging
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, aclosing, contextmanager, suppress
-from typing import Protocol
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, aclosing, suppress
 
 import anyio
 import anyio.lowlevel
@@ -13,13 +12,12 @@ from msgspec import Struct
 from roost.core.errors import RoostError, ShuttingDown
 from roost.core.events import Event
 from roost.core.ids import LogId
+from roost.doors.rings import Reader, Renderer, Rings
 from roost.doors.routes import Receive, Scope, Send
 from roost.doors.streams import Batches
 
 log = logging.getLogger(__name__)
 
-RING = 256 * 1024  # bytes of rendered frames kept for a log
-RINGS = 64 * 1024 * 1024  # for all logs together
 LARGEST = 16 * 1024 * 1024 - 16  # bytes of a message that clients take
 BEAT = 10.0  # seconds between two ticks
 REASON = 123  # bytes that fit into a close frame
@@ -38,129 +36,24 @@ class Frame(Struct, frozen=True):
     text: str
 
 
-class Renderer(Protocol):
-    """Facts of one log to frames, in order, from wherever it is begun."""
+Frames = Renderer[Sequence[Frame]]
+"""Facts of one log to frames, in order; none where clients are shown nothing."""
+
+
+class _Fitting:
+    """A renderer whose frames clients can take: one that is too large for them is our fault, and left out."""
+
+    def __init__(self, renderer: Frames) -> None:
+        self._renderer = renderer
 
     async def render(self, event: Event) -> Sequence[Frame]:
-        """The frames of an event; none where clients are shown nothing."""
-        ...
-
-
-# -- frames that are shared ---------------------------------------------------------------------
-
-
-class Ring:
-    """The newest frames of a log, for all its readers."""
-
-    def __init__(self, rings: "Rings", log_id: LogId) -> None:
-        self.readers = 0
-        self.size = 0
-        self._rings = rings
-        self._log = log_id
-        self._kept: deque[Sequence[Frame]] = deque()
-        self._end = 0  # the seq that is rendered next
-        self._renderer = rings.make(log_id)
-        self._pen = anyio.Lock()
-
-    def find(self, event: Event) -> Sequence[Frame] | None:
-        """The frames of an event, if they are here."""
-        first = self._end - len(self._kept)
-        return self._kept[event.seq - first] if first <= event.seq < self._end else None
-
-    async def extend(self, event: Event) -> Sequence[Frame] | None:
-        """The frames of an event past the end, which are kept from now on; None for an older one."""
-        async with self._pen:
-            if event.seq < self._end:
-                return self.find(event)
-            if event.seq > self._end:
-                self.shrink(0)
-                self._end = event.seq
-                self._renderer = self._rings.make(self._log)
-            found = await rendered(self._renderer, event)
-            self._kept.append(found)
-            self._end += 1
-            self._resize(_size(found))
-            self.shrink(RING)
-            self._rings.grew(self._log)
-            return found
-
-    def shrink(self, limit: int) -> None:
-        """Forget the oldest frames until `limit` bytes are left."""
-        while self._kept and self.size > limit:
-            self._resize(-_size(self._kept.popleft()))
-
-    def _resize(self, by: int) -> None:
-        self.size += by
-        self._rings.size += by
-
-
-class Rings:
-    """The rings of all logs that have readers; the one that grew longest ago gives way first."""
-
-    def __init__(self, make: Callable[[LogId], Renderer]) -> None:
-        self.size = 0
-        self.make = make
-        self._rings: OrderedDict[LogId, Ring] = OrderedDict()
-
-    @contextmanager
-    def read(self, log_id: LogId) -> Iterator["Reader"]:
-        """A reader, while the block lasts."""
-        if (ring := self._rings.get(log_id)) is None:
-            ring = self._rings[log_id] = Ring(self, log_id)
-        ring.readers += 1
-        try:
-            yield Reader(ring, self.make, log_id)
-        finally:
-            ring.readers -= 1
-            if not ring.readers:
-                ring.shrink(0)
-                del self._rings[log_id]
-
-    def grew(self, log_id: LogId) -> None:
-        """A ring has new frames: see that all of them together stay within their bound."""
-        self._rings.move_to_end(log_id)
-        for ring in tuple(self._rings.values()) if self.size > RINGS else ():
-            ring.shrink(0)
-            if self.size <= RINGS:
-                return
-
-
-class Reader:
-    """One reader of a ring.  Whoever is too far behind for it renders on his own."""
-
-    def __init__(self, ring: Ring, make: Callable[[LogId], Renderer], log_id: LogId) -> None:
-        self._ring = ring
-        self._make = make
-        self._log = log_id
-        self._own: Renderer | None = None
-        self._next = 0
-
-    async def frames(self, event: Event) -> Sequence[Frame]:
         """The frames of an event."""
-        if (found := self._ring.find(event)) is not None:
-            return found
-        if (found := await self._ring.extend(event)) is not None:
-            return found
-        if self._own is None or self._next != event.seq:
-            self._own = self._make(self._log)
-        found = await rendered(self._own, event)
-        self._next = event.seq + 1
-        return found
-
-
-async def rendered(renderer: Renderer, event: Event) -> Sequence[Frame]:
-    """The frames of an event; one that can't be rendered, or is too large for clients, is our fault and left out."""
-    try:
-        found = await renderer.render(event)
-    except RoostError:
-        raise
-    except Exception:
-        log.exception("event %d of %s has no frame", event.seq, event.log, extra={"action": "render_failed"})
-        return ()
-    fit = [frame for frame in found if len(frame.text) <= LARGEST // 4 or len(frame.text.encode()) <= LARGEST]
-    if len(fit) < len(found):
-        log.error("event %d of %s is too large for clients", event.seq, event.log, extra={"action": "frame_too_large"})
-    return fit
+        found = await self._renderer.render(event)
+        fit = [frame for frame in found if len(frame.text) <= LARGEST // 4 or len(frame.text.encode()) <= LARGEST]
+        if len(fit) < len(found):
+            where = {"action": "frame_too_large"}
+            log.error("event %d of %s is too large for clients", event.seq, event.log, extra=where)
+        return fit
 
 
 def _size(frames: Sequence[Frame]) -> int:
@@ -170,14 +63,17 @@ def _size(frames: Sequence[Frame]) -> int:
 # -- one socket ---------------------------------------------------------------------------------
 
 
+_Reader = Reader[Sequence[Frame]]
+
+
 class _Readers:
     """Readers of the logs that one socket has met lately."""
 
-    def __init__(self, rings: Rings) -> None:
+    def __init__(self, rings: Rings[Sequence[Frame]]) -> None:
         self._rings = rings
-        self._open: OrderedDict[LogId, tuple[Reader, ExitStack]] = OrderedDict()
+        self._open: OrderedDict[LogId, tuple[_Reader, ExitStack]] = OrderedDict()
 
-    def of(self, log_id: LogId) -> Reader:
+    def of(self, log_id: LogId) -> _Reader:
         """The reader of a log; the one that was asked for longest ago gives way to it."""
         if (found := self._open.get(log_id)) is not None:
             self._open.move_to_end(log_id)
@@ -257,7 +153,8 @@ class Socket:
         try:
             async for batch in self._batches:
                 for event in batch:
-                    for frame in await readers.of(event.log).frames(event):
+                    (frames,) = await readers.of(event.log).frames((event,))
+                    for frame in frames:
                         if self._wanted is None or self._wanted(frame):
                             await send({"type": "websocket.send", "text": frame.text})
                 await anyio.lowlevel.checkpoint()  # a `send` to somebody who keeps up gives nobody else a turn
@@ -286,8 +183,8 @@ def _cut(reason: str) -> str:
 class Sockets:
     """Opens WebSockets; all of them end when `closing` is set."""
 
-    def __init__(self, make: Callable[[LogId], Renderer], closing: anyio.Event, *, beat: float = BEAT) -> None:
-        self.rings = Rings(make)
+    def __init__(self, make: Callable[[LogId], Frames], closing: anyio.Event, *, beat: float = BEAT) -> None:
+        self.rings: Rings[Sequence[Frame]] = Rings(lambda log_id: _Fitting(make(log_id)), measure=_size, blank=())
         self.closing = closing
         self.beat = beat
 

@@ -3,10 +3,8 @@
 import asyncio
 import logging
 import time
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager, suppress
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, suppress
 from typing import Protocol
 
 import anyio
@@ -14,16 +12,16 @@ import anyio
 from roost.core.errors import RoostError
 from roost.core.events import Event
 from roost.core.ids import LogId
+from roost.doors.rings import Renderer, Rings
 from roost.doors.routes import Answer, Receive, Scope, Send
 from roost.patience import Patience
 from roost.wire.sse import PING, cursor, frame
 
 log = logging.getLogger(__name__)
 
-RING = 256 * 1024  # bytes of rendered frames kept for a log
-RINGS = 64 * 1024 * 1024  # for all logs together
 QUIET = 15.0  # seconds of silence before a ping
 STUCK = 60.0  # seconds that a client may take to read what was sent
+FRAMED = 16  # bytes that a frame has besides its data
 FAREWELL = 1.0  # seconds for the last bytes of a stream that is ended
 
 HEADERS = [
@@ -32,6 +30,10 @@ HEADERS = [
     (b"connection", b"keep-alive"),
     (b"x-accel-buffering", b"no"),
 ]
+
+
+Frames = Renderer[bytes | None]
+"""Facts of one log to the data of frames, in order; None where clients are shown nothing."""
 
 
 class Batches(Protocol):
@@ -46,159 +48,24 @@ class Batches(Protocol):
         ...
 
 
-class Renderer(Protocol):
-    """Facts of one log to frames, in order, from wherever it is begun."""
-
-    async def render(self, event: Event) -> bytes | None:
-        """The data of the event's frame; None where clients are shown nothing."""
-        ...
-
-
-# -- frames that are shared ---------------------------------------------------------------------
-
-
-class Ring:
-    """The newest frames of a log, for all its readers."""
-
-    def __init__(self, rings: "Rings", log_id: LogId) -> None:
-        self.readers = 0
-        self.size = 0
-        self._rings = rings
-        self._log = log_id
-        self._frames: deque[bytes] = deque()
-        self._shown: deque[bool] = deque()
-        self._end = 0  # the seq that is rendered next
-        self._renderer = rings.make(log_id)
-        self._pen = asyncio.Lock()
-        self._joined: dict[tuple[int, int, bool], bytes] = {}
-
-    def kept(self, batch: Sequence[Event], marks: bool) -> bytes | None:
-        """The frames of a batch in one piece, if all of them are here.  With `marks`, facts without a frame too."""
-        first = self._end - len(self._frames)
-        if batch[0].seq < first or batch[-1].seq >= self._end:
-            return None
-        key = (batch[0].seq, batch[-1].seq, marks)
-        if (found := self._joined.get(key)) is None:
-            start = batch[0].seq - first
-            places = range(start, start + len(batch))
-            found = b"".join(self._frames[place] for place in places if marks or self._shown[place])
-            self._joined[key] = found
-        return found
-
-    async def extended(self, batch: Sequence[Event], marks: bool) -> bytes | None:
-        """The frames of a batch that reaches past the end, which are kept from now on; None for one that does not."""
-        async with self._pen:
-            if (found := self.kept(batch, marks)) is not None:
-                return found
-            if batch[-1].seq < self._end:
-                return None
-            if not self._end - len(self._frames) <= batch[0].seq <= self._end:
-                self._restart(batch[0].seq)
-            for event in batch:
-                if event.seq == self._end:
-                    self._keep(event.seq, await rendered(self._renderer, event))
-            found = self.kept(batch, marks)
-            self.shrink(RING)
-            self._rings.grew(self._log)
-            return found
-
-    def shrink(self, limit: int) -> None:
-        """Forget the oldest frames until `limit` bytes are left."""
-        while self.size > limit:
-            self._resize(-len(self._frames.popleft()))
-            self._shown.popleft()
-            self._joined.clear()
-
-    def _keep(self, seq: int, data: bytes | None) -> None:
-        text = cursor(seq) if data is None else frame(data, seq)
-        self._frames.append(text)
-        self._shown.append(data is not None)
-        self._end += 1
-        self._resize(len(text))
-        self._joined.clear()
-
-    def _restart(self, seq: int) -> None:
-        self.shrink(0)
-        self._end = seq
-        self._renderer = self._rings.make(self._log)
-
-    def _resize(self, by: int) -> None:
-        self.size += by
-        self._rings.size += by
+def marked(batch: Sequence[Event], frames: Sequence[bytes | None]) -> bytes:
+    """The frames of a batch in one piece; facts without one move the cursor."""
+    return b"".join(
+        [
+            cursor(event.seq) if data is None else frame(data, event.seq)
+            for event, data in zip(batch, frames, strict=True)
+        ]
+    )
 
 
-class Rings:
-    """The rings of all logs that have readers; the one that grew longest ago gives way first."""
-
-    def __init__(self, make: Callable[[LogId], Renderer]) -> None:
-        self.size = 0
-        self.make = make
-        self._rings: OrderedDict[LogId, Ring] = OrderedDict()
-
-    @contextmanager
-    def read(self, log_id: LogId, *, marks: bool) -> Iterator["Reader"]:
-        """A reader, while the block lasts."""
-        if (ring := self._rings.get(log_id)) is None:
-            ring = self._rings[log_id] = Ring(self, log_id)
-        ring.readers += 1
-        try:
-            yield Reader(ring, partial(self.make, log_id), marks=marks)
-        finally:
-            ring.readers -= 1
-            if not ring.readers:
-                ring.shrink(0)
-                del self._rings[log_id]
-
-    def grew(self, log_id: LogId) -> None:
-        """A ring has new frames: see that all of them together stay within their bound."""
-        self._rings.move_to_end(log_id)
-        for ring in tuple(self._rings.values()) if self.size > RINGS else ():
-            ring.shrink(0)
-            if self.size <= RINGS:
-                return
+def shown(batch: Sequence[Event], frames: Sequence[bytes | None]) -> bytes:
+    """The frames of a batch in one piece, and nothing else."""
+    return b"".join([frame(data, event.seq) for event, data in zip(batch, frames, strict=True) if data is not None])
 
 
-class Reader:
-    """One reader of a ring.  Whoever is too far behind for it renders on his own."""
-
-    def __init__(self, ring: Ring, make: Callable[[], Renderer], *, marks: bool) -> None:
-        self._ring = ring
-        self._make = make
-        self._marks = marks
-        self._own: Renderer | None = None
-        self._next = 0
-
-    async def text(self, batch: Sequence[Event]) -> bytes:
-        """The frames of a batch, in one piece."""
-        if (found := self._ring.kept(batch, self._marks)) is not None:
-            return found
-        if (found := await self._ring.extended(batch, self._marks)) is not None:
-            return found
-        return await self._alone(batch)
-
-    async def _alone(self, batch: Sequence[Event]) -> bytes:
-        if self._own is None or self._next != batch[0].seq:
-            self._own = self._make()
-        pieces = []
-        for event in batch:
-            data = await rendered(self._own, event)
-            self._next = event.seq + 1
-            if data is not None:
-                pieces.append(frame(data, event.seq))
-            elif self._marks:
-                pieces.append(cursor(event.seq))
-        return b"".join(pieces)
-
-
-async def rendered(renderer: Renderer, event: Event) -> bytes | None:
-    """The data of a frame; a fact that can't be rendered is our fault, and shown as one without a frame."""
-    try:
-        return await renderer.render(event)
-    except RoostError:
-        raise
-    except Exception:
-        log.exception("event %d of %s has no frame", event.seq, event.log, extra={"action": "render_failed"})
-        return None
+def size(data: bytes | None) -> int:
+    """How many bytes a frame takes, more or less."""
+    return FRAMED + (0 if data is None else len(data))
 
 
 # -- one stream ---------------------------------------------------------------------------------
@@ -310,10 +177,11 @@ class Stream:
         """Batch after batch: all that waits, in one piece."""
         if self._before:
             await line.say(self._before)
-        with self._streams.rings.read(self._log, marks=self._marks) as reader:
+        name, join = ("marked", marked) if self._marks else ("shown", shown)
+        with self._streams.rings.read(self._log) as reader:
             try:
                 async for batch in self._batches:
-                    if text := await reader.text(batch):
+                    if text := await reader.made(batch, name, join):
                         await line.say(text)
                 if text := self._after():
                     await line.say(text)
@@ -342,13 +210,13 @@ class Streams:
 
     def __init__(
         self,
-        make: Callable[[LogId], Renderer],
+        make: Callable[[LogId], Frames],
         closing: anyio.Event,
         *,
         quiet: float = QUIET,
         stuck: float = STUCK,
     ) -> None:
-        self.rings = Rings(make)
+        self.rings = Rings(make, measure=size, blank=None)
         self.closing = closing
         self.quiet = quiet
         self.stuck = stuck

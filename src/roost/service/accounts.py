@@ -78,15 +78,20 @@ class Accounts:
         """Whether callers have to say who they are."""
         return self._enabled or bool(self._key)
 
+    @property
+    def bell(self) -> anyio.Event:
+        """What rings when an account changes, or a token or a browser goes."""
+        return self._bell
+
     # -- what doors ask -------------------------------------------------------------------------
 
     async def principal(self, token: str) -> Principal | None:
         """Whose token this is, as things stand at this moment; None for one that opens nothing."""
         if self._is_ours(token):
             return OPERATOR
-        await self._import()
+        await self.look()
         login = await self._good(token)
-        return None if login is None else _principal(login.account)
+        return None if login is None else acting(login.account)
 
     async def revoked(self, token: str) -> None:
         """Return as soon as a token is good no more: logged out, expired, its account removed, disabled or changed."""
@@ -116,6 +121,15 @@ class Accounts:
             TooManyLogins: too many have failed for this name, or from this `address`.
             LoginRefused: wrong name, wrong password, or the account is disabled.
         """
+        account = await self.prove(name, password, address=address)
+        return Login(await self._admit(account), account)
+
+    async def prove(self, name: str, password: str, *, address: str = "") -> Account:
+        """The account of somebody who knows its password.
+
+        Raises:
+            NoAccounts, TooManyLogins, LoginRefused: as `login` does.
+        """
         await self.refresh()
         if not self._enabled:
             raise NoAccounts
@@ -130,7 +144,7 @@ class Accounts:
         if is_bcrypt(account.password):
             account = await self._renew(account, password)
         await anyio.to_thread.run_sync(_make_home, account.home)
-        return Login(await self._admit(account), account)
+        return account
 
     async def logout(self, token: str) -> bool:
         """Forget a token; whether it was one that a login gave."""
@@ -267,7 +281,7 @@ class Accounts:
 
     async def refresh(self) -> None:
         """See what has changed, here, at a neighbour's or in the list, and ring for whoever waits."""
-        await self._import()
+        await self.look()
         version = await self._store.version()
         if version == self._version:
             return
@@ -291,7 +305,8 @@ class Accounts:
                 log.exception("accounts can't be looked at", extra={"action": "accounts_failed"})
             await self._clock.sleep(LOOK)
 
-    async def _import(self) -> None:
+    async def look(self) -> None:
+        """Import the list, if it has changed."""
         listed = self._roll.news() if self._roll is not None else None
         if self._roll is None or listed is None:
             return
@@ -305,7 +320,8 @@ class Accounts:
             await self.refresh()
 
 
-def _principal(account: Account) -> Principal:
+def acting(account: Account) -> Principal:
+    """Somebody who is in by an account."""
     return Principal(account.name, kind="account", home=account.home, must_sandbox=account.force_sandbox)
 
 

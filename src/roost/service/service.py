@@ -6,6 +6,7 @@ from roost.ports import Logins
 from roost.service.accounts import Accounts
 from roost.service.agents import AgentFiles
 from roost.service.archive import Archive
+from roost.service.browsers import Browsers
 from roost.service.catalogue import Catalogue
 from roost.service.children import Children
 from roost.service.desk import Desk
@@ -15,7 +16,10 @@ from roost.service.fleet import Fleet
 from roost.service.health import Health
 from roost.service.imports import Imports
 from roost.service.inputs import Inputs
+from roost.service.notices import Notices
 from roost.service.processes import Processes
+from roost.service.progress import Jobs
+from roost.service.pulse import Pulse
 from roost.service.results import Results
 from roost.service.reviews import Reviews
 from roost.service.search import Search
@@ -26,6 +30,7 @@ from roost.service.spawns import Spawns
 from roost.service.toolservers import ToolServers
 from roost.service.turns import Turns
 from roost.service.upkeep import Upkeep
+from roost.service.vitals import Ground, Vitals
 from roost.service.waits import Waits
 from roost.service.windows import Windows
 
@@ -42,12 +47,16 @@ class Service:
     health: Health
     archive: Archive
     accounts: Accounts
+    browsers: Browsers
+    notices: Notices
+    vitals: Vitals
     fleet: Fleet
     spawns: Spawns
     results: Results
     inputs: Inputs
     fifos: Fifos
     feeds: Feeds
+    pulse: Pulse
     processes: Processes
     search: Search
     reviews: Reviews
@@ -59,11 +68,25 @@ class Service:
     catalogue: Catalogue
     children: Children
     desk: Desk
+    jobs: Jobs
     logins: Logins | None = None  # at tool servers; None where nothing can log in
 
 
-def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins | None = None) -> Service:
-    """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
+def make_service(
+    desk: Desk,
+    accounts: Accounts,
+    browsers: Browsers,
+    notices: Notices | None = None,
+    *,
+    grace: float,
+    logins: Logins | None = None,
+    ground: Ground | None = None,
+    jobs: Jobs | None = None,
+) -> Service:
+    """The service over an engine.
+
+    `grace` is how many seconds a turn outlives the client of its run; `jobs` is what the makers tell of long work.
+    """
     turns, fleet, shelf = Turns(desk, grace=grace), Fleet(desk), Shelf(desk)
     results = Results(desk, fleet)
     inputs = Inputs(desk, fleet, turns, results)
@@ -78,12 +101,16 @@ def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins
         health=Health(desk),
         archive=Archive(desk),
         accounts=accounts,
+        browsers=browsers,
+        notices=notices or Notices(desk, browsers),
+        vitals=Vitals(desk, ground or Ground()),
         fleet=fleet,
         spawns=spawns,
         results=results,
         inputs=inputs,
         fifos=fifos,
         feeds=Feeds(desk, fleet),
+        pulse=Pulse(desk),
         processes=Processes(desk),
         search=Search(desk, fleet),
         reviews=Reviews(desk, spawns),
@@ -95,5 +122,6 @@ def make_service(desk: Desk, accounts: Accounts, *, grace: float, logins: Logins
         catalogue=Catalogue(desk),
         children=Children(desk, fleet, spawns, results, inputs),
         desk=desk,
+        jobs=jobs or Jobs(desk.makers.clock),
         logins=logins,
     )

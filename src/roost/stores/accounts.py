@@ -6,14 +6,17 @@ from typing import Any, Protocol, TypeVar
 
 import anyio.lowlevel
 from apsw import Connection
+from msgspec.structs import replace
 
 from roost.core.accounts import Account, SessionToken, imported
+from roost.core.browsers import Browser, PairingCode, Subscription
 from roost.core.errors import AccountExists, AccountNotFound, RoostError
 from roost.core.ids import Micros
 from roost.ports import Login
 from roost.stores import queries
 
 Q = queries.load("accounts")
+BROWSERS = queries.load("browsers")
 T = TypeVar("T")
 
 
@@ -25,6 +28,24 @@ class Book:
     tokens: dict[str, SessionToken] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
     version: int = 0
+    browsers: dict[str, Browser] = field(default_factory=dict)
+    codes: dict[str, PairingCode] = field(default_factory=dict)
+    subscriptions: dict[str, Subscription] = field(default_factory=dict)
+
+    def see(self, id: str, at: Micros, expires_at: Micros) -> None:
+        """A browser was here."""
+        if browser := self.browsers.get(id):
+            self.browsers[id] = replace(browser, seen_at=at, expires_at=expires_at)
+
+    def forget(self, gone: Callable[[Browser], bool]) -> None:
+        """Forget some browsers, and where they could be told something."""
+        left = {key: one for key, one in self.browsers.items() if not gone(one)}
+        if len(left) == len(self.browsers):
+            return
+        self.browsers = left
+        kept = {endpoint: one for endpoint, one in self.subscriptions.items() if not one.browser or one.browser in left}
+        self.subscriptions = kept
+        self.version += 1
 
 
 class MemoryAccounts:
@@ -126,8 +147,11 @@ class MemoryAccounts:
         self._book.version += 1
 
     def _revoke_all(self, name: str) -> None:
-        tokens = self._book.tokens
-        self._book.tokens = {digest: token for digest, token in tokens.items() if token.account != name}
+        book = self._book
+        book.tokens = {digest: token for digest, token in book.tokens.items() if token.account != name}
+        book.codes = {digest: code for digest, code in book.codes.items() if code.account != name}
+        book.subscriptions = {key: one for key, one in book.subscriptions.items() if one.account != name}
+        book.forget(lambda browser: browser.account == name)
 
 
 class Access(Protocol):
@@ -151,13 +175,13 @@ class SqliteAccounts:
 
     async def find(self, name: str) -> Account | None:
         """See `Accounts.find`."""
-        return await self._read(lambda db: _find(db, name))
+        return await self._read(lambda db: find(db, name))
 
     async def add(self, account: Account) -> None:
         """See `Accounts.add`."""
 
         def add(db: Connection) -> None:
-            if _find(db, account.name) is not None:
+            if find(db, account.name) is not None:
                 raise AccountExists(account.name)
             _put(db, account)
 
@@ -167,10 +191,10 @@ class SqliteAccounts:
         """See `Accounts.change`."""
 
         def change(db: Connection) -> Account:
-            account = edit(_there(db, name))
+            account = edit(there(db, name))
             _put(db, account)
             if revoke:
-                db.execute(Q["revoke_all"], (name,))
+                _revoke_all(db, name)
             return account
 
         return await self._do(change)
@@ -179,7 +203,7 @@ class SqliteAccounts:
         """See `Accounts.remove`."""
 
         def remove(db: Connection) -> None:
-            _there(db, name)
+            there(db, name)
             _remove(db, name)
 
         await self._do(remove)
@@ -192,7 +216,7 @@ class SqliteAccounts:
         """See `Accounts.admit`."""
 
         def admit(db: Connection) -> None:
-            only_if(_there(db, token.account))
+            only_if(there(db, token.account))
             db.execute(Q["admit"], (token.digest, token.account, token.created_at, token.expires_at))
 
         await self._do(admit)
@@ -214,18 +238,22 @@ class SqliteAccounts:
         return await self._read(_version)
 
     async def _do(self, work: Callable[[Connection], T]) -> T:
-        """Do something in a transaction that is shared with others: what it refuses harms nobody else's."""
+        return await within(self._write, work)
 
-        def run(db: Connection) -> tuple[T | None, RoostError | None]:
-            try:
-                return _whole(db, work), None
-            except RoostError as error:
-                return None, error
 
-        outcome, error = await self._write(run)
-        if error is not None:
-            raise error
-        return outcome  # type: ignore[return-value]
+async def within(write: Access, work: Callable[[Connection], T]) -> T:
+    """Do something in a transaction that is shared with others: what it refuses harms nobody else's."""
+
+    def run(db: Connection) -> tuple[T | None, RoostError | None]:
+        try:
+            return _whole(db, work), None
+        except RoostError as error:
+            return None, error
+
+    outcome, error = await write(run)
+    if error is not None:
+        raise error
+    return outcome  # type: ignore[return-value]
 
 
 def _whole(db: Connection, work: Callable[[Connection], T]) -> T:
@@ -245,13 +273,19 @@ def _all(db: Connection) -> tuple[Account, ...]:
     return tuple(_account(row) for row in queries.rows(db, Q["all"]))
 
 
-def _find(db: Connection, name: str) -> Account | None:
+def find(db: Connection, name: str) -> Account | None:
+    """The account of this name."""
     rows = queries.rows(db, Q["find"], (name,))
     return _account(rows[0]) if rows else None
 
 
-def _there(db: Connection, name: str) -> Account:
-    if (account := _find(db, name)) is None:
+def there(db: Connection, name: str) -> Account:
+    """The account of this name.
+
+    Raises:
+        AccountNotFound: there is none.
+    """
+    if (account := find(db, name)) is None:
         raise AccountNotFound(name)
     return account
 
@@ -264,8 +298,16 @@ def _put(db: Connection, account: Account) -> None:
 
 def _remove(db: Connection, name: str) -> None:
     db.execute(Q["remove"], (name,))
-    db.execute(Q["revoke_all"], (name,))
+    _revoke_all(db, name)
     db.execute(Q["changed"])
+
+
+def _revoke_all(db: Connection, name: str) -> None:
+    """Whoever is in by this account is out: its tokens, its browsers, what these are told, and codes for more."""
+    db.execute(Q["revoke_all"], (name,))
+    db.execute(BROWSERS["withdraw"], (name,))
+    db.execute(BROWSERS["forget_of"], (name,))
+    db.execute(BROWSERS["unsubscribe_of"], (name,))
 
 
 def _take_in(db: Connection, listed: Sequence[Account]) -> Sequence[str]:
@@ -273,7 +315,7 @@ def _take_in(db: Connection, listed: Sequence[Account]) -> Sequence[str]:
     found = imported(listed, marks, {account.name: account for account in _all(db)})
     for account in found.written:
         _put(db, account)
-        db.execute(Q["revoke_all"], (account.name,))
+        _revoke_all(db, account.name)
     for name in found.removed:
         _remove(db, name)
     if found.marks != marks:

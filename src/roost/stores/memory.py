@@ -17,6 +17,7 @@ from roost.core.session import Head, apply, fold
 from roost.ports import Committed, Condition, Grown, Listing, Owned, RunRecord, WaitRecord
 from roost.stores import rules
 from roost.stores.accounts import Book, MemoryAccounts
+from roost.stores.browsers import MemoryBrowsers
 from roost.stores.rules import Write
 
 _UNTAKEN = Epoch(0)
@@ -74,6 +75,7 @@ class Memory:
         self._shelf = Shelf() if shelf is None else shelf
         self._shelf.living[server] = self
         self.accounts = MemoryAccounts(self._shelf.book)
+        self.browsers = MemoryBrowsers(self._shelf.book)
 
     @property
     def server(self) -> ServerId:

@@ -25,6 +25,7 @@ from roost.core.session import Head
 from roost.ports import Committed, Condition, Grown, Listing, Owned, RunRecord, WaitRecord
 from roost.stores import migrations, readers, rebuild
 from roost.stores.accounts import SqliteAccounts
+from roost.stores.browsers import SqliteBrowsers
 from roost.stores.ledger import Ledger, Written
 from roost.stores.readers import Readers, Roll
 from roost.stores.rules import Write
@@ -77,6 +78,7 @@ class Sqlite:
         self._posted: dict[LogId, _Posted] = {}  # in this round of the event loop
         self._writer = writer(self._let_go)
         self.accounts = SqliteAccounts(reads.run, self._change)
+        self.browsers = SqliteBrowsers(reads.run, self._change)
 
     @property
     def server(self) -> ServerId:

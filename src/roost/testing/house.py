@@ -20,9 +20,11 @@ from roost.engine.house import House as Housekeeping
 from roost.engine.hub import Hub
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
-from roost.ports import Clock, Logins
+from roost.ports import Clock, Couriers, Logins
 from roost.service.accounts import Accounts
+from roost.service.browsers import Browsers
 from roost.service.desk import Desk
+from roost.service.notices import Notices
 from roost.service.policy import Policy
 from roost.service.service import Service, make_service
 from roost.stores.memory import Shelf
@@ -187,6 +189,8 @@ async def open_house(
     clock: Clock | None = None,
     shelf: Shelf | None = None,
     logins: Logins | None = None,
+    couriers: Couriers | None = None,
+    details: bool = False,
 ) -> AsyncIterator[House]:
     """Everything, open; leaving the block stops the server as SIGTERM does.
 
@@ -205,9 +209,12 @@ async def open_house(
         bulkhead.start(Housekeeping(makers, supervisor).keep, name="housekeeping")
         desk = Desk(makers, hub, supervisor, Policy(working_dir), bulkhead)
         accounts = Accounts(store.accounts, clock, token=token)
-        service = make_service(desk, accounts, grace=grace, logins=logins)
+        browsers = Browsers(store.browsers, accounts, clock, token=token)
+        notices = Notices(desk, browsers, couriers, details=details, place="https://roost.example")
+        service = make_service(desk, accounts, browsers, notices, grace=grace, logins=logins)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
+        bulkhead.start(notices.watch, name="notices")
         app = make_app(
             service, closing=closing, version="1.2.3", lookup=accounts, max_body=max_body, bound=bound, quiet=quiet
         )

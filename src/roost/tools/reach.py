@@ -5,17 +5,11 @@ from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
+from roost.addresses import Address, public, unwrapped
 from roost.core.errors import ToolsetFailed
 from roost.tools.tool import Refused
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_COMPATIBLE = ipaddress.IPv6Network("::/96")
-_TRANSLATED = ipaddress.IPv6Network("::ffff:0:0:0/96")
-_LOCAL = (ipaddress.IPv6Network("fec0::/10"), ipaddress.IPv6Network("64:ff9b:1::/48"))
-"""Networks that are nobody's but one's own, though not all versions of `ipaddress` say so."""
 
 
 class Domains(Struct, frozen=True):
@@ -31,7 +25,7 @@ class Domains(Struct, frozen=True):
 
     def address(self, address: Address) -> bool:
         """Whether an address is meant, or one that is wrapped in it."""
-        return any(each in network for each in _unwrapped(address) for network in self.networks)
+        return any(each in network for each in unwrapped(address) for network in self.networks)
 
     def __bool__(self) -> bool:
         return bool(self.exact or self.below or self.networks)
@@ -89,13 +83,6 @@ class Reach(Struct, frozen=True):
             raise Refused(f"{what} is not a public address (`allow_private_ips: true` in the toolset permits it)")
 
 
-def public(address: Address) -> bool:
-    """Whether an address is one of the open internet, and so is each that is wrapped in it."""
-    if any(address in network for network in _LOCAL):
-        return False
-    return all(each.is_global and not each.is_multicast for each in _unwrapped(address))
-
-
 def domains(patterns: Iterable[str], what: str) -> Domains:
     """Patterns, read.
 
@@ -136,15 +123,3 @@ def _network(text: str) -> Network | None:
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
         return None
-
-
-def _unwrapped(address: Address) -> list[Address]:
-    """The address, and the older ones that it may be another spelling of."""
-    found: list[Address] = [address]
-    if isinstance(address, ipaddress.IPv6Address):
-        found += [inner for inner in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if inner]
-        if address in _NAT64 or address in _COMPATIBLE or address in _TRANSLATED:
-            found.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if address.ipv4_mapped or address in _NAT64:
-            del found[0]  # it is nothing but the other spelling
-    return found

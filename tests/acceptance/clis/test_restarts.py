@@ -48,7 +48,7 @@ def test_a_question_and_a_stream_outlive_the_server(stage: Theatre, cli: Cli, tm
     assert len([fact for fact in log if isinstance(fact, e.WaitOpened)]) == 1
     assert len([fact for fact in log if isinstance(fact, e.ToolReturned)]) == 1
     gone(session)
-    assert not list((stage.yard.home / "runs").iterdir())
+    until(lambda: not list((stage.yard.home / "runs").iterdir()))
 
 
 def test_a_cli_that_ends_while_no_server_is_there_has_ended_well(stage: Theatre, cli: Cli, tmp_path: Path) -> None:

@@ -1,22 +1,27 @@
 """Everything under `/api` that clients of the `serve api` protocol know: one page."""
 
+from collections.abc import Callable
 from socket import gethostname
 
 import anyio
 
 from roost.core.errors import BadModel, SessionNotRunning
+from roost.core.ids import LogId
 from roost.doors.docker_agent import batch as b
-from roost.doors.docker_agent import bodies, shapes
+from roost.doors.docker_agent import bodies, jobs, shapes
 from roost.doors.docker_agent import health as h
 from roost.doors.docker_agent import sessions as s
 from roost.doors.docker_agent import turns as t
 from roost.doors.docker_agent import waits as w
 from roost.doors.docker_agent.agents import Agents, Count
+from roost.doors.docker_agent.live import Live
 from roost.doors.docker_agent.renderer import Detailed, Renderer
 from roost.doors.docker_agent.rows import ListedShape, RowShape
 from roost.doors.docker_agent.snapshots import ScreenShape, SnapshotShape
 from roost.doors.routes import Route, asks, tells
-from roost.doors.streams import Streams
+from roost.doors.routes import streams as streaming
+from roost.doors.streams import Frames, Streams
+from roost.service.archive import Archive
 from roost.service.service import Service
 
 NEVER = frozenset(f"/api/agents/{word}" for word in ("config", "import", "export", "pull", "push"))
@@ -31,7 +36,18 @@ def routes(
 ) -> list[Route]:
     """The routes, over a service; `private` says whether some callers have no token, and are told less."""
     host = gethostname()
-    return [*_server(service, version, private), *_sessions(service, host), *_turns(service, closing, quiet)]
+    streams, detailed = (_streams(service, kind, closing, quiet) for kind in (Renderer, Detailed))
+    live = Live(service, detailed.rings, closing, version=version, host=host)
+    return [
+        *_server(service, version, private),
+        *_sessions(service, host),
+        *_turns(service, t.Turns(service, streams, detailed)),
+        streaming("/api/live", live.open, "Sessions, their list and what waits, as they change", shown=False),
+    ]
+
+
+def _streams(service: Service, kind: Callable[[Archive, LogId], Frames], closing: anyio.Event, quiet: float) -> Streams:
+    return Streams(lambda log: kind(service.archive, log), closing, quiet=quiet)
 
 
 def _server(service: Service, version: str, private: h.Private) -> list[Route]:
@@ -49,6 +65,8 @@ def _server(service: Service, version: str, private: h.Private) -> list[Route]:
              refusals=(404, 500, 502)),
         asks("GET", "/api/agents/:id/:agent_name/tools/count", agents.count, "How many tools an agent has",
              answer=Count, failed="failed to get agent tool count: ", refusals=(404, 500, 502)),
+        asks("GET", "/api/jobs", jobs.Jobs(service).listing, "What takes long, and how far it is",
+             answer=list[jobs.JobShape]),
         asks("POST", "/api/mcp-oauth/callback", health.oauth, "Deliver the end of a login", answer=None,
              query=("state", "code", "error", "error_description"), refusals=(400, 404)),
     ]
@@ -109,11 +127,9 @@ def _sessions(service: Service, host: str) -> list[Route]:
     # fmt: on
 
 
-def _turns(service: Service, closing: anyio.Event, quiet: float) -> list[Route]:
+def _turns(service: Service, turns: t.Turns) -> list[Route]:
     """Turns, and what waits in them."""
-    streams = Streams(lambda log: Renderer(service.archive, log), closing, quiet=quiet)
-    detailed = Streams(lambda log: Detailed(service.archive, log), closing, quiet=quiet)
-    turns, waits = t.Turns(service, streams, detailed), w.Waits(service)
+    waits = w.Waits(service)
     unready = {SessionNotRunning: 404}
     # fmt: off
     return [

@@ -105,7 +105,9 @@ class Manners:
         return worded(error, failed)
 
     def shared(self, headers: Headers) -> Pairs:
-        """Who may read the answer."""
+        """Who may read the answer: what comes by cookie is for our own page alone."""
+        if "cookie" in headers and "authorization" not in headers:
+            return (_VARY,)
         if "*" in self._origins:
             return ((b"access-control-allow-origin", b"*"), _VARY)
         origin = headers.get("origin", "")

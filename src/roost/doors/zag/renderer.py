@@ -4,8 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from roost.core import events as e
 from roost.core.ids import LogId
-from roost.doors.sockets import Frame
-from roost.doors.sockets import Renderer as Painter
+from roost.doors.sockets import Frame, Frames
 from roost.doors.zag.events import Memory, render
 from roost.service.archive import Archive
 
@@ -13,7 +12,7 @@ PAGE = 500
 
 
 async def frames(
-    archive: Archive, renderer: Painter, log: LogId, *, after: int, end: int
+    archive: Archive, renderer: Frames, log: LogId, *, after: int, end: int
 ) -> AsyncGenerator[Frame, None]:
     """What clients are shown of the facts past `after` and up to `end`."""
     while after < end:

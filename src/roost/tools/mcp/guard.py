@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import anyio
 
+from roost.addresses import public
 from roost.tools.mcp.http import bounded
-from roost.tools.reach import public
 
 if TYPE_CHECKING:
     import httpx2

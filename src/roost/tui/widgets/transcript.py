@@ -294,6 +294,8 @@ class Transcript(ScrollView, can_focus=True):
         super().watch_scroll_y(old_value, new_value)
         if self._placing or not self._roll.rows:
             return
+        if self._stuck and new_value >= self.max_scroll_y:  # the page has grown, and holds what it is at the end of
+            return
         delta = round(new_value) - round(old_value)
         if delta:
             self._move(delta, round(new_value))

@@ -1,0 +1,1 @@
+"""Couriers: how a word reaches somebody who has no page open."""

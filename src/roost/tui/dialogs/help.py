@@ -1,0 +1,101 @@
+"""The keys, and the commands."""
+
+from textual import events
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from roost.tui.slash import OWN
+
+KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "Writing",
+        (
+            ("Enter", "send; while it works: say it next"),
+            ("Alt+Enter, Ctrl+S", "steer: say it into what runs"),
+            ("Shift+Enter, Ctrl+J, \\ Enter", "a new line"),
+            ("Up, Down", "what was typed before"),
+            ("/   @   !", "commands, files, a shell command"),
+            ("Ctrl+V", "paste, pictures too"),
+            ("Ctrl+_", "undo"),
+        ),
+    ),
+    (
+        "While it works",
+        (
+            ("Esc Esc", "stop it"),
+            ("Ctrl+C", "clear what is typed; twice: leave"),
+            ("Ctrl+Z", "back to the shell, `fg` returns"),
+        ),
+    ),
+    (
+        "What waits for you",
+        (
+            ("Tab, Shift+Tab", "to it, and to the next one"),
+            ("y", "yes, this once"),
+            ("s", "yes to all tools in this session"),
+            ("t", "always: calls like this one (the pattern is shown)"),
+            ("n, r", "no; no, and why"),
+            ("Ctrl+S", "send a form"),
+            ("Esc", "back to the prompt; it goes on waiting"),
+        ),
+    ),
+    (
+        "The conversation",
+        (
+            ("PgUp, PgDn", "scroll"),
+            ("Ctrl+Home, Ctrl+End", "to its beginning, to its end"),
+            ("Ctrl+F", "find in it"),
+            ("Ctrl+G", "go through it with the keys; Esc comes back"),
+        ),
+    ),
+    (
+        "Everywhere",
+        (
+            ("Ctrl+P", "everything that can be asked for"),
+            ("Ctrl+O", "sessions"),
+            ("Ctrl+L", "models"),
+            ("Ctrl+T", "sub-agents"),
+            ("F1", "this page"),
+        ),
+    ),
+)
+
+
+class Help(ModalScreen[None]):
+    """One page."""
+
+    def compose(self) -> ComposeResult:
+        """Keys above, commands below."""
+        with Vertical(id="help") as box:
+            box.border_title = "Help"
+            with VerticalScroll(id="page"):
+                yield Static(page())
+            yield Static("Esc close", id="keys")
+
+    def on_mount(self) -> None:
+        """Arrows scroll."""
+        self.query_one("#page").focus()
+
+    def on_key(self, event: events.Key) -> None:
+        """Any of these closes it."""
+        if event.key in ("escape", "f1", "q", "enter"):
+            event.stop()
+            self.dismiss(None)
+
+
+def page() -> Content:
+    """All of it."""
+    lines: list[Content] = []
+    for heading, keys in KEYS:
+        lines.append(Content.styled(heading, "bold $primary"))
+        lines += [Content.assemble((f"  {key:<30}", "$accent"), (words, "$text")) for key, words in keys]
+        lines.append(Content(""))
+    lines.append(Content.styled("Commands", "bold $primary"))
+    for own in OWN:
+        name = f"/{own.name} {own.argument}".rstrip()
+        lines.append(Content.assemble((f"  {name:<30}", "$accent"), (own.description, "$text")))
+    lines.append(Content.styled("  The agent's own commands are offered beside these when you type /", "$text-muted"))
+    return Content("\n").join(lines)

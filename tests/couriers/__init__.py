@@ -1,0 +1,1 @@
+"""Couriers, and those whom they reach."""

@@ -1,0 +1,50 @@
+"""One browser for all tests of the page, a server for each module, and tabs for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from fakes import llm
+from page import tabs
+from page.tabs import Opener, Site
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """They share a browser, so they stay on one worker."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("page"))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium."""
+    if not tabs.CHROMIUM:
+        pytest.skip("there is no Chromium: apt install chromium")
+    with sync_playwright() as play:
+        found = play.chromium.launch(executable_path=tabs.CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server for the tests of a module."""
+    with llm.serve() as model, tabs.opened(tmp_path_factory.mktemp("site"), model) as found:
+        yield found
+
+
+@pytest.fixture
+def own_site(browser: Browser, tmp_path: Path, fake_llm: llm.FakeLLM) -> Iterator[Site]:
+    """A server for this test alone."""
+    with tabs.opened(tmp_path, fake_llm) as found:
+        yield found
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Opener]:
+    """Opens tabs."""
+    with tabs.tabs(browser) as opener:
+        yield opener

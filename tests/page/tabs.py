@@ -1,0 +1,188 @@
+"""The page in real browsers' tabs, over a real server: opened, watched, and asked what they show."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+
+from acceptance import front
+from acceptance.front import Front, Yard
+from acceptance.house import Client, agent_yaml, free_port, until
+from fakes.llm import FakeLLM
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+TOKEN = "a-token-for-the-tests-of-the-page"
+TOOLS = "    toolsets:\n      - type: shell\n      - type: user_prompt\n"
+WIDE, NARROW = (1280, 800), (360, 740)
+
+# What a browser writes down itself of requests that fail, as those of these tests are meant to.
+_MEANT = re.compile(r"Failed to load resource|WebSocket connection to .* failed")
+_WATCH = """
+addEventListener('securitypolicyviolation', (event) => {
+  console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)
+})
+"""
+
+
+@dataclass
+class Site:
+    """A server with both doors, on a port that stays its own; and a client of it."""
+
+    yard: Yard
+    model: FakeLLM
+    port: int
+    front: Front | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/"
+
+    @property
+    def client(self) -> Client:
+        return Client(f"127.0.0.1:{self.port}", token=TOKEN)
+
+    def open(self) -> None:
+        """Start it, or start it again."""
+        agents = self.yard.folder / "agents"
+        agents.mkdir(exist_ok=True)
+        (agents / "helper.yaml").write_text(agent_yaml(self.model.url, TOOLS))
+        self.front = self.yard.serve(
+            *("--insecure-http", "--host", "127.0.0.1", "--port", str(self.port), "--enable-mock"),
+            *("--token", TOKEN, "--agents", str(agents), "--safety", "strict", *self.flags),
+        )
+
+    def run(self, text: str, **template: Any) -> str:
+        """A session of `helper` that is told something, and goes on with it by itself."""
+        session = self.client.create(**template)
+        self.client.start(session, text, "helper", detach=True).close()
+        return session
+
+    def ask_for(self, command: str, **template: Any) -> str:
+        """A session that waits for leave to run a command."""
+        session = self.run(f"[[tool shell {json.dumps({'cmd': command})}]]", **template)
+        self.wait_of(session)
+        return session
+
+    def wait_of(self, session: str) -> Any:
+        """What waits in a session, once something does."""
+        return until(lambda: next((w for w in self.client.get("/api/waits").json if w["session_id"] == session), None))
+
+
+@contextmanager
+def opened(folder: Path, model: FakeLLM, *flags: str) -> Iterator[Site]:
+    """A site; leaving it ends its servers."""
+    with front.opened(folder) as yard:
+        site = Site(yard, model, free_port(), flags=flags)
+        site.open()
+        yield site
+
+
+@dataclass
+class Tab:
+    """A tab, and all that it has asked for and complained of."""
+
+    site: Site
+    page: Page
+    context: BrowserContext
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def watch(self) -> "Tab":
+        page = self.page
+        page.add_init_script(_WATCH)
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("websocket", lambda socket: self.requests.append(socket.url))
+        page.on("pageerror", lambda error: self.complaints.append(f"{error}\n{error.stack}"))
+        page.on("console", self._heard)
+        return self
+
+    def _heard(self, message: Any) -> None:
+        if message.type in ("error", "warning") and not _MEANT.match(message.text):
+            self.complaints.append(message.text)
+
+    def go(self, where: str = "#/") -> "Tab":
+        """Open an address of the page, and wait until it knows its sessions."""
+        if self.page.url.startswith(self.site.url):
+            self.page.evaluate("where => { location.hash = where }", where)
+        else:
+            self.page.goto(self.site.url + where)
+        expect(self.page.locator(".app")).to_be_attached()
+        expect(self.page.locator(".bones")).to_have_count(0)
+        return self
+
+    def row(self, title: str) -> Locator:
+        """A session in the list."""
+        return self.page.locator(".entry-item", has=self.page.get_by_text(title, exact=True))
+
+    def act(self, title: str, action: str) -> None:
+        """Choose something from the menu of a session."""
+        self.page.get_by_role("button", name=f"Actions for {title}").click()
+        self.page.get_by_role("menuitem", name=action).click()
+
+    @property
+    def overflow(self) -> int:
+        """By how many pixels the page is wider than its window."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
+
+    def sound(self) -> None:
+        """It has asked no other host for anything, and complained of nothing."""
+        here = re.compile(rf"(https?|wss?)://127\.0\.0\.1:{self.site.port}/|(data|blob):")
+        strange = [url for url in self.requests if not here.match(url)]
+        assert not strange, strange
+        assert not self.complaints, "\n".join(self.complaints)
+
+
+def paired(context: BrowserContext, site: Site) -> None:
+    """Let a browser in."""
+    reply = context.request.post(f"{site.url}web/login", data={"token": TOKEN})
+    assert reply.ok, reply.text()
+
+
+Opener = Callable[..., Tab]
+
+
+@contextmanager
+def tabs(browser: Browser) -> Iterator[Opener]:
+    """What opens tabs, each of a browser of its own unless it `shares` another's; at the end each must be sound."""
+    found: list[Tab] = []
+
+    def opener(
+        site: Site,
+        size: tuple[int, int] = WIDE,
+        *,
+        theme: Any = "light",
+        let_in: bool = True,
+        shares: Tab | None = None,
+        **more: Any,
+    ) -> Tab:
+        narrow = size[0] < 900
+        context = (
+            shares.context
+            if shares
+            else browser.new_context(
+                viewport={"width": size[0], "height": size[1]},
+                color_scheme=theme,
+                has_touch=narrow,
+                is_mobile=narrow,
+                **more,
+            )
+        )
+        context.set_default_timeout(10_000)
+        if let_in and not shares:
+            paired(context, site)
+        tab = Tab(site, context.new_page(), context).watch()
+        found.append(tab)
+        return tab
+
+    yield opener
+    for tab in found:
+        tab.sound()
+    for context in {id(tab.context): tab.context for tab in found}.values():
+        context.close()

@@ -1,0 +1,161 @@
+"""The frame of the page: its list stays live, it fits every screen, and it asks nobody else for anything."""
+
+import re
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import expect
+
+from page.tabs import NARROW, WIDE, Opener, Site
+
+VIEWS = ("#/", "#/inbox", "#/new", "#/health", "#/settings", "#/more")
+SIZE = 150_000  # bytes
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_view_fits_its_window(site: Site, tab: Opener, size: tuple[int, int], theme: str) -> None:
+    site.ask_for("echo " + "a-long-word-without-any-break" * 12, title="What a very long title this session has " * 4)
+    shown = tab(site, size, theme=theme)
+    for view in VIEWS:
+        shown.go(view)
+        expect(shown.page.locator("h1:visible, .brand:visible").first).to_be_visible()
+        assert shown.overflow <= 0, view
+
+
+def test_all_that_the_page_loads_is_small_and_its_own(site: Site, tab: Opener) -> None:
+    shown = tab(site)
+    sizes: dict[str, int] = {}
+    shown.page.on("response", lambda answer: sizes.setdefault(urlparse(answer.url).path, len(answer.body())))
+    shown.go()
+    shown.page.wait_for_load_state("networkidle")
+    files = {path: size for path, size in sizes.items() if path == "/" or path.startswith("/static/")}
+    assert {"/", "/static/app.js", "/static/app.css"} <= files.keys()
+    assert sum(files.values()) < SIZE, files
+
+
+def test_a_session_that_is_new_shows_up_by_itself_and_one_that_is_gone_goes(site: Site, tab: Opener) -> None:
+    shown = tab(site).go()
+    session = site.client.create(title="Brand new")
+    expect(shown.row("Brand new")).to_be_visible()
+    site.client.patch(f"/api/sessions/{session}/title", {"title": "Called otherwise"})
+    expect(shown.row("Called otherwise")).to_be_visible()
+    expect(shown.row("Brand new")).to_have_count(0)
+    site.client.delete(f"/api/sessions/{session}")
+    expect(shown.row("Called otherwise")).to_have_count(0)
+
+
+def test_a_row_tells_what_its_session_does(site: Site, tab: Opener) -> None:
+    shown = tab(site).go()
+    asking = site.ask_for("make all", title="Asks first")
+    row = shown.row("Asks first")
+    expect(row).to_contain_text("1 waiting")
+    expect(row.locator(".dot")).to_have_attribute("data-state", "waiting")
+    site.client.post(f"/api/waits/{site.wait_of(asking)['id']}", {"confirmation": "reject", "reason": "no"})
+    expect(row.locator(".dot")).to_have_attribute("data-state", "idle")
+    expect(row).not_to_contain_text("waiting")
+    site.run("[[status 401]]", title="Fails")
+    expect(shown.row("Fails").locator(".dot")).to_have_attribute("data-state", "failed")
+
+
+def test_search_and_filters_find_what_is_meant(site: Site, tab: Opener) -> None:
+    starred = site.client.create(title="Of the north")
+    site.client.create(title="Of the south")
+    site.client.patch(f"/api/sessions/{starred}/starred", {"starred": True})
+    site.ask_for("make north", title="Waits in the north")
+    shown = tab(site).go()
+    search = shown.page.get_by_role("searchbox", name="Search sessions")
+    search.fill("of the NORTH")
+    expect(shown.page.locator(".entry")).to_have_count(1)
+    search.fill("nowhere at all")
+    expect(shown.page.get_by_role("heading", name="Nothing found")).to_be_visible()
+    search.fill("north")
+    shown.page.get_by_role("button", name="Waiting").click()
+    expect(shown.page.locator(".entry")).to_have_count(1)
+    expect(shown.row("Waits in the north")).to_be_visible()
+    shown.page.get_by_role("button", name="Starred").click()
+    expect(shown.row("Of the north")).to_be_visible()
+    expect(shown.page.locator(".entry")).to_have_count(1)
+
+
+def test_a_session_is_renamed_starred_and_deleted_from_its_menu(site: Site, tab: Opener) -> None:
+    site.client.create(title="To be changed")
+    shown = tab(site).go()
+    shown.act("To be changed", "Rename")
+    shown.page.get_by_role("textbox", name="Title").fill("Changed")
+    shown.page.keyboard.press("Enter")
+    expect(shown.row("Changed")).to_be_visible()
+    shown.act("Changed", "Star")
+    expect(shown.row("Changed").get_by_title("Starred")).to_be_visible()
+    shown.act("Changed", "Delete")
+    expect(shown.row("Changed")).to_have_count(0)
+    shown.page.get_by_role("button", name="Undo").click()
+    expect(shown.row("Changed")).to_be_visible()
+    shown.act("Changed", "Delete")
+    with shown.page.expect_request(lambda request: request.method == "DELETE"):
+        shown.page.get_by_role("button", name="Dismiss").click()
+    expect(shown.row("Changed")).to_have_count(0)
+
+
+def test_spawned_sessions_stand_under_the_one_that_spawned_them(own_site: Site, tab: Opener) -> None:
+    spawn = {"provider": "mock", "prompt": "I am the parent", "name": "parent"}
+    parent = own_site.client.post("/api/v1/sessions/spawn", spawn).json["session_id"]
+    spawn = {"provider": "mock", "prompt": "I am a child", "name": "child", "parent_session_id": parent}
+    assert own_site.client.post("/api/v1/sessions/spawn", spawn).status == 201
+    shown = tab(own_site).go()
+    expect(shown.page.locator(".entry")).to_have_count(1)
+    shown.page.get_by_role("button", name=re.compile("^1 session under")).click()
+    expect(shown.page.locator(".entry")).to_have_count(2)
+    expect(shown.page.locator(".entry-item").nth(1)).to_have_attribute("data-depth", "1")
+
+
+def test_two_thousand_sessions_are_searched_while_one_types(own_site: Site, tab: Opener) -> None:
+    rows = [
+        {"id": f"s{n}", "title": f"Session {n}", "created_at": "2026-01-02T03:04:05Z", "state": "idle", "waits": 0}
+        for n in range(2000)
+    ]
+    shown = tab(own_site)
+    shown.page.route("**/api/sessions?*", lambda route: route.fulfill(json=rows))
+    shown.go()
+    expect(shown.page.locator(".entry").first).to_be_visible()
+    assert shown.page.locator(".entry").count() < 200  # the rest comes as one scrolls
+    took = shown.page.evaluate(
+        """async () => {
+            const search = document.querySelector('input[type=search]')
+            const begun = performance.now()
+            search.value = 'session 1999'
+            search.dispatchEvent(new Event('input'))
+            while (document.querySelectorAll('.entry').length !== 1) await new Promise(requestAnimationFrame)
+            return performance.now() - begun
+        }"""
+    )
+    assert took < 500
+    shown.page.get_by_role("searchbox").fill("")
+    shown.page.locator(".side .scroll").evaluate("node => node.scrollTo(0, node.scrollHeight)")
+    expect(shown.page.locator(".entry").nth(150)).to_be_attached()
+
+
+def test_with_nothing_there_it_says_what_to_do(own_site: Site, tab: Opener) -> None:
+    shown = tab(own_site, NARROW).go()
+    expect(shown.page.get_by_role("heading", name="No sessions yet")).to_be_visible()
+    shown.page.get_by_role("link", name="New session").click()
+    expect(shown.page.get_by_role("heading", name="New session")).to_be_focused()
+    shown.page.go_back()
+    expect(shown.page.get_by_role("heading", name="No sessions yet")).to_be_visible()
+
+
+def test_the_theme_that_is_chosen_stays(site: Site, tab: Opener) -> None:
+    shown = tab(site, theme="light").go("#/settings")
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = shown.page.evaluate(background)
+    shown.page.get_by_role("radio", name="Dark").check()
+    dark = shown.page.evaluate(background)
+    assert dark != light
+    shown.page.reload()
+    assert shown.page.evaluate(background) == dark
+    expect(shown.page.get_by_role("radio", name="Dark")).to_be_checked()
+
+
+def test_an_address_that_leads_nowhere_leads_home(site: Site, tab: Opener) -> None:
+    shown = tab(site).go("#/no/such/view")
+    expect(shown.page.get_by_role("main").get_by_role("heading", name="Roost")).to_be_visible()

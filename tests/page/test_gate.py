@@ -1,0 +1,77 @@
+"""The gate of the page: who is let in, how, and who is not."""
+
+from playwright.sync_api import expect
+
+from page.tabs import NARROW, TOKEN, Opener, Site
+
+
+def link(site: Site) -> str:
+    """A pairing link, as the server makes it for another device."""
+    reply = site.client.post("/web/codes")
+    assert reply.status == 200, reply
+    return f"{site.url}#pair={reply.json['code']}"
+
+
+def test_a_link_pairs_once_and_does_not_stay_in_the_address(site: Site, tab: Opener) -> None:
+    way = link(site)
+    phone = tab(site, NARROW, let_in=False)
+    phone.page.goto(way)
+    expect(phone.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
+    assert "pair" not in phone.page.url
+    assert phone.page.evaluate("history.length") <= 2
+    assert not any("pair=" in url for url in phone.requests)
+    cookies = {cookie["name"]: cookie for cookie in phone.context.cookies()}
+    assert cookies["roost_session"]["httpOnly"] is True
+    assert cookies["roost_session"]["sameSite"] == "Strict"
+    assert TOKEN not in phone.page.evaluate("JSON.stringify({...localStorage})")
+
+    stranger = tab(site, NARROW, let_in=False)
+    stranger.page.goto(way)
+    expect(stranger.page.get_by_role("heading", name="That did not pair")).to_be_focused()
+    expect(stranger.page.get_by_role("alert").first).to_contain_text("works once")
+    assert "pair" not in stranger.page.url
+
+
+def test_a_link_that_is_pasted_pairs_too(site: Site, tab: Opener) -> None:
+    shown = tab(site, let_in=False)
+    shown.page.goto(site.url)
+    shown.page.get_by_label("Code or token").fill(link(site))
+    shown.page.keyboard.press("Enter")
+    expect(shown.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
+
+
+def test_a_token_opens_the_page_and_another_does_not(site: Site, tab: Opener) -> None:
+    shown = tab(site, let_in=False)
+    shown.page.goto(site.url)
+    token = shown.page.get_by_label("Code or token")
+    token.fill("not-the-token")
+    shown.page.keyboard.press("Enter")
+    expect(shown.page.locator("#gate-wrong")).to_be_visible()
+    token.fill(TOKEN)
+    shown.page.get_by_role("button", name="Pair this browser").click()
+    expect(shown.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
+    shown.page.reload()
+    expect(shown.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
+
+
+def test_another_device_is_paired_from_the_settings_and_sent_away(site: Site, tab: Opener) -> None:
+    desk = tab(site).go("#/settings")
+    desk.page.get_by_role("button", name="Pair another device").click()
+    expect(desk.page.get_by_role("img", name="The pairing link as a QR code")).to_be_visible()
+    way = desk.page.locator(".link").inner_text()
+    phone = tab(site, NARROW, let_in=False, user_agent="Mozilla/5.0 (iPhone; CPU iPhone OS 26_0) Safari/605.1")
+    phone.page.goto(way)
+    expect(phone.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
+    desk.page.reload()
+    desk.page.get_by_role("button", name="Remove Safari on iPhone").click()
+    desk.page.get_by_role("button", name="Remove", exact=True).click()
+    expect(desk.page.get_by_text("Safari on iPhone")).to_have_count(0)
+    expect(phone.page.get_by_role("heading", name="Pair this browser")).to_be_visible()
+
+
+def test_who_logs_out_is_a_stranger(site: Site, tab: Opener) -> None:
+    shown = tab(site).go("#/settings")
+    shown.page.get_by_role("button", name="Log out").click()
+    shown.page.get_by_role("dialog").get_by_role("button", name="Log out").click()
+    expect(shown.page.get_by_role("heading", name="Pair this browser")).to_be_visible()
+    assert shown.context.cookies() == []

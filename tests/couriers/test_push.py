@@ -15,7 +15,6 @@ from couriers.reader import Reader
 from roost.core.errors import BadValue
 from roost.couriers.push import CURVE, LONGEST, checked, encoded, encrypt, point, sealed, sender
 
-
 POINT = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 """That of the standard's example."""
 

@@ -148,10 +148,11 @@ class Client:
         """All frames of a run."""
         return [f for f in self.start(session, text, agent, **more) if not f.ping]
 
-    def events(self, session: str, since: int | None = None, **headers: str) -> Stream:
+    def events(self, session: str, since: int | None = None, *, detail: str = "", **headers: str) -> Stream:
         """A session's event stream."""
         query = "" if since is None else f"?since={since}"
-        stream = self.open("GET", f"/api/sessions/{session}/events{query}", headers=headers)
+        more = f"{'&' if query else '?'}detail={detail}" if detail else ""
+        stream = self.open("GET", f"/api/sessions/{session}/events{query}{more}", headers=headers)
         assert stream.status == 200, stream.read()
         return stream
 
@@ -160,12 +161,12 @@ class Client:
         assert reply.status == 200, reply
         return reply.json
 
-    def log(self, session: str, since: int = 0) -> list[Frame]:
+    def log(self, session: str, since: int = 0, *, detail: str = "") -> list[Frame]:
         """All that the store holds of a session now, as frames."""
         last = self.snapshot(session)["last_event_seq"]
         if last <= since:
             return []
-        stream = self.events(session, since)
+        stream = self.events(session, since, detail=detail)
         try:
             return [f for f in stream.until(lambda f: f.id == last) if not f.ping]
         finally:

@@ -16,20 +16,25 @@ from roost.doors.zag.renderer import Renderer
 from roost.doors.zag.unified import Unified
 
 SAMPLE = 40
-Kind = type[docker_agent.Renderer] | type[Renderer] | type[Unified]
+Kind = type[docker_agent.Renderer] | type[docker_agent.Detailed] | type[Renderer] | type[Unified]
 
 
 def check(house: House, session: str, server: Server, neighbour: Server, *, every: bool = False) -> list[Frame]:
     """The log's frames are the same bytes from the store, from another server, and from every cursor (or a sample)."""
-    whole = server.log(session)
+    _check(session, server, neighbour, every=every, detail="full")
+    return _check(session, server, neighbour, every=every)
+
+
+def _check(session: str, server: Server, neighbour: Server, *, every: bool, detail: str = "") -> list[Frame]:
+    whole = server.log(session, detail=detail)
     assert [f.id for f in whole] == list(range(1, len(whole) + 1))
-    assert [f.raw for f in neighbour.log(session)] == [f.raw for f in whole]
+    assert [f.raw for f in neighbour.log(session, detail=detail)] == [f.raw for f in whole]
     cursors = list(range(1, len(whole)))
     if not every and len(cursors) > SAMPLE:
         cursors = sorted(random.Random(1).sample(cursors, SAMPLE))
     for number, cursor in enumerate(cursors):
         asked = neighbour if number % 2 else server
-        stream = asked.events(session, cursor)
+        stream = asked.events(session, cursor, detail=detail)
         try:
             got = [f.raw for f in stream.until(lambda f: f.id == len(whole)) if not f.ping]
         finally:
@@ -42,8 +47,8 @@ def texts(log: Sequence[e.Event], kind: Kind, after: int = 0) -> list[tuple[int,
     """What a door shows of a log past a cursor, each with its seq."""
 
     async def render() -> list[tuple[int, str]]:
-        if kind is docker_agent.Renderer:
-            shown = docker_agent.Renderer(stored.archive(log), LogId(log[0].log))
+        if kind in (docker_agent.Renderer, docker_agent.Detailed):
+            shown = kind(stored.archive(log), LogId(log[0].log))
             frames = [(ev.seq, await shown.render(ev)) for ev in log if ev.seq > after]
             return [(seq, frame.decode()) for seq, frame in frames if frame is not None]
         renderer = kind(stored.archive(log), LogId(log[0].log))
@@ -53,8 +58,8 @@ def texts(log: Sequence[e.Event], kind: Kind, after: int = 0) -> list[tuple[int,
 
 
 def from_cursors(log: Sequence[e.Event], cursors: Sequence[int]) -> None:
-    """What is shown is the same wherever a reader begins: at `/api`, and in both schemas of `/api/v1`."""
-    for kind in (docker_agent.Renderer, Renderer, Unified):
+    """What is shown is the same wherever a reader begins: in both sizes of `/api`, and in both schemas of `/api/v1`."""
+    for kind in (docker_agent.Renderer, docker_agent.Detailed, Renderer, Unified):
         whole = texts(log, kind)
         for cursor in cursors:
             got, wanted = texts(log, kind, cursor), [shown for shown in whole if shown[0] > cursor]
@@ -95,7 +100,9 @@ def sweep(house: House, most: int = 12) -> None:
         for session in sessions[:most]:
             if server.snapshot(session)["streaming"]:
                 continue
-            whole = server.log(session)
-            assert [f.id for f in whole] == list(range(1, len(whole) + 1))
-            for cursor in {1, len(whole) // 3, len(whole) - 1} - {0, len(whole)}:
-                assert [f.raw for f in server.log(session, cursor)] == [f.raw for f in whole[cursor:]], f"from {cursor}"
+            for detail in ("", "full"):
+                whole = server.log(session, detail=detail)
+                assert [f.id for f in whole] == list(range(1, len(whole) + 1))
+                for cursor in {1, len(whole) // 3, len(whole) - 1} - {0, len(whole)}:
+                    got = server.log(session, cursor, detail=detail)
+                    assert [f.raw for f in got] == [f.raw for f in whole[cursor:]], f"from {cursor}"

@@ -234,6 +234,9 @@ ROWS: list[tuple[str, list[Call]]] = [
             )
         ],
     ),
+    ("pair", [("POST", "/web/codes", None)]),
+    ("pair --list", [("GET", "/web/devices", None)]),
+    ("pair --revoke 7d1b", [("GET", "/web/devices", None), ("DELETE", "/web/devices/7d1b0c44-e5a", None)]),
     ("approvals", [("GET", "/api/waits?detail=full", None)]),
     (
         f"approve {WAIT[:4]}",

@@ -11,10 +11,14 @@ from roost.core import events as e
 from roost.core.errors import StoreFull
 from roost.core.ids import LogId, Micros, WaitId
 from roost.core.messages import Text
-from roost.doors.docker_agent.events import GAP, NAMELESS, SILENT, TABLE, WAITS, broken, render, stream_end
+from roost.doors.docker_agent import details
+from roost.doors.docker_agent.events import GAP, NAMELESS, SILENT, TABLE, WAITS, Here, broken, render, stream_end
 from roost.doors.docker_agent.memory import Memory
 
-PAGE = (ROOT / "docs/events.md").read_text()
+WHOLE = (ROOT / "docs/events.md").read_text()
+BEFORE, _, REST = WHOLE.partition("## With all details")
+DETAILED, _, AFTER = REST.partition("## What is no fact")
+PAGE = f"{BEFORE}## What is no fact{AFTER}"
 COMMON = {"type", "timestamp", "agent_name", "agent"}
 PLACE = {"parent_session_id", "root_session_id"}  # what events of sub-sessions have besides
 FACTS = [e.decode(line) for line in (ROOT / "tests/fixtures/facts-0.1.jsonl").read_bytes().splitlines()]
@@ -68,8 +72,18 @@ def let_out(kind: e.Kind) -> Iterator[Row]:
         yield shown["type"], e.kind(over), frozenset(shown) - COMMON
 
 
-def stated() -> Iterator[Row]:
-    for event, facts, fields in ROW.findall(PAGE):
+def detailed() -> Iterator[Row]:
+    """A row for every fact that only `detail=full` shows, or shows otherwise."""
+    vain = [replace(fact, why="title") for fact in FACTS if isinstance(fact, e.UsageAdded)]
+    for fact in (*FACTS, *vain):
+        if type(fact) in details.DETAILS or fact in vain:
+            shown = json.loads(details.render(e.Event(LogId("log"), 1, Micros(0), fact), Memory()) or b"")
+            place = PLACE if getattr(fact, "sub", "") and not isinstance(fact, e.SubSessionEnded) else set()
+            yield shown["type"], e.kind(fact), frozenset(shown) - COMMON - {"session_id"} - place
+
+
+def stated(page: str = PAGE) -> Iterator[Row]:
+    for event, facts, fields in ROW.findall(page):
         for fact in re.findall(r"`(\w+)`((?: \(\w+\))?)", facts):
             yield event, "".join(fact), frozenset(re.findall(r"`(\w+)`", fields))
 
@@ -84,6 +98,28 @@ def merged(rows: Iterator[Row]) -> dict[tuple[str, str], frozenset[str]]:
 
 def test_every_event_has_its_row_with_its_fields() -> None:
     assert merged(stated()) == merged(sent())
+
+
+def test_every_event_with_all_details_has_its_row_with_its_fields() -> None:
+    assert merged(stated(DETAILED)) == merged(detailed())
+    assert {fact for _, fact in merged(detailed())} >= {kind.__name__ for kind in details.DETAILS}
+
+
+def test_what_events_have_besides_is_said() -> None:
+    told = DETAILED.partition("| event | besides |")[2].partition("\n\n")[0]
+    for fact in FACTS:
+        if (make := details.MORE.get(type(fact))) is not None:
+            memory = Memory()
+            memory.said["log"] = memory.said["sub"] = 7
+            besides = make(fact, Here(getattr(fact, "sub", "") or "log", Micros(0), 1, memory))
+            event, _ = details.row(fact) or ("", None)
+            rows = [line for line in told.splitlines() if f"`{event}`" in line or isinstance(fact, e.WaitOpened)]
+            assert all(any(f"`{name}`" in row for row in rows) for name in besides), event
+
+
+def test_facts_that_nobody_is_shown_are_named() -> None:
+    [listed] = re.findall(r"Shown to nobody, .*?: (.*?)\.\n", DETAILED, re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", listed)) == {kind.__name__ for kind in details.SILENT - {e.Unknown}}
 
 
 def test_the_examples_reach_the_whole_table() -> None:

@@ -73,6 +73,7 @@ SHARED = {
     "GET /ready",
     "GET /api/ping",
     "GET /api/ready",
+    "GET /api/live",  # whose frames are looked at in test_live.py
     "GET /api/agents",
     "GET /api/agents/:id",
     "GET /api/agents/:id/:agent_name/tools/count",
@@ -91,6 +92,8 @@ SHARED = {
     "POST /web/codes",
     "GET /web/devices",
     "DELETE /web/devices/:id",
+    "GET /web/health",
+    "GET /web/ca.pem",
     "POST /web/push",
     "DELETE /web/push",
 }

@@ -134,8 +134,9 @@ class Tab:
     def sound(self) -> None:
         """It has asked no other host for anything, and complained of nothing."""
         here = re.compile(rf"(https?|wss?)://127\.0\.0\.1:{self.site.port}/|(data|blob):")
-        assert [url for url in self.requests if not here.match(url)] == []
-        assert self.complaints == []
+        strange = [url for url in self.requests if not here.match(url)]
+        assert not strange, strange
+        assert not self.complaints, "\n".join(self.complaints)
 
 
 def paired(context: BrowserContext, site: Site) -> None:

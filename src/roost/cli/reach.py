@@ -64,14 +64,14 @@ def session() -> str:
 
 def _find(ctx: click.Context) -> Reach:
     if session():
-        return Reach(_client(here.find(os.environ)), here=True)
+        return Reach(of(here.find(os.environ)), here=True)
     if known := connection.read(home()):
         return Reach(_connected(ctx, known), here=False)
     return Reach(_local(), here=True)
 
 
 def _connected(ctx: click.Context, known: Server) -> Blocking:
-    found = _client(known)
+    found = of(known)
     if ctx.find_root().params.get("no_health_check") or any(os.environ.get(name) for name in _NO_CHECK):
         return found
     try:
@@ -87,7 +87,7 @@ def _connected(ctx: click.Context, known: Server) -> Blocking:
 
 def _local() -> Blocking:
     if found := local.find(home()):
-        near = _client(found)
+        near = of(found)
         try:
             near.open()
         except Unreachable:
@@ -97,10 +97,11 @@ def _local() -> Blocking:
     # What starts a server is not needed where one runs.
     from roost.cli import background
 
-    return _client(background.start(home()))
+    return of(background.start(home()))
 
 
-def _client(found: Server) -> Blocking:
+def of(found: Server) -> Blocking:
+    """A client of one server; nothing is asked yet."""
     return Blocking(found, watch=_watch if show.verbose() else None)
 
 

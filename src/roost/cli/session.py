@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import click
 
-from roost.cli import asking, reach, show
+from roost.cli import asking, bar, reach, show
 from roost.client import requests, talk
 from roost.client.blocking import Blocking
 from roost.client.errors import Garbled, Refused
@@ -170,7 +170,7 @@ def delete(ctx: click.Context, /, *, sessions: tuple[str, ...], as_json: bool) -
 def import_(ctx: click.Context, /, *, as_json: bool) -> None:
     """Take over the histories that the agents' own programs have kept."""
     client = reach.client(ctx)
-    with show.waiting("importing"):
+    with bar.following(client.server, "import", "importing histories"):
         raw = client.raw(request := requests.import_histories())
     if as_json:
         show.document(raw)

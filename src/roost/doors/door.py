@@ -131,7 +131,7 @@ class Door:
         if place is None:
             raise Refused(404, "Not Found")
         method = _method(scope)
-        if place.socket is not None:
+        if place.socket is not None and method != "OPTIONS":
             return _socket(place.socket, scope)
         if scope["type"] == "websocket":
             raise Refused(400, "no WebSocket is served here")

@@ -308,7 +308,7 @@ More = Callable[[Any, Here], Mapping[str, Any]]
 
 
 def _of_answer(fact: e.TextAdded | e.ReasoningAdded | e.CallDrafted | e.AnswerDropped, here: Here) -> Mapping[str, Any]:
-    return {"session_id": here.session, "answer": fact.answer}
+    return {"answer": fact.answer}
 
 
 def _whole(fact: e.MessageAdded, here: Here) -> Mapping[str, Any]:
@@ -326,11 +326,7 @@ def _taken(fact: e.MessageTaken, here: Here) -> Mapping[str, Any]:
 
 def _begun(fact: e.ToolCalled, here: Here) -> Mapping[str, Any]:
     again = {"attempt": fact.attempt} if fact.attempt > 1 else {}
-    return {"session_id": here.session} | again | _some(leave=fact.leave)
-
-
-def _here(fact: e.Known, here: Here) -> Mapping[str, Any]:
-    return {"session_id": here.session}
+    return again | _some(leave=fact.leave)
 
 
 def _request(fact: e.WaitOpened, here: Here) -> Mapping[str, Any]:
@@ -339,7 +335,7 @@ def _request(fact: e.WaitOpened, here: Here) -> Mapping[str, Any]:
 
 def _limited(fact: e.LimitHit, here: Here) -> Mapping[str, Any]:
     times = {name: moment(at) for name, at in (("reset_at", fact.reset_at), ("resume_at", fact.resume_at)) if at}
-    return {"session_id": here.session, "provider": fact.provider, "scope": fact.scope} | times
+    return {"provider": fact.provider, "scope": fact.scope} | times
 
 
 def _ended(fact: e.TurnEnded, here: Here) -> Mapping[str, Any]:
@@ -355,16 +351,19 @@ MORE: Mapping[type, More] = {
     e.UserSaid: _said,
     e.MessageTaken: _taken,
     e.ToolCalled: _begun,
-    e.OutputAdded: _here,
-    e.ToolReturned: _here,
-    e.HookBlocked: _here,
     e.WaitOpened: _request,
-    e.Warned: _here,
     e.LimitHit: _limited,
-    e.LimitResumeFailed: _here,
     e.TurnEnded: _ended,
 }
-"""What the events of the first table have besides."""
+"""What the events of the first table have besides, and besides the session that they are about."""
+
+
+def _more(fact: e.Known, here: Here) -> Mapping[str, Any]:
+    if isinstance(fact, e.SubSessionEnded):  # that is about a session below it, whose parent it is
+        return {}
+    known = {"session_id": here.session}
+    make = MORE.get(type(fact))
+    return known if make is None else {**known, **make(fact, here)}
 
 
 def row(fact: e.Known) -> Row | None:
@@ -389,4 +388,4 @@ def render(event: e.Event, memory: Memory) -> bytes | None:
     if isinstance(fact, e.SessionCreated):
         memory.born(fact, event.log)
     kind, make = found
-    return framed(event, fact, kind, make, memory, more=MORE.get(type(fact)), nameless=frozenset())
+    return framed(event, fact, kind, make, memory, more=_more, nameless=frozenset())

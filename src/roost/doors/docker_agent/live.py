@@ -15,12 +15,13 @@ from roost.core import events as e
 from roost.core.errors import BadValue, RoostError, SessionNotFound, TooManyFollowed
 from roost.core.ids import LogId
 from roost.core.principals import Principal
+from roost.doors.docker_agent.jobs import Jobs
 from roost.doors.docker_agent.overview import Overview, Show
 from roost.doors.outbox import SHARE, Lane, Outbox
 from roost.doors.rings import Rings
 from roost.doors.routes import Answer, Call, Receive, Scope, Send
 from roost.service.service import Service
-from roost.wire.json import encode, encode_raw
+from roost.wire.json import encode_ordered, encode_raw
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +65,14 @@ class Live:
         self.rings = rings
         self.closing = closing
         self.beat = beat
-        hello = {"version": version, "host": host, "server": service.desk.store.server}
-        self.hello = encode({"hello": hello})
-        self.boards: tuple[Board, ...] = (Overview(service, host).show,)
+        self._service = service
+        self._about = {"version": version, "host": host}
+        self.boards: tuple[Board, ...] = (Overview(service, host).show, Jobs(service).show)
 
     async def open(self, call: Call) -> Answer:
         """WS /api/live."""
-        return Screen(self, call.principal)
+        hello = encode_ordered({"hello": self._about | {"server": self._service.desk.store.server}})
+        return Screen(self, call.principal, hello)
 
 
 class Screen:
@@ -82,9 +84,10 @@ class Screen:
 
     status = 101
 
-    def __init__(self, live: Live, principal: Principal) -> None:
+    def __init__(self, live: Live, principal: Principal, hello: bytes) -> None:
         self._live = live
         self._principal = principal
+        self._hello = hello
         self._outbox = Outbox()
         self._followed: dict[str, Followed] = {}
         self._end: tuple[int, str] | None = None
@@ -99,7 +102,7 @@ class Screen:
                 await send({"type": "websocket.close", "code": code, "reason": reason})
 
     async def _run(self, receive: Receive, send: Send) -> None:
-        await self._outbox.say(self._live.hello)
+        await self._outbox.say(self._hello)
         async with anyio.create_task_group() as tasks:
 
             async def until(work: Callable[[], Awaitable[None]]) -> None:
@@ -148,6 +151,8 @@ class Screen:
 
     async def _hear(self, receive: Receive, tasks: TaskGroup) -> None:
         while (message := await receive())["type"] != "websocket.disconnect":
+            if message["type"] != "websocket.receive":
+                continue
             raw = message.get("bytes") or (message.get("text") or "").encode()
             if len(raw) > LONGEST:
                 self._finish(TOO_LARGE, f"a message of more than {LONGEST} bytes")
@@ -189,7 +194,9 @@ class Screen:
             del self._followed[followed.session]
 
     async def _refuse(self, session: str, error: RoostError) -> None:
-        await self._outbox.say(encode({"refused": session[:SHOWN], "code": error.code, "message": error.message}))
+        await self._outbox.say(
+            encode_ordered({"refused": session[:SHOWN], "code": error.code, "message": error.message})
+        )
 
 
 class Followed:
@@ -211,7 +218,7 @@ class Followed:
         """
         head = await self._live.sessions.head(self._principal, self.session)
         if since > head.last_seq or since + 1 < head.first_seq:
-            await self._lane.put(encode({"gap": self.session}))
+            await self._lane.put(encode_ordered({"gap": self.session}))
             since = head.first_seq - 1
         batches = self._live.turns.follow(self._principal, self.session, after=since)
         with self._live.rings.read(LogId(self.session)) as reader:
@@ -226,7 +233,7 @@ class Followed:
                         return  # the server stops
                 except SessionNotFound:
                     pass  # its rows are gone
-        await self._lane.put(encode({"gone": self.session}))
+        await self._lane.put(encode_ordered({"gone": self.session}))
 
     def stop(self) -> None:
         """Send no more of it."""

@@ -70,7 +70,7 @@ export function load() {
 async function read() {
   fresh = new Map()
   try {
-    const all = await api.get('/api/sessions', { query: { detail: 'full', limit: MOST } })
+    const all = await api.get('/api/sessions', { query: { detail: 'full', limit: MOST }, tries: line.peek().state === 'open' ? 3 : 1 })
     const known = new Map((all ?? []).map((row) => [row.id, row]))
     for (const [id, row] of fresh) row === null ? known.delete(id) : known.set(id, row)
     rows.value = known

@@ -167,7 +167,7 @@ export class Transcript {
         this.nodes.set(row.key, node)
         this.sizes.observe(node)
         made.push([row.key, node])
-      } else if (this.dirty.has(row.key) || first + at >= this.list.length - 2 || row.kind === 'sub') {
+      } else if (this.dirty.has(row.key) || first + at >= this.list.length - 3 || row.kind === 'sub') {
         node.$show(row, this.#place(first + at))
         if (this.dirty.has(row.key)) made.push([row.key, node])
       }
@@ -198,9 +198,15 @@ export class Transcript {
     let memory = this.memory.get(row.key)
     if (memory === undefined) this.memory.set(row.key, (memory = {}))
     return {
-      depth: row.depth, memory, act: this.act, last: at === this.list.length - 1, speaker: this.#speaker(at), thread,
+      depth: row.depth, memory, act: this.act, final: this.#isFinal(at), speaker: this.#speaker(at), thread,
       folded: thread !== null && this.isFolded(row), waits: thread !== null && [...this.fold.waits.values()].some((wait) => wait.session_id === thread.id),
     }
+  }
+
+  /** Whether an answer is the last word of its turn. */
+  #isFinal(at) {
+    const next = this.list[at + 1]
+    return next === undefined ? !this.fold.busy : next.kind === 'user' && next.depth === this.list[at].depth
   }
 
   /** The name of who speaks, where it is another one than before. */
@@ -355,7 +361,6 @@ export class Transcript {
 
   /** Fetch older messages when the beginning of those that are here is near. */
   async #wantOlder() {
-    this.tip.hidden = true
     if (!this.fold.more || this.loading || this.failed > Date.now()) return
     if (this.element.scrollTop > OLDER && this.list.length > 30) return
     this.loading = true

@@ -323,8 +323,8 @@ class Visit(Struct, frozen=True):
 class Browsers(Protocol):
     """Who comes in by a browser.
 
-    What `Accounts` promises of changes holds here too.  An account's browsers and codes go in the same step in
-    which its tokens go, and with a browser goes where it can be told something.
+    What `Accounts` promises of changes holds here too.  An account's browsers, codes and subscriptions go in the
+    same step in which its tokens go, and with a browser goes where it can be told something.
     """
 
     async def keep(self, browser: Browser, *, only_if: Callable[[Account], None]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from roost.cli import show
-from roost.client import connection, health, local, server
+from roost.client import connection, health, here, local, server
 from roost.client.blocking import Blocking
 from roost.client.errors import Unreachable
 from roost.client.server import Server
@@ -59,22 +59,15 @@ def home() -> Path:
 
 def session() -> str:
     """The session that this process belongs to; "" for none."""
-    return os.environ.get("ROOST_SESSION_ID") or os.environ.get("ZAG_SESSION_ID") or ""
+    return here.session(os.environ)
 
 
 def _find(ctx: click.Context) -> Reach:
     if session():
-        return Reach(_of_session(), here=True)
+        return Reach(_client(here.find(os.environ)), here=True)
     if known := connection.read(home()):
         return Reach(_connected(ctx, known), here=False)
     return Reach(_local(), here=True)
-
-
-def _of_session() -> Blocking:
-    found = local.of_session(home(), os.environ)
-    if found is None:
-        raise Gone("the server that started this session is not there any more, and a session talks to no other")
-    return _client(found)
 
 
 def _connected(ctx: click.Context, known: Server) -> Blocking:

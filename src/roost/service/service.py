@@ -29,7 +29,7 @@ from roost.service.spawns import Spawns
 from roost.service.toolservers import ToolServers
 from roost.service.turns import Turns
 from roost.service.upkeep import Upkeep
-from roost.service.vitals import Checkup, Ground
+from roost.service.vitals import Ground, Vitals
 from roost.service.waits import Waits
 from roost.service.windows import Windows
 
@@ -48,7 +48,7 @@ class Service:
     accounts: Accounts
     browsers: Browsers
     notices: Notices
-    checkup: Checkup
+    vitals: Vitals
     fleet: Fleet
     spawns: Spawns
     results: Results
@@ -97,7 +97,7 @@ def make_service(
         accounts=accounts,
         browsers=browsers,
         notices=notices or Notices(desk, browsers),
-        checkup=Checkup(desk, ground or Ground()),
+        vitals=Vitals(desk, ground or Ground()),
         fleet=fleet,
         spawns=spawns,
         results=results,

@@ -290,7 +290,7 @@ async def test_every_endpoint_of_both_doors_has_a_row(tmp_path: Path) -> None:
             *zag.routes(world.service, closing=anyio.Event(), version=""),
         ]
     there = {(route.method, route.path) for route in doors}
-    streams = {(method, path) for method, path in there if path.endswith(("/stream", "/subscribe"))}
+    streams = {(method, path) for method, path in there if path.endswith(("/stream", "/subscribe", "/live"))}
     assert {shape(made) for made in made_by_all()} >= {shape(one) for one in there - STREAMS - streams}
 
 

@@ -124,6 +124,7 @@ async def test_with_the_tokens_of_an_account_go_its_browsers_and_codes(store: An
     await store.browsers.offer(replace(CODE, digest="c2", account="ann"))
     await store.browsers.offer(CODE)
     await store.browsers.subscribe(replace(TELL, browser="two", account="ann"))
+    await store.browsers.subscribe(replace(TELL, endpoint="https://push.example/3", browser="", account="ann"))
     if change == "revoke":
         await store.accounts.change("ann", lambda was: was)
         assert len(await store.browsers.all()) == 2

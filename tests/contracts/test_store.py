@@ -652,6 +652,23 @@ async def test_messages_are_the_events_that_bear_them(store: EventStore) -> None
     assert tuple(await store.messages(LOG, since=99)) == ()
 
 
+async def test_the_latest_that_bear_messages_and_how_much_people_have_said(store: EventStore) -> None:
+    epoch = await born(store)
+    said: list[e.Fact] = [e.MessageWritten(Message("user", "hi")), e.MessageAdded(Message("assistant", "x"))]
+    nested = e.MessageWritten(Message("user", "nested"), sub=SessionId("sub"))
+    await store.append(LOG, [*said, text("x"), *said, queued("k"), nested], epoch=epoch)
+    await store.append(LOG, [e.MessageTaken(8, 0, Message("user", "queued"), 3)], epoch=epoch)
+    bearing = tuple(await store.messages(LOG))
+    for before in (1, 3, 9, 99):
+        older = [event for event in bearing if event.seq < before]
+        for limit in (1, 3, 99):
+            assert list(await store.latest(LOG, before=before, limit=limit)) == older[-limit:]
+    users = [e.seq for e in bearing if getattr(getattr(e.fact, "message", None), "role", "") == "user"]
+    assert len(users) == 4
+    for before in (0, *users, 99):
+        assert await store.said(LOG, before=before) == sum(seq < before for seq in users)
+
+
 async def test_definitions_are_found_by_digest(store: EventStore) -> None:
     epoch = await born(store)
     shell, read = Definition("shell", "run"), Definition("read", parameters={"type": "object"})

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from roost import private
-from roost.cli import beacon, host, invite, logs
+from roost.cli import beacon, host, invite, logs, progress
 from roost.compose import Running, open_server, users_file
 from roost.config import authority, certificates
 from roost.config.authority import Authority
@@ -27,7 +27,7 @@ from roost.config.settings import Settings
 from roost.config.values import Secret
 from roost.core.errors import BadValue
 from roost.doors.auth import host_of
-from roost.doors.listen import bound, exposed, parse, shown
+from roost.doors.listen import bound, exposed, is_ours_alone, parse, shown
 from roost.doors.server import serve, until_told
 
 MASKED = 20  # characters that a token has at least, before its first four are shown
@@ -95,6 +95,7 @@ async def _run(front: Front, settings: Settings, generate: bool) -> None:
                 authority=plan.authority.cert.read_bytes() if plan.authority else b"",
             )
         )
+        await stack.enter_async_context(progress.shown(running.jobs))
         notes = [*running.notes, *_settled(await running.settle())]
         await stack.enter_async_context(host.profiling(sockets[1:], stop))
         await _serve(running, sockets[0], stop, front, plan, settings, notes)
@@ -106,7 +107,7 @@ def _plan(front: Front, settings: Settings, sock: socket.socket, generate: bool)
     Raises:
         BadValue: the certificate can't be used, or a new token can't be saved.
     """
-    trusted = _is_ours_alone(sock)
+    trusted = is_ours_alone(sock)
     secure = not (sock.family == socket.AF_UNIX or front.insecure_http)
     authority = _authority(front, settings) if secure and front.own_ca else None
     pair = authority.pair if authority else _pair(front) if secure else None
@@ -117,18 +118,6 @@ def _plan(front: Front, settings: Settings, sock: socket.socket, generate: bool)
         token = Secret(new_token())
         save_token(front.file, token.reveal())
     return Plan(_address(front, sock, secure=secure), trusted, pair, generated, token, tls, authority)
-
-
-def _is_ours_alone(sock: socket.socket) -> bool:
-    """Whether nobody but our own user can connect: a Unix socket that others may not write to."""
-    name = sock.getsockname()
-    if sock.family != socket.AF_UNIX or not isinstance(name, str) or not name:
-        return False
-    try:
-        found = Path(name).stat()
-    except OSError:
-        return False
-    return not found.st_mode & 0o077 and found.st_uid == os.geteuid()
 
 
 def _pair(front: Front) -> Pair:

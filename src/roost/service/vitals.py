@@ -47,7 +47,7 @@ class Disk(Struct, frozen=True):
     total: int
 
 
-class Vitals(Struct, frozen=True):
+class Condition(Struct, frozen=True):
     """All of it.  What concerns the machine itself is empty for those who do not look after it."""
 
     started_at: Micros
@@ -68,7 +68,7 @@ class Vitals(Struct, frozen=True):
     fsync: float = 0.0
 
 
-class Checkup:
+class Vitals:
     """Takes them."""
 
     def __init__(self, desk: Desk, ground: Ground) -> None:
@@ -78,7 +78,7 @@ class Checkup:
         self._started = (self._clock.now(), self._clock.monotonic())
         self._walls: tuple[Walls, float] | None = None
 
-    async def take(self, principal: Principal) -> Vitals:
+    async def take(self, principal: Principal) -> Condition:
         """As a caller may see them."""
         desk, mine = self._desk, not principal.confined
         error = ""
@@ -89,7 +89,7 @@ class Checkup:
         heads = desk.policy.seen(principal, await desk.store.heads())
         sources = await desk.makers.agents.sources()
         ground = self._ground if mine else Ground()
-        return Vitals(
+        return Condition(
             started_at=self._started[0],
             uptime=self._clock.monotonic() - self._started[1],
             host=socket.gethostname(),

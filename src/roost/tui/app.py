@@ -66,13 +66,19 @@ class RoostApp(App[int]):
         Binding("ctrl+f", "find", "find", show=False, priority=True),
         Binding("ctrl+g", "read", "read", show=False),
         Binding("escape", "escape", "stop", show=False),
-        Binding("tab", "attend(1)", "what waits", show=False),
-        Binding("shift+tab", "attend(-1)", show=False),
         Binding("pageup", "scroll('page_up')", show=False, priority=True),
         Binding("pagedown", "scroll('page_down')", show=False, priority=True),
         Binding("ctrl+home", "scroll('home')", show=False, priority=True),
         Binding("ctrl+end", "scroll('end')", show=False, priority=True),
     ]
+
+    welcome: Welcome
+    transcript: Transcript
+    kin: Tree
+    find: Find
+    dock: Dock
+    prompt: Prompt
+    status: Status
 
     def __init__(
         self,
@@ -124,32 +130,18 @@ class RoostApp(App[int]):
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
+        self.welcome, self.transcript, self.kin = Welcome(id="welcome"), Transcript(id="transcript"), Tree(id="tree")
+        self.find, self.dock, self.status = Find(id="find"), Dock(id="dock"), Status(id="status")
+        self.prompt = Prompt(History(self.home), id="prompt")
         with Horizontal(id="main"):
             with Vertical(id="stage"):
-                yield Welcome(id="welcome")
-                yield Transcript(id="transcript")
-            yield Tree(id="tree")
-        yield Find(id="find")
-        yield Dock(id="dock")
-        yield Prompt(History(self.home), id="prompt")
-        yield Status(id="status")
-
-    # -- parts ----------------------------------------------------------------------------------
-
-    @property
-    def transcript(self) -> Transcript:
-        """The conversation."""
-        return self._base.query_one(Transcript)
-
-    @property
-    def prompt(self) -> Prompt:
-        """Where one types."""
-        return self._base.query_one(Prompt)
-
-    @property
-    def dock(self) -> Dock:
-        """What waits."""
-        return self._base.query_one(Dock)
+                yield self.welcome
+                yield self.transcript
+            yield self.kin
+        yield self.find
+        yield self.dock
+        yield self.prompt
+        yield self.status
 
     @property
     def _base(self) -> Screen[Any]:
@@ -213,6 +205,8 @@ class RoostApp(App[int]):
 
     def _frame(self) -> None:
         """Take in what has come, a few times a second."""
+        if not self.status.is_attached:  # the end has begun
+            return
         changes = self.sitting.pump()
         if changes:
             self._show(changes)
@@ -227,7 +221,8 @@ class RoostApp(App[int]):
             self.stand()
 
     def _line_changed(self) -> None:
-        self.stand()
+        if self.status.is_attached:
+            self.stand()
 
     def stand(self) -> None:
         """Tell anew where the session stands."""
@@ -238,7 +233,7 @@ class RoostApp(App[int]):
             self._worked_since = time.monotonic()
         now = time.monotonic()
         usage = view.usage
-        self._base.query_one(Status).now = Standing(
+        self.status.now = Standing(
             state=view.state,
             agent=sitting.speaker or sitting.source,
             model=sitting.model or view.model,
@@ -265,20 +260,18 @@ class RoostApp(App[int]):
     def _furnish(self) -> None:
         """What is there beside the conversation."""
         view, sitting = self.sitting.view, self.sitting
-        tree = self._base.query_one(Tree)
         wanted = self.chosen.tree if self.chosen.tree is not None else bool(view.tree) and self.size.width >= WIDE
-        tree.display = wanted
+        self.kin.display = wanted
         if wanted:
-            tree.show(sitting.speaker, view.state, view.tree)
+            self.kin.show(sitting.speaker, view.state, view.tree)
         empty = not view.rows
-        self._base.query_one("#transcript").display = not empty
-        welcome = self._base.query_one(Welcome)
-        welcome.display = empty
+        self.transcript.display = not empty
+        self.welcome.display = empty
         if empty:
             mate = next((mate for mate in sitting.team if mate.name == sitting.speaker), None)
             words = view.welcome or (mate.description if mate else "")
             model = sitting.model or view.model or (mate.model if mate else "")
-            welcome.show(sitting.speaker or sitting.source, model, words, view.working_dir)
+            self.welcome.show(sitting.speaker or sitting.source, model, words, view.working_dir)
         self._entitle()
 
     def _entitle(self) -> None:
@@ -331,7 +324,7 @@ class RoostApp(App[int]):
         else:
             self.open_url(event.url)
 
-    def action_attend(self, by: int) -> None:
+    def action_attend(self) -> None:
         """To what waits, or to the conversation."""
         if self.dock.shown is not None:
             self.dock.shown.begin()
@@ -420,13 +413,13 @@ class RoostApp(App[int]):
 
     def action_tree(self) -> None:
         """Show the sub-agents, or not."""
-        self.chosen.tree = not self._base.query_one(Tree).display
+        self.chosen.tree = not self.kin.display
         self.stand()
 
     def action_find(self) -> None:
         """Find in the conversation."""
         if self.screen is self._base:
-            self._base.query_one(Find).begin()
+            self.find.begin()
 
     def action_read(self) -> None:
         """Go through the conversation with the keys."""

@@ -31,11 +31,11 @@ OWN: tuple[Slash, ...] = (
     Slash("model", "Use another model", "[name]", key="Ctrl+L", group="Agent"),
     Slash("safety", "What may run unasked", "[mode]", group="Agent"),
     Slash("compact", "Sum the history up, to make room", "[what to heed]", group="Agent"),
-    Slash("budget", "What the session may spend", "[$5 | 100k | 30m | none]", group="Agent"),
+    Slash("budget", "What the session may spend", "[$5, 30m, none …]", group="Agent"),
     Slash("cancel", "Stop what it does", key="Esc Esc", group="Agent"),
     Slash("tree", "Show or hide the sub-agents", key="Ctrl+T", group="Screen"),
     Slash("theme", "Other colours", "[name]", group="Screen"),
-    Slash("notify", "How to be told that something waits", "[off | bell | message | both]", group="Screen"),
+    Slash("notify", "How to be told that something waits", "[how]", group="Screen"),
     Slash("quit", "Leave", key="Ctrl+C Ctrl+C", group="Roost"),
 )
 

@@ -62,7 +62,7 @@ class Looks:
     async def health(self, call: Call) -> Answer:
         """GET /web/health."""
         service = self._service
-        found = await service.checkup.take(call.principal)
+        found = await service.vitals.take(call.principal)
         database = Database(found.database, found.database_bytes, round(found.fsync * 1000, 3))
         return said(
             Health(

@@ -40,7 +40,7 @@ class Dock(Vertical):
         return self._cards.get(self._shown)
 
     async def show(self, waits: Sequence[Wait], *, grab: bool) -> list[Wait]:
-        """Have a card for each of these, and for nothing else; what is new.  With `grab` a first one takes the focus."""
+        """Have a card for each of these, and for nothing else; what is new.  `grab`: a first one takes the focus."""
         ids = [wait.id for wait in waits]
         held = self.shown is not None and self.shown.has_focus_within
         for gone in [known for known in self._cards if known not in ids]:

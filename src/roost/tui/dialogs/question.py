@@ -124,7 +124,7 @@ class Question(Card):
             yield Button("Send", id="accept", variant="primary", compact=True)
             yield Button("Decline", id="decline", compact=True)
             yield Button("Dismiss", id="cancel", compact=True)
-            yield Static("Tab next · Ctrl+S send · Esc back to the prompt", classes="keys")
+            yield Static("Tab next · Ctrl+S send", classes="keys")
 
     def on_mount(self) -> None:
         """Nothing is wrong yet."""

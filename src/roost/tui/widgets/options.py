@@ -6,7 +6,7 @@ from typing import Any
 from textual import events
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.geometry import Region
+from textual.geometry import Offset, Region
 from textual.widget import Widget
 
 
@@ -75,7 +75,7 @@ class Options(Widget, can_focus=True):
         self.refresh()
         box = next((parent for parent in self.ancestors if isinstance(parent, VerticalScroll)), None)
         if box is not None:
-            place = self.virtual_region.offset + (0, self._at)
+            place = self.virtual_region.offset + Offset(0, self._at)
             if self.parent is not box and isinstance(self.parent, Widget):
                 place += self.parent.virtual_region.offset
             box.scroll_to_region(Region(place.x, place.y, 1, 1), animate=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from textual import on
 from textual.app import ComposeResult
+from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
@@ -26,6 +27,8 @@ BUSY = "Write the next message: Enter queues it, Alt+Enter steers"
 
 class Prompt(Vertical):
     """Where one types.  `folder` is where paths and shell commands begin, None where that is not this machine."""
+
+    BINDINGS = [Binding("tab,shift+tab", "app.attend", "what waits", show=False)]
 
     busy: reactive[bool] = reactive(False)
 

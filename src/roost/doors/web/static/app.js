@@ -7,6 +7,7 @@ import { Live } from './live.js'
 import * as store from './store.js'
 import { announce, toast, worded } from './toast.js'
 import { some } from './words.js'
+import './worker.js'
 
 const VIEWS = {
   s: async (root, context) => (await import('./session.js')).mountSession(root, context),
@@ -179,5 +180,4 @@ function badge(count) {
 
 addEventListener('hashchange', () => go())
 navigator.serviceWorker?.addEventListener('message', ({ data }) => { if (typeof data?.go === 'string' && data.go.startsWith('#/')) navigate(data.go) })
-if (isSecureContext) navigator.serviceWorker?.register('/sw.js').catch(() => {})
 start()

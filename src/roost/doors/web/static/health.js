@@ -1,7 +1,7 @@
 /** How the server is: what runs, what it stands on, what is wrong with it. */
 
 import { effect, fill, h, keyed, scope } from './dom.js'
-import { icon } from './icons.js'
+import { icon, toMore } from './icons.js'
 import { bar } from './jobs.js'
 import * as store from './store.js'
 import { worded } from './toast.js'
@@ -14,12 +14,12 @@ const FULL = 0.05 // of a disk; with less left it is said
 /** Mount the view. */
 export function mountHealth(root, { api }) {
   const stop = new AbortController()
-  const wrong = h('div', {})
+  const wrong = h('div', { class: 'stack' })
   const tiles = h('div', { class: 'tiles' })
   const jobs = h('div', { class: 'stack' })
   const none = h('p', { class: 'why' }, 'Nothing that takes long goes on.')
   const place = h('div', { class: 'stack roomy' })
-  fill(root, h('div', { class: 'page' }, h('div', { class: 'topline' }, h('h1', {}, 'Health')), h('div', { class: 'scroll' }, h('div', { class: 'sheet' },
+  fill(root, h('div', { class: 'page' }, h('div', { class: 'topline' }, toMore(), h('h1', {}, 'Health')), h('div', { class: 'scroll' }, h('div', { class: 'sheet' },
     wrong, tiles, h('section', { class: 'section' }, h('h2', {}, 'Jobs'), none, jobs), place))))
   const [, end] = scope(() => {
     effect(() => {
@@ -57,12 +57,13 @@ const note = (kind, ...words) => h('div', { class: ['note', kind], role: kind ==
 
 function troubles({ ready, error, agents, disks = [], database, sandbox }) {
   const full = disks.filter(({ free, total }) => total > 0 && free / total < FULL)
-  return h('div', { class: 'stack' },
+  return [
     !ready && note('red', h('strong', {}, 'The server can’t do its work.'), h('p', {}, error || 'Its log says why.')),
     full.map(({ path, free }) => note('amber', h('strong', {}, `Only ${bytes(free)} are left on the disk of ${path}.`), h('p', {}, 'When it is full, no session can go on.'))),
     database?.fsync_ms > SLOW && note('amber', h('strong', {}, `The database’s disk is slow: ${Math.round(database.fsync_ms)} ms to keep something.`), h('p', {}, 'A local disk takes a few.')),
     agents.broken.length > 0 && note('amber', h('strong', {}, `${some(agents.broken.length, 'agent file')} did not load.`), agents.broken.map((line) => h('p', {}, line))),
-    sandbox?.trouble && note('', h('strong', {}, 'There is no sandbox here.'), h('p', {}, sandbox.trouble)))
+    sandbox?.trouble && note('', h('strong', {}, 'There is no sandbox here.'), h('p', {}, sandbox.trouble)),
+  ]
 }
 
 function about({ version, host, started_at: started, uptime, database, sandbox, disks = [], agents, devices, push, webhook }) {
@@ -70,7 +71,7 @@ function about({ version, host, started_at: started, uptime, database, sandbox, 
     ['Version', version],
     ['Host', host],
     ['Up for', h('span', { title: new Date(moment(started)).toLocaleString() }, span(uptime))],
-    database && ['Database', [h('code', {}, database.path), ` · ${bytes(database.bytes)} · kept in ${milliseconds(database.fsync_ms)}`]],
+    database && ['Database', [h('code', {}, database.path), ` · ${bytes(database.bytes)} · fsync ${milliseconds(database.fsync_ms)}`]],
     ...disks.map(({ path, free, total }) => ['Disk', [h('code', {}, path), ` · ${bytes(free)} free of ${bytes(total)}`]]),
     sandbox && ['Sandbox', sandbox.trouble ? 'none' : sandbox.kind],
     ['Agent files', String(agents.served)],

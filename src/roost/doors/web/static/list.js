@@ -209,7 +209,7 @@ function about(row) {
   if (row.state === 'failed' && row.error) return row.error
   const here = store.server.value?.host
   const agent = row.agent && row.agent !== row.provider ? row.agent : ''
-  return [agent, model(row), row.host && here && row.host !== here ? row.host : '', row.state === 'queued' ? 'queued' : ''].filter(Boolean).join(' · ')
+  return [agent, model(row), row.host && here && row.host !== here ? row.host : '', row.state === 'queued' ? 'queued' : row.state === 'new' ? 'not started' : ''].filter(Boolean).join(' · ')
 }
 
 function model(row) {

@@ -232,7 +232,7 @@ _BLANK: Line = []
 _ITEM = ("- ", "* ", "+ ")
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)
 def _piece(text: str, cells: int, palette: Palette) -> list[Line]:
     return markdown.lines(text, cells, palette)
 

@@ -1,5 +1,6 @@
 """The conversation: a list of any length of which only what is seen is drawn."""
 
+import gc
 import re
 from collections.abc import Sequence
 from time import monotonic
@@ -122,6 +123,7 @@ class Transcript(ScrollView, can_focus=True):
         if self._query:
             self._find()
         self._place()
+        gc.freeze()  # what is there stays: the collector need not look through it, again and again, between two frames
 
     def apply(self, changes: Changes) -> None:
         """Show what has changed in it; drawn with the next frame."""
@@ -225,7 +227,7 @@ class Transcript(ScrollView, can_focus=True):
             top = self._from_end()
         else:
             assert self._anchor is not None
-            roll.strips(index)
+            roll.draw(index)
             offset = min(self._anchor[1], roll.height(index) - 1)
             if self._below(index, offset) < page:
                 self._stuck, top = True, self._from_end()
@@ -241,7 +243,7 @@ class Transcript(ScrollView, can_focus=True):
         roll, seen, index = self._roll, 0, len(self._roll.rows)
         while index and seen < self._page:
             index -= 1
-            roll.strips(index)
+            roll.draw(index)
             seen += roll.height(index)
         return max(0, roll.total - self._page)
 
@@ -249,7 +251,7 @@ class Transcript(ScrollView, can_focus=True):
         """Lines from one line on, drawn; no more than a page of them."""
         roll, seen = self._roll, -offset
         while index < len(roll.rows) and seen < self._page:
-            roll.strips(index)
+            roll.draw(index)
             seen += roll.height(index)
             index += 1
         return seen
@@ -304,7 +306,7 @@ class Transcript(ScrollView, can_focus=True):
         if abs(delta) > 3 * self._page or self._anchor is None or (at := roll.place(self._anchor[0])) is None:
             index, offset = roll.at(line)
             guessed = roll.height(index)
-            roll.strips(index)
+            roll.draw(index)
             offset = offset * roll.height(index) // max(1, guessed)
         else:
             index, offset = self._walk(at, self._anchor[1] + delta)
@@ -316,12 +318,12 @@ class Transcript(ScrollView, can_focus=True):
         roll = self._roll
         while offset < 0 and index:
             index -= 1
-            roll.strips(index)
+            roll.draw(index)
             offset += roll.height(index)
         while index < len(roll.rows) - 1 and offset >= roll.height(index):
             offset -= roll.height(index)
             index += 1
-            roll.strips(index)
+            roll.draw(index)
         return index, max(0, offset)
 
     def go_end(self) -> None:
@@ -402,7 +404,7 @@ class Transcript(ScrollView, can_focus=True):
         roll, at = self._roll, self._roll.place(key)
         if at is None:
             return
-        roll.strips(at)
+        roll.draw(at)
         top, height, seen = roll.top(at), roll.height(at), round(self.scroll_y)
         if line:
             top, height = top + line, 1
@@ -534,7 +536,7 @@ class Transcript(ScrollView, can_focus=True):
         at = self._roll.place(key)
         if at is None:
             return None
-        return next((n for n, line in enumerate(self._roll.strips(at)) if self._query in line.text.lower()), None)
+        return next((n for n, text in enumerate(self._roll.texts(at)) if self._query in text.lower()), None)
 
     # -- drawing --------------------------------------------------------------------------------
 
@@ -545,8 +547,7 @@ class Transcript(ScrollView, can_focus=True):
         if not self._roll.rows or line >= self._roll.total:
             return Strip.blank(self.size.width, self._roll.base)
         index, offset = self._roll.at(line)
-        strips, row = self._roll.strips(index), self._roll.rows[index]
-        found = strips[min(offset, len(strips) - 1)] if strips else Strip.blank(self.size.width, self._roll.base)
+        found, row = self._roll.strip(index, offset), self._roll.rows[index]
         if isinstance(row, Call) and row.state == "running" and offset == self._roll.head(index):
             self._turning.add(y)
             found = marks.swap(found, "●", TURNS[self._turn % len(TURNS)]) if self._turn else found
@@ -596,8 +597,7 @@ class Transcript(ScrollView, can_focus=True):
         found = []
         for line in range(first, min(last, first + 20_000, self._roll.total - 1) + 1):
             index, offset = self._roll.at(line)
-            strips = self._roll.strips(index)
-            text = strips[offset].text if offset < len(strips) else ""
+            text = self._roll.strip(index, offset).text
             start, end = selection.get_span(line) or (0, 0)
             piece = text[start:] if end == -1 else text[start:end]
             found.append(piece.rstrip() if start else piece[3:].rstrip() if len(piece) > 3 else piece.rstrip())

@@ -112,9 +112,9 @@ class Stack:
                 _replace(older.level(level.head.session).rows, level.head, mine.head)
         for mine, level in both:
             mine.rows[:0] = level.rows
-        ours = [level for level in self.levels.values() if level.id not in older.levels]
+        lone = [level for level in self.levels.values() if level.id not in older.levels]
         self.levels = {**older.levels, **self.levels}
-        for level in ours:
+        for level in lone:
             self._settle(level)
         self.keys.update({key: row for key, row in older.keys.items() if key not in self.keys})
         self.rows = [*self._flat(self.root), *self.queued]

@@ -1,14 +1,64 @@
-"""The conversation: a list of any length of which only what is seen is laid out."""
+"""The conversation: a list of any length of which only what is seen is drawn."""
 
+import re
+from collections.abc import Sequence
+from time import monotonic
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.widget import Widget
 
-from roost.tui.rows import Changes, Row
+from roost.tui import gist, palette
+from roost.tui.clean import width
+from roost.tui.painter import Painter
+from roost.tui.roll import FOLDS, Roll
+from roost.tui.rows import Answer, Call, Changes, Failure, Nest, Row, User
 from roost.tui.view import View
+from roost.tui.widgets import marks
+
+FRAME = 1 / 15  # seconds between two drawings of what streams in
+NEAR = 40  # lines from the beginning at which older messages are asked for
+TURNS = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)^ {0,3}\1", re.M | re.S)
 
 
 class Transcript(ScrollView, can_focus=True):
     """Shows a view's rows, and stays at their end unless one scrolls up."""
+
+    DEFAULT_CSS = """
+    Transcript {
+        overflow-x: hidden;
+        overflow-y: scroll;
+        scrollbar-size-vertical: 1;
+        height: 1fr;
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "step(-1)", "Row above", show=False),
+        Binding("down,j", "step(1)", "Row below", show=False),
+        Binding("shift+up,left_square_bracket", "step(-1, True)", "Message above", show=False),
+        Binding("shift+down,right_square_bracket", "step(1, True)", "Message below", show=False),
+        Binding("pageup,ctrl+b", "page(-1)", "Page up", show=False),
+        Binding("pagedown,ctrl+f", "page(1)", "Page down", show=False),
+        Binding("home,g", "home", "Oldest", show=False),
+        Binding("end,G", "end", "Newest", show=False),
+        Binding("enter,space", "fold", "Open or fold"),
+        Binding("z", "unfold", "Open or fold all", show=False),
+        Binding("y,c", "copy", "Copy"),
+        Binding("Y,C", "copy(True)", "Copy code", show=False),
+        Binding("n", "match(1)", "Next match", show=False),
+        Binding("N", "match(-1)", "Match before", show=False),
+    ]
 
     class Selected(Message):
         """Another row is selected, or none."""
@@ -34,58 +84,562 @@ class Transcript(ScrollView, can_focus=True):
             super().__init__()
             self.query, self.index, self.count = query, index, count
 
+    class Linked(Message):
+        """A link was clicked."""
+
+        def __init__(self, url: str) -> None:
+            super().__init__()
+            self.url = url
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.view = View()
+        self._roll = Roll(Painter(palette.from_theme({})), 80, Style())
+        self._pending = Changes()
+        self._timer: Timer | None = None
+        self._drawn = 0.0
+        self._stuck = True
+        self._anchor: tuple[str, int] | None = None  # the row at the top, and which of its lines that is
+        self._placing = False
+        self._selected: str | None = None
+        self._unseen = 0
+        self._asked = 0  # the oldest message when older ones were asked for
+        self._query = ""
+        self._hits: list[str] = []
+        self._colours: dict[str, str] = {}
+        self._turn = 0
+        self._turning: set[int] = set()
+
+    # -- what is shown --------------------------------------------------------------------------
+
     def load(self, view: View) -> None:
         """Show a view from now on, at its end."""
+        self.view = view
+        self._pending, self._stuck, self._anchor, self._unseen, self._asked = Changes(), True, None, 0, 0
+        self._selected = self._selected if view.row(self._selected or "") is not None else None
+        self._roll.team = len(view.team) > 1
+        self._roll.show(view.rows)
+        if self._query:
+            self._find()
+        self._place()
 
     def apply(self, changes: Changes) -> None:
         """Show what has changed in it; drawn with the next frame."""
+        if not changes.appeared and not changes.changed and not changes.vanished and "team" not in changes.parts:
+            return
+        self._pending.add(changes)
+        if self._timer is None:
+            wait = FRAME - (monotonic() - self._drawn)
+            self._timer = self.set_timer(max(0.001, wait), self._flush)
+
+    def flush(self) -> None:
+        """Draw what has changed now."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._flush()
+
+    def _flush(self) -> None:
+        self._timer = None
+        changes, self._pending = self._pending, Changes()
+        self._drawn = monotonic()
+        if not self._stuck:
+            self._unseen += len(changes.appeared - changes.vanished)
+        team = len(self.view.team) > 1
+        if self._tail(changes) and team == self._roll.team:
+            self._roll.grow(self.view.rows[len(self.view.rows) - len(changes.appeared) :])
+        elif changes.appeared or changes.vanished or team != self._roll.team or self._renamed(changes):
+            changes.appeared.add("")  # all is drawn anew
+            self._roll.team = team
+            self._roll.show(self.view.rows)
+        for key in changes.changed:
+            row = self.view.row(key)
+            if row is not None:
+                self._roll.dirty(row)
+        if self._selected is not None and self.view.row(self._selected) is None:
+            self._selected = None
+        self._place(None if changes.appeared or changes.vanished else sorted(changes.changed))
+
+    def _tail(self, changes: Changes) -> bool:
+        """Whether rows have come at the end, and nothing else has moved."""
+        count = len(changes.appeared)
+        if changes.vanished or not count or self._roll.closed or self._renamed(changes):
+            return False
+        rows = self.view.rows
+        return len(self._roll.rows) + count == len(rows) and all(row.key in changes.appeared for row in rows[-count:])
+
+    def _renamed(self, changes: Changes) -> bool:
+        """Whether something changed that rows below show as well."""
+        return any(isinstance(self.view.row(key), Nest) for key in changes.changed)
+
+    def notify_style_update(self) -> None:
+        """The theme is another one."""
+        super().notify_style_update()
+        if self.is_attached:
+            self._repaint()
+
+    def _repaint(self) -> None:
+        cells, base = max(20, self.scrollable_content_region.width or self.size.width), self.rich_style
+        colours = dict(self.app.theme_variables)
+        painter = self._roll.painter
+        if colours != self._colours:
+            self._colours, painter = colours, Painter(palette.from_theme(colours))
+        if painter is not self._roll.painter or cells != self._roll.cells or base != self._roll.base:
+            self._roll.reset(painter, cells, base)
+        self._place()
+
+    def on_mount(self) -> None:
+        """Begin to turn what runs."""
+        super().on_mount()  # type: ignore[no-untyped-call]
+        self._repaint()
+        if self.app.animation_level != "none":
+            self.set_interval(1 / 10, self._spin)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Wrap anew what is seen."""
+        self._repaint()
 
     # -- where one is ---------------------------------------------------------------------------
 
     @property
     def at_end(self) -> bool:
         """Whether it sticks to the end."""
-        return True
+        return self._stuck
 
     @property
     def unseen(self) -> int:
         """How many rows have come below what is seen."""
-        return 0
+        return self._unseen
+
+    @property
+    def _page(self) -> int:
+        return max(1, self.size.height)
+
+    def _place(self, dirty: Sequence[str] | None = None) -> None:
+        """Draw all that is seen, and put the view where it belongs; the line at its top stays where it is."""
+        roll, page = self._roll, self._page
+        if not roll.rows or not self.is_attached:
+            self._set(0)
+            return
+        index = None if self._stuck or self._anchor is None else roll.place(self._anchor[0])
+        if index is None:
+            top = self._from_end()
+        else:
+            assert self._anchor is not None
+            roll.strips(index)
+            offset = min(self._anchor[1], roll.height(index) - 1)
+            if self._below(index, offset) < page:
+                self._stuck, top = True, self._from_end()
+            else:
+                top = roll.top(index) + max(0, offset)
+        self._unseen = 0 if self._stuck else self._unseen
+        at, offset = roll.at(top)
+        self._anchor = (roll.rows[at].key, offset)
+        self._set(top, dirty)
+        self._older(top)
+
+    def _from_end(self) -> int:
+        roll, seen, index = self._roll, 0, len(self._roll.rows)
+        while index and seen < self._page:
+            index -= 1
+            roll.strips(index)
+            seen += roll.height(index)
+        return max(0, roll.total - self._page)
+
+    def _below(self, index: int, offset: int) -> int:
+        """Lines from one line on, drawn; no more than a page of them."""
+        roll, seen = self._roll, -offset
+        while index < len(roll.rows) and seen < self._page:
+            roll.strips(index)
+            seen += roll.height(index)
+            index += 1
+        return seen
+
+    def _set(self, top: int, dirty: Sequence[str] | None = None) -> None:
+        """Go to a line; with `dirty` only those rows have changed."""
+        self._placing = True
+        try:
+            size = Size(self._roll.cells, max(1, self._roll.total))
+            moved = round(self.scroll_y) != top
+            if size != self.virtual_size:
+                self.set_reactive(Widget.virtual_size, size)  # a list that grows lays nothing else out anew
+                self.vertical_scrollbar.window_virtual_size = size.height
+                self.vertical_scrollbar.window_size = self._page
+            if moved:
+                self.scroll_target_y = self.scroll_y = top
+            if dirty is None:
+                self.refresh()
+            elif not moved:
+                self._refresh_rows(dirty)
+        finally:
+            self._placing = False
+
+    def _refresh_rows(self, keys: Sequence[str]) -> None:
+        """Draw these rows anew, as far as they are seen, and all that has moved below them."""
+        places = [at for key in keys if (at := self._roll.place(key)) is not None]
+        if places:
+            first = self._roll.top(min(places)) - round(self.scroll_y)
+            if first < self._page:
+                top = max(0, first)
+                self.refresh(Region(0, top, self.size.width, self._page - top))
+
+    def _older(self, top: int) -> None:
+        if top < NEAR and self.view.more and self._asked != self.view.oldest:
+            self._asked = self.view.oldest
+            self.post_message(self.OlderWanted())
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Somebody scrolled, by whatever means."""
+        super().watch_scroll_y(old_value, new_value)
+        if self._placing or not self._roll.rows:
+            return
+        delta = round(new_value) - round(old_value)
+        if delta:
+            self._move(delta, round(new_value))
+
+    def _move(self, delta: int, line: int) -> None:
+        """Move by some lines, exactly; or to a line far away, as well as that is known."""
+        roll = self._roll
+        if abs(delta) > 3 * self._page or self._anchor is None or (at := roll.place(self._anchor[0])) is None:
+            index, offset = roll.at(line)
+            guessed = roll.height(index)
+            roll.strips(index)
+            offset = offset * roll.height(index) // max(1, guessed)
+        else:
+            index, offset = self._walk(at, self._anchor[1] + delta)
+        self._stuck = False
+        self._anchor = (roll.rows[index].key, offset)
+        self._place()
+
+    def _walk(self, index: int, offset: int) -> tuple[int, int]:
+        roll = self._roll
+        while offset < 0 and index:
+            index -= 1
+            roll.strips(index)
+            offset += roll.height(index)
+        while index < len(roll.rows) - 1 and offset >= roll.height(index):
+            offset -= roll.height(index)
+            index += 1
+            roll.strips(index)
+        return index, max(0, offset)
 
     def go_end(self) -> None:
         """To the newest, and stay there."""
+        self._stuck = True
+        self._place()
 
     def go_home(self) -> None:
         """To the oldest that is there."""
+        if self._roll.rows:
+            self._stuck, self._anchor = False, (self._roll.rows[0].key, 0)
+            self._place()
+
+    def action_home(self) -> None:
+        """To the oldest that is there."""
+        self.go_home()
+
+    def action_end(self) -> None:
+        """To the newest, and stay there."""
+        self.go_end()
+
+    def action_page(self, by: int) -> None:
+        """A page up or down, but for two lines."""
+        self._move(by * max(1, self._page - 2), 0)
+
+    def scroll_page_up(self, **_how: object) -> None:
+        """A page up."""
+        self.action_page(-1)
+
+    def scroll_page_down(self, **_how: object) -> None:
+        """A page down."""
+        self.action_page(1)
 
     # -- one row --------------------------------------------------------------------------------
 
     @property
     def selected(self) -> Row | None:
         """The selected row."""
-        return None
+        return self.view.row(self._selected) if self._selected else None
 
     def select(self, key: str | None) -> None:
         """Select a row and bring it into view; None selects nothing."""
+        if key is not None and self.view.row(key) is None:
+            return
+        changed, self._selected = key != self._selected, key
+        if key is not None:
+            self._reveal(key)
+            self._show_row(key)
+        self.refresh()
+        if changed:
+            self.post_message(self.Selected(self.selected))
 
     def step(self, by: int, *, messages: bool = False) -> None:
         """Select the next row (negative: the one before); with `messages` only what people or models said."""
+        roll = self._roll
+        if not roll.rows:
+            return
+        at = roll.place(self._selected) if self._selected else None
+        if at is None:
+            line = round(self.scroll_y) + (0 if by > 0 else self._page - 1)
+            at = roll.at(line)[0] - (by if by > 0 else 0)
+            at = at if by > 0 else at + 1
+        index = at + by
+        while 0 <= index < len(roll.rows) and messages and not isinstance(roll.rows[index], User | Answer | Failure):
+            index += by
+        if 0 <= index < len(roll.rows):
+            self.select(roll.rows[index].key)
+        elif by > 0:
+            self.select(None)
+            self.go_end()
+
+    def action_step(self, by: int, messages: bool = False) -> None:
+        """Select the row above or below."""
+        self.step(by, messages=messages)
+
+    def _show_row(self, key: str, line: int = 0) -> None:
+        """Bring a row into view, with as little movement as will do."""
+        roll, at = self._roll, self._roll.place(key)
+        if at is None:
+            return
+        roll.strips(at)
+        top, height, seen = roll.top(at), roll.height(at), round(self.scroll_y)
+        if line:
+            top, height = top + line, 1
+        if top >= seen and top + height <= seen + self._page:
+            return
+        target = top if top < seen or height >= self._page else top + height - self._page
+        index, offset = roll.at(max(0, target))
+        self._stuck, self._anchor = False, (roll.rows[index].key, offset)
+        self._place()
+
+    def _reveal(self, key: str) -> None:
+        """Open the sub-sessions that a row is folded into."""
+        if self._roll.place(key) is not None:
+            return
+        row = self.view.row(key)
+        while row is not None and row.depth:
+            head = self.view.stack.levels[row.session].head if row.session in self.view.stack.levels else None
+            if head is None:
+                break
+            self._roll.closed.discard(head.key)
+            row = head
+        self._roll.show(self.view.rows)
+        self._place()
 
     def toggle(self, key: str | None = None) -> None:
         """Open a row that is folded, or fold it: the selected one, or that of `key`."""
+        key = key or self._selected
+        row = self.view.row(key) if key else None
+        if row is None or not isinstance(row, FOLDS):
+            return
+        if isinstance(row, Nest):
+            self._roll.closed ^= {row.key}
+            self._roll.show(self.view.rows)
+        else:
+            self._roll.opened ^= {row.key}
+            self._roll.dirty(row)
+        if self._stuck and row.key in self._roll.opened:
+            self._stuck = False  # what was just opened is to be read from its beginning
+        self._place()
+        self._show_row(row.key)
+
+    def action_fold(self) -> None:
+        """Open the selected row, or fold it."""
+        self.toggle()
 
     def unfold_all(self, open_: bool) -> None:
         """Open, or fold, everything."""
+        keys = {row.key for row in self.view.rows if isinstance(row, FOLDS) and not isinstance(row, Nest)}
+        self._roll.opened = keys if open_ else set()
+        self._roll.closed.clear()
+        self._roll.show(self.view.rows)
+        self._place()
+
+    def action_unfold(self) -> None:
+        """Open everything, or fold it again."""
+        self.unfold_all(not self._roll.opened)
 
     def copy(self, *, code: bool = False) -> str:
         """Put the selected row's text (or the newest answer's) on the clipboard; `code`: its last code block alone."""
-        return ""
+        row = self.selected or next((row for row in reversed(self.view.rows) if isinstance(row, Answer)), None)
+        if row is None:
+            return ""
+        text = _code(row) if code else row.text
+        text = text.encode("utf-8", "replace").decode()
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.post_message(self.Copied(text))
+        return text
+
+    def action_copy(self, code: bool = False) -> None:
+        """Copy the selected row."""
+        self.copy(code=code)
 
     # -- search ---------------------------------------------------------------------------------
 
     def search(self, query: str) -> int:
         """Mark a text wherever it occurs and go to the nearest match upwards; how many rows match.  "" ends it."""
-        return 0
+        self._query = query.strip().lower()
+        self._find()
+        if not self._query:
+            self.refresh()
+            return 0
+        last = self._roll.at(round(self.scroll_y) + self._page - 1)[0] if self._roll.rows else 0
+        seen = {row.key for row in self._roll.rows[: last + 1]}
+        near = next((key for key in reversed(self._hits) if key in seen), self._hits[-1] if self._hits else None)
+        self._go(near)
+        return len(self._hits)
+
+    def _find(self) -> None:
+        query = self._query
+        self._hits = [row.key for row in self.view.rows if query in row.text.lower()] if query else []
 
     def next_match(self, by: int = 1) -> None:
         """Go to the next match (1) or the one before (-1)."""
+        self._find()
+        if not self._hits:
+            self._go(None)
+            return
+        order = {row.key: at for at, row in enumerate(self.view.rows)}
+        here = order.get(self._selected or "", -1)
+        if by > 0:
+            found = next((key for key in self._hits if order[key] > here), self._hits[0])
+        else:
+            found = next((key for key in reversed(self._hits) if order[key] < here), self._hits[-1])
+        self._go(found)
+
+    def action_match(self, by: int) -> None:
+        """Go to the next match, or the one before."""
+        self.next_match(by)
+
+    def _go(self, key: str | None) -> None:
+        index = self._hits.index(key) + 1 if key in self._hits else 0
+        self.post_message(self.Searched(self._query, index, len(self._hits)))
+        if key is None:
+            self.refresh()
+            return
+        self.select(key)
+        line = self._line_of(key)
+        row = self.view.row(key)
+        if line is None and row is not None and isinstance(row, FOLDS) and not isinstance(row, Nest):
+            self._roll.opened.add(key)
+            self._roll.dirty(row)
+            self._place()
+            line = self._line_of(key)
+        self._show_row(key, line or 0)
+
+    def _line_of(self, key: str) -> int | None:
+        """The first line of a row that has what is searched."""
+        at = self._roll.place(key)
+        if at is None:
+            return None
+        return next((n for n, line in enumerate(self._roll.strips(at)) if self._query in line.text.lower()), None)
+
+    # -- drawing --------------------------------------------------------------------------------
+
+    def render_line(self, y: int) -> Strip:
+        """A line of what is seen."""
+        line = round(self.scroll_y) + y
+        self._turning.discard(y)
+        if not self._roll.rows or line >= self._roll.total:
+            return Strip.blank(self.size.width, self._roll.base)
+        index, offset = self._roll.at(line)
+        strips, row = self._roll.strips(index), self._roll.rows[index]
+        found = strips[min(offset, len(strips) - 1)] if strips else Strip.blank(self.size.width, self._roll.base)
+        if isinstance(row, Call) and row.state == "running" and offset == self._roll.head(index):
+            self._turning.add(y)
+            found = marks.swap(found, "●", TURNS[self._turn % len(TURNS)]) if self._turn else found
+        if self._query:
+            colours = self._roll.painter.palette
+            style = colours.match_here if row.key == self._selected else colours.match
+            found = marks.paint(found, self._query, style)
+        if row.key == self._selected and offset >= self._roll.lead(index):
+            found = self._highlight(found)
+        found = self._selection(found, line)
+        if y == self._page - 1 and not self._stuck:
+            found = self._pill(found)
+        return found.apply_offsets(0, line)
+
+    def _highlight(self, line: Strip) -> Strip:
+        colours = self._roll.painter.palette
+        ground = colours.selected
+        rest = (
+            Segment(text, style if style and style.bgcolor != self._roll.base.bgcolor else (style or Style()) + ground)
+            for text, style, _ in line.crop(1)
+        )
+        return Strip([Segment("▎", colours.accent + ground), *rest], line.cell_length)
+
+    def _pill(self, line: Strip) -> Strip:
+        text = f" {self._unseen:,} new ↓ " if self._unseen else " ↓ "
+        cells, wide = self.size.width, width(text)
+        pill = Strip([Segment(text, self._roll.painter.palette.pill)], wide)
+        return Strip.join([line.crop(0, cells - wide - 1), pill, line.crop(cells - 1, cells)])
+
+    def _selection(self, line: Strip, y: int) -> Strip:
+        selection = self.text_selection
+        if selection is None or (span := selection.get_span(y)) is None:
+            return line
+        start, end = span
+        style = self.screen.get_component_rich_style("screen--selection")
+        return marks.between(line, start, len(line.text) if end == -1 else end, style)
+
+    @property
+    def allow_select(self) -> bool:
+        """Text can be marked with the mouse."""
+        return True
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The text that is marked."""
+        first = selection.start.y if selection.start else 0
+        last = selection.end.y if selection.end else self._roll.total - 1
+        found = []
+        for line in range(first, min(last, first + 20_000, self._roll.total - 1) + 1):
+            index, offset = self._roll.at(line)
+            strips = self._roll.strips(index)
+            text = strips[offset].text if offset < len(strips) else ""
+            start, end = selection.get_span(line) or (0, 0)
+            piece = text[start:] if end == -1 else text[start:end]
+            found.append(piece.rstrip() if start else piece[3:].rstrip() if len(piece) > 3 else piece.rstrip())
+        return "\n".join(found), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """Something else is marked."""
+        self.refresh()
+
+    def _spin(self) -> None:
+        if not self._turning or not self.display:
+            return
+        self._turn += 1
+        for y in list(self._turning):
+            self.refresh(Region(0, y, self.size.width, 1))
+
+    # -- the mouse ------------------------------------------------------------------------------
+
+    def on_click(self, event: events.Click) -> None:
+        """Select a row; open it where its first line is clicked; follow a link; go to the end."""
+        where = event.get_content_offset(self)
+        if where is None or not self._roll.rows:
+            return
+        if where.y == self._page - 1 and not self._stuck and where.x >= self.size.width - 14:
+            self.go_end()
+            return
+        if event.style.link:
+            self.post_message(self.Linked(event.style.link))
+            return
+        line = round(self.scroll_y) + where.y
+        if line >= self._roll.total or self.text_selection is not None:
+            return
+        index, offset = self._roll.at(line)
+        row = self._roll.rows[index]
+        again = row.key == self._selected
+        self.select(row.key)
+        told = offset == self._roll.head(index) and not isinstance(row, User)
+        if isinstance(row, FOLDS) and (told or again):
+            self.toggle(row.key)
+
+
+def _code(row: Row) -> str:
+    """The newest code in a row: of a call what it runs, of a message its last block."""
+    if isinstance(row, Call):
+        return gist.shell(row) or row.arguments
+    found = _FENCED.findall(row.text)
+    return str(found[-1][1]) if found else ""

@@ -26,11 +26,12 @@ def screen(house: House) -> Iterator[Screen]:
 
 
 def test_a_run_shows_the_answer_and_says_how_to_go_on(house: House, screen: Screen) -> None:
-    terminal = screen("run", str(house.agent()), "[[say The answer is forty-two.]]")
+    house.agent()
+    terminal = screen("run", "agents/my-agent.yaml", "[[say The answer is forty-two.]]")
     terminal.until("The answer is forty-two.")
     terminal.press("C-c").press("C-c")
     assert terminal.ended() == 0
-    assert "--session" in terminal.screen()
+    assert "roost run agents/my-agent.yaml --session" in terminal.screen()
     log = house.folder / "home" / ".roost" / "logs" / "run.log"
     assert log.exists()
 

@@ -98,7 +98,7 @@ def see() -> None:
         UsageError: stdin or stdout is no terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("the terminal UI needs a terminal")
+        raise click.UsageError("the screen needs a terminal: `roost run --exec` prints the answer without one")
 
 
 def look(

@@ -84,6 +84,7 @@ SHARED = {
     "GET /docs/docs.js",
     "GET /docs/docs.css",
     "GET /openapi.json",
+    "GET /api/jobs",
     "POST /api/tickets",
     "GET /web/session",
     "DELETE /web/session",

@@ -47,9 +47,9 @@ class RoostApp(App[int]):
     """One session on one screen.
 
     `session` is the one to open, "" for a new one of `agent` (`agent_name` is who of its team begins).  `prompt` is
-    sent at once.  `attached` says that the server is another process, which goes on when this one ends; `local`, that the
-    session's files and commands are this machine's.  `home` is where what a person chose is kept.  `opened` is awaited
-    whenever a session comes on the screen.
+    sent at once.  `attached` says that the server is another process, which goes on when this one ends; `local`, that
+    the session's files and commands are this machine's.  `home` is where what a person chose is kept.  `opened` is
+    awaited whenever a session comes on the screen.
     """
 
     CSS_PATH = "app.tcss"
@@ -99,6 +99,7 @@ class RoostApp(App[int]):
         opened: Opened | None = None,
     ) -> None:
         super().__init__()
+        terminal.teach()
         self.home = home
         self.attached = attached
         self.listening = listening

@@ -21,6 +21,7 @@ const TITLES = { '': 'Sessions', inbox: 'Inbox', new: 'New session', health: 'He
 const live = new Live({ api })
 const route = signal(read())
 let frame = null
+let untend = () => {}
 let gate = null
 let shown = { unmount() {} }
 let mounted = null // which address the view on the stage is of
@@ -115,6 +116,8 @@ async function ask(code = '', why = '') {
   const { mountGate } = await import('./pair.js')
   leave()
   live.close()
+  untend()
+  store.forget()
   frame?.remove()
   frame = null
   gate?.unmount()
@@ -130,7 +133,7 @@ function enter() {
   if (frame !== null) return
   frame = new Frame(route, { live, navigate })
   fill(document.body, frame.skip, frame.root)
-  store.tend(live)
+  untend = store.tend(live)
   live.open()
   show(route.value = read(), { first: true })
 }

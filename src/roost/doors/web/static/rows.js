@@ -97,6 +97,13 @@ function answer(article, row, { memory }) {
   function think() {
     if (thinking.open) thoughts.show(row.reasoning, { growing: row.streaming })
   }
+  function gist(busy) {
+    const [label, words] = thinking.firstChild.children
+    text(label, busy ? 'Thinking' : 'Thought')
+    label.classList.toggle('busy', busy)
+    text(words, busy ? short(row.reasoning.slice(-300).split('\n').findLast((line) => line.trim() !== '') ?? '', 90) : some(wordCount(row.reasoning), 'word'))
+    think()
+  }
   return (now, place) => {
     row = now
     const { streaming } = now
@@ -106,10 +113,7 @@ function answer(article, row, { memory }) {
     article.classList.toggle('final', Boolean(place.final))
     thinking.hidden = now.reasoning === ''
     const busy = streaming && now.text === ''
-    text(thinking.firstChild.firstChild, busy ? 'Thinking' : 'Thought')
-    thinking.firstChild.firstChild.classList.toggle('busy', busy)
-    text(thinking.firstChild.lastChild, busy ? short(now.reasoning.slice(-300).split('\n').findLast((line) => line.trim() !== '') ?? '', 90) : `${some(wordCount(now.reasoning), 'word')}`)
-    think()
+    if (now.reasoning !== '') gist(busy)
     body.show(now.text, { growing: streaming })
     body.element.hidden = now.text === ''
     foot.hidden = streaming || now.text === ''
@@ -128,10 +132,12 @@ function about({ model, usage, cost, partial, at }) {
   return [partial && 'interrupted', String(model ?? '').split('/').at(-1), tokens > 0 && `${count(tokens)} tokens`, cost > 0 && money(cost), at && clock(at)].filter(Boolean).join(' · ')
 }
 
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })
+
 /** The time of day, and the day where it is another one. */
 function clock(at) {
   const date = new Date(at)
-  return date.toDateString() === new Date().toDateString() ? date.toLocaleTimeString(undefined, { timeStyle: 'short' }) : when(at)
+  return date.toDateString() === new Date().toDateString() ? TIME.format(date) : when(at)
 }
 
 /** Where nothing can hover, a tap on a message shows what can be done with it. */

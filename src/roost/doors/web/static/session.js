@@ -16,7 +16,7 @@ import { Transcript } from './transcript.js'
 import { count, money, when } from './words.js'
 
 const PAGE = 120 // messages at first
-const OLDER = 250
+const OLDER = 150
 
 /** Mount the view of a session; `unmount` lets go of it. */
 export function mountSession(root, { api, live, id, navigate }) {

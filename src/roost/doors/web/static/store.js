@@ -100,6 +100,14 @@ export function guess(id, changes) {
   if (row) put({ ...row, ...changes })
 }
 
+/** Whoever comes next is somebody else: nothing is left of what was here. */
+export function forget() {
+  rows.value = null
+  waits.value = []
+  jobs.value = []
+  server.value = null
+}
+
 /** One row, or null. */
 export const row = (id) => rows.value?.get(id) ?? null
 

@@ -5,6 +5,9 @@ import { icon } from './icons.js'
 import { rowNode } from './rows.js'
 
 const AHEAD = 900 // pixels above and below the window that are there, too
+const AT_ONCE = 120 // likewise, in the frame of a leap
+const STEP = 260 // and so many more in each frame after it
+const LEAP = 500 // pixels
 const NEAR = 48 // pixels from the end that count as the end
 const OLDER = 1_600 // pixels from the beginning at which older messages are fetched
 const GUESS = { user: 84, answer: 190, call: 46, sub: 46, note: 44, status: 26, compaction: 44, handover: 44, summary: 46, plan: 160, stderr: 46 }
@@ -126,7 +129,10 @@ export class Transcript {
     return low
   }
 
-  /** Bring the rows near the window onto the page; what of it is new has its height taken. */
+  /**
+   * Bring the rows near the window onto the page; what of it is new has its height taken.  After a leap only those that are
+   * seen come at once, and those around them in the frames after it.
+   */
   #range() {
     const { element, list } = this
     for (let round = 0; round < 4; round++) {
@@ -134,11 +140,25 @@ export class Transcript {
       const total = this.tops[list.length]
       const height = element.clientHeight
       const top = this.atEnd ? Math.max(total - height, 0) : Math.min(this.#offset(), Math.max(total - height, 0))
-      const first = list.length === 0 ? 0 : this.#at(top - AHEAD)
-      const last = list.length === 0 ? 0 : this.#at(top + height + AHEAD) + 1
-      const changed = this.#fill(first, last)
-      if (!changed) break
+      if (round === 0) {
+        this.ahead = Math.abs(top - (this.lastTop ?? -Infinity)) > LEAP ? AT_ONCE : Math.min((this.ahead ?? 0) + STEP, AHEAD)
+        this.lastTop = top
+      }
+      const [first, last] = this.#wanted(top, height)
+      if (!this.#fill(first, last)) break
     }
+    if (this.ahead < AHEAD) schedule(this.paint)
+  }
+
+  /** Which rows are to be there: those ahead by now, and of those that are there already what is not far away. */
+  #wanted(top, height) {
+    if (this.list.length === 0) return [0, 0]
+    let [first, last] = [this.#at(top - this.ahead), this.#at(top + height + this.ahead) + 1]
+    const [start, end] = [this.rows.firstChild, this.rows.lastChild].map((node) => (node === null ? undefined : this.index.get(node.dataset.key)))
+    if (start === undefined || end === undefined) return [first, last]
+    const [low, high] = [Math.max(start, this.#at(top - AHEAD)), Math.min(end + 1, this.#at(top + height + AHEAD) + 1)]
+    if (low <= last && high >= first) [first, last] = [Math.min(first, low), Math.max(last, high)]
+    return [first, last]
   }
 
   /** How far down the window is, by the heights that are known: the anchor's place, not the scroll bar's. */

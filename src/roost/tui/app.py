@@ -123,6 +123,7 @@ class RoostApp(App[int]):
         self._pressed: dict[str, float] = {}
         self._worked_since = 0.0
         self._hint = ""
+        self._seated = asyncio.Event()  # a session is open
 
     @property
     def session(self) -> str:
@@ -168,6 +169,7 @@ class RoostApp(App[int]):
         except RoostError as error:
             self.exit(return_code=1, message=str(error))
             return
+        self._seated.set()
         if self._first.strip():
             await self._said(self._first, ())
 
@@ -287,6 +289,8 @@ class RoostApp(App[int]):
 
     async def _attend(self, *, grab: bool = False) -> None:
         """Show what waits, and say what others have answered."""
+        if not self.dock.is_attached:
+            return
         view = self.sitting.view
         free = not self.prompt.text and self.screen is self._base and self.focused is self.prompt.editor
         held = self.dock.has_focus_within or self._base.focused is None
@@ -294,7 +298,7 @@ class RoostApp(App[int]):
         for one in self.sitting.elsewhere():
             if told := lists.outcome(one):
                 self.say(told)
-        if held and not view.waits:
+        if held and not view.waits and self.prompt.is_attached:
             self.prompt.editor.focus()
         if new and not self.app_focus:
             self._write(terminal.alert(f"{view.title or 'Roost'} waits for you", self.chosen.notify, os.environ))
@@ -343,6 +347,7 @@ class RoostApp(App[int]):
 
     async def _said(self, text: str, attached: Sequence[Attachment], *, steer: bool = False) -> None:
         """A command, a shell's command, or a message."""
+        await self._seated.wait()
         try:
             if text.startswith("!") and text[1:].strip():
                 await self._shell(text[1:].strip())
@@ -528,6 +533,7 @@ class RoostApp(App[int]):
         self.run_worker(self._guarded(deed))
 
     async def _guarded(self, deed: Awaitable[None]) -> None:
+        await self._seated.wait()
         try:
             await deed
         except RoostError as error:

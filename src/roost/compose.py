@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,7 +36,7 @@ from roost.drivers.catalogue import drivers
 from roost.engine.bulkhead import open_bulkhead
 from roost.engine.house import House
 from roost.engine.hub import Hub
-from roost.engine.recovery import Recovery
+from roost.engine.recovery import Adopts, Recovery, everyone
 from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
 from roost.hatch.hatch import Hatch
@@ -50,7 +51,9 @@ from roost.service.capacity import Capacity
 from roost.service.desk import Desk
 from roost.service.notices import Notices
 from roost.service.policy import Policy
+from roost.service.progress import Jobs
 from roost.service.service import Service, make_service
+from roost.service.vitals import Ground
 from roost.stores.sqlite import open_sqlite
 from roost.tools.builtin import Builtin
 from roost.tools.hooks import Runner
@@ -79,8 +82,14 @@ class Running:
     service: Service
     recovery: Recovery
     closing: anyio.Event
+    doors: Callable[..., Doors]  # another set of doors over the same service: `lookup`, `trusted`, `bound`
     accounts: str = ""  # where they are kept; "" where there are none
     notes: list[str] = field(default_factory=list)  # worth a line at start
+
+    @property
+    def jobs(self) -> Jobs:
+        """What takes long."""
+        return self.service.jobs
 
     async def settle(self) -> int:
         """Write what became of the turns that a crash cut off; before anyone listens."""
@@ -166,11 +175,14 @@ async def open_server(
     roll: Roll | None = None,
     front: Front | None = None,
     trusted: bool = False,
+    authority: bytes = b"",
+    adopts: Adopts = everyone,
 ) -> AsyncIterator[Running]:
     """Everything, opened from the ground up and closed from the roof down.
 
     `wrap` may put something around the makers: tests do.  `roll` is a list of accounts to import.  `front` is
-    what `roost serve` was told; all who can reach a server that is `trusted` may do everything.
+    what `roost serve` was told; all who can reach a server that is `trusted` may do everything.  `authority`
+    is the certificate of whoever vouches for it, where that is nobody whom phones know.
 
     Raises:
         StoreRefused: the database can't be used.
@@ -180,7 +192,7 @@ async def open_server(
     sys.setswitchinterval(SWITCH)
     gc.set_threshold(GARBAGE)
     clock = SystemClock()
-    hub = Hub(clock.monotonic)
+    hub, jobs = Hub(clock.monotonic), Jobs(clock)
     async with AsyncExitStack() as stack:
         agents = open_agents(
             settings.agents,
@@ -188,6 +200,7 @@ async def open_server(
             env=env.outward(OURS),
             pull_interval=settings.pull_interval,
             aliases=aliases.known(settings.aliases, settings.config_dir, env),
+            progress=jobs,
         )
         store = await stack.enter_async_context(
             open_sqlite(settings.session_db, server=ServerId(fresh()), now=clock.now, grown=hub.grown, fatal=_die)
@@ -197,7 +210,7 @@ async def open_server(
         sandbox = await _walls(settings, env, forced=front.force_sandbox)
         keepers = await stack.enter_async_context(open_keepers(settings.home))
         hatch = Hatch(settings.home, settings.session_db)
-        makers = _makers(settings, front, env, Parts(store, agents, models, sandbox, keepers, hatch, clock))
+        makers = _makers(settings, front, env, Parts(store, agents, models, sandbox, keepers, hatch, clock, jobs))
         makers = wrap(makers)
         supervisor = await stack.enter_async_context(open_supervisor(makers, hub))
         bulkhead = await stack.enter_async_context(open_bulkhead())
@@ -211,30 +224,39 @@ async def open_server(
         couriers = await stack.enter_async_context(_couriers(settings))
         told = settings.notify
         notices = Notices(desk, browsers, couriers, delay=told.delay, details=told.details, place=settings.public_url)
-        service = make_service(desk, accounts, browsers, notices, grace=settings.disconnect_grace, logins=makers.logins)
+        service = make_service(
+            desk,
+            accounts,
+            browsers,
+            notices,
+            grace=settings.disconnect_grace,
+            logins=makers.logins,
+            jobs=jobs,
+            ground=Ground(settings.session_db, store.fsync),
+        )
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")
         bulkhead.start(browsers.watch, name="browsers")
         bulkhead.start(notices.watch, name="notices")
-        recovery = Recovery(makers, hub, supervisor, settings.resume)
+        recovery = Recovery(makers, hub, supervisor, settings.resume, adopts=adopts)
         bulkhead.start(recovery.watch, name="recovery")
         bulkhead.start(agents.keep, name="agents from elsewhere")
         bulkhead.start(House(makers, supervisor).keep, name="housekeeping")
         bulkhead.start(HatchDoor(service, hatch.whose, hatch.path).serve, name="hatch")
         closing = anyio.Event()
-        app = make_app(
+        doors = partial(
+            make_app,
             service,
             closing=closing,
             version=__version__,
-            lookup=accounts,
-            trusted=trusted,
             origins=front.cors_origins,
             public_url=settings.public_url,
+            authority=authority,
             max_body=settings.max_request_size,
-            bound=host(parse(settings.listen)),
         )
+        app = doors(lookup=accounts, trusted=trusted, bound=host(parse(settings.listen)))
         notes = [f"Database {settings.session_db} (an fsync there takes {store.fsync * 1000:.2f} ms)"]
-        yield Running(app, service, recovery, closing, _kept(accounts, roll, settings), notes)
+        yield Running(app, service, recovery, closing, doors, _kept(accounts, roll, settings), notes)
 
 
 class Parts(NamedTuple):
@@ -247,6 +269,7 @@ class Parts(NamedTuple):
     keepers: Runs
     hatch: Hatch
     clock: SystemClock
+    jobs: Jobs
 
 
 def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Makers:
@@ -289,6 +312,7 @@ def _makers(settings: Settings, front: Front, env: Secrets, parts: Parts) -> Mak
         safety=settings.safety,
         rules=rules,
         redactor=Redactor(secrets_of(env)),
+        progress=parts.jobs,
         code_mode=settings.code_mode_tools,
     )
 

@@ -1,7 +1,7 @@
 """What the engine asks of the world: the contracts, and only those."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -323,8 +323,8 @@ class Visit(Struct, frozen=True):
 class Browsers(Protocol):
     """Who comes in by a browser.
 
-    What `Accounts` promises of changes holds here too.  An account's browsers and codes go in the same step in
-    which its tokens go, and with a browser goes where it can be told something.
+    What `Accounts` promises of changes holds here too.  An account's browsers, codes and subscriptions go in the
+    same step in which its tokens go, and with a browser goes where it can be told something.
     """
 
     async def keep(self, browser: Browser, *, only_if: Callable[[Account], None]) -> None:
@@ -1285,6 +1285,50 @@ class Hatch(Protocol):
     def whose(self, token: str) -> RunId | None:
         """The run that a token was made for."""
         ...
+
+
+# -- what takes long ----------------------------------------------------------------------------
+
+
+class Effort(Protocol):
+    """Work under way, as whoever does it tells of it.  For the event loop's own thread."""
+
+    def step(self, done: int = 1) -> None:
+        """So much more is done."""
+        ...
+
+    def expect(self, more: int) -> None:
+        """So much more is there to do than was known."""
+        ...
+
+
+class Progress(Protocol):
+    """Where work that may take long is told of, so that people see how far it is.  Nothing waits for it."""
+
+    def job(
+        self, what: str, title: str, *, total: int = 0, unit: str = "", owner: str = ""
+    ) -> AbstractContextManager[Effort]:
+        """Work of a kind (pull, tools, recover, import, gc …), under way while the block lasts.
+
+        How it ends, the block tells: an error that leaves it is the job's, too.  `total` is 0 where nobody knows;
+        `owner` the account that it is for, "" for the server itself.
+        """
+        ...
+
+
+class Untold:
+    """Progress that nobody looks at."""
+
+    @contextmanager
+    def job(self, what: str, title: str, *, total: int = 0, unit: str = "", owner: str = "") -> Iterator[Effort]:
+        """See `Progress`."""
+        yield self
+
+    def step(self, done: int = 1) -> None:
+        """See `Effort`."""
+
+    def expect(self, more: int) -> None:
+        """See `Effort`."""
 
 
 # -- time ---------------------------------------------------------------------------------------

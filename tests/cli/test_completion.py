@@ -37,7 +37,7 @@ def words(line: str) -> list[str]:
 
 
 def test_commands_are_completed() -> None:
-    assert words("roost se") == ["serve", "search", "session"]
+    assert words("roost se") == ["serve", "send", "search", "session"]
     assert words("roost d") == ["disconnect", "discover", "doctor"]
 
 

@@ -8,26 +8,31 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
 
 from roost.cli import host, main
+from roost.clock import SystemClock
 from roost.config.settings import Settings, resolve
 from roost.core.errors import StoreRefused
+from roost.service.progress import Jobs
 
 
 class Fake:
     """A server that writes down what is asked of it."""
 
     notes = ["fsync takes 0.1 ms"]
+    service = SimpleNamespace(notices=SimpleNamespace(place=""))
 
     def __init__(self) -> None:
         self.seen: list[str] = []
         self.fail_resume = False
         self.database = Path()
         self.env: Mapping[str, str] = {}
+        self.jobs = Jobs(SystemClock())
 
     async def settle(self) -> None:
         self.seen.append("settle")

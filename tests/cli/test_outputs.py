@@ -64,6 +64,15 @@ def test_a_list_is_plain_columns_that_grep_and_cut_like(there: There) -> None:
     assert head.index("STATUS") == first.index("completed") == second.index("running")
 
 
+def test_a_list_has_what_each_session_is_at_and_on_which_model(there: There) -> None:
+    row = {"id": OTHER, "title": "Tidy up", "state": "waiting", "model": "fast/one", "working_dir": "/srv/b"}
+    there.api.answers["GET /api/sessions"] = (200, [row])
+    there.api.answers[f"GET {P}/sessions"] = (200, [entry(OTHER, name=None, model=None, worktree_path="")])
+    _, line = there.run("session", "list").stdout.splitlines()
+    assert re.split(r"  +", line)[:5] == [OTHER, "Tidy up", "claude", "fast/one", "waiting"]
+    assert line.endswith("/srv/b")
+
+
 def test_nothing_is_nothing_on_stdout(there: There) -> None:
     there.api.answers[f"GET {P}/sessions"] = (200, [])
     done = there.run("session", "list")
@@ -369,7 +378,7 @@ def test_a_terminal_sees_that_it_waits_and_what_waits_for_it(there: There) -> No
     there.api.hold = threading.Event()
 
     def go_on() -> None:
-        while "/api/waits" not in [one.target for one in there.api.seen]:
+        while "/api/waits?detail=full" not in [one.target for one in there.api.seen]:
             threading.Event().wait(0.01)
         assert there.api.hold is not None
         there.api.hold.set()

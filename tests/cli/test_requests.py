@@ -29,10 +29,13 @@ ROWS: list[tuple[str, list[Call]]] = [
     ("user remove ann", [("POST", f"{P}/users/remove", {"username": "ann"})]),
     ("user passwd ann --password new", [("POST", f"{P}/users/passwd", {"username": "ann", "password": "new"})]),
     ("user list", [("GET", f"{P}/users", None)]),
-    ("session list", [("GET", f"{P}/sessions", None)]),
+    ("session list", [("GET", f"{P}/sessions", None), ("GET", "/api/sessions?detail=full", None)]),
     (
         "session list --tag nightly -p claude -n 5 --global",
-        [("GET", f"{P}/sessions?tag=nightly&provider=claude&limit=5&global=true", None)],
+        [
+            ("GET", f"{P}/sessions?tag=nightly&provider=claude&limit=5&global=true", None),
+            ("GET", "/api/sessions?detail=full", None),
+        ],
     ),
     (f"session show {SID}", [("GET", ONE, None)]),
     (f"session delete {SID}", [("DELETE", ONE, None)]),
@@ -231,16 +234,28 @@ ROWS: list[tuple[str, list[Call]]] = [
             )
         ],
     ),
-    ("approvals", [("GET", "/api/waits", None)]),
-    (f"approve {WAIT[:4]}", [("GET", "/api/waits", None), ("POST", f"/api/waits/{WAIT}", {"confirmation": "approve"})]),
+    ("pair", [("POST", "/web/codes", None)]),
+    ("pair --list", [("GET", "/web/devices", None)]),
+    ("pair --revoke 7d1b", [("GET", "/web/devices", None), ("DELETE", "/web/devices/7d1b0c44-e5a", None)]),
+    ("approvals", [("GET", "/api/waits?detail=full", None)]),
+    (
+        f"approve {WAIT[:4]}",
+        [("GET", "/api/waits?detail=full", None), ("POST", f"/api/waits/{WAIT}", {"confirmation": "approve"})],
+    ),
     (
         "approve --always",
-        [("GET", "/api/waits", None), ("POST", f"/api/waits/{WAIT}", {"confirmation": "approve-session"})],
+        [("GET", "/api/waits?detail=full", None), ("POST", f"/api/waits/{WAIT}", {"confirmation": "approve-session"})],
     ),
-    ("approve --tool", [("GET", "/api/waits", None), ("POST", f"/api/waits/{WAIT}", {"confirmation": "approve-tool"})]),
+    (
+        "approve --tool",
+        [("GET", "/api/waits?detail=full", None), ("POST", f"/api/waits/{WAIT}", {"confirmation": "approve-tool"})],
+    ),
     (
         "reject --reason no",
-        [("GET", "/api/waits", None), ("POST", f"/api/waits/{WAIT}", {"confirmation": "reject", "reason": "no"})],
+        [
+            ("GET", "/api/waits?detail=full", None),
+            ("POST", f"/api/waits/{WAIT}", {"confirmation": "reject", "reason": "no"}),
+        ],
     ),
 ]
 

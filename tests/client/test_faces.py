@@ -21,7 +21,7 @@ from roost.cli.inprocess import InProcess
 from roost.client import Blocking, connection, exchange, requests
 from roost.client import happenings as h
 from roost.client.client import Client
-from roost.client.errors import Garbled, Nowhere, Refused, Unreachable, Untrusted
+from roost.client.errors import Cut, Garbled, Nowhere, Refused, Unreachable, Untrusted
 from roost.client.requests import Order
 from roost.client.server import Server
 from roost.client.shapes import Waiting
@@ -196,6 +196,16 @@ def test_a_server_that_is_starting_is_waited_for(streaming: Any) -> None:
         list(client.follow("s", told=said.append, patience=0.04))
     assert error.value.status == 503
     assert len(fake.asked) == 2
+
+
+def test_an_answer_whose_head_was_cut_is_no_answer(api: FakeApi, face: Make) -> None:
+    """Wherever that was: a header that lost its end must not be taken for a shorter one."""
+    with line(api.url) as wire:
+        client = face(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN))
+        for length in range(1, 150, 3):
+            wire.shorten([length, length])
+            with pytest.raises(Cut):
+                client.spawn(Order(prompt="once"))
 
 
 # -- where the server is ------------------------------------------------------------------------

@@ -1,15 +1,18 @@
 """A session is followed through whatever becomes of its line: each event once, in order, to the end."""
 
+import itertools
 import random
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from acceptance import front
+from acceptance.house import until
 from client.faces import BOTH, Face, Make, making
 from client.real import TOKEN, Place, agent_file, first, kinds, standing, text_of, until_idle, until_waits
 from fakes.line import line
@@ -17,6 +20,7 @@ from roost.client import blocking, following
 from roost.client import client as asynchronous
 from roost.client import happenings as h
 from roost.client.errors import Cut, Refused, Unreachable
+from roost.client.requests import Order
 from roost.client.server import Server
 
 WORDS = " ".join(f"word{n}" for n in range(1000))
@@ -185,6 +189,38 @@ def test_a_line_on_which_nothing_comes_is_dead(
         assert (later.title, later.seq > first_end.seq) == ("Later", True)
         assert wire.opened > 1
     assert "no answer within 0.3 s" in said[0]
+
+
+# -- streams of /api/v1 -------------------------------------------------------------------------
+
+
+def test_a_spawned_session_is_read_to_its_end_by_either_door(face: Make, place: Place) -> None:
+    client = face(place.server)
+    session = client.spawn(Order(prompt="hello", provider="mock")).session_id
+    log = list(client.stream(session))
+    assert [one.type for one in log if one.type in ("user_message", "assistant_message", "session_ended")] == [
+        *("user_message", "assistant_message", "session_ended")
+    ]
+    assert log == client.log(session)
+    assert client.collect([session])[0].result_text == "hello"
+    assert text_of(list(itertools.takewhile(lambda one: not isinstance(one, h.StreamStopped), client.follow(session))))
+
+
+def test_all_sessions_are_listened_to_at_once(asker: Face, face: Make, place: Place) -> None:
+    client = face(place.server)
+    heard = client.subscribe(types=["user_event"])
+    with ThreadPoolExecutor() as pool:
+        first_heard = pool.submit(next, heard)
+        session = asker.spawn(Order(prompt="hello", provider="mock")).session_id
+        asker.wait([session])
+        until(lambda: asker.note(session, "noted") and first_heard.done())
+        assert (first_heard.result().session, first_heard.result().message) == (session, "noted")
+    heard.close()
+
+
+def test_a_log_of_an_agent_file_says_which_agent_speaks(story: str, face: Make, place: Place) -> None:
+    said = [one for one in face(place.server).log(story) if one.type == "assistant_message"]
+    assert {one.agent for one in said} == {"root"}
 
 
 # -- turns --------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Agent files at addresses: ETags, what is kept, redirects, and who is told the token."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -11,6 +13,7 @@ from roost.config.transfer import leads
 from roost.config.web import Pages, reject_login
 from roost.config.yaml import LARGEST
 from roost.core.errors import AgentUnreachable
+from roost.ports import Effort, Untold
 
 pytestmark = pytest.mark.anyio
 
@@ -120,3 +123,31 @@ async def test_a_site_that_is_not_github_sees_no_token(tmp_path: Path) -> None:
 def test_addresses_that_are_not_to_be_shown_are_refused(url: str) -> None:
     assert reject_login(url)
     assert not reject_login("https://x.example/a@b.yaml")
+
+
+async def test_what_is_fetched_is_told_of(tmp_path: Path) -> None:
+    told = Told()
+    with site(a=ONE) as there:
+        await Remotes(tmp_path, {}, told).fetch(f"{there.url}/a.yaml")
+        with pytest.raises(AgentUnreachable):
+            await Remotes(tmp_path / "b", {}, told).fetch(f"{there.url}/b.yaml")
+        assert told.jobs == [("pull", f"{there.url}/a.yaml", len(ONE)), ("pull", f"{there.url}/b.yaml", 0)]
+
+
+class Told(Untold):
+    """What was told of each job, and how much of it was done."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[str, str, int]] = []
+        self.done = 0
+
+    def step(self, done: int = 1) -> None:
+        self.done += done
+
+    @contextmanager
+    def job(self, what: str, title: str, *, total: int = 0, unit: str = "", owner: str = "") -> Iterator[Effort]:
+        self.done = 0
+        try:
+            yield self
+        finally:
+            self.jobs.append((what, title, self.done))

@@ -31,7 +31,7 @@ def test_every_example_runs(tmp_path: Path) -> None:
     assert "Index rebuilt: 412 files." in done.stdout
     assert f"{SID} has ended" in done.stdout
     targets = {one.target for one in api.seen}
-    assert {f"{P}/login", f"{P}/logout", f"{P}/sessions/pipe", "/api/waits", f"{P}/search"} <= targets
+    assert {f"{P}/login", f"{P}/logout", f"{P}/sessions/pipe", "/api/waits?detail=full", f"{P}/search"} <= targets
     assert OTHER in done.stdout
 
 

@@ -84,6 +84,7 @@ SHARED = {
     "GET /docs/docs.js",
     "GET /docs/docs.css",
     "GET /openapi.json",
+    "GET /api/jobs",
     "POST /api/tickets",
     "GET /web/session",
     "DELETE /web/session",
@@ -92,6 +93,8 @@ SHARED = {
     "POST /web/codes",
     "GET /web/devices",
     "DELETE /web/devices/:id",
+    "GET /web/health",
+    "GET /web/ca.pem",
     "POST /web/push",
     "DELETE /web/push",
 }

@@ -148,6 +148,17 @@ WAITING = {
     "message": "",
 }
 
+PLACE = "https://build.example:2100"
+DEVICE = {
+    "id": "7d1b0c44-e5a",
+    "label": "Safari on iPhone",
+    "user": "",
+    "created_at": "2026-05-16T09:12:01Z",
+    "last_seen_at": "2026-05-16T09:13:01Z",
+    "expires_at": "2026-06-15T09:13:01Z",
+    "current": False,
+}
+
 Answer = tuple[int, Any]
 Frames = Callable[[Mapping[str, str]], Sequence[dict[str, Any] | int]]
 """The frames of a WebSocket for its query; a number is a close code."""
@@ -222,6 +233,9 @@ def _answers() -> dict[str, Answer]:
         f"POST {P}/skills": (200, [{"name": "tidy", "description": "Tidies up", "body": "…", "dir": "/x"}]),
         f"POST {P}/mcp": (200, [{"name": "files", "transport": "stdio", "command": "npx", "args": ["-y"]}]),
         "GET /api/waits": (200, [WAITING]),
+        "POST /web/codes": (200, {"code": "c0de", "url": f"{PLACE}/#pair=c0de", "expires_at": "2026-05-16T09:22:01Z"}),
+        "GET /web/devices": (200, [DEVICE]),
+        f"DELETE /web/devices/{DEVICE['id']}": (200, {"message": "the device was sent away"}),
         f"POST /api/waits/{WAIT}": (200, {"message": "answered"}),
     }
 

@@ -58,6 +58,12 @@ class Site:
             *("--token", TOKEN, "--agents", str(agents), "--safety", "strict", *self.flags),
         )
 
+    def again(self) -> None:
+        """Stop it, and start it again."""
+        assert self.front is not None
+        self.front.term()
+        self.open()
+
     def run(self, text: str, **template: Any) -> str:
         """A session of `helper` that is told something, and goes on with it by itself."""
         session = self.client.create(**template)
@@ -114,7 +120,7 @@ class Tab:
         else:
             self.page.goto(self.site.url + where)
         expect(self.page.locator(".app")).to_be_attached()
-        expect(self.page.locator(".bones")).to_have_count(0)
+        expect(self.page.locator(".side .bones")).to_have_count(0)
         return self
 
     def row(self, title: str) -> Locator:
@@ -134,8 +140,9 @@ class Tab:
     def sound(self) -> None:
         """It has asked no other host for anything, and complained of nothing."""
         here = re.compile(rf"(https?|wss?)://127\.0\.0\.1:{self.site.port}/|(data|blob):")
-        assert [url for url in self.requests if not here.match(url)] == []
-        assert self.complaints == []
+        strange = [url for url in self.requests if not here.match(url)]
+        assert not strange, strange
+        assert not self.complaints, "\n".join(self.complaints)
 
 
 def paired(context: BrowserContext, site: Site) -> None:

@@ -82,7 +82,7 @@ def test_a_session_is_renamed_starred_and_deleted_from_its_menu(site: Site, tab:
     site.client.create(title="To be changed")
     shown = tab(site).go()
     shown.act("To be changed", "Rename")
-    shown.page.get_by_label("Title").fill("Changed")
+    shown.page.get_by_role("textbox", name="Title").fill("Changed")
     shown.page.keyboard.press("Enter")
     expect(shown.row("Changed")).to_be_visible()
     shown.act("Changed", "Star")
@@ -132,7 +132,7 @@ def test_two_thousand_sessions_are_searched_while_one_types(own_site: Site, tab:
     assert took < 500
     shown.page.get_by_role("searchbox").fill("")
     shown.page.locator(".side .scroll").evaluate("node => node.scrollTo(0, node.scrollHeight)")
-    shown.page.wait_for_function("document.querySelectorAll('.entry').length > 150")
+    expect(shown.page.locator(".entry").nth(150)).to_be_attached()
 
 
 def test_with_nothing_there_it_says_what_to_do(own_site: Site, tab: Opener) -> None:

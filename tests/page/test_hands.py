@@ -103,7 +103,7 @@ def test_what_is_touched_is_large_enough(site: Site, tab: Opener) -> None:
         shown.go(view)
         small = shown.page.evaluate(
             """() => [...document.querySelectorAll('button, a[href], input:not([type=radio], [type=checkbox]), select')]
-                .filter((node) => node.checkVisibility() && !node.closest('.skip, p, .chips, .unfold'))
+                .filter((node) => node.checkVisibility() && !node.closest('.skip, p, .chips'))
                 .map((node) => [node.outerHTML.slice(0, 120), node.getBoundingClientRect()])
                 .filter(([, box]) => box.width && (box.height < 43.5 || box.width < 43.5))"""
         )

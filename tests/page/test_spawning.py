@@ -29,14 +29,14 @@ def test_a_cli_is_spawned_with_all_that_was_chosen(own_site: Site, tab: Opener) 
     expect(warning).to_be_hidden()
     shown.page.get_by_role("switch", name="Approve everything").check()
     expect(warning).to_be_visible()
-    shown.page.keyboard.press("Control+Enter")
-    shown.page.get_by_role("button", name="Start").click()
+    shown.page.get_by_role("switch", name="Keep it open").uncheck()
+    shown.page.get_by_label("Prompt").press("Control+Enter")
     shown.page.wait_for_url(re.compile(r"#/s/."))
     session = shown.page.url.rpartition("/")[2]
     entry = own_site.client.get(f"/api/v1/sessions/{session}").json
     assert entry["name"] == "from-the-page"
     assert entry["tags"] == ["one", "two"]
-    until(lambda: own_site.client.get(f"/api/v1/sessions/{session}/status").json["status"] != "running")
+    until(lambda: own_site.client.get(f"/api/v1/sessions/{session}/status").json["status"] == "completed")
 
 
 def test_what_is_wrong_stands_beside_its_field(own_site: Site, tab: Opener) -> None:

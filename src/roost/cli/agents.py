@@ -14,6 +14,8 @@ from roost.core.errors import BadValue
 if TYPE_CHECKING:
     from roost.config.references import Reference
     from roost.config.remotes import Remotes
+    from roost.config.storeroom import Kept
+    from roost.ports import Progress
 
 _STORE = (
     click.option("--home", type=click.Path(path_type=Path), metavar="DIR", help="Roost's folder.  [default: ~/.roost]"),
@@ -90,7 +92,7 @@ def pull(reference: str, output: Path | None, force: bool, as_json: bool, **flag
     named = _named(reference)
     if output is not None and str(output) != "-" and output.exists() and not force:
         raise BadValue(f"{output} is there already: --force writes over it")
-    kept = anyio.run(_remotes(flags).pull, named)
+    kept = anyio.run(_pull, flags, named)
     if output is not None and str(output) == "-":
         sys.stdout.buffer.write(kept.raw)
         return
@@ -131,11 +133,21 @@ def _named(reference: str) -> "Reference":
     return named
 
 
-def _remotes(flags: dict[str, Any]) -> "Remotes":
+async def _pull(flags: dict[str, Any], named: "Reference") -> "Kept":
+    from roost.cli import progress
+    from roost.clock import SystemClock
+    from roost.service.progress import Jobs
+
+    jobs = Jobs(SystemClock())
+    async with progress.shown(jobs):
+        return await _remotes(flags, jobs).pull(named)
+
+
+def _remotes(flags: dict[str, Any], told: "Progress | None" = None) -> "Remotes":
     from roost.config.remotes import Remotes
     from roost.config.settings import load
 
-    return Remotes(load(options.given(flags), os.environ).data_dir, os.environ)
+    return Remotes(load(options.given(flags), os.environ).data_dir, os.environ, told)
 
 
 def _print(found: Any, text: str, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 from msgspec.structs import replace
 
-from roost.cli import logs
+from roost.cli import logs, progress
 from roost.cli.host import environment
 from roost.cli.inprocess import InProcess
 from roost.cli.terminal import Terminal
@@ -23,6 +23,7 @@ from roost.config.settings import Settings, home_of
 from roost.config.values import Secret
 from roost.core.errors import BadValue
 from roost.doors.server import until_told
+from roost.engine.recovery import nobody
 
 END_SECONDS = 10.0  # for a cancelled turn to write its end
 
@@ -57,15 +58,16 @@ async def _run(settings: Settings, request: Request, raw: bool) -> int:
     settings = replace(settings, auth_token=Secret(key))
     with until_told() as stop:
         async with (
-            open_server(settings, environment(settings)) as running,
+            open_server(settings, environment(settings), adopts=nobody) as running,
             Client(transport=InProcess(running.app), token=key) as client,
+            progress.shown(running.jobs),
         ):
             agent = await source(client, settings.agents[0])
             turn = Turn(client, Terminal(), out=sys.stdout, err=sys.stderr, raw=raw)
-            return await _until(stop, turn, replace(request, agent=agent))
+            return await until(stop, turn, replace(request, agent=agent))
 
 
-async def _until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
+async def until(stop: asyncio.Event, turn: Turn, request: Request) -> int:
     """The turn, or its end once somebody has pressed Ctrl-C."""
     running = asyncio.ensure_future(turn.run(request))
     stopping = asyncio.ensure_future(stop.wait())

@@ -5,7 +5,7 @@ from typing import Any
 import click
 import msgspec
 
-from roost.cli import asking, feed, reach, show
+from roost.cli import asking, feed, show, targets
 from roost.client import talk
 from roost.client.blocking import Blocking
 from roost.client.fleet import Told
@@ -25,11 +25,12 @@ _COLUMNS = (
 
 @click.command(short_help="List what waits for a person.")
 @click.option("--session", metavar="ID", help="Only of this session.")
+@targets.run
 @asking.as_json
 @click.pass_context
-def approvals(ctx: click.Context, /, *, session: str | None, as_json: bool) -> None:
+def approvals(ctx: click.Context, /, *, session: str | None, target: str | None, as_json: bool) -> None:
     """List what waits for a person: approvals, questions and limits, the oldest first."""
-    client = reach.client(ctx)
+    client = targets.client(ctx, target)
     raw = client.raw(request := talk.waits())
     found = client.read(request, raw)
     if session:
@@ -49,13 +50,16 @@ def approvals(ctx: click.Context, /, *, session: str | None, as_json: bool) -> N
 @click.argument("wait", required=False)
 @click.option("--always", is_flag=True, help="And everything else in this session from now on.")
 @click.option("--tool", is_flag=True, help="And this tool in this session from now on.")
+@targets.run
 @asking.as_json
 @click.pass_context
-def approve(ctx: click.Context, /, *, wait: str | None, always: bool, tool: bool, as_json: bool) -> None:
+def approve(
+    ctx: click.Context, /, *, wait: str | None, always: bool, tool: bool, target: str | None, as_json: bool
+) -> None:
     """Allow what waits; without WAIT, the one thing that does."""
     if always and tool:
         raise click.UsageError("--always means every tool: leave --tool out")
-    client = reach.client(ctx)
+    client = targets.client(ctx, target)
     found = one_of(client, wait)
     word = "approve-session" if always else "approve-tool" if tool else "approve"
     _send(client, talk.answer(found.id, **_allowing(found, word)), f"allowed: {what(found)}", as_json)
@@ -64,11 +68,12 @@ def approve(ctx: click.Context, /, *, wait: str | None, always: bool, tool: bool
 @click.command(short_help="Refuse what waits.")
 @click.argument("wait", required=False)
 @click.option("--reason", metavar="TEXT", help="Why; the agent is told.")
+@targets.run
 @asking.as_json
 @click.pass_context
-def reject(ctx: click.Context, /, *, wait: str | None, reason: str | None, as_json: bool) -> None:
+def reject(ctx: click.Context, /, *, wait: str | None, reason: str | None, target: str | None, as_json: bool) -> None:
     """Refuse what waits; without WAIT, the one thing that does."""
-    client = reach.client(ctx)
+    client = targets.client(ctx, target)
     found = one_of(client, wait)
     given: dict[str, Any] = (
         {"action": "decline"} if found.kind == "question" else {"confirmation": "reject", "reason": reason}
@@ -79,9 +84,10 @@ def reject(ctx: click.Context, /, *, wait: str | None, reason: str | None, as_js
 @click.command(short_help="Answer a question that waits.")
 @click.argument("wait")
 @click.argument("content", metavar="JSON")
+@targets.run
 @asking.as_json
 @click.pass_context
-def answer(ctx: click.Context, /, *, wait: str, content: str, as_json: bool) -> None:
+def answer(ctx: click.Context, /, *, wait: str, content: str, target: str | None, as_json: bool) -> None:
     """Answer a question that waits, with an object of its fields.
 
     \b
@@ -91,7 +97,7 @@ def answer(ctx: click.Context, /, *, wait: str, content: str, as_json: bool) -> 
         given = msgspec.json.decode(content, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise click.BadParameter(f"the answer is no JSON object: {error}") from None
-    client = reach.client(ctx)
+    client = targets.client(ctx, target)
     found = one_of(client, wait)
     if found.kind != "question":
         raise BadValue(f"{found.id} is no question: `roost approve` and `roost reject` answer it")

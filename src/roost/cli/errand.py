@@ -81,8 +81,9 @@ def _watch(client: Blocking, started: Spawned, form: str) -> None:
         for one in streams.follow(client, started.session_id, schema=schema, told=show.note):
             click.echo(one.text)
     elif form == "text" and sys.stderr.isatty():
+        speakers = feed.Speakers()
         for one in streams.follow(client, started.session_id, types=("tool_call", "tool_result", "stderr")):
-            if shown := feed.line(one.event):
+            if shown := speakers.line(one.event):
                 click.echo(click.style(shown.text, dim=True), err=True)
 
 

@@ -47,8 +47,9 @@ def events(
     if count:
         show.document({"count": len(found)}) if as_json else show.text(str(len(found)))
         return
+    speakers = feed.Speakers()
     for one in found:
-        shown = feed.line(one.event, thinking=show_thinking or type_ == "reasoning")
+        shown = speakers.line(one.event, thinking=show_thinking or type_ == "reasoning")
         if shown:
             text, style = feed.stamped(one.event, shown, timestamps=timestamps)
             show.line(text, style=style)

@@ -23,6 +23,21 @@ def line(event: Event, *, thinking: bool = False) -> Line | None:
     return made(event) if made else None
 
 
+class Speakers:
+    """Who speaks in each session: where that changes, the line says so."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+
+    def line(self, event: Event, *, thinking: bool = False) -> Line | None:
+        """An event as `line` has it, behind the name of an agent that has not spoken before it."""
+        shown = line(event, thinking=thinking)
+        if shown is None or not event.agent:
+            return shown
+        before, self._last[event.session] = self._last.get(event.session), event.agent
+        return shown if before in (None, event.agent) else Line(f"{event.agent}: {shown.text}", shown.style)
+
+
 def stamped(event: Event, shown: Line, *, session: bool = False, timestamps: bool = False) -> Line:
     """The same behind its session and its time of day."""
     before = [event.session[:8]] if session else []

@@ -17,15 +17,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from roost import private
-from roost.cli import beacon, host, invite, logs
+from roost.cli import beacon, host, invite, logs, progress
 from roost.compose import Running, open_server, users_file
-from roost.config import certificates
+from roost.config import authority, certificates
+from roost.config.authority import Authority
 from roost.config.certificates import Pair
 from roost.config.front import Front, new_token, save_token
 from roost.config.settings import Settings
 from roost.config.values import Secret
 from roost.core.errors import BadValue
-from roost.doors.listen import bound, exposed, parse, shown
+from roost.doors.auth import host_of
+from roost.doors.listen import bound, exposed, is_ours_alone, parse, shown
 from roost.doors.server import serve, until_told
 
 MASKED = 20  # characters that a token has at least, before its first four are shown
@@ -40,6 +42,7 @@ class Plan(Struct, frozen=True):
     generated: bool
     token: Secret
     tls: ssl.SSLContext | None = None
+    authority: Authority | None = None
 
 
 def run(front: Front, settings: Settings, *, generate: bool = False) -> None:
@@ -80,50 +83,52 @@ async def _run(front: Front, settings: Settings, generate: bool) -> None:
     async with AsyncExitStack() as stack:
         sockets = stack.enter_context(bound(addresses))
         stop = stack.enter_context(until_told())
-        plan = _plan(front, sockets[0], generate)
+        plan = _plan(front, settings, sockets[0], generate)
         settings = replace(settings, auth_token=plan.token)
         running = await stack.enter_async_context(
-            open_server(settings, env, front=front, roll=users_file(settings, env), trusted=plan.trusted)
+            open_server(
+                settings,
+                env,
+                front=front,
+                roll=users_file(settings, env),
+                trusted=plan.trusted,
+                authority=plan.authority.cert.read_bytes() if plan.authority else b"",
+            )
         )
+        await stack.enter_async_context(progress.shown(running.jobs))
         notes = [*running.notes, *_settled(await running.settle())]
         await stack.enter_async_context(host.profiling(sockets[1:], stop))
         await _serve(running, sockets[0], stop, front, plan, settings, notes)
 
 
-def _plan(front: Front, sock: socket.socket, generate: bool) -> Plan:
+def _plan(front: Front, settings: Settings, sock: socket.socket, generate: bool) -> Plan:
     """Certificate and token.
 
     Raises:
         BadValue: the certificate can't be used, or a new token can't be saved.
     """
-    trusted = _is_ours_alone(sock)
+    trusted = is_ours_alone(sock)
     secure = not (sock.family == socket.AF_UNIX or front.insecure_http)
-    pair = _pair(front) if secure else None
+    authority = _authority(front, settings) if secure and front.own_ca else None
+    pair = authority.pair if authority else _pair(front) if secure else None
     tls = certificates.context(pair) if pair is not None else None
     generated = not trusted and (generate or not front.token)
     token = Secret("") if trusted else front.token
     if generated:
         token = Secret(new_token())
         save_token(front.file, token.reveal())
-    return Plan(_address(front, sock, secure=secure), trusted, pair, generated, token, tls)
-
-
-def _is_ours_alone(sock: socket.socket) -> bool:
-    """Whether nobody but our own user can connect: a Unix socket that others may not write to."""
-    name = sock.getsockname()
-    if sock.family != socket.AF_UNIX or not isinstance(name, str) or not name:
-        return False
-    try:
-        found = Path(name).stat()
-    except OSError:
-        return False
-    return not found.st_mode & 0o077 and found.st_uid == os.geteuid()
+    return Plan(_address(front, sock, secure=secure), trusted, pair, generated, token, tls, authority)
 
 
 def _pair(front: Front) -> Pair:
     if front.tls_cert is not None and front.tls_key is not None:
         return certificates.load(front.tls_cert, front.tls_key)
     return certificates.own(front.home / "tls", "" if front.listen else front.host, elsewhere=front.zag / "tls")
+
+
+def _authority(front: Front, settings: Settings) -> Authority:
+    also = (host_of(settings.public_url),) if settings.public_url else ()
+    return authority.own(front.home / "tls", "" if front.listen else front.host, also=also)
 
 
 def _address(front: Front, sock: socket.socket, *, secure: bool) -> str:
@@ -194,6 +199,8 @@ def _opening(front: Front, plan: Plan, running: Running) -> list[str]:
             f"WARNING: the TLS certificate {plan.pair.cert} is self-signed: good for a local network, not for "
             f"production (use --tls-cert and --tls-key there). SHA-256 fingerprint {plan.pair.shown}"
         )
+    if plan.authority is not None:
+        lines += _vouched(plan.authority)
     if running.accounts:
         lines.append(f"User accounts mode: loaded from {running.accounts}")
     if plan.token:
@@ -201,6 +208,19 @@ def _opening(front: Front, plan: Plan, running: Running) -> list[str]:
     if front.force_sandbox:
         lines.append("Force sandbox: enabled, every session runs in a sandbox")
     return [*lines, f"Starting zag server on {plan.address}"]
+
+
+def _vouched(authority: Authority) -> list[str]:
+    """What phones need to know of our own authority."""
+    ours = certificates.fingerprint(authority.cert)
+    lines = [
+        f"Certificate by our own authority {authority.cert}: install it on phones once, from /web/ca.pem. "
+        f"SHA-256 fingerprint {ours}"
+    ]
+    if authority.left_out:
+        names = ", ".join(authority.left_out)
+        lines.append(f"WARNING: it may not vouch for {names}: delete {authority.cert} and its key to make another")
+    return lines
 
 
 def masked(token: Secret) -> str:

@@ -2,7 +2,7 @@
 
 import click
 
-from roost.cli import asking, reach, show
+from roost.cli import asking, bar, reach, show
 from roost.client import requests
 from roost.core import durations
 
@@ -21,7 +21,8 @@ def _age(_: click.Context, __: click.Parameter, given: str) -> str:
 def gc(ctx: click.Context, /, *, force: bool, older_than: str, keep_logs: bool, as_json: bool) -> None:
     """Clear away what is old; without --force, only say what that would be."""
     client = reach.client(ctx)
-    raw = client.raw(request := requests.sweep(force=force, older_than=older_than, keep_logs=keep_logs))
+    with bar.following(client.server, "gc", "looking for what is old"):
+        raw = client.raw(request := requests.sweep(force=force, older_than=older_than, keep_logs=keep_logs))
     if as_json:
         show.document(raw)
         return

@@ -14,7 +14,7 @@ import anyio
 import click
 from msgspec.structs import replace
 
-from roost.cli import invite, logs
+from roost.cli import invite, logs, progress
 from roost.compose import Running, open_server
 from roost.config.settings import Settings, env_files
 from roost.doors import pprof
@@ -69,7 +69,7 @@ async def _run(settings: Settings, then: Then | None) -> None:
     addresses = [parse(address) for address in (settings.listen, settings.pprof_addr) if address]
     env = environment(settings)
     with bound(addresses) as sockets, until_told() as stop:
-        async with open_server(settings, env) as running:
+        async with open_server(settings, env) as running, progress.shown(running.jobs):
             for note in running.notes:
                 click.echo(note, err=True)
             if count := await running.settle():

@@ -62,10 +62,11 @@ def run(
     found: Iterator[Frame], form: str | None, *, thinking: bool = False, timestamps: bool = False, session: bool = False
 ) -> None:
     """Print frames as they come."""
+    speakers = feed.Speakers()
     for one in found:
         if form == "json":
             click.echo(one.text)
-        elif shown := feed.line(one.event, thinking=thinking):
+        elif shown := speakers.line(one.event, thinking=thinking):
             text, style = feed.stamped(one.event, shown, session=session, timestamps=timestamps)
             if form == "rich":
                 click.echo(click.style(text, fg=style) if style else text, color=True)

@@ -24,11 +24,8 @@ _NOISY = ("uvicorn", "uvicorn.error", "httpx2", "httpcore2", "mcp", "asyncio")
 
 def set_up(*, debug: bool = False, file: Path | None = None, quiet: bool = False) -> None:
     """Send all log records, ours and libraries', to stderr or to `file`; only warnings where `quiet`."""
-    stream: TextIO = sys.stderr
-    if file is not None:
-        stream = _open(file)
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(_formatter(terminal=stream.isatty(), whole=debug))
+    handler = _Stderr() if file is None else logging.StreamHandler(_open(file))
+    handler.setFormatter(_formatter(terminal=handler.stream.isatty(), whole=debug))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
@@ -44,6 +41,22 @@ def set_up(*, debug: bool = False, file: Path | None = None, quiet: bool = False
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at the time: something that moves there makes room for lines."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:
+        """Where lines go."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """It is where it is."""
 
 
 def hush(name: str) -> None:

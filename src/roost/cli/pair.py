@@ -6,6 +6,7 @@ import click
 
 from roost.cli import asking, paper, reach, show
 from roost.client import devices
+from roost.core.errors import BadValue
 
 
 @click.command(short_help="Let a browser or a phone in.")
@@ -34,6 +35,8 @@ def pair(ctx: click.Context, /, *, listing: bool, revoke: str | None, no_qr: boo
 
 def _pair(ctx: click.Context, *, qr: bool, as_json: bool) -> None:
     client = reach.client(ctx)
+    if client.server.place.socket:
+        raise BadValue("the server here listens on a socket, which no browser reaches: start `roost serve`")
     raw = client.raw(request := devices.pair())
     if as_json:
         show.document(raw)

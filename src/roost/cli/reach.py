@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from roost.cli import show
-from roost.client import connection, health, local, server
+from roost.client import connection, health, here, local, server
 from roost.client.blocking import Blocking
 from roost.client.errors import Unreachable
 from roost.client.server import Server
@@ -59,26 +59,19 @@ def home() -> Path:
 
 def session() -> str:
     """The session that this process belongs to; "" for none."""
-    return os.environ.get("ROOST_SESSION_ID") or os.environ.get("ZAG_SESSION_ID") or ""
+    return here.session(os.environ)
 
 
 def _find(ctx: click.Context) -> Reach:
     if session():
-        return Reach(_of_session(), here=True)
+        return Reach(of(here.find(os.environ)), here=True)
     if known := connection.read(home()):
         return Reach(_connected(ctx, known), here=False)
     return Reach(_local(), here=True)
 
 
-def _of_session() -> Blocking:
-    found = local.of_session(home(), os.environ)
-    if found is None:
-        raise Gone("the server that started this session is not there any more, and a session talks to no other")
-    return _client(found)
-
-
 def _connected(ctx: click.Context, known: Server) -> Blocking:
-    found = _client(known)
+    found = of(known)
     if ctx.find_root().params.get("no_health_check") or any(os.environ.get(name) for name in _NO_CHECK):
         return found
     try:
@@ -94,7 +87,7 @@ def _connected(ctx: click.Context, known: Server) -> Blocking:
 
 def _local() -> Blocking:
     if found := local.find(home()):
-        near = _client(found)
+        near = of(found)
         try:
             near.open()
         except Unreachable:
@@ -104,10 +97,11 @@ def _local() -> Blocking:
     # What starts a server is not needed where one runs.
     from roost.cli import background
 
-    return _client(background.start(home()))
+    return of(background.start(home()))
 
 
-def _client(found: Server) -> Blocking:
+def of(found: Server) -> Blocking:
+    """A client of one server; nothing is asked yet."""
     return Blocking(found, watch=_watch if show.verbose() else None)
 
 

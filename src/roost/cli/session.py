@@ -1,10 +1,15 @@
 """`roost session`: list, show, rename, limit and delete sessions."""
 
+from collections.abc import Mapping
+
 import click
 
-from roost.cli import asking, reach, show
+from roost.cli import asking, bar, reach, show
 from roost.client import requests, talk
+from roost.client.blocking import Blocking
+from roost.client.errors import Garbled, Refused
 from roost.client.fleet import Session
+from roost.client.shapes import Row
 
 _COLUMNS = (
     show.Column("id", 8),
@@ -60,7 +65,8 @@ def list_(
     elif not found:
         show.nothing("sessions")
     else:
-        show.table(_COLUMNS, [_row(one) for one in found])
+        rows = _rows(client)
+        show.table(_COLUMNS, [_row(one, rows.get(one.session_id)) for one in found])
 
 
 @session.command("show", short_help="Show one.")
@@ -164,7 +170,7 @@ def delete(ctx: click.Context, /, *, sessions: tuple[str, ...], as_json: bool) -
 def import_(ctx: click.Context, /, *, as_json: bool) -> None:
     """Take over the histories that the agents' own programs have kept."""
     client = reach.client(ctx)
-    with show.waiting("importing"):
+    with bar.following(client.server, "import", "importing histories"):
         raw = client.raw(request := requests.import_histories())
     if as_json:
         show.document(raw)
@@ -172,16 +178,24 @@ def import_(ctx: click.Context, /, *, as_json: bool) -> None:
         show.line(f"{client.read(request, raw).imported} imported")
 
 
-def _row(one: Session) -> tuple[object, ...]:
+def _rows(client: Blocking) -> Mapping[str, Row]:
+    """What the other door knows besides: what each session is at, and on which model."""
+    try:
+        return {row.id: row for row in client.list_sessions()}
+    except (Refused, Garbled):  # it has no such door, or is of another make
+        return {}
+
+
+def _row(one: Session, row: Row | None) -> tuple[object, ...]:
     return (
         one.session_id,
-        one.name,
+        one.name or (row and row.title),
         one.provider,
-        one.model,
-        one.status,
+        one.model or (row and row.model),
+        (row and row.state) or one.status,
         show.moment(one.created_at),
         one.tags,
-        one.worktree_path,
+        one.worktree_path or (row and row.working_dir),
     )
 
 

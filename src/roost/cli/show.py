@@ -54,6 +54,11 @@ def note(text: str) -> None:
         click.echo(text, err=True)
 
 
+def quiet() -> bool:
+    """Whether `--quiet` was said."""
+    return _said("quiet")
+
+
 def verbose() -> bool:
     """Whether `--verbose` or `--debug` was said."""
     return _said("verbose") or _said("debug")

@@ -10,9 +10,14 @@ _COMPACTED = {"applied": "summed up", "skipped": "left as it is", "failed": "not
 
 
 class Telling:
-    """Prints the answer to `out`, and to `err` what tools and sub-agents do."""
+    """Prints the answer to `out`, and to `err` what tools and sub-agents do.
 
-    def __init__(self, out: TextIO, err: TextIO) -> None:
+    What tools return is left out where it is `quiet`; what people say is told, too, where it is `heard`.
+    """
+
+    def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False, heard: bool = False) -> None:
+        self.quiet = quiet
+        self.heard = heard
         self._out = out
         self._err = err
         self._open_line = False  # the answer's last line is not ended yet
@@ -33,13 +38,31 @@ class Telling:
             case h.ToolCall(tool_call=call):
                 self.called(call)
                 self.say(f"· {call_line(call)}")
+            case h.UserMessage(message=text):
+                if self.heard:
+                    self.say(f"> {short(text, 500)}")
             case h.ToolCallOutput():
                 self._pass_on(happening.tool_call_id, happening.output)
+            case h.ToolCallResponse() if self.quiet and not happening.failed:
+                pass
             case h.ToolCallResponse() if happening.tool_call_id not in self._streamed or happening.failed:
                 self._returned(happening)
             case _:
                 if line := _line(happening):
                     self.say(line)
+
+    def point(self, happening: Happening, where: str) -> None:
+        """Say what waits for a person, and where it is answered."""
+        match happening:
+            case h.ToolCallConfirmation(tool_call=call):
+                self.called(call)
+                self.say(f"? {call_line(call, None)}: {where}")
+            case h.MaxIterationsReached(max_iterations=limit):
+                self.say(f"? {limit} iterations are done: {where}")
+            case h.BudgetExceeded(message=message) | h.ElicitationRequest(message=message):
+                self.say(f"? {short(message, 500)}: {where}")
+            case _:
+                pass
 
     def called(self, call: Call) -> None:
         """This call has been shown."""
@@ -85,6 +108,8 @@ class Telling:
         self.say("  " + ("failed: " if returned.failed else "") + short(returned.response))
 
     def _pass_on(self, call: str, output: str) -> None:
+        if self.quiet:
+            return
         self.end_line()
         self._err.write(output)
         self._err.flush()

@@ -12,6 +12,7 @@ from roost.client import happenings as h
 from roost.client.answers import Turn as Course
 from roost.client.client import Client
 from roost.client.errors import Refused
+from roost.client.following import Frame
 from roost.client.happenings import Happening
 
 CODES = {"normal": 0, "error": 1, "canceled": 130}
@@ -41,43 +42,84 @@ class Request(Struct, frozen=True):
     model: str = ""
     working_dir: str = ""
     approved: bool = False  # run every tool unasked
+    session: str = ""  # that it is to go on with; "" is a new one
+    agent_name: str = ""  # of the source's team; "" is the one that it names
 
 
 class Turn:
     """Asks, prints the answer to `out` and all else to `err`, and puts what comes up to `person`.
 
-    With `raw` every event goes to `out` instead, a line of JSON each.
+    With `raw` every event goes to `out` instead, a line of JSON each.  `elsewhere` is how others are told to answer
+    what comes up, where they can: then nothing is asked here, and nothing refused.
     """
 
-    def __init__(self, client: Client, person: Person, *, out: TextIO, err: TextIO, raw: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        person: Person,
+        *,
+        out: TextIO,
+        err: TextIO,
+        raw: bool = False,
+        quiet: bool = False,
+        elsewhere: str = "",
+    ) -> None:
         self.session = ""
+        self._since = 0  # what happens in the turn is behind it
+        self._elsewhere = elsewhere
         self._client = client
         self._person = person
-        self._telling = Telling(out, err)
+        self._telling = Telling(out, err, quiet=quiet)
         self._out = out
         self._err = err
         self._raw = raw
 
     async def run(self, request: Request) -> int:
-        """Run one turn in a new session; the exit code says how it ended.
+        """Run one turn in a new session, or the one that is named; the exit code says how it ended.
 
         Raises:
             Refused: the server did not take it.
             Unreachable: it is gone.
         """
-        made = await self._client.create(tools_approved=request.approved, working_dir=request.working_dir or None)
-        self.session = made.id
-        since = await self._client.start(self.session, request.agent, request.prompt, model=request.model, since=0)
+        since = self._since = await self._started(request)
         course = Course(self.session)
         async with aclosing(self._client.frames(self.session, since)) as frames:
             async for frame in frames:
-                self._show(frame.data, frame.happening)
-                await self._answer(frame.happening)
+                await self._take(frame)
                 course.take(frame.happening)
-                if course.over:
+                if course.over and not (request.session and await self._goes_on()):
                     break
         self._telling.end_line()
         return CODES.get(course.answer().reason, 1)
+
+    async def follow(self, session: str, since: int) -> None:
+        """Tell what happens in a session, and who says what, until it is no more."""
+        self.session, self._telling.heard = session, True
+        async with aclosing(self._client.frames(session, since)) as frames:
+            async for frame in frames:
+                await self._take(frame)
+        self._telling.end_line()
+
+    async def _started(self, request: Request) -> int:
+        """Have a turn; what happens in it is behind the number that this returns."""
+        if not request.session:
+            made = await self._client.create(tools_approved=request.approved, working_dir=request.working_dir or None)
+            self.session = made.id
+            return await self._client.start(self.session, request.agent, request.prompt, model=request.model, since=0)
+        self.session = request.session
+        if (now := await self._client.snapshot(self.session, last=1)).streaming:  # it goes on by itself: after that
+            await self._client.followup(self.session, request.prompt)
+            return now.last_event_seq
+        return await self._client.start(
+            self.session, request.agent, request.prompt, agent_name=request.agent_name, model=request.model
+        )
+
+    async def _goes_on(self) -> bool:
+        return (await self._client.state(self.session)).streaming
+
+    async def _take(self, frame: Frame) -> None:
+        self._show(frame.data, frame.happening)
+        await self._answer(frame.happening)
 
     async def cancel(self) -> None:
         """End the turn, and wait until its end is written."""
@@ -86,7 +128,7 @@ class Turn:
         with suppress(Refused):  # it has ended, or never began
             await self._client.cancel(self.session)
             course = Course(self.session)
-            async with aclosing(self._client.follow(self.session)) as happenings:
+            async with aclosing(self._client.follow(self.session, self._since)) as happenings:
                 async for happening in happenings:
                     course.take(happening)
                     if course.over:
@@ -106,6 +148,9 @@ class Turn:
     # -- what is asked --------------------------------------------------------------------------
 
     async def _answer(self, happening: Happening) -> None:
+        if self._elsewhere:
+            self._telling.point(happening, self._elsewhere)
+            return
         answer: Mapping[str, Any]
         match happening:
             case h.ToolCallConfirmation():

@@ -1,29 +1,36 @@
-"""`roost watch`: run a command whenever something happens."""
+"""`roost watch`: run a command whenever something happens, or look on at a run at a terminal."""
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import click
 import msgspec
 
-from roost.cli import asking, reach, rest, show
-from roost.client import streams
+from roost.cli import asking, reach, rest, show, targets
+from roost.cli.telling import Telling
+from roost.client import local, streams
 from roost.client.blocking import Blocking
+from roost.client.errors import Unreachable
 from roost.client.fleet import Event
 from roost.client.frames import Frame
 
+CUT_SECONDS = 1.0  # after which a run that does not answer is looked for
 LARGEST = 120_000  # bytes of a variable that every system takes
 
 
 @click.command(cls=rest.Rest, rest="COMMAND...", short_help="Run a command whenever something happens.")
-@click.argument("session", required=False)
+@click.argument("session", metavar="[SESSION|TARGET]", required=False)
 @asking.tag
 @click.option("--latest", is_flag=True, help="The newest session.")
-@click.option("--on", metavar="TYPE", required=True, help="The type of event to wait for.")
+@click.option("--on", metavar="TYPE", help="The type of event to wait for.")
 @click.option("--filter", "filters", metavar="K=V", multiple=True, help="Only where this field is so; may be repeated.")
 @click.option("--once", is_flag=True, help="End after the first; the command's exit code is ours.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON.")
+@click.option("--new", "only_new", is_flag=True, help="Of a run at a terminal: only what happens from now on.")
+@targets.data_dir
 @click.pass_context
 def watch(
     ctx: click.Context,
@@ -32,21 +39,32 @@ def watch(
     session: str | None,
     tag: str | None,
     latest: bool,
-    on: str,
+    on: str | None,
     filters: tuple[str, ...],
     once: bool,
     as_json: bool,
+    only_new: bool,
+    data_dir: Path | None,
 ) -> None:
     """Run COMMAND whenever something happens in SESSION, or in any session.
 
-    In its words {session_id}, {provider}, {event_type}, {seq} and {ts} are filled in; the
+    Without --on: look on at a run at a terminal (`roost run AGENT --listen ADDR`) until it
+    ends. TARGET is its pid, its address or a part of the id of its session; without it, the
+    newest is meant.
+
+    In COMMAND's words {session_id}, {provider}, {event_type}, {seq} and {ts} are filled in; the
     whole event is in its variable ROOST_EVENT (and ZAG_EVENT). No shell is involved. Without
     COMMAND each event is printed.
 
     \b
     roost watch --on session_ended --filter success=false \\
       -- notify-send "{session_id} failed"
+    roost watch 41230
     """
+    if on is None:
+        if tag or latest or filters or once or rest.words(ctx):
+            raise click.UsageError("say which type of event to wait for: --on TYPE")
+        ctx.exit(_look_on(ctx, session or "", data_dir, as_json=as_json, only_new=only_new))
     wanted, command = conditions(filters), rest.words(ctx)
     client = reach.client(ctx)
     if latest:
@@ -59,6 +77,29 @@ def watch(
         code = run(command, found) if command else 0
         if once:
             ctx.exit(code)
+
+
+def _look_on(ctx: click.Context, target: str, data_dir: Path | None, *, as_json: bool, only_new: bool) -> int:
+    """Print what happens in a run at a terminal until it ends."""
+    run, client = targets.find(ctx, target, data_dir)
+    telling = Telling(sys.stdout, sys.stderr, heard=True)
+    newest = client.snapshot(run.session_id, last=1).last_event_seq if only_new else 0
+    while True:
+        try:
+            for frame in client.frames(run.session_id, newest, patience=CUT_SECONDS):
+                newest = max(newest, frame.happening.seq)
+                if as_json:
+                    click.echo(frame.data)
+                    continue
+                telling.show(frame.happening)
+                telling.point(frame.happening, f"answer it with `roost approve --run {run.pid}`")
+            break
+        except Unreachable:
+            if not local.alive(run.pid, run.start_time):
+                break
+    telling.end_line()
+    show.note(f"the run with pid {run.pid} has ended")
+    return 0
 
 
 def conditions(given: Sequence[str]) -> Mapping[str, str]:

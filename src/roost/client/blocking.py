@@ -1,6 +1,8 @@
 """A client that blocks: one request after the other, on a line that is kept open between them."""
 
+import errno
 import http.client
+import io
 import select
 import socket
 import time
@@ -344,7 +346,30 @@ class Blocking(Table):
         return self._line
 
 
+class _Whole(io.BufferedReader):
+    """What comes over a line.  The library takes a head that was cut for a whole one; this does not."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """A line of a head, or of what stands between chunks.
+
+        Raises:
+            ConnectionResetError: it was cut.
+        """
+        found = super().readline(size)
+        if not found.endswith(b"\n") and len(found) != size:
+            raise ConnectionResetError(errno.ECONNRESET, "it closed the connection")
+        return found
+
+
+class _Answer(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = _Whole(self.fp.detach())
+
+
 class _Line(http.client.HTTPConnection):
+    response_class = _Answer
+
     def __init__(self, server: Server, patience: float) -> None:
         super().__init__(server.place.authority, timeout=None)
         self.sock: socket.socket | None

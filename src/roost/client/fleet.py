@@ -41,6 +41,16 @@ class User(Shape, frozen=True):
     force_sandbox: bool = False
 
 
+class Tree(Shape, frozen=True):
+    """A session and all that it has started, in figures."""
+
+    sessions: int = 0
+    running: int = 0
+    total_cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
 class Session(Shape, frozen=True):
     """A session as lists show it."""
 
@@ -67,6 +77,7 @@ class Session(Shape, frozen=True):
     ended_at: str | None = None
     parent_session_id: str | None = None
     waiting_on: tuple[str, ...] = ()
+    tree: Tree | None = None
 
 
 class Spawned(Shape, frozen=True):
@@ -109,6 +120,7 @@ class Event(Shape, frozen=True):
     content: Any = None  # text; in unified events a list of blocks
     message: str | None = None
     level: str | None = None
+    agent: str | None = None  # who says or does it, where a session has more than the one of its provider
     tool_name: str | None = None
     tool_kind: str | None = None
     tool_id: str | None = None

@@ -82,23 +82,29 @@ class TurnOpened(Base, frozen=True, tag="turn_opened"):
     agent: str = ""
     source: str = ""
     model: str = ""
-    provider: str = ""
+    provider: str = ""  # the agent CLI that plays it
     detached: bool = False
+    command: str = ""
+    working_dir: str = ""
 
 
 class TurnResumed(Base, frozen=True, tag="turn_resumed"):
     """A turn that lost its server goes on."""
 
+    turn_id: str = ""
     n: int = 0
 
 
 class TurnDetached(Base, frozen=True, tag="turn_detached"):
     """No client's leaving ends the turn any more."""
 
+    turn_id: str = ""
+
 
 class CancelAsked(Base, frozen=True, tag="cancel_asked"):
     """Somebody wants the turn to end."""
 
+    turn_id: str = ""
     why: str = ""
     by: str = ""
 
@@ -160,6 +166,7 @@ class StreamStopped(Base, frozen=True, tag="stream_stopped"):
     """The turn is over: `normal`, `error` or `canceled`; with a `parent_session_id`, that of a sub-session."""
 
     reason: str = ""
+    turn_id: str = ""
 
 
 # -- messages that wait -------------------------------------------------------------------------
@@ -184,11 +191,19 @@ class MessageDropped(Base, frozen=True, tag="message_dropped"):
 # -- the model's answer -------------------------------------------------------------------------
 
 
+class ContextAdded(Base, frozen=True, tag="context_added"):
+    """Hooks put a text before the model, from now on."""
+
+    text: str = ""
+    hook_event: str = ""
+
+
 class AnswerStarted(Base, frozen=True, tag="answer_started"):
     """A model is asked; what comes of it names `answer`."""
 
     answer: str = ""
     model: str = ""
+    attempt: int = 1
 
 
 class AgentChoice(Base, frozen=True, tag="agent_choice"):
@@ -214,8 +229,9 @@ class PartialToolCall(Base, frozen=True, tag="partial_tool_call"):
 
 
 class MessageAdded(Base, frozen=True, tag="message_added"):
-    """The answer is whole; `seq` is the message's id."""
+    """An answer is whole, or what a tool returned (then with `tool_call_id`) is; `id` is the message's."""
 
+    id: int = 0
     answer: str = ""
     tool_call_id: str = ""
     partial: bool = False
@@ -257,6 +273,7 @@ class CostAdded(Base, frozen=True, tag="cost_added"):
 
     why: str = ""
     model: str = ""
+    usage: Used | None = None
     cost: float = 0.0
     total_cost: float = 0.0
 
@@ -277,6 +294,13 @@ class ModelFallback(Base, frozen=True, tag="model_fallback"):
     reason: str = ""
     attempt: int = 0
     max_attempts: int = 0
+
+
+class CompactionAsked(Base, frozen=True, tag="compaction_asked"):
+    """Somebody wants the history to be summed up."""
+
+    instruction: str = ""
+    by: str = ""
 
 
 class SessionCompaction(Base, frozen=True, tag="session_compaction"):
@@ -300,10 +324,12 @@ class SessionSummary(Base, frozen=True, tag="session_summary"):
 
 
 class ToolCall(Base, frozen=True, tag="tool_call"):
-    """A tool runs now."""
+    """A tool runs now; `leave` says by whose leave."""
 
     tool_call: Call = Call()
     tool_definition: Definition = Definition()
+    attempt: int = 1
+    leave: str = ""
 
 
 class ToolCallOutput(Base, frozen=True, tag="tool_call_output"):
@@ -333,6 +359,7 @@ class CallLost(Base, frozen=True, tag="call_lost"):
     """A tool had started, and nobody knows how it ended."""
 
     tool_call_id: str = ""
+    attempt: int = 0
 
 
 class CallChanged(Base, frozen=True, tag="call_changed"):
@@ -403,11 +430,17 @@ class BudgetUsage(Base, frozen=True, tag="budget_usage"):
 
 
 class SessionCreated(Base, frozen=True, tag="session_created"):
-    """A sub-session is there: a task for another agent, `session_id` its own."""
+    """The session is there; with a `parent_session_id`, a sub-session for a task of another agent."""
 
     tool_call_id: str = ""
     title: str = ""
     agent: str = ""
+    provider: str = ""
+    model: str = ""
+    name: str = ""
+    started_by: str = ""
+    forked_from: str = ""
+    working_dir: str = ""
 
 
 class SubSessionCompleted(Base, frozen=True, tag="sub_session_completed"):
@@ -472,6 +505,7 @@ class WaitAnswered(Base, frozen=True, tag="wait_answered"):
     action: str = ""
     confirmation: str = ""
     reason: str = ""
+    tool_name: str = ""
     content: Table | None = None
     by: str = ""
 
@@ -511,6 +545,26 @@ class PermissionsSet(Base, frozen=True, tag="permissions_set"):
     permissions: Permissions | None = None
 
 
+class ThinkingSet(Base, frozen=True, tag="thinking_set"):
+    """An old switch."""
+
+    thinking: bool = False
+
+
+class LabelsSet(Base, frozen=True, tag="labels_set"):
+    """Another name, description and tags, whole."""
+
+    name: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class ResultSet(Base, frozen=True, tag="result_set"):
+    """What the session has come to, said outright."""
+
+    result: str = ""
+
+
 class StarredSet(Base, frozen=True, tag="starred_set"):
     """A mark, or none."""
 
@@ -527,6 +581,8 @@ class BudgetSet(Base, frozen=True, tag="budget_set"):
 class BudgetRaised(Base, frozen=True, tag="budget_raised"):
     """A budget that was used up goes on, to these limits."""
 
+    name: str = ""
+    request_id: str = ""
     budget: Budget | None = None
 
 
@@ -542,6 +598,9 @@ class LimitRaised(Base, frozen=True, tag="limit_raised"):
 class RunStarted(Base, frozen=True, tag="run_started"):
     """An agent CLI has been started."""
 
+    run_id: str = ""
+    prompt: str = ""
+    resumed: str = ""
     provider: str = ""
     pid: int = 0
     model: str = ""
@@ -554,14 +613,26 @@ class RunStarted(Base, frozen=True, tag="run_started"):
 class RunEnded(Base, frozen=True, tag="run_ended"):
     """It is gone."""
 
+    run_id: str = ""
     exit_code: int | None = None
     signal: int = 0
+    killed: bool = False
+
+
+class Introduced(Base, frozen=True, tag="introduced"):
+    """It has said who it is."""
+
+    provider_session: str = ""
+    model: str = ""
+    working_dir: str = ""
+    tools: tuple[str, ...] = ()
 
 
 class StatusShown(Base, frozen=True, tag="status_shown"):
     """Something that it reports about itself."""
 
     message: str = ""
+    data: Any = None
 
 
 class StderrAdded(Base, frozen=True, tag="stderr_added"):
@@ -575,6 +646,12 @@ class LimitResumed(Base, frozen=True, tag="limit_resumed"):
 
     message: str = ""
     attempt: int = 0
+
+
+class LineSkipped(Base, frozen=True, tag="line_skipped"):
+    """A line of its output that makes no sense."""
+
+    message: str = ""
 
 
 class Note(Base, frozen=True, tag="note"):
@@ -593,15 +670,45 @@ class RoundEnded(Base, frozen=True, tag="round_ended"):
     usage: Used | None = None
 
 
+class RoundResult(Base, frozen=True, tag="round_result"):
+    """What it reports of the message that it is through with."""
+
+    success: bool = False
+    message: str = ""
+    duration_ms: int | None = None
+    turns: int | None = None
+
+
+class WorktreeMade(Base, frozen=True, tag="worktree_made"):
+    """The session works in a git worktree of its own."""
+
+    name: str = ""
+    path: str = ""
+    repository: str = ""
+
+
+class WorktreeLeft(Base, frozen=True, tag="worktree_left"):
+    """The worktree was removed, or kept because there is work in it."""
+
+    path: str = ""
+    removed: bool = False
+
+
 # -- trouble, and the end -----------------------------------------------------------------------
 
 
 class Warned(Base, frozen=True, tag="warning"):
-    """Something is not as it should be.  With `discard_since`, the answer's pieces from there on do not count."""
+    """Something is not as it should be.  With `discard_since`, the answer's pieces from there on do not count; with
+    `provider`, it is a usage limit of that.
+    """
 
     message: str = ""
     discard_since: int | None = None
     answer: str = ""
+    provider: str = ""
+    scope: str = ""
+    reset_at: str = ""
+    resume_at: str = ""
 
 
 class Failed(Base, frozen=True, tag="error"):
@@ -609,6 +716,12 @@ class Failed(Base, frozen=True, tag="error"):
 
     error: str = ""
     code: str = ""
+
+
+class DeleteAsked(Base, frozen=True, tag="delete_asked"):
+    """Somebody wants the session gone."""
+
+    by: str = ""
 
 
 class SessionExited(Base, frozen=True, tag="session_exited"):
@@ -658,6 +771,7 @@ Known = (
     | StreamStopped
     | MessageQueued
     | MessageDropped
+    | ContextAdded
     | AnswerStarted
     | AgentChoice
     | AgentChoiceReasoning
@@ -667,6 +781,7 @@ Known = (
     | CostAdded
     | TokensSet
     | ModelFallback
+    | CompactionAsked
     | SessionCompaction
     | SessionSummary
     | ToolCall
@@ -694,19 +809,28 @@ Known = (
     | ModelChosen
     | SafetySet
     | PermissionsSet
+    | ThinkingSet
+    | LabelsSet
+    | ResultSet
     | StarredSet
     | BudgetSet
     | BudgetRaised
     | LimitRaised
     | RunStarted
     | RunEnded
+    | Introduced
     | StatusShown
     | StderrAdded
     | LimitResumed
+    | LineSkipped
     | Note
     | RoundEnded
+    | RoundResult
+    | WorktreeMade
+    | WorktreeLeft
     | Warned
     | Failed
+    | DeleteAsked
     | SessionExited
     | Gap
     | StreamEnd

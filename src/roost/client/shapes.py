@@ -211,6 +211,7 @@ class Row(Part, frozen=True):
     error: str = ""
     interactive: bool = False
     worktree: str = ""
+    total_cost: float | None = None  # with that of its sub-sessions
 
 
 class Made(Part, frozen=True):
@@ -263,9 +264,11 @@ class Waiting(Part, frozen=True):
     schema: Table | None = None
     max_iterations: int = 0
     metadata: dict[str, str] = {}
+    log_id: str = ""  # the session whose events it is among
+    title: str = ""  # of that session
     mode: str = ""  # of a question: form or url
     url: str = ""
-    root_session_id: str = ""
+    meta: Table | None = None
 
 
 class Queued(Part, frozen=True):
@@ -363,6 +366,9 @@ class Snapshot(Part, frozen=True):
     model_overrides: dict[str, str] = {}
     turns: int = 0
     error: str = ""  # what ended the last turn
+    parent_id: str = ""
+    root_id: str = ""
+    total_cost: float = 0.0  # with that of its sub-sessions
 
 
 class State(Part, frozen=True):

@@ -263,7 +263,7 @@ def events(session: str) -> Stream:
 
 def waits() -> Request[list[c.Waiting]]:
     """What waits for a person, the oldest first."""
-    return Request("GET", path(BASE, "waits"), list[c.Waiting])
+    return Request("GET", path(BASE, "waits"), list[c.Waiting], query=(("detail", FULL),))
 
 
 def answer(

@@ -40,8 +40,7 @@ class Pair(Struct, frozen=True):
     @property
     def shown(self) -> str:
         """The fingerprint as people compare it."""
-        text = self.fingerprint.upper()
-        return ":".join(text[at : at + 2] for at in range(0, len(text), 2))
+        return _colons(self.fingerprint)
 
 
 def load(cert: Path, key: Path) -> Pair:
@@ -50,8 +49,8 @@ def load(cert: Path, key: Path) -> Pair:
     Raises:
         BadValue: one can't be read, is not PEM, or they do not belong together.
     """
-    leaf = _certificate(cert)
-    _fits(cert, key)
+    leaf = read(cert)
+    fits(cert, key)
     return Pair(
         cert,
         key,
@@ -72,7 +71,7 @@ def own(folder: Path, host: str, *, now: datetime | None = None, elsewhere: Path
     cert, key = folder / "cert.pem", folder / "key.pem"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _alone(folder):
+        with alone(folder):
             found = [path for path in (cert, key) if path.exists()]
             if not found and elsewhere is not None and (other := _usable(elsewhere, host, now)) is not None:
                 return other
@@ -95,10 +94,29 @@ def context(pair: Pair) -> ssl.SSLContext:
     return made
 
 
+def fingerprint(cert: Path) -> str:
+    """The SHA-256 of a certificate, as people compare it.
+
+    Raises:
+        BadValue: it can't be read.
+    """
+    return _colons(hashlib.sha256(_der(read(cert))).hexdigest())
+
+
+def _colons(digest: str) -> str:
+    text = digest.upper()
+    return ":".join(text[at : at + 2] for at in range(0, len(text), 2))
+
+
 # -- reading ------------------------------------------------------------------------------------
 
 
-def _certificate(path: Path) -> "x509.Certificate":
+def read(path: Path) -> "x509.Certificate":
+    """The first certificate of a file.
+
+    Raises:
+        BadValue: there is none.
+    """
     # It takes longer to load than a whole command takes that has no use for it.
     from cryptography import x509
 
@@ -110,7 +128,7 @@ def _certificate(path: Path) -> "x509.Certificate":
         raise BadValue(f"the TLS certificate {path} is no certificate in PEM form") from error
 
 
-def _fits(cert: Path, key: Path) -> None:
+def fits(cert: Path, key: Path) -> None:
     """Whether TLS can be spoken with them.
 
     Raises:
@@ -146,20 +164,20 @@ def _usable(folder: Path, host: str, now: datetime) -> Pair | None:
         pair = load(folder / "cert.pem", folder / "key.pem")
     except BadValue:
         return None
-    leaf = _certificate(pair.cert)
+    leaf = read(pair.cert)
     valid = leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc
     return pair if valid and _covers(leaf, host) else None
 
 
 def _is_due(cert: Path, key: Path, host: str, now: datetime) -> bool:
     """Whether the certificate is one of ours, and another has to take its place."""
-    leaf = _certificate(cert)
+    leaf = read(cert)
     if leaf.issuer != leaf.subject or leaf.subject != _subject():
         return False
     if not (leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc - EARLY and _covers(leaf, host)):
         return True
     try:
-        _fits(cert, key)
+        fits(cert, key)
     except BadValue:  # a crash came between the two
         return True
     return False
@@ -175,19 +193,31 @@ def _covers(leaf: "x509.Certificate", host: str) -> bool:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return False
-    if (address := _address(host)) is not None:
-        return address in names.get_values_for_type(x509.IPAddress)
-    return _ascii(host) in {name.lower() for name in names.get_values_for_type(x509.DNSName)}
+    if (known := address(host)) is not None:
+        return known in names.get_values_for_type(x509.IPAddress)
+    return spelled(host) in {name.lower() for name in names.get_values_for_type(x509.DNSName)}
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def named(leaf: "x509.Certificate") -> list[str]:
+    """The names and addresses that a certificate is for."""
+    from cryptography import x509
+
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return [*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress))]
+
+
+def address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is; None for a name."""
     try:
         return ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return None
 
 
-def _ascii(name: str) -> str:
+def spelled(name: str) -> str:
     """A host name as certificates spell it; "" where it is none."""
     try:
         return name.lower().encode("idna").decode("ascii")
@@ -205,7 +235,7 @@ def _der(leaf: "x509.Certificate") -> bytes:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Two servers that start at once do not make two halves."""
     lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -256,11 +286,11 @@ def _names(host: str) -> "list[x509.GeneralName]":
     names = ["localhost"]
     addresses = [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1")]
     for name in (socket.gethostname(), "" if host in _ANYWHERE else host):
-        if (address := _address(name)) is not None:
-            addresses.append(address)
-        elif spelled := _ascii(name):
-            names.append(spelled)
+        if (known := address(name)) is not None:
+            addresses.append(known)
+        elif ascii_name := spelled(name):
+            names.append(ascii_name)
     return [
         *(x509.DNSName(name) for name in dict.fromkeys(names)),
-        *(x509.IPAddress(address) for address in dict.fromkeys(addresses)),
+        *(x509.IPAddress(one) for one in dict.fromkeys(addresses)),
     ]

@@ -33,6 +33,7 @@ class Front(Struct, frozen=True, kw_only=True):
     token: Secret = Secret("")
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    own_ca: bool = False
     force_sandbox: bool = False
     insecure_http: bool = False
     insecure_http_anywhere: bool = False
@@ -129,6 +130,7 @@ FIELDS: Final[Mapping[str, _Field]] = {
     "token": _Field(as_token, "ZAG_SERVE_TOKEN", secret=True),
     "tls_cert": _Field(as_path),
     "tls_key": _Field(as_path),
+    "own_ca": _Field(as_flag),
     "force_sandbox": _Field(as_flag),
     "insecure_http": _Field(as_flag),
     "insecure_http_anywhere": _Field(as_flag),
@@ -180,6 +182,8 @@ def load(flags: Mapping[str, Any], env: Mapping[str, str], *, generate: bool = F
     _take_pair(sources, found, errors)
     if found.get("insecure_http_anywhere") and not found.get("insecure_http"):
         errors.append("--insecure-http-anywhere goes with --insecure-http")
+    if found.get("own_ca") and (found.get("tls_cert") or found.get("insecure_http")):
+        errors.append("--own-ca makes a certificate: it goes neither with one that is given nor with --insecure-http")
     if errors:
         raise BadValue("\n".join(errors))
     return Front(home=home, zag=zag, **found)

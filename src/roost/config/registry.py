@@ -10,7 +10,7 @@ from roost.config import artifact, credentials
 from roost.config.artifact import Packed
 from roost.config.credentials import Login
 from roost.config.references import HUB, Reference
-from roost.config.transfer import Reply, ask
+from roost.config.transfer import Reply, Told, ask, unheard
 from roost.config.yaml import LARGEST
 from roost.core.errors import AgentUnreachable
 
@@ -59,15 +59,15 @@ class Registry:
             raise AgentUnreachable(f"{self.reference}: the registry sent something else than {promised}")
         return reply.body
 
-    async def blob(self, digest: str, size: int) -> bytes:
-        """A content by its digest.
+    async def blob(self, digest: str, size: int, told: Told) -> bytes:
+        """A content by its digest; `told` hears of the bytes as they come.
 
         Raises:
             AgentUnreachable: it is not there, too large, or something else came.
         """
         if not 0 <= size <= LARGEST:
             raise AgentUnreachable(f"{self.reference}: the agent file is larger than {LARGEST} bytes")
-        reply = await self._ask("GET", f"{self._base}/blobs/{digest}", most=LARGEST)
+        reply = await self._ask("GET", f"{self._base}/blobs/{digest}", most=LARGEST, told=told)
         if reply.status != 200:
             raise self._refused(reply)
         if artifact.digest(reply.body) != digest:
@@ -116,12 +116,19 @@ class Registry:
     # -- login ----------------------------------------------------------------------------------
 
     async def _ask(
-        self, method: str, url: str, *, most: int, headers: Mapping[str, str] | None = None, body: bytes = b""
+        self,
+        method: str,
+        url: str,
+        *,
+        most: int,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        told: Told = unheard,
     ) -> Reply:
         """A request; where the registry wants to know who we are, once more with that."""
         for attempt in (1, 2):
             reply = await ask(
-                self._client, method, url, most=most, headers=headers, authorize=self._authorize, body=body
+                self._client, method, url, most=most, headers=headers, authorize=self._authorize, body=body, told=told
             )
             if reply.status != 401 or attempt == 2:
                 break

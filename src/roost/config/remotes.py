@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -19,6 +19,7 @@ from roost.config.storeroom import Kept, Storeroom
 from roost.config.transfer import open_client
 from roost.config.web import Pages
 from roost.core.errors import AgentBroken, AgentUnreachable, RoostError
+from roost.ports import Effort, Progress, Untold
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +47,15 @@ class _Memory(Struct, frozen=True):
 
 
 class Remotes:
-    """Files by reference.  `folder` is where they are kept; `env` has the tokens, and the home of `docker login`."""
+    """Files by reference.
 
-    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+    `folder` is where they are kept; `env` has the tokens, and the home of `docker login`; `progress` is told of what
+    is fetched.
+    """
+
+    def __init__(self, folder: Path, env: Mapping[str, str], progress: Progress | None = None) -> None:
         self._env = env
+        self._progress = progress or Untold()
         self._room = Storeroom(folder / "store")
         self._pages = Pages(folder / "url_cache", env)
         self._memory: dict[str, _Memory] = {}
@@ -118,8 +124,8 @@ class Remotes:
     async def _page(self, address: str) -> Fetched:
         kept = await self._pages.kept(address)
         try:
-            with anyio.fail_after(PATIENCE):
-                return Fetched((await self._pages.fetch(address, kept)).raw)
+            with self._job(address) as effort, anyio.fail_after(PATIENCE):
+                return Fetched((await self._pages.fetch(address, kept, effort.step)).raw)
         except (AgentUnreachable, TimeoutError) as error:
             why = _why(error, address)
             if kept is None:
@@ -145,14 +151,15 @@ class Remotes:
                 await to_thread.run_sync(self._room.hold, reference)
             return kept
         try:
-            with anyio.fail_after(PATIENCE):
+            with self._job(str(reference)) as effort, anyio.fail_after(PATIENCE):
                 async with open_client(near=reference.local) as client:
                     registry = Registry(client, reference, self._env)
                     if kept is not None and await registry.digest() == kept.digest:
                         return kept
                     manifest = await registry.manifest()
                     layer = artifact.layer(manifest, str(reference))
-                    raw = await registry.blob(layer.digest, layer.size)
+                    effort.expect(max(layer.size, 0))
+                    raw = await registry.blob(layer.digest, layer.size, effort.step)
         except TimeoutError as error:
             raise AgentUnreachable(_why(error, str(reference))) from None
         try:
@@ -160,6 +167,9 @@ class Remotes:
         except OSError as error:
             log.warning("%s can't be kept: %s", reference, error, extra={"action": "store_unwritable"})
             return Kept(str(reference), artifact.digest(manifest), raw)
+
+    def _job(self, reference: str) -> AbstractContextManager[Effort]:
+        return self._progress.job("pull", reference, unit="bytes")
 
 
 def _why(error: Exception, reference: str) -> str:

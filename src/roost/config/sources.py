@@ -18,6 +18,7 @@ from roost.config.references import canonical, is_address, is_external, lasting
 from roost.config.remotes import Remotes
 from roost.core.agents import Source, Team
 from roost.core.errors import AgentBroken, AgentNotFound, AgentUnreachable, BadValue
+from roost.ports import Progress
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +39,13 @@ class Files:
         folder: Path | None = None,
         aliases: Mapping[str, str] | None = None,
         interval: float = 0.0,
+        progress: Progress | None = None,
     ) -> None:
         self._places = places
         self._env = env
         self._aliases = aliases or {}
         self._interval = interval  # seconds; 0 is never
-        self._remotes = Remotes(folder, env) if folder is not None else None
+        self._remotes = Remotes(folder, env, progress) if folder is not None else None
         self._pins = Pins(folder / "store" / "pins" if folder is not None else None)
         self._loaded: dict[str, Reading] = {}
         self._troubles: dict[str, str] = {}  # why a source could not be refreshed
@@ -226,10 +228,12 @@ def open_agents(
     env: Mapping[str, str] | None = None,
     pull_interval: float = 0,
     aliases: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
 ) -> Files:
     """The agents that a command line names: files, folders, addresses, names in registries, built-in ones, aliases.
 
     `data_dir` is where copies of remote ones are kept; `env` has their tokens; `pull_interval` is in minutes.
+    `progress` is told of what is fetched.
 
     Raises:
         BadValue: a path does not exist, or the pull interval makes no sense for it.
@@ -239,7 +243,7 @@ def open_agents(
     if pull_interval and places and all(isinstance(one, File) for one in places):
         raise BadValue("--pull-interval flag can only be used with OCI references, not local files")
     folder = Path(data_dir) if data_dir else None
-    return Files(places, env or {}, folder=folder, aliases=aliases, interval=pull_interval * 60)
+    return Files(places, env or {}, folder=folder, aliases=aliases, interval=pull_interval * 60, progress=progress)
 
 
 def _powers(source: str, bundle: Bundle, own: Team, team: Team) -> str:

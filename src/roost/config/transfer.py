@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 CONNECT: Final = 5.0  # seconds until a line stands
 SILENCE: Final = 10.0  # seconds without a byte
 REDIRECTS: Final = 5
+OK: Final = 200
 
 Authorize = Callable[["httpx2.URL"], Mapping[str, str]]
 """The headers with secrets that an address gets; it is asked anew for each redirect."""
+
+
+Told = Callable[[int], None]
+"""Hears how many bytes have come."""
 
 
 class Reply(Struct, frozen=True):
@@ -53,6 +58,10 @@ def _nothing(_: "httpx2.URL") -> Mapping[str, str]:
     return {}
 
 
+def unheard(_: int) -> None:
+    """Nobody counts."""
+
+
 async def ask(
     client: "httpx2.AsyncClient",
     method: str,
@@ -62,8 +71,11 @@ async def ask(
     headers: Mapping[str, str] | None = None,
     authorize: Authorize = _nothing,
     body: bytes = b"",
+    told: Told = unheard,
 ) -> Reply:
     """Send a request, and read the answer whole; redirects of GET and HEAD are followed, from https to https alone.
+
+    `told` hears of each piece of a good answer.
 
     Raises:
         AgentUnreachable: no answer, too many redirects, or more than `most` bytes.
@@ -73,7 +85,7 @@ async def ask(
     try:
         at = httpx2.URL(url)
         for _ in range(REDIRECTS + 1):
-            reply = await _once(client, method, at, {**(headers or {}), **authorize(at)}, body, most)
+            reply = await _once(client, method, at, {**(headers or {}), **authorize(at)}, body, most, told)
             goes_on = method in ("GET", "HEAD") and reply.status in (301, 302, 303, 307, 308)
             if not goes_on or not reply.headers.get("location"):
                 return reply
@@ -106,7 +118,13 @@ def leads(at: "httpx2.URL", location: str) -> "httpx2.URL":
 
 
 async def _once(
-    client: "httpx2.AsyncClient", method: str, url: "httpx2.URL", headers: Mapping[str, str], body: bytes, most: int
+    client: "httpx2.AsyncClient",
+    method: str,
+    url: "httpx2.URL",
+    headers: Mapping[str, str],
+    body: bytes,
+    most: int,
+    told: Told,
 ) -> Reply:
     async with client.stream(method, url, headers=dict(headers), content=body or None) as response:
         coding = response.headers.get("content-encoding", "identity")
@@ -118,4 +136,6 @@ async def _once(
             if size > most:
                 raise AgentUnreachable(f"{url.host} sent more than {most} bytes")
             parts.append(chunk)
+            if response.status_code == OK:
+                told(len(chunk))
         return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, b"".join(parts))

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from roost import private
 from roost.config.references import is_near
-from roost.config.transfer import ask, open_client
+from roost.config.transfer import Told, ask, open_client
 from roost.config.yaml import LARGEST
 from roost.core.errors import AgentUnreachable
 
@@ -43,15 +43,17 @@ class Pages:
         """What is here of an address."""
         return await to_thread.run_sync(self._read, address)
 
-    async def fetch(self, address: str, kept: Page | None) -> Page:
+    async def fetch(self, address: str, kept: Page | None, told: Told) -> Page:
         """What the address leads to now; `kept` itself where the server says that it still holds.
+
+        `told` hears of the bytes as they come.
 
         Raises:
             AgentUnreachable: it can't be fetched.
         """
         mark = {"if-none-match": kept.mark} if kept is not None and kept.mark else {}
         async with open_client(near=is_near(address)) as client:
-            reply = await ask(client, "GET", address, most=LARGEST, headers=mark, authorize=self._authorize)
+            reply = await ask(client, "GET", address, most=LARGEST, headers=mark, authorize=self._authorize, told=told)
         if reply.status == 304 and kept is not None:
             return kept
         if reply.status != 200:

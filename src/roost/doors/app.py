@@ -15,6 +15,7 @@ from roost.doors.openapi import document
 from roost.doors.routes import Receive, Route, Router, Scope, Send
 from roost.doors.web import files
 from roost.doors.web import routes as web
+from roost.doors.web.entrance import Surroundings
 from roost.doors.web.manners import Manners as Web
 from roost.doors.zag.manners import MAX_BODY
 from roost.doors.zag.manners import Manners as Zag
@@ -37,13 +38,15 @@ def make_app(
     quiet: float = 15.0,
     origins: Collection[str] = ("*",),
     public_url: str = "",
+    authority: bytes = b"",
 ) -> "Doors":
     """Everything that is served over HTTP, as an ASGI application.
 
     Tokens are those of `lookup`, or `token` alone.  Where none is required, whoever comes may use `/api`, and
     `/api/v1` stays shut.  All who can reach a server that is `trusted` may do everything.  `bound` is the
     host that it listens on; `quiet` how many seconds a stream is silent before it is pinged; `origins` those
-    whose pages may use `/api/v1`; `public_url` where a proxy shows it to the world.  All streams end when
+    whose pages may use `/api/v1`; `public_url` where a proxy shows it to the world;
+    `authority` the certificate of whoever vouches for it, where phones do not know that.  All streams end when
     `closing` is set.
     """
     lookup = None if trusted else lookup or (Key(token) if token else None)
@@ -51,7 +54,8 @@ def make_app(
     known = frozenset({host_of(public_url)} if public_url else ())
     gate = Gate(lookup, max_body, bound, guests=service.browsers, tickets=tickets, names=known)
     api = docker_agent(service, closing=closing, version=version, quiet=quiet, private=lambda: gate.asks)
-    page, beside = web.made(service, gate, tickets, version=version, trusted=trusted, public_url=public_url)
+    about = Surroundings(version, trusted, public_url, authority)
+    page, beside = web.made(service, gate, tickets, about)
     api = [*api, *beside]
     main = Door(Router([*api, *docs.routes(document(api, version)), *files.routes()]), gate, DockerAgent(), closing)
     shut = replace(gate, max_body=MAX_BODY, shut=not trusted)

@@ -93,6 +93,18 @@ def exposed(address: Address) -> bool:
             assert_never(unknown)
 
 
+def is_ours_alone(sock: socket.socket) -> bool:
+    """Whether nobody but our own user can connect: a Unix socket that others may not write to."""
+    name = sock.getsockname()
+    if sock.family != socket.AF_UNIX or not isinstance(name, str) or not name:
+        return False
+    try:
+        found = Path(name).stat()
+    except OSError:
+        return False
+    return not found.st_mode & 0o077 and found.st_uid == os.geteuid()
+
+
 def host(address: Address) -> str:
     """The host that it is bound to; "" for a socket that no browser reaches."""
     match address:

@@ -45,10 +45,16 @@ class Ring(Generic[T]):
 
     def find(self, batch: Sequence[Event]) -> Sequence[T] | None:
         """The frames of a batch, if all of them are here."""
-        start = batch[0].seq - self._end + len(self._frames)
-        if start < 0 or batch[-1].seq >= self._end:
+        if not self.has(batch):
             return None
+        start = batch[0].seq - self._end + len(self._frames)
+        if len(batch) == 1:
+            return (self._frames[start],)
         return [self._frames[place] for place in range(start, start + len(batch))]
+
+    def has(self, batch: Sequence[Event]) -> bool:
+        """Whether the frames of a batch are here."""
+        return self._end - len(self._frames) <= batch[0].seq and batch[-1].seq < self._end
 
     async def extend(self, batch: Sequence[Event]) -> Sequence[T] | None:
         """The frames of a batch that reaches past the end, which are kept from now on; None for one that does not."""
@@ -159,7 +165,7 @@ class Reader(Generic[T]):
             made: J = found
             return made
         made = make(batch, await self.frames(batch))
-        if self._ring.find(batch) is not None:
+        if self._ring.has(batch):
             known[key] = made
         return made
 

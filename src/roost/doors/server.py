@@ -381,11 +381,11 @@ async def serve(
 
 
 @contextmanager
-def until_told() -> Iterator[asyncio.Event]:
-    """An event that SIGINT or SIGTERM sets.  A second one ends the process at once, as a crash would."""
+def until_told(*signals: signal.Signals) -> Iterator[asyncio.Event]:
+    """An event that a signal sets: these, else SIGINT and SIGTERM.  A second one ends the process as a crash would."""
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = signals or (signal.SIGINT, signal.SIGTERM)
 
     def tell() -> None:
         told.set()

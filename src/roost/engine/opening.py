@@ -14,8 +14,9 @@ from roost.engine import slash
 from roost.engine.cast import agent_shown, choose_model, tools_shown
 from roost.engine.firing import heed, notify, warn, warned
 from roost.engine.leave import Desk
-from roost.engine.runtime import providers
+from roost.engine.runtime import SERVERS, providers
 from roost.engine.stage import Stage
+from roost.engine.toolbox import Opened
 
 REFUSED = "[a message that a hook refused: "
 
@@ -32,7 +33,7 @@ async def enter(stage: Stage) -> None:
         stage.shown = (stage.runtime.agent.name, stage.runtime.provider.spec.ref)
         if stage.runtime.fresh:
             failures = stage.runtime.unsaid(stage.runtime.toolbox.failures)
-            await warn(stage, *failures, *await stage.runtime.refresh())
+            await warn(stage, *failures, *await _asked(stage))
         if not stage.turn.under_way:
             await _greeted(stage, ())  # it was cut off there, and nobody has got past the hooks yet
 
@@ -51,7 +52,7 @@ async def _begin(stage: Stage) -> None:
         await stage.journal.write(*facts, e.McpStarting(runtime.agent.name))
         facts = [e.McpReady(runtime.agent.name)]
     if runtime.fresh:
-        warnings += (new := await runtime.refresh())
+        warnings += (new := await _asked(stage))
         facts += warned(new, runtime.agent.name)
         facts += [now] if (now := runtime.team_shown(cast)) != shown else []  # servers have something to say
     facts.append(await tools_shown(stage))
@@ -60,6 +61,22 @@ async def _begin(stage: Stage) -> None:
     facts.append(e.TurnStarted(runtime.agent.name))
     await stage.journal.write(*facts)
     await _greeted(stage, warnings)
+
+
+async def _asked(stage: Stage) -> Sequence[str]:
+    """Ask the toolsets what they have; that tool servers start meanwhile can be seen."""
+    runtime, head = stage.ready, stage.journal.head
+    if not runtime.servers:
+        return await runtime.refresh()
+    title = f"tool servers of {runtime.agent.name}"
+    unit, owner = "servers", head.owner
+    with stage.makers.progress.job("tools", title, total=runtime.starting, unit=unit, owner=owner) as effort:
+
+        def told(one: Opened) -> None:
+            if one.spec.type in SERVERS:
+                effort.step()
+
+        return await runtime.refresh(told)
 
 
 async def _moded(stage: Stage) -> None:
@@ -127,4 +144,4 @@ async def change(stage: Stage) -> None:
     await stage.fire("on_agent_switch", agent_switch_kind="handoff", from_agent=before, to_agent=stage.turn.agent)
     warnings = list(stage.ready.begin(stage.turn.id))
     await stage.journal.write(agent_shown(stage))
-    await warn(stage, *warnings, *(await stage.ready.refresh() if stage.ready.fresh else ()))
+    await warn(stage, *warnings, *(await _asked(stage) if stage.ready.fresh else ()))

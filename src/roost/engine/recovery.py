@@ -5,13 +5,14 @@ afterwards: the turns go on, a few at a time.  Rules of the design's crash table
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Literal
 
 import anyio
 
 from roost.core import events as e
-from roost.core.errors import RoostError, SessionBusy, SessionNotFound
+from roost.core.errors import AgentNotFound, RoostError, SessionBusy, SessionNotFound
 from roost.core.history import History
 from roost.core.ids import CallId, LogId, SessionId, WaitId, fresh
 from roost.core.messages import Message
@@ -21,9 +22,9 @@ from roost.engine.draft import of_log
 from roost.engine.endings import ending
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
-from roost.engine.runtime import Makers, read_history
+from roost.engine.runtime import Makers, read_history, served
 from roost.engine.supervisor import Supervisor
-from roost.ports import EventStore
+from roost.ports import Effort, EventStore
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,20 @@ BUILDS = 4  # runtimes built at the same time
 CRASHES = 3  # in one turn, without progress between them
 INTERRUPTED = "the server stopped in the middle of this turn"
 PARTIAL_PAGE = 5000
+FORSAKEN = 24 * 3600 * 1_000_000  # microseconds after which a turn whose agent nobody serves is nobody's any more
+
+Adopts = Callable[[Head], bool]
+"""Whether a turn that a dead server left is for this server to go on with."""
+
+
+def everyone(_: Head) -> bool:
+    """What a server that runs for itself adopts."""
+    return True
+
+
+def nobody(_: Head) -> bool:
+    """What a process that is there for one turn of its own adopts."""
+    return False
 
 
 def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"], list[e.Fact]]:
@@ -110,9 +125,15 @@ def _question(head: Head) -> e.WaitOpened:
 
 
 class Recovery:
-    """Settles what dead servers left behind, at start and every now and then."""
+    """Settles what dead servers left behind, at start and every now and then.
 
-    def __init__(self, makers: Makers, hub: Hub, supervisor: Supervisor, policy: Policy) -> None:
+    Turns whose agent is not served here are left to whoever has it; after a day nobody does.
+    """
+
+    def __init__(
+        self, makers: Makers, hub: Hub, supervisor: Supervisor, policy: Policy, *, adopts: Adopts = everyone
+    ) -> None:
+        self.adopts = adopts
         self._makers = makers
         self._store: EventStore = makers.store
         self._hub = hub
@@ -122,11 +143,14 @@ class Recovery:
 
     async def settle(self) -> int:
         """Write what became of each turn whose owner is dead; how many there were."""
-        adrift = await self._store.adrift()
+        adrift = [head for head in await self._store.adrift() if await self._concerns(head)]
+        if not adrift:
+            return 0
         limit = anyio.CapacityLimiter(AT_ONCE)
-        async with anyio.create_task_group() as tasks:
-            for head in adrift:
-                tasks.start_soon(self._settle, head, limit)
+        with self._job("turns that were cut off are looked at", len(adrift)) as effort:
+            async with anyio.create_task_group() as tasks:
+                for head in adrift:
+                    tasks.start_soon(self._counted, effort, self._settle, head, limit)
         return len(adrift)
 
     async def resume(self) -> None:
@@ -138,10 +162,21 @@ class Recovery:
             except Exception:
                 log.exception("forgotten runs can't be ended", extra={"action": "sweep_failed"})
         ready.sort(key=lambda log_id: not self._hub.followers(log_id))
+        if not ready:
+            return
         limit = anyio.CapacityLimiter(BUILDS)
-        async with anyio.create_task_group() as tasks:
-            for log_id in ready:
-                tasks.start_soon(self._resume, log_id, limit)
+        with self._job("turns that were cut off go on", len(ready)) as effort:
+            async with anyio.create_task_group() as tasks:
+                for log_id in ready:
+                    tasks.start_soon(self._counted, effort, self._resume, log_id, limit)
+
+    def _job(self, title: str, total: int) -> AbstractContextManager[Effort]:
+        return self._makers.progress.job("recover", title, total=total, unit="turns")
+
+    @staticmethod
+    async def _counted(effort: Effort, work: Callable[..., Awaitable[None]], *about: Any) -> None:
+        await work(*about)
+        effort.step()
 
     async def watch(self) -> None:
         """Round after round: take over from neighbours that have died."""
@@ -152,6 +187,15 @@ class Recovery:
                 await self.resume()
             except Exception:
                 log.exception("recovery failed", extra={"action": "recovery_failed"})
+
+    async def _concerns(self, head: Head) -> bool:
+        """Whether this server is to settle it."""
+        turn = head.turn
+        if not self.adopts(head):
+            return False
+        if turn is None or turn.canceled or head.deleted or self._sleeps(head):
+            return True
+        return self._makers.clock.now() - head.active_at > FORSAKEN or await served(self._makers, turn)
 
     async def _settle(self, head: Head, limit: anyio.CapacityLimiter) -> None:
         log_id = LogId(head.id)
@@ -184,6 +228,9 @@ class Recovery:
                 if call.state == "called" and inner.serving(call.id) is None:
                     await self._makers.toolsets.end(call.id)
         what, facts = verdict(head, self._policy)
+        if what == "resume" and head.turn is not None and not await served(self._makers, head.turn):
+            gone = f"nobody serves {head.turn.source!r} any more"
+            what, facts = "end", [e.ErrorMet(f"{INTERRUPTED}, and {gone}", AgentNotFound.code, head.turn.agent)]
         if what == "end":
             await self._end(journal, facts)
             return

@@ -24,7 +24,7 @@ from roost.engine.cached import Answers
 from roost.engine.codemode import Check, Work
 from roost.engine.deferred import CATEGORY, Deferred
 from roost.engine.prompt import Guidance, today
-from roost.engine.toolbox import Found, Opened, Toolbox, digest, gathered, offered
+from roost.engine.toolbox import Asked, Found, Opened, Toolbox, digest, gathered, offered, unheard
 from roost.ports import (
     Agents,
     Ask,
@@ -36,6 +36,7 @@ from roost.ports import (
     Logins,
     Models,
     Place,
+    Progress,
     Provider,
     Runs,
     Sandbox,
@@ -43,6 +44,7 @@ from roost.ports import (
     Surroundings,
     Tool,
     Toolsets,
+    Untold,
     Worktrees,
 )
 
@@ -84,6 +86,7 @@ class Makers:
     rules: Mapping[str, tuple[Matcher, ...]] = field(default_factory=dict)  # hooks of that person, by event
     redactor: Redactor = Redactor()
     answers: Answers = field(default_factory=Answers)  # that are kept, where agents want that
+    progress: Progress = field(default_factory=Untold)
     code_mode: bool = False  # for every agent
     commands: bool = True  # whether `/name` in what people say is a command
     trust_hints: bool = True  # whether a tool's own word that it only reads counts
@@ -131,7 +134,12 @@ class Runtime:
     @property
     def servers(self) -> bool:
         """Whether tool servers are among the toolsets."""
-        return any(opened.spec.type in SERVERS for opened in self.toolsets)
+        return bool(self.starting)
+
+    @property
+    def starting(self) -> int:
+        """How many there are."""
+        return sum(1 for opened in self.toolsets if opened.spec.type in SERVERS)
 
     def begin(self, turn: TurnId) -> Sequence[str]:
         """What people should know once a turn has this runtime, and have not been told in it."""
@@ -139,9 +147,9 @@ class Runtime:
             self.turn, self.told = turn, set()
         return self.unsaid([*self.warnings, *self.toolbox.failures])
 
-    async def refresh(self) -> Sequence[str]:
-        """Ask the toolsets what they have now; warnings that are new in this turn."""
-        tools, new = await gathered(self.toolsets)
+    async def refresh(self, told: Asked = unheard) -> Sequence[str]:
+        """Ask the toolsets what they have now, each of which is `told` when it has answered; new warnings."""
+        tools, new = await gathered(self.toolsets, told)
         self.fresh = False
         self.guidance = guided_by(self.guidance, self.toolsets)
         self.models = {name: spec.model for name, (_, spec) in tools.items() if spec.model}
@@ -178,6 +186,19 @@ class Runtime:
 
 
 Opening = AbstractAsyncContextManager[Runtime]
+
+
+async def served(makers: Makers, turn: Turn) -> bool:
+    """Whether this server has the agent of a turn: one that does not load is there, and will say why."""
+    if turn.driver:
+        return True
+    try:
+        await makers.agents.team(turn.source, turn.source_hash)
+    except AgentNotFound:
+        return False
+    except RoostError:
+        return True
+    return True
 
 
 def providers(models: Models, team: Team, head: Head) -> dict[str, Provider]:

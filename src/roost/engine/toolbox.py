@@ -1,7 +1,7 @@
 """The toolsets of an agent, open for one session, and what a model is offered of them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -74,18 +74,26 @@ class Toolbox:
         return list(found.values())
 
 
-async def gathered(opened: Sequence[Opened]) -> tuple[Found, list[str]]:
+Asked = Callable[[Opened], None]
+"""Is told of each toolset that has said what it has, or that it can't."""
+
+
+def unheard(_: Opened) -> None:
+    """For whoever does not want to be told."""
+
+
+async def gathered(opened: Sequence[Opened], told: Asked = unheard) -> tuple[Found, list[str]]:
     """The tools that toolsets have now, and what people should know.  Of two with one name the first wins."""
     found: list[tuple[Tool, ToolsetSpec]] = []
-    told: list[str] = []
-    for some, failure in await _all(opened):
+    missing: list[str] = []
+    for some, failure in await _all(opened, told):
         found += some
-        told += [f"tools are missing: {failure}"] if failure else []
+        missing += [f"tools are missing: {failure}"] if failure else []
     tools, doubled = first(found)
-    return tools, [*told, *(f"the tool {name!r} is there twice: the first one is used" for name in doubled)]
+    return tools, [*missing, *(f"the tool {name!r} is there twice: the first one is used" for name in doubled)]
 
 
-async def _all(opened: Sequence[Opened]) -> Sequence[tuple[Sequence[tuple[Tool, ToolsetSpec]], str]]:
+async def _all(opened: Sequence[Opened], told: Asked) -> Sequence[tuple[Sequence[tuple[Tool, ToolsetSpec]], str]]:
     """The tools of each toolset, or why it has none; they are asked at the same time."""
     found: list[tuple[Sequence[tuple[Tool, ToolsetSpec]], str]] = [((), "")] * len(opened)
 
@@ -94,6 +102,7 @@ async def _all(opened: Sequence[Opened]) -> Sequence[tuple[Sequence[tuple[Tool, 
             found[index] = ([(tool, one.spec) for tool in await one.toolset.tools()], "")
         except ToolsetFailed as error:
             found[index] = ((), str(error))
+        told(one)
 
     async with open_group() as tasks:
         for index, one in enumerate(opened):

@@ -115,6 +115,9 @@ async def _rounds(stage: Stage) -> None:
                 return
         elif newest is None and stage.turn.interactive:
             await goes_on(stage)  # nobody has said anything yet
+        elif newest is None and stage.journal.head.depth("followup"):
+            if not await _begun(stage):
+                return
         elif spent(stage):
             if not await more(stage):
                 return
@@ -122,6 +125,15 @@ async def _rounds(stage: Stage) -> None:
             await mailbox.take(stage, "steer")
             if not await ask(stage) and not await goes_on(stage):
                 return
+
+
+async def _begun(stage: Stage) -> bool:
+    """A turn that was opened for what waits begins with it; False where hooks refused it, and the turn has ended."""
+    if not await goes_on(stage):
+        return False
+    await stage.catch_up()
+    stage.entitle()
+    return True
 
 
 def _circles(stage: Stage) -> None:

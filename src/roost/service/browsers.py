@@ -54,6 +54,11 @@ class Browsers:
         self._bond = digest(f"browsers of {digest(token)}") if token else ""
         self._throttle = Throttle(clock.monotonic)
 
+    @property
+    def free(self) -> bool:
+        """Whether no browser has to be let in."""
+        return not self._accounts.required
+
     # -- what doors ask -------------------------------------------------------------------------
 
     async def visitor(self, cookie: str) -> Principal | None:
@@ -107,7 +112,7 @@ class Browsers:
         """
         if principal.session:
             raise Denied("a session lets no browser in")
-        if not self._accounts.required:
+        if self.free:
             raise BadValue("this server asks nobody for a token: open its page, there is nothing to pair")
         if not (principal.confined or self._bond):
             raise BadValue("this server has accounts and no token of its own: log in by name and password")

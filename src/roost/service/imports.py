@@ -55,10 +55,14 @@ class Imports:
         heads = await self._store.heads()
         known = {head.id for head in heads} | {head.provider_session for head in heads}
         count = 0
-        for provider, reader in READERS.items():
-            for remembered in await anyio.to_thread.run_sync(self._read, provider, reader, frozenset(known)):
-                known.add(remembered.id)
-                count += await self._keep(principal, remembered)
+        with self._desk.makers.progress.job("import", "histories of agent CLIs", unit="sessions") as effort:
+            for provider, reader in READERS.items():
+                found = await anyio.to_thread.run_sync(self._read, provider, reader, frozenset(known))
+                effort.expect(len(found))
+                for remembered in found:
+                    known.add(remembered.id)
+                    count += await self._keep(principal, remembered)
+                    effort.step()
         return count
 
     def _read(self, provider: str, reader: Reader, known: frozenset[str]) -> list[Remembered]:

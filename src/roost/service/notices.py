@@ -13,6 +13,7 @@ from roost.core.ids import LogId, Micros, WaitId
 from roost.core.notices import Notice
 from roost.core.principals import Principal
 from roost.ports import Delivery, WaitRecord
+from roost.service.accounts import OPERATOR
 from roost.service.browsers import Browsers
 from roost.service.desk import Desk
 
@@ -54,6 +55,7 @@ class Notices:
         self.place = place
         self._desk = desk
         self._clock = desk.makers.clock
+        self._guests = browsers
         self._browsers = browsers.store
         self._couriers = couriers
         self._delay = delay
@@ -148,8 +150,9 @@ class Notices:
         assert couriers is not None
         ways: list[tuple[str, Send]] = [("the webhook", lambda: couriers.hook(notice))] if couriers.hooked else []
         if couriers.key:
+            known = {"" if self._guests.free else None, *(one.id for one in await self._guests.devices(OPERATOR))}
             for one in await self._browsers.subscriptions():
-                if one.account == record.owner:
+                if one.account == record.owner and one.browser in known:
                     ways.append(("a browser", self._pushing(one, notice)))
         return ways
 

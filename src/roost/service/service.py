@@ -18,6 +18,7 @@ from roost.service.imports import Imports
 from roost.service.inputs import Inputs
 from roost.service.notices import Notices
 from roost.service.processes import Processes
+from roost.service.progress import Jobs
 from roost.service.pulse import Pulse
 from roost.service.results import Results
 from roost.service.reviews import Reviews
@@ -29,6 +30,7 @@ from roost.service.spawns import Spawns
 from roost.service.toolservers import ToolServers
 from roost.service.turns import Turns
 from roost.service.upkeep import Upkeep
+from roost.service.vitals import Ground, Vitals
 from roost.service.waits import Waits
 from roost.service.windows import Windows
 
@@ -47,6 +49,7 @@ class Service:
     accounts: Accounts
     browsers: Browsers
     notices: Notices
+    vitals: Vitals
     fleet: Fleet
     spawns: Spawns
     results: Results
@@ -65,6 +68,7 @@ class Service:
     catalogue: Catalogue
     children: Children
     desk: Desk
+    jobs: Jobs
     logins: Logins | None = None  # at tool servers; None where nothing can log in
 
 
@@ -76,8 +80,13 @@ def make_service(
     *,
     grace: float,
     logins: Logins | None = None,
+    ground: Ground | None = None,
+    jobs: Jobs | None = None,
 ) -> Service:
-    """The service over an engine.  `grace` is how many seconds a turn outlives the client of its run."""
+    """The service over an engine.
+
+    `grace` is how many seconds a turn outlives the client of its run; `jobs` is what the makers tell of long work.
+    """
     turns, fleet, shelf = Turns(desk, grace=grace), Fleet(desk), Shelf(desk)
     results = Results(desk, fleet)
     inputs = Inputs(desk, fleet, turns, results)
@@ -94,6 +103,7 @@ def make_service(
         accounts=accounts,
         browsers=browsers,
         notices=notices or Notices(desk, browsers),
+        vitals=Vitals(desk, ground or Ground()),
         fleet=fleet,
         spawns=spawns,
         results=results,
@@ -112,5 +122,6 @@ def make_service(
         catalogue=Catalogue(desk),
         children=Children(desk, fleet, spawns, results, inputs),
         desk=desk,
+        jobs=jobs or Jobs(desk.makers.clock),
         logins=logins,
     )

@@ -55,9 +55,20 @@ class Work(Struct, frozen=True):
 
     command: str = ""  # what clients of `/api/v1` are told of it
     interactive: bool = False  # goes on until it is cancelled
+    waiting: bool = False  # what it is about waits in the session already
 
 
-USUAL = Work()
+USUAL, WAITING = Work(), Work(waiting=True)
+
+
+class Seat(Struct, frozen=True):
+    """Who somebody at a terminal talks to in a session: what is sent there is as good as typed."""
+
+    principal: Principal
+    source: str
+    agent: str = ""  # of the source's team; "" is the one that the session is with, or begins with
+    first: str = ""  # with whom a session begins
+    turns: int = 0  # that the session had when somebody sat down
 
 
 class Observed:
@@ -114,6 +125,7 @@ class Turns:
         self._desk = desk
         self._store = desk.store
         self._grace = grace
+        self._seats: dict[LogId, Seat] = {}
         self._dropped: dict[LogId, TurnId] = {}  # turns whose client has left, until its grace is over
 
     # -- running --------------------------------------------------------------------------------
@@ -305,7 +317,7 @@ class Turns:
             BadValue: there is nothing to answer.
         """
         new = await self._unseen(head, messages)
-        if not new and not head.messages and not work.interactive:
+        if not new and not head.messages and not (work.interactive or work.waiting):
             raise BadValue("there is nothing to answer: post at least one message")
         return new
 
@@ -428,6 +440,32 @@ class Turns:
         if not (found or below):
             raise SessionNotRunning("session is not running")
 
+    # -- sessions that are open at a terminal ---------------------------------------------------
+
+    async def attach(self, principal: Principal, session: str, source: str, *, agent: str = "") -> None:
+        """From now on the session has a runtime: what follows up on it starts a turn, also where none runs.
+
+        Raises:
+            SessionNotFound: there is none that this caller may see.
+            AgentNotFound, AgentBroken, AgentUnreachable: what is named is not there.
+        """
+        head = await self._desk.head(principal, session)
+        first = agent
+        if source not in self._desk.makers.drivers:
+            team = await self._desk.makers.agents.team(source)
+            first = self._agent(team, agent or source, bool(agent), ())[0].name
+        self._seats[LogId(session)] = Seat(principal, source, agent, first, head.turns)
+        self._desk.supervisor.first.set()
+        self._desk.hub.grown(LogId(session), ())  # those who wait for it look again
+
+    def detach(self, session: str) -> None:
+        """Nobody sits there any more."""
+        self._seats.pop(LogId(session), None)
+
+    def seat(self, session: str) -> Seat | None:
+        """Who sits there."""
+        return self._seats.get(LogId(session))
+
     # -- messages that wait ---------------------------------------------------------------------
 
     async def steer(self, principal: Principal, session: str, messages: Sequence[Message], framing: str = "") -> None:
@@ -451,26 +489,60 @@ class Turns:
             raise BadValue(f"the Idempotency-Key is longer than {LONGEST_KEY} characters")
         fact = e.MessageQueued("followup", self._users(principal, messages), key)
         try:
+            if seat := self.seat(session):
+                await self._as_typed(principal, session, fact, seat)
+                return "queued_streaming"
             head = await self._queue(principal, session, fact, FOLLOWUPS, "failed to enqueue follow-up: ", "follow-up")
         except Duplicate:
             return "duplicate"
         return "queued_streaming" if head.turn is not None else "queued_idle"
 
+    async def _as_typed(self, principal: Principal, session: str, fact: e.MessageQueued, seat: Seat) -> None:
+        """Queue what was sent to a session that is open at a terminal; where no turn runs, one begins with it."""
+        log, prefix = LogId(session), "failed to enqueue follow-up: "
+
+        def runs(head: Head) -> None:
+            self._fits(head, fact, FOLLOWUPS, prefix, "follow-up")
+            if head.turn is None:
+                raise _Idle
+
+        while True:
+            try:
+                head = await self._desk.head(principal, session)
+                if head.turn is not None:
+                    await self._store.put(log, [fact], only_if=runs)
+                    return
+                agent = seat.agent if head.turns == seat.turns else ""
+                agent = agent or (head.agent if head.source == seat.source else "")
+                opening = await self._opening(
+                    seat.principal, head, seat.source, (), agent=agent, model="", detach=True, work=WAITING
+                )
+                fits = partial(self._fits, fact=fact, room=FOLLOWUPS, prefix=prefix, name="follow-up")
+                async with self._desk.capacity.room(head):
+                    await self._desk.supervisor.open(log, [fact, *opening], only_if=fits)
+                return
+            except SessionNotFound:
+                raise SessionNotRunning(prefix + NEVER_RAN) from None
+            except (SessionBusy, _Idle):
+                continue  # a turn has begun, or ended, meanwhile
+
     async def _queue(
         self, principal: Principal, session: str, fact: e.MessageQueued, room: int, prefix: str, name: str
     ) -> Head:
-        def fits(head: Head) -> None:
-            if head.deleted or not head.turns:
-                raise SessionNotRunning(prefix + NEVER_RAN)
-            if head.depth(fact.queue) + len(fact.messages) > room:
-                raise QueueFull(name)
-
+        fits = partial(self._fits, fact=fact, room=room, prefix=prefix, name=name)
         try:
             await self._desk.head(principal, session)
             committed = await self._store.put(LogId(session), [fact], only_if=fits)
         except SessionNotFound:
             raise SessionNotRunning(prefix + NEVER_RAN) from None
         return committed.head
+
+    def _fits(self, head: Head, fact: e.MessageQueued, room: int, prefix: str, name: str) -> None:
+        """A condition: the session has, or had, a runtime, and its queue has room."""
+        if head.deleted or not (head.turns or self.seat(head.id)):
+            raise SessionNotRunning(prefix + NEVER_RAN)
+        if head.depth(fact.queue) + len(fact.messages) > room:
+            raise QueueFull(name)
 
     def _users(self, principal: Principal, messages: Sequence[Message]) -> tuple[Message, ...]:
         if not messages:
@@ -482,7 +554,7 @@ class Turns:
     # -- looking --------------------------------------------------------------------------------
 
     async def ran(self, principal: Principal, session: str) -> Head:
-        """The head of a session that has had a turn.
+        """The head of a session that has had a turn, or is open at a terminal.
 
         Raises:
             SessionNotRunning: there is none, or it never ran.
@@ -491,7 +563,7 @@ class Turns:
             head = await self._desk.head(principal, session)
         except SessionNotFound:
             raise SessionNotRunning from None
-        if not head.turns:
+        if not (head.turns or self.seat(session)):
             raise SessionNotRunning
         return head
 
@@ -520,8 +592,9 @@ class Turns:
             BadModel: its agent's own model can't be used.
         """
         head = await self.ran(principal, session)
-        team = await self._desk.makers.agents.team(head.source)
-        agent = team.agent(head.agent) or team.default
+        seat = None if head.turns else self.seat(session)
+        team = await self._desk.makers.agents.team(seat.source if seat else head.source)
+        agent = team.agent(seat.first if seat else head.agent) or team.default
         override = head.model_overrides.get(agent.name, "")
         if (cli := agent.harness) is not None:
             offered = harness.player(self._desk.makers, team, agent, cli).capability
@@ -545,6 +618,10 @@ class Turns:
 
     def _follow(self, log: LogId, after: int, principal: Principal) -> AsyncGenerator[Sequence[e.Event], None]:
         return follow(self._store, self._desk.hub, log, after=after, client=_name(principal))
+
+
+class _Idle(Exception):
+    """No turn runs."""
 
 
 def _models(offered: Capability) -> list[ModelInfo]:

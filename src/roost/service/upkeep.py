@@ -57,12 +57,24 @@ class Upkeep:
         if force:
             await self._store.forget_runs([RunId(run.id) for run in runs])
             await anyio.to_thread.run_sync(_remove, logs)
-            old = [head for head in old if await self._deleted(principal, head)]
+            old = await self._all_deleted(principal, old)
         return Swept(len(runs), len(logs), len(old), not force)
 
     def _folder(self) -> Path:
         makers = self._desk.makers
         return makers.home / "logs" / "spawn"
+
+    async def _all_deleted(self, principal: Principal, heads: Sequence[Head]) -> list[Head]:
+        """Those that are gone now."""
+        gone = []
+        with self._desk.makers.progress.job(
+            "gc", "old sessions are removed", total=len(heads), unit="sessions"
+        ) as effort:
+            for head in heads:
+                if await self._deleted(principal, head):
+                    gone.append(head)
+                effort.step()
+        return gone
 
     async def _deleted(self, principal: Principal, head: Head) -> bool:
         try:

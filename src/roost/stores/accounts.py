@@ -150,6 +150,7 @@ class MemoryAccounts:
         book = self._book
         book.tokens = {digest: token for digest, token in book.tokens.items() if token.account != name}
         book.codes = {digest: code for digest, code in book.codes.items() if code.account != name}
+        book.subscriptions = {key: one for key, one in book.subscriptions.items() if one.account != name}
         book.forget(lambda browser: browser.account == name)
 
 
@@ -302,11 +303,11 @@ def _remove(db: Connection, name: str) -> None:
 
 
 def _revoke_all(db: Connection, name: str) -> None:
-    """Whoever is in by this account is out: its tokens, its browsers, and the codes that would let more in."""
+    """Whoever is in by this account is out: its tokens, its browsers, what these are told, and codes for more."""
     db.execute(Q["revoke_all"], (name,))
     db.execute(BROWSERS["withdraw"], (name,))
     db.execute(BROWSERS["forget_of"], (name,))
-    db.execute(BROWSERS["orphans"])
+    db.execute(BROWSERS["unsubscribe_of"], (name,))
 
 
 def _take_in(db: Connection, listed: Sequence[Account]) -> Sequence[str]:

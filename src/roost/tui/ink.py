@@ -48,11 +48,11 @@ def split(runs: Iterable[Run]) -> list[Line]:
     return lines
 
 
-def strip(line: Sequence[Run], cells: int = 0, fill: Style | None = None) -> Strip:
-    """A line as Textual draws it; with `cells` filled up to that many in a style."""
+def strip(line: Sequence[Run], cells: int, base: Style) -> Strip:
+    """A line as Textual draws it, on its ground and as wide as the screen."""
     taken = length(line)
-    segments = [Segment(text, style) for text, style in line if text]
+    segments = [Segment(text, base + style) for text, style in line if text]
     if taken < cells:
-        segments.append(Segment(" " * (cells - taken), fill))
-        taken = cells
-    return Strip(segments, taken)
+        segments.append(Segment(" " * (cells - taken), base))
+    found = Strip(segments, max(taken, cells))
+    return found if taken <= cells else found.crop(0, cells)

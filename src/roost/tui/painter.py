@@ -228,10 +228,11 @@ def _bytes(size: int) -> str:
 
 # -- prose ----------------------------------------------------------------------------------------
 
+_BLANK: Line = []
 _ITEM = ("- ", "* ", "+ ")
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)
 def _piece(text: str, cells: int, palette: Palette) -> list[Line]:
     return markdown.lines(text, cells, palette)
 
@@ -258,7 +259,7 @@ def _bounded(text: str) -> str:
 
 def _add(lines: list[Line], text: str, more: list[Line]) -> None:
     if lines and more and not (_listed(text) and _listed_before(lines)):
-        lines.append([])
+        lines.append(_BLANK)
     lines += more
 
 
@@ -277,8 +278,13 @@ def _growing(text: str, cells: int, palette: Palette, *, fenced: bool) -> list[L
     if fenced:
         before, _, inside = _opened(text)
         head = plain(before, cells, palette.text) if before.strip() else []
-        return head + code.block(inside.rstrip("\n"), "", cells, palette)
+        return head + [line for text in inside.rstrip("\n").split("\n") for line in _code_line(text, cells, palette)]
     return plain(text.rstrip("\n"), cells, palette.text)
+
+
+@lru_cache(maxsize=4096)
+def _code_line(text: str, cells: int, palette: Palette) -> list[Line]:
+    return code.block(text, "", cells, palette)
 
 
 def _opened(text: str) -> tuple[str, str, str]:

@@ -11,11 +11,13 @@ from textual.strip import Strip
 
 from roost.tui import excerpt
 from roost.tui.calls import PREVIEW, quiet
-from roost.tui.ink import Line, Run, strip
+from roost.tui.ink import Line, length, strip
 from roost.tui.painter import SAID, Painter
 from roost.tui.rows import Answer, Call, Failure, Nest, Note, Reasoning, Row, Summary, User
 
-KEPT = 500  # rows that stay drawn
+KEPT = 150  # rows that stay drawn
+STRIPS = 400  # lines that are kept as Textual wants them: each is many objects
+NOTHING: Line = []
 DEEPEST = 8  # levels that are indented
 WIDEST = 128  # cells of a line of text: longer ones are hard to read
 
@@ -36,9 +38,10 @@ class Spot(NamedTuple):
 class Roll:
     """Rows, their heights, and those that are drawn.  A row is asked for by its index."""
 
-    def __init__(self, painter: Painter, cells: int) -> None:
+    def __init__(self, painter: Painter, cells: int, base: Style) -> None:
         self.painter = painter
         self.cells = cells
+        self.base = base
         self.rows: list[Row] = []
         self.opened: set[str] = set()  # keys of rows that are open
         self.closed: set[str] = set()  # keys of sub-sessions whose rows are folded away
@@ -47,7 +50,8 @@ class Roll:
         self._heights: list[int] = []
         self._tops: list[int] | None = None
         self._exact: dict[str, tuple[object, int]] = {}
-        self._drawn: OrderedDict[str, tuple[object, list[Strip]]] = OrderedDict()
+        self._drawn: OrderedDict[str, tuple[object, list[Line]]] = OrderedDict()
+        self._strips: OrderedDict[tuple[str, int], tuple[Line, Strip]] = OrderedDict()
         self._places: dict[str, int] | None = None
 
     # -- what is shown --------------------------------------------------------------------------
@@ -150,6 +154,10 @@ class Roll:
             self._places = {row.key: at for at, row in enumerate(self.rows)}
         return self._places.get(key)
 
+    def lead(self, index: int) -> int:
+        """How many blank lines stand above a row."""
+        return self._spots[index].lead
+
     def head(self, index: int) -> int:
         """The first of a row's lines that says what it is: past blank ones and names."""
         spot = self._spots[index]
@@ -157,53 +165,77 @@ class Roll:
 
     # -- how they look --------------------------------------------------------------------------
 
-    def reset(self, painter: Painter, cells: int) -> None:
+    def reset(self, painter: Painter, cells: int, base: Style) -> None:
         """Other colours, or another width: everything is to be drawn anew, as it comes into sight."""
-        if cells != self.cells or painter is not self.painter:
-            self._drawn.clear()
-        if cells != self.cells:
-            self._exact.clear()
-        self.painter, self.cells = painter, cells
+        self._drawn.clear()
+        self._strips.clear()
+        self.painter, self.base = painter, base
+        if cells == self.cells:
+            return
+        self.cells = cells
+        self._exact.clear()
         self._heights = [self._height(row, spot) for row, spot in zip(self.rows, self._spots, strict=True)]
         self._tops = None
 
-    def strips(self, index: int) -> list[Strip]:
-        """A row, drawn; its height is known from now on."""
-        row, spot = self.rows[index], self._spots[index]
-        sign = self._sign(row, spot)
-        kept = self._drawn.get(row.key)
-        if kept is not None and kept[0] == sign:
-            self._drawn.move_to_end(row.key)
-            found = kept[1]
-        else:
-            found = self._draw(row, spot)
-            self._drawn[row.key] = (sign, found)
-            while len(self._drawn) > KEPT:
-                self._drawn.popitem(last=False)
-        self._exact[row.key] = (sign, len(found))
-        if self._heights[index] != len(found):
-            self._heights[index], self._tops = len(found), None
+    def draw(self, index: int) -> int:
+        """Draw a row; its height, which is known from now on."""
+        height = len(self._lines(index))
+        if self._heights[index] != height:
+            self._heights[index], self._tops = height, None
+        return height
+
+    def strip(self, index: int, offset: int) -> Strip:
+        """One line of a row, as it is put on the screen."""
+        lines = self._lines(index)
+        if not 0 <= offset < len(lines):
+            return Strip.blank(self.cells, self.base)
+        line, place = lines[offset], (self.rows[index].key, offset)
+        kept = self._strips.get(place)
+        if kept is not None and kept[0] is line:
+            self._strips.move_to_end(place)
+            return kept[1]
+        margin = self._margins(self.rows[index], self._spots[index])[offset >= self._spots[index].lead]
+        found = strip([*margin, *line], self.cells, self.base)
+        self._strips[place] = (line, found)
+        while len(self._strips) > STRIPS:
+            self._strips.popitem(last=False)
         return found
 
-    def _sign(self, row: Row, spot: Spot) -> tuple[object, ...]:
-        return (row.version, spot, row.key in self.opened)
+    def texts(self, index: int) -> list[str]:
+        """The lines of a row without what stands at its left."""
+        return ["".join(text for text, _ in line) for line in self._lines(index)]
 
-    def _draw(self, row: Row, spot: Spot) -> list[Strip]:
-        palette = self.painter.palette
-        guides: list[Run] = [("│ ", palette.hue(agent)) for agent in spot.guides]
-        barred = isinstance(row, User | Failure)
-        inner = [("  ", palette.text)] if guides or not barred else []
-        margin: Line = [(" ", palette.text), *inner, *guides]
-        room = min(self.cells, WIDEST + 2 * len(guides)) - 2 * len(guides) - 2 * len(inner) - 2
+    def _lines(self, index: int) -> list[Line]:
+        row, spot = self.rows[index], self._spots[index]
+        sign = (row.version, spot, row.key in self.opened)
+        kept = self._drawn.get(row.key)
+        if kept is None or kept[0] != sign:
+            kept = self._drawn[row.key] = (sign, self._draw(row, spot))
+            while len(self._drawn) > KEPT:
+                self._drawn.popitem(last=False)
+        else:
+            self._drawn.move_to_end(row.key)
+        self._exact[row.key] = (sign, len(kept[1]))
+        return kept[1]
+
+    def _draw(self, row: Row, spot: Spot) -> list[Line]:
+        taken = length(self._margins(row, spot)[1])
+        room = min(self.cells - taken, WIDEST) - 1
         lines = self.painter.lines(row, room, opened=row.key in self.opened, named=spot.named, hidden=spot.hidden)
-        blank = strip([("   ", palette.text), *guides])
-        return [*[blank] * spot.lead, *(strip([*margin, *line]) for line in lines)]
+        return [*[NOTHING] * spot.lead, *lines]
+
+    def _margins(self, row: Row, spot: Spot) -> tuple[Line, Line]:
+        """What stands at the left: of a blank line above a row, and of its own."""
+        palette = self.painter.palette
+        guides: Line = [("│ ", palette.hue(agent)) for agent in spot.guides]
+        barred = isinstance(row, User | Failure) and not guides
+        return [("   ", palette.text), *guides], [(" " if barred else "   ", palette.text), *guides]
 
     # -- how high they may be -------------------------------------------------------------------
 
     def _height(self, row: Row, spot: Spot) -> int:
         known = self._exact.get(row.key)
-        if known is not None and known[0] == self._sign(row, spot):
+        if known is not None and known[0] == (row.version, spot, row.key in self.opened):
             return known[1]
         return spot.lead + spot.named + self._guess(row)
 
@@ -241,8 +273,3 @@ def _speak(speakers: dict[str, str], row: Row) -> None:
         speakers.pop(row.session, None)
     elif isinstance(row, _SPEAKS) and row.agent:
         speakers[row.session] = row.agent
-
-
-def ground(line: Strip, style: Style) -> Strip:
-    """A line on another ground."""
-    return line.apply_style(style)

@@ -304,6 +304,12 @@ async def test_leaving_ends_the_session_here_and_there(tmp_path: Path) -> None:
         assert (await phone.ask("DELETE", "/web/session")).status_code == 401
 
 
+async def test_the_logout_of_the_other_door_ends_it_too(tmp_path: Path) -> None:
+    async with open_house(tmp_path, token="t") as house, paired(house) as phone:
+        assert (await phone.ask("POST", "/api/v1/logout")).status_code == 200
+        assert (await phone.ask("GET", "/api/ping")).status_code == 401
+
+
 async def test_a_device_that_is_sent_away_is_out_at_once_and_its_streams_end(tmp_path: Path) -> None:
     async with open_house(tmp_path, token="t") as house, paired(house) as phone, paired(house) as other:
         session = await house.session()

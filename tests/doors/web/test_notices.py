@@ -1,7 +1,7 @@
 """Who is told that something waits, when, and until when it is tried."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from roost.core.browsers import Subscription
 from roost.core.errors import BadValue
 from roost.core.notices import Notice
 from roost.ports import Delivery
+from roost.service.accounts import OPERATOR
 from roost.service.notices import LOOK, PAUSES
+from roost.stores.memory import Shelf
 from roost.testing.clock import HandClock
 from roost.testing.fakes import FakeTool, answers, call
 from roost.testing.house import House, open_house
@@ -176,9 +178,13 @@ async def test_an_account_is_told_of_its_own(tmp_path: Path) -> None:
         logged_in(house, "bob", tmp_path / "bob") as bob,
         paired(house) as keeper,
     ):
-        for name, client in (("ann", ann), ("bob", bob)):
-            body = {"endpoint": f"https://push.example/{name}", "keys": KEYS}
-            assert (await client.post("/web/push", json=body)).status_code == 201
+        body = {"endpoint": "https://push.example/token", "keys": KEYS}
+        assert (await ann.post("/web/push", json=body)).status_code == 400
+        async with AsyncExitStack() as stack:
+            for name, client in (("ann", ann), ("bob", bob)):
+                token = client.headers["authorization"]
+                theirs = await stack.enter_async_context(paired(house, authorization=token))
+                assert await subscribe(theirs, f"https://push.example/{name}") == 201
         await subscribe(keeper, "https://push.example/keeper")
         await ask(house, ann)
         clock.wind(6)
@@ -186,6 +192,24 @@ async def test_an_account_is_told_of_its_own(tmp_path: Path) -> None:
         assert [endpoint for endpoint, _ in couriers.pushes] == ["https://push.example/ann"]
         await bob.request("DELETE", "/web/push", json={"endpoint": "https://push.example/ann"})
         assert len(await house.store.browsers.subscriptions()) == 3
+        await house.service.accounts.remove(OPERATOR, "ann")
+        assert len(await house.store.browsers.subscriptions()) == 2
+
+
+async def test_another_token_makes_strangers_of_those_who_were_told(tmp_path: Path) -> None:
+    couriers, shelf = FakeCouriers(hooked=False), Shelf()
+    async with asking(tmp_path, couriers, shelf=shelf, token="") as (house, _):
+        free = {"endpoint": "https://push.example/free", "keys": KEYS}
+        assert (await house.client.post("/web/push", json=free)).status_code == 201
+    async with asking(tmp_path, couriers, shelf=shelf) as (house, _), paired(house) as phone:
+        await subscribe(phone, "https://push.example/1")
+    for token, told in (("t", ["1"]), ("another", []), ("", ["free"])):
+        couriers.pushes.clear()
+        async with asking(tmp_path, couriers, shelf=shelf, token=token) as (house, clock):
+            await ask(house)
+            clock.wind(6)
+            await looked(clock)
+            assert {endpoint for endpoint, _ in couriers.pushes} == {f"https://push.example/{one}" for one in told}
 
 
 async def test_what_does_not_arrive_is_tried_again_while_it_waits(tmp_path: Path) -> None:

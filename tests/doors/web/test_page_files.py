@@ -1,6 +1,7 @@
 """The files of the page: which there are, how they are sent, and that nothing else is."""
 
 import gzip
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -104,6 +105,24 @@ def test_only_kinds_that_browsers_need_are_served(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     assert [file.path for file in files(tmp_path)] == ["/static/app.js", "/static/icons/a.png", "/"]
     assert {place.suffix for place in FOLDER.rglob("*") if place.is_file()} <= set(KINDS)
+
+
+def test_the_service_worker_knows_all_files_and_changes_with_each(tmp_path: Path) -> None:
+    def told(name: str, text: str) -> dict[str, object]:
+        folder = tmp_path / name
+        folder.mkdir()
+        for file in ("index.html", "sw.js"):
+            (folder / file).write_bytes(b"x")
+        (folder / "app.js").write_text(text)
+        (worker,) = (file for file in files(folder) if file.path == "/sw.js")
+        line, _, rest = worker.raw.partition(b"\n")
+        assert rest == b"x"
+        found: dict[str, object] = json.loads(line.removeprefix(b"self.__SHELL__ = "))
+        return found
+
+    one, two = told("one", "1"), told("two", "2")
+    assert one["files"] == ["/static/app.js", "/"]
+    assert one["version"] != two["version"]
 
 
 def test_the_package_brings_them_along(tmp_path: Path) -> None:

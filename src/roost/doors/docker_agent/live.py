@@ -15,6 +15,7 @@ from roost.core import events as e
 from roost.core.errors import BadValue, RoostError, SessionNotFound, TooManyFollowed
 from roost.core.ids import LogId
 from roost.core.principals import Principal
+from roost.doors.docker_agent.jobs import Jobs
 from roost.doors.docker_agent.overview import Overview, Show
 from roost.doors.outbox import SHARE, Lane, Outbox
 from roost.doors.rings import Rings
@@ -66,7 +67,7 @@ class Live:
         self.beat = beat
         self._service = service
         self._about = {"version": version, "host": host}
-        self.boards: tuple[Board, ...] = (Overview(service, host).show,)
+        self.boards: tuple[Board, ...] = (Overview(service, host).show, Jobs(service).show)
 
     async def open(self, call: Call) -> Answer:
         """WS /api/live."""

@@ -8,7 +8,7 @@ import anyio
 from roost.core.errors import BadModel, SessionNotRunning
 from roost.core.ids import LogId
 from roost.doors.docker_agent import batch as b
-from roost.doors.docker_agent import bodies, shapes
+from roost.doors.docker_agent import bodies, jobs, shapes
 from roost.doors.docker_agent import health as h
 from roost.doors.docker_agent import sessions as s
 from roost.doors.docker_agent import turns as t
@@ -65,6 +65,8 @@ def _server(service: Service, version: str, private: h.Private) -> list[Route]:
              refusals=(404, 500, 502)),
         asks("GET", "/api/agents/:id/:agent_name/tools/count", agents.count, "How many tools an agent has",
              answer=Count, failed="failed to get agent tool count: ", refusals=(404, 500, 502)),
+        asks("GET", "/api/jobs", jobs.Jobs(service).listing, "What takes long, and how far it is",
+             answer=list[jobs.JobShape]),
         asks("POST", "/api/mcp-oauth/callback", health.oauth, "Deliver the end of a login", answer=None,
              query=("state", "code", "error", "error_description"), refusals=(400, 404)),
     ]

@@ -148,11 +148,12 @@ class Sessions:
         if head is None:
             raise Refused(503, "session not ready within timeout")
         budget, tree_budget = shapes.budget_shapes(head)
+        seat = self._turns.seat(session)
         shown = StatusShape(
             id=head.id,
             title=head.title,
             streaming=head.turn is not None,
-            agent=speaker(head),
+            agent=speaker(head) or (seat.first if seat else ""),
             input_tokens=head.input_tokens,
             output_tokens=head.output_tokens,
             num_messages=head.messages,

@@ -11,13 +11,22 @@ from roost.core.principals import Principal
 from roost.doors import cookies
 from roost.doors.auth import Gate, is_loopback
 from roost.doors.errors import Refused
-from roost.doors.routes import Answer, Call
+from roost.doors.routes import Answer, Call, Reply
 from roost.doors.web.manners import said
 from roost.service.browsers import Entry
 from roost.service.service import Service
 from roost.wire.json import moment
 
 LONGEST = 1000  # characters of a code, a token, a name, a password
+
+
+class Surroundings(Struct, frozen=True):
+    """What a server is told of itself.  `public_url` is where a proxy has it; `authority` is a certificate, or b""."""
+
+    version: str = ""
+    trusted: bool = False
+    public_url: str = ""
+    authority: bytes = b""
 
 
 class Pairing(Struct):
@@ -52,6 +61,7 @@ class Session(Struct):
     name: str
     asks: bool
     v1: bool
+    ca: bool  # whether /web/ca.pem is there, for a phone that does not trust this server yet
     push: PushState
 
 
@@ -65,15 +75,13 @@ class Code(Struct):
 
 
 class Entrance:
-    """Handlers about the browser that asks.  `public_url` is where a proxy has the server; "" where none does."""
+    """Handlers about the browser that asks."""
 
-    def __init__(self, service: Service, gate: Gate, *, version: str, trusted: bool, public_url: str = "") -> None:
+    def __init__(self, service: Service, gate: Gate, about: Surroundings) -> None:
         self._browsers = service.browsers
         self._notices = service.notices
         self._gate = gate
-        self._version = version
-        self._trusted = trusted
-        self._public_url = public_url
+        self._about = about
         self._host = socket.gethostname()
 
     @property
@@ -108,6 +116,13 @@ class Entrance:
             await self._browsers.leave(cookies.found(call.scope, call.headers))
         return said(self._session(Principal(), "", out=True), headers=self._cookie(call, ""))
 
+    async def authority(self, call: Call) -> Answer:
+        """GET /web/ca.pem: phones offer to install what is of this kind."""
+        if not self._about.authority:
+            raise Refused(404, "this server has no authority of its own: `roost serve --own-ca` makes one")
+        headers = {"content-disposition": 'attachment; filename="roost-ca.pem"', "x-content-type-options": "nosniff"}
+        return Reply(raw=self._about.authority, kind="application/x-x509-ca-cert", headers=headers)
+
     async def code(self, call: Call) -> Answer:
         """POST /web/codes."""
         offer = await self._browsers.offer(call.principal)
@@ -116,8 +131,8 @@ class Entrance:
 
     def place(self, call: Call) -> str:
         """The address of this server, as another device can reach it."""
-        if self._public_url:
-            return self._public_url
+        if self._about.public_url:
+            return self._about.public_url
         scheme = "https" if call.scope.get("scheme") == "https" else "http"
         asked, port = call.headers.get("host", ""), (call.scope.get("server") or ("", None))[1]
         bare = asked.rpartition(":")[0] if asked.rpartition(":")[2].isdecimal() else asked
@@ -137,11 +152,12 @@ class Entrance:
             paired=known,
             csrf=self._browsers.csrf(cookie) if cookie else "",
             user=principal.name,
-            version=self._version,
+            version=self._about.version,
             host=self._host,
             name=self._host.partition(".")[0],
             asks=self._asks,
-            v1=self._trusted or (known and self._asks),
+            v1=self._about.trusted or (known and self._asks),
+            ca=bool(self._about.authority),
             push=PushState(*(self._notices.push_state() if known else ())),
         )
 

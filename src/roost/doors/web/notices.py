@@ -57,7 +57,10 @@ class Notices:
         return said(Told("this browser is told no longer"))
 
     async def _browser(self, call: Call) -> str:
-        if call.caller.by != "cookie":
+        """Which browser asks; "" where none has to be let in."""
+        if not call.caller.by:
             return ""
+        if call.caller.by != "cookie":
+            raise BadValue("only a browser that was let in can be told: this request came with a token")
         known = await self._browsers.known(cookies.found(call.scope, call.headers))
         return known.id if known is not None else ""

@@ -1,5 +1,6 @@
 """Logins, and the accounts that a server's keeper looks after."""
 
+from roost.doors import cookies
 from roost.doors.routes import Answer, Call
 from roost.doors.zag import bodies, shapes
 from roost.doors.zag.manners import said
@@ -12,6 +13,7 @@ class Accounts:
 
     def __init__(self, service: Service) -> None:
         self._accounts = service.accounts
+        self._browsers = service.browsers
 
     async def login(self, call: Call, body: bodies.Login) -> Answer:
         """POST /login."""
@@ -20,6 +22,9 @@ class Accounts:
 
     async def logout(self, call: Call) -> Answer:
         """POST /logout."""
+        if call.caller.by == "cookie":
+            await self._browsers.leave(cookies.found(call.scope, call.headers))
+            return said(shapes.Message("Logged out"))
         token = call.headers.get("authorization", "").strip().partition(" ")[2].strip()
         gone = await self._accounts.logout(token)
         return said(shapes.Message("Logged out" if gone else "There was no login to end"))

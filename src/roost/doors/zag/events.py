@@ -288,6 +288,9 @@ TABLE: Mapping[type, Row] = {
     e.TurnEnded: ("session_ended", WRAPPER, _ended),
 }
 
+SPOKEN = frozenset({"assistant_message", "reasoning", "tool_call", "tool_result"})
+"""What an agent says and does; those of an agent file are named there, since a session may have several."""
+
 TYPES = frozenset({kind for kind, _, _ in TABLE.values()}) | {"heartbeat", "session_cleared"}
 """The names by which clients choose."""
 
@@ -304,6 +307,8 @@ def render(event: e.Event, memory: Memory) -> Frame | None:
     if body is None:
         return None
     kind = body.pop("type", kind)
+    if kind in SPOKEN and (agent := getattr(fact, "agent", "")) not in ("", memory.provider):
+        body["agent"] = agent
     return Frame(
         kind, fitted({**envelope(event.seq, event.at, SessionId(event.log), memory, source), "type": kind}, body)
     )

@@ -25,7 +25,7 @@ CREATE TABLE subscriptions (
     endpoint   TEXT    PRIMARY KEY,
     browser    TEXT    NOT NULL,              -- '' where browsers need not be let in
     account    TEXT    NOT NULL,
-    public     TEXT    NOT NULL,
-    secret     TEXT    NOT NULL,
+    point      TEXT    NOT NULL,
+    auth       TEXT    NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

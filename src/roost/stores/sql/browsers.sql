@@ -39,16 +39,19 @@ DELETE FROM pairing_codes WHERE account = ?
 DELETE FROM pairing_codes WHERE expires_at <= ?
 
 -- name: subscribe
-INSERT INTO subscriptions (endpoint, browser, account, public, secret, created_at) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO subscriptions (endpoint, browser, account, point, auth, created_at) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (endpoint) DO UPDATE
-SET browser = excluded.browser, account = excluded.account, public = excluded.public,
-    secret = excluded.secret, created_at = excluded.created_at
+SET browser = excluded.browser, account = excluded.account, point = excluded.point,
+    auth = excluded.auth, created_at = excluded.created_at
 
 -- name: unsubscribe
 DELETE FROM subscriptions WHERE endpoint = ?
 
+-- name: unsubscribe_of
+DELETE FROM subscriptions WHERE account = ?
+
 -- name: subscriptions
-SELECT endpoint, browser, account, public, secret, created_at FROM subscriptions ORDER BY created_at, endpoint
+SELECT endpoint, browser, account, point, auth, created_at FROM subscriptions ORDER BY created_at, endpoint
 
 -- name: orphans
 DELETE FROM subscriptions WHERE browser <> '' AND browser NOT IN (SELECT id FROM browsers)

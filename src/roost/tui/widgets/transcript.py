@@ -1,6 +1,8 @@
 """The conversation: a list of any length of which only what is seen is drawn."""
 
+import gc
 import re
+from collections.abc import Sequence
 from time import monotonic
 from typing import ClassVar
 
@@ -14,6 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 from textual.timer import Timer
+from textual.widget import Widget
 
 from roost.tui import gist, palette
 from roost.tui.clean import width
@@ -92,7 +95,7 @@ class Transcript(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self.view = View()
-        self._roll = Roll(Painter(palette.from_theme({})), 80)
+        self._roll = Roll(Painter(palette.from_theme({})), 80, Style())
         self._pending = Changes()
         self._timer: Timer | None = None
         self._drawn = 0.0
@@ -104,6 +107,7 @@ class Transcript(ScrollView, can_focus=True):
         self._asked = 0  # the oldest message when older ones were asked for
         self._query = ""
         self._hits: list[str] = []
+        self._colours: dict[str, str] = {}
         self._turn = 0
         self._turning: set[int] = set()
 
@@ -119,6 +123,7 @@ class Transcript(ScrollView, can_focus=True):
         if self._query:
             self._find()
         self._place()
+        gc.freeze()  # what is there stays: the collector need not look through it, again and again, between two frames
 
     def apply(self, changes: Changes) -> None:
         """Show what has changed in it; drawn with the next frame."""
@@ -145,6 +150,7 @@ class Transcript(ScrollView, can_focus=True):
         if self._tail(changes) and team == self._roll.team:
             self._roll.grow(self.view.rows[len(self.view.rows) - len(changes.appeared) :])
         elif changes.appeared or changes.vanished or team != self._roll.team or self._renamed(changes):
+            changes.appeared.add("")  # all is drawn anew
             self._roll.team = team
             self._roll.show(self.view.rows)
         for key in changes.changed:
@@ -153,7 +159,7 @@ class Transcript(ScrollView, can_focus=True):
                 self._roll.dirty(row)
         if self._selected is not None and self.view.row(self._selected) is None:
             self._selected = None
-        self._place()
+        self._place(None if changes.appeared or changes.vanished else sorted(changes.changed))
 
     def _tail(self, changes: Changes) -> bool:
         """Whether rows have come at the end, and nothing else has moved."""
@@ -174,15 +180,13 @@ class Transcript(ScrollView, can_focus=True):
             self._repaint()
 
     def _repaint(self) -> None:
-        cells = max(20, self.scrollable_content_region.width or self.size.width)
+        cells, base = max(20, self.scrollable_content_region.width or self.size.width), self.rich_style
         colours = dict(self.app.theme_variables)
-        if colours != getattr(self, "_colours", None):
-            self._colours = colours
-            painter = Painter(palette.from_theme(colours))
-        else:
-            painter = self._roll.painter
-        if painter is not self._roll.painter or cells != self._roll.cells:
-            self._roll.reset(painter, cells)
+        painter = self._roll.painter
+        if colours != self._colours:
+            self._colours, painter = colours, Painter(palette.from_theme(colours))
+        if painter is not self._roll.painter or cells != self._roll.cells or base != self._roll.base:
+            self._roll.reset(painter, cells, base)
         self._place()
 
     def on_mount(self) -> None:
@@ -212,7 +216,7 @@ class Transcript(ScrollView, can_focus=True):
     def _page(self) -> int:
         return max(1, self.size.height)
 
-    def _place(self) -> None:
+    def _place(self, dirty: Sequence[str] | None = None) -> None:
         """Draw all that is seen, and put the view where it belongs; the line at its top stays where it is."""
         roll, page = self._roll, self._page
         if not roll.rows or not self.is_attached:
@@ -223,7 +227,7 @@ class Transcript(ScrollView, can_focus=True):
             top = self._from_end()
         else:
             assert self._anchor is not None
-            roll.strips(index)
+            roll.draw(index)
             offset = min(self._anchor[1], roll.height(index) - 1)
             if self._below(index, offset) < page:
                 self._stuck, top = True, self._from_end()
@@ -232,14 +236,14 @@ class Transcript(ScrollView, can_focus=True):
         self._unseen = 0 if self._stuck else self._unseen
         at, offset = roll.at(top)
         self._anchor = (roll.rows[at].key, offset)
-        self._set(top)
+        self._set(top, dirty)
         self._older(top)
 
     def _from_end(self) -> int:
         roll, seen, index = self._roll, 0, len(self._roll.rows)
         while index and seen < self._page:
             index -= 1
-            roll.strips(index)
+            roll.draw(index)
             seen += roll.height(index)
         return max(0, roll.total - self._page)
 
@@ -247,22 +251,38 @@ class Transcript(ScrollView, can_focus=True):
         """Lines from one line on, drawn; no more than a page of them."""
         roll, seen = self._roll, -offset
         while index < len(roll.rows) and seen < self._page:
-            roll.strips(index)
+            roll.draw(index)
             seen += roll.height(index)
             index += 1
         return seen
 
-    def _set(self, top: int) -> None:
+    def _set(self, top: int, dirty: Sequence[str] | None = None) -> None:
+        """Go to a line; with `dirty` only those rows have changed."""
         self._placing = True
         try:
             size = Size(self._roll.cells, max(1, self._roll.total))
+            moved = round(self.scroll_y) != top
             if size != self.virtual_size:
-                self.virtual_size = size
-            if round(self.scroll_y) != top:
+                self.set_reactive(Widget.virtual_size, size)  # a list that grows lays nothing else out anew
+                self.vertical_scrollbar.window_virtual_size = size.height
+                self.vertical_scrollbar.window_size = self._page
+            if moved:
                 self.scroll_target_y = self.scroll_y = top
-            self.refresh()
+            if dirty is None:
+                self.refresh()
+            elif not moved:
+                self._refresh_rows(dirty)
         finally:
             self._placing = False
+
+    def _refresh_rows(self, keys: Sequence[str]) -> None:
+        """Draw these rows anew, as far as they are seen, and all that has moved below them."""
+        places = [at for key in keys if (at := self._roll.place(key)) is not None]
+        if places:
+            first = self._roll.top(min(places)) - round(self.scroll_y)
+            if first < self._page:
+                top = max(0, first)
+                self.refresh(Region(0, top, self.size.width, self._page - top))
 
     def _older(self, top: int) -> None:
         if top < NEAR and self.view.more and self._asked != self.view.oldest:
@@ -286,7 +306,7 @@ class Transcript(ScrollView, can_focus=True):
         if abs(delta) > 3 * self._page or self._anchor is None or (at := roll.place(self._anchor[0])) is None:
             index, offset = roll.at(line)
             guessed = roll.height(index)
-            roll.strips(index)
+            roll.draw(index)
             offset = offset * roll.height(index) // max(1, guessed)
         else:
             index, offset = self._walk(at, self._anchor[1] + delta)
@@ -298,12 +318,12 @@ class Transcript(ScrollView, can_focus=True):
         roll = self._roll
         while offset < 0 and index:
             index -= 1
-            roll.strips(index)
+            roll.draw(index)
             offset += roll.height(index)
         while index < len(roll.rows) - 1 and offset >= roll.height(index):
             offset -= roll.height(index)
             index += 1
-            roll.strips(index)
+            roll.draw(index)
         return index, max(0, offset)
 
     def go_end(self) -> None:
@@ -384,7 +404,7 @@ class Transcript(ScrollView, can_focus=True):
         roll, at = self._roll, self._roll.place(key)
         if at is None:
             return
-        roll.strips(at)
+        roll.draw(at)
         top, height, seen = roll.top(at), roll.height(at), round(self.scroll_y)
         if line:
             top, height = top + line, 1
@@ -516,44 +536,40 @@ class Transcript(ScrollView, can_focus=True):
         at = self._roll.place(key)
         if at is None:
             return None
-        return next((n for n, line in enumerate(self._roll.strips(at)) if self._query in line.text.lower()), None)
+        return next((n for n, text in enumerate(self._roll.texts(at)) if self._query in text.lower()), None)
 
     # -- drawing --------------------------------------------------------------------------------
 
     def render_line(self, y: int) -> Strip:
         """A line of what is seen."""
-        cells, style = self.size.width, self.rich_style
         line = round(self.scroll_y) + y
         self._turning.discard(y)
         if not self._roll.rows or line >= self._roll.total:
-            return Strip.blank(cells, style)
+            return Strip.blank(self.size.width, self._roll.base)
         index, offset = self._roll.at(line)
-        strips = self._roll.strips(index)
-        if offset >= len(strips):
-            return Strip.blank(cells, style)
-        found, row = strips[offset], self._roll.rows[index]
+        found, row = self._roll.strip(index, offset), self._roll.rows[index]
         if isinstance(row, Call) and row.state == "running" and offset == self._roll.head(index):
             self._turning.add(y)
             found = marks.swap(found, "●", TURNS[self._turn % len(TURNS)]) if self._turn else found
         if self._query:
-            here = row.key == self._selected
             colours = self._roll.painter.palette
-            found = marks.paint(found, self._query, colours.match_here if here else colours.match)
-        found = found.crop_extend(0, cells, style)
-        if row.key == self._selected and offset >= self._lead(index):
+            style = colours.match_here if row.key == self._selected else colours.match
+            found = marks.paint(found, self._query, style)
+        if row.key == self._selected and offset >= self._roll.lead(index):
             found = self._highlight(found)
         found = self._selection(found, line)
         if y == self._page - 1 and not self._stuck:
             found = self._pill(found)
-        return found.apply_style(style).apply_offsets(0, line)
-
-    def _lead(self, index: int) -> int:
-        return self._roll._spots[index].lead
+        return found.apply_offsets(0, line)
 
     def _highlight(self, line: Strip) -> Strip:
         colours = self._roll.painter.palette
-        bar = Strip([Segment("▎", colours.accent)], 1)
-        return Strip.join([bar, line.crop(1)]).apply_style(Style(bgcolor=colours.selected.bgcolor))
+        ground = colours.selected
+        rest = (
+            Segment(text, style if style and style.bgcolor != self._roll.base.bgcolor else (style or Style()) + ground)
+            for text, style, _ in line.crop(1)
+        )
+        return Strip([Segment("▎", colours.accent + ground), *rest], line.cell_length)
 
     def _pill(self, line: Strip) -> Strip:
         text = f" {self._unseen:,} new ↓ " if self._unseen else " ↓ "
@@ -581,8 +597,7 @@ class Transcript(ScrollView, can_focus=True):
         found = []
         for line in range(first, min(last, first + 20_000, self._roll.total - 1) + 1):
             index, offset = self._roll.at(line)
-            strips = self._roll.strips(index)
-            text = strips[offset].text if offset < len(strips) else ""
+            text = self._roll.strip(index, offset).text
             start, end = selection.get_span(line) or (0, 0)
             piece = text[start:] if end == -1 else text[start:end]
             found.append(piece.rstrip() if start else piece[3:].rstrip() if len(piece) > 3 else piece.rstrip())

@@ -7,6 +7,7 @@ import { Live } from './live.js'
 import * as store from './store.js'
 import { announce, toast, worded } from './toast.js'
 import { some } from './words.js'
+import './worker.js'
 
 const VIEWS = {
   s: async (root, context) => (await import('./session.js')).mountSession(root, context),
@@ -20,6 +21,7 @@ const TITLES = { '': 'Sessions', inbox: 'Inbox', new: 'New session', health: 'He
 const live = new Live({ api })
 const route = signal(read())
 let frame = null
+let untend = () => {}
 let gate = null
 let shown = { unmount() {} }
 let mounted = null // which address the view on the stage is of
@@ -114,6 +116,8 @@ async function ask(code = '', why = '') {
   const { mountGate } = await import('./pair.js')
   leave()
   live.close()
+  untend()
+  store.forget()
   frame?.remove()
   frame = null
   gate?.unmount()
@@ -129,7 +133,7 @@ function enter() {
   if (frame !== null) return
   frame = new Frame(route, { live, navigate })
   fill(document.body, frame.skip, frame.root)
-  store.tend(live)
+  untend = store.tend(live)
   live.open()
   show(route.value = read(), { first: true })
 }
@@ -179,5 +183,4 @@ function badge(count) {
 
 addEventListener('hashchange', () => go())
 navigator.serviceWorker?.addEventListener('message', ({ data }) => { if (typeof data?.go === 'string' && data.go.startsWith('#/')) navigate(data.go) })
-if (isSecureContext) navigator.serviceWorker?.register('/sw.js').catch(() => {})
 start()

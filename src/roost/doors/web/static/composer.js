@@ -25,6 +25,8 @@ export class Composer {
     this.draft = `roost.draft.${id}`
     this.files = []
     this.agent = '' // chosen for the next turn
+    this.sources = null // the agents of this server, where the session has none yet
+    this.picked = ''
     this.model = null
     this.mode = 'steer'
     this.under = false
@@ -65,16 +67,36 @@ export class Composer {
       } }, label)
   }
 
+  /** Whose the next turn is: a session that has not run yet takes what is chosen, or the only one there is. */
+  get source() {
+    const { head } = this.fold
+    return head.source || head.provider || head.agent || this.picked || this.sources?.[0]?.name || ''
+  }
+
+  async sourced() {
+    const { head } = this.fold
+    if (this.sources !== null || head.source || head.provider || head.agent) return
+    this.sources = []
+    try {
+      this.sources = await this.api.get('/api/agents')
+      this.picked = this.sources.some(({ name }) => name === this.picked) ? this.picked : ''
+    } catch {
+      this.sources = null
+    }
+    this.paint()
+  }
+
   // -- how it looks -----------------------------------------------------------------------------------
 
   paint() {
     const { fold } = this
     const { head, busy } = fold
     this.form.hidden = head.gone !== ''
-    text(this.who.firstChild, this.agent || head.agent || head.source)
-    this.who.hidden = head.team.length < 2
+    this.sourced()
+    text(this.who.firstChild, this.agent || head.agent || this.source)
+    this.who.hidden = head.team.length < 2 && !(this.sources?.length > 0 && !head.agent)
     this.who.classList.toggle('chosen', this.agent !== '')
-    this.who.setAttribute('aria-label', `Agent: ${this.agent || head.agent}`)
+    this.who.setAttribute('aria-label', `Agent: ${this.agent || head.agent || this.source}`)
     text(this.which.firstChild, tail(this.model ?? head.model) || 'model')
     this.which.classList.toggle('chosen', this.model !== null)
     this.which.setAttribute('aria-label', `Model: ${this.model ?? head.model}`)
@@ -99,7 +121,7 @@ export class Composer {
   }
 
   placeholder(busy) {
-    const { agent } = this.fold.head
+    const agent = this.fold.head.agent || this.source
     if (busy) return this.mode === 'steer' ? 'Steer it…' : 'And then…'
     return agent ? `Message ${this.agent || agent}…` : 'Message…'
   }
@@ -121,6 +143,7 @@ export class Composer {
   restore() {
     try {
       this.input.value = sessionStorage.getItem(this.draft) ?? ''
+      this.picked = sessionStorage.getItem(`roost.source.${this.id}`) ?? ''
     } catch {
       // storage may be forbidden; then drafts last as long as the page
     }
@@ -253,6 +276,7 @@ export class Composer {
   async submit() {
     const words = this.input.value.trim()
     if (this.under || (words === '' && this.files.length === 0)) return
+    if (this.source === '') return toast('This server has no agent that could answer.', { kind: 'error' })
     const message = this.message(words)
     if (JSON.stringify(message).length > REQUEST) return toast('This is more than a message may have: leave a picture or a file out.', { kind: 'error' })
     this.under = true
@@ -297,7 +321,7 @@ export class Composer {
   run(message) {
     const { head } = this.fold
     const agent = this.agent || (head.team.length > 1 ? head.agent : '')
-    const path = `${this.path}/agent/${part(head.source || head.provider || head.agent)}${agent ? `/${part(agent)}` : ''}`
+    const path = `${this.path}/agent/${part(this.source)}${agent ? `/${part(agent)}` : ''}`
     return this.api.begin(path, { messages: [message], ...(this.model ? { model: this.model } : {}) }, { query: { detach: 'true' } })
   }
 
@@ -322,6 +346,7 @@ export class Composer {
 
   agents() {
     const { head } = this.fold
+    if (head.team.length < 2) return this.pickSource()
     menu(this.who, head.team.map(({ name, description }) => ({
       label: description ? `${name} · ${short(description, 70)}` : name, icon: name === (this.agent || head.agent) ? 'check' : 'forward',
       act: () => {
@@ -330,6 +355,17 @@ export class Composer {
         this.input.focus()
       },
     })), { label: 'Agent for the next message' })
+  }
+
+  pickSource() {
+    menu(this.who, (this.sources ?? []).map(({ name, description }) => ({
+      label: description ? `${name} · ${short(description, 70)}` : name, icon: name === this.source ? 'check' : 'forward',
+      act: () => {
+        this.picked = name
+        this.paint()
+        this.input.focus()
+      },
+    })), { label: 'Agent for this session' })
   }
 
   async models() {

@@ -1,6 +1,9 @@
 /** A session as a fold of its snapshot and its frames: all that a screen shows of it.  No DOM, no network. */
 
 import { ON } from './happenings.js'
+import { loose } from './text.js'
+
+const DELEGATES = /^(transfer_task|run_background_agent|task|agent)$/i
 
 /**
  * @typedef {object} Row
@@ -79,7 +82,7 @@ export class Fold {
     this.more = Boolean(shot.more)
     this.#head(shot)
     this.#history(shot)
-    for (const sub of shot.sub_sessions ?? []) this.#underWay(sub)
+    for (const sub of shot.sub_sessions ?? []) this.thread(sub.id, sub).state = 'running'
     for (const wait of shot.waits ?? []) this.waits.set(wait.id, wait)
     for (const wait of this.waits.values()) this.#await(wait)
     this.queue = (shot.queue ?? []).map(({ indexes = [], messages, ...queued }) => ({ ...queued, messages: messages.map((message, at) => ({ ...message, index: indexes[at] ?? at })) }))
@@ -127,6 +130,7 @@ export class Fold {
     const shown = []
     const walk = (rows, depth) => {
       for (const row of rows) {
+        if (row.sub && this.threads.has(row.sub)) continue
         row.depth = depth
         shown.push(row)
         if (row.kind === 'sub' && !folded(row)) walk(this.threads.get(row.session)?.rows ?? [], depth + 1)
@@ -174,15 +178,30 @@ export class Fold {
       thread = new Thread(id, parent)
       this.threads.set(id, thread)
       thread.row = { key: `s${id}`, kind: 'sub', thread: parent.id, session: id }
-      const call = about.tool_call_id ? parent.calls.get(about.tool_call_id) : undefined
-      this.insert(parent, thread.row, call)
+      this.insert(parent, thread.row)
     }
     const agent = about.agent || about.agent_name
     if (agent && thread.agent === '') thread.agent = agent
-    if (about.title) thread.title = about.title
-    if (about.tool_call_id) thread.call = about.tool_call_id
+    if (thread.call === '' && (about.tool_call_id || agent)) this.#hang(thread, about.tool_call_id)
+    if (about.title && !thread.task) thread.title = about.title
     this.touch(thread.row)
     return thread
+  }
+
+  /** A sub-session stands where the call is that it is for.  Where nobody says which, it is the newest that asked its agent. */
+  #hang(thread, id) {
+    const { rows, calls } = thread.parent
+    const asked = (row) => row.kind === 'call' && !row.sub && DELEGATES.test(row.name) && loose(row.args)?.agent === thread.agent
+    const call = id ? calls.get(id) : rows.findLast(asked)
+    if (call === undefined) return
+    call.sub = thread.id
+    thread.call = call.call
+    this.remove(thread.parent, thread.row)
+    this.insert(thread.parent, thread.row, call)
+    const task = loose(call.args)?.task
+    if (typeof task !== 'string') return
+    thread.task = thread.title = task
+    thread.rows.unshift({ key: this.#key(`t${thread.id}`), kind: 'user', thread: thread.id, text: task, parts: [], id: 0, via: '', at: '' })
   }
 
   /** Add a row at the end of a thread. */
@@ -261,8 +280,8 @@ export class Fold {
     const row = wait?.tool_call && this.threads.get(wait.session_id || this.id)?.calls.get(wait.tool_call.id)
     if (!row || row.wait !== id) return
     row.wait = ''
-    row.answered = how
-    if (how.action === 'reject') row.state = 'rejected'
+    if (wait.kind === 'approval') row.answered = how
+    if (wait.kind === 'approval' && how.action === 'reject') row.state = 'rejected'
     else if (row.state === 'waiting') row.state = row.started ? 'running' : 'pending'
     this.touch(row)
   }
@@ -278,8 +297,13 @@ export class Fold {
   // -- snapshots ----------------------------------------------------------------------------------------------------
 
   #await(wait) {
-    if (wait.kind !== 'approval' || !wait.tool_call) return
+    if (!wait.tool_call) return
     const thread = this.threads.get(wait.session_id || this.id) ?? this.root
+    if (wait.kind !== 'approval') {
+      const asking = thread.calls.get(wait.tool_call.id)
+      if (asking) asking.wait = wait.id
+      return this.touch(asking)
+    }
     const row = this.call(thread, wait.tool_call.id, { name: wait.tool_call.function.name })
     row.args = wait.tool_call.function.arguments || row.args
     Object.assign(row, { draft: false, wait: wait.id, state: 'waiting' })
@@ -357,19 +381,9 @@ export class Fold {
     return thread
   }
 
-  /** A sub-session that has not ended: it hangs at its call, if that is here. */
-  #underWay(sub) {
-    const thread = this.thread(sub.id, sub)
-    thread.state = 'running'
-    const call = thread.parent.calls.get(sub.tool_call_id)
-    if (call === undefined) return
-    this.remove(thread.parent, thread.row)
-    this.insert(thread.parent, thread.row, call)
-  }
-
   /** A message of a person, now in the history. */
   said(thread, { text = '', parts = [], id = 0, ordinal, implicit = false, via = '', at = '' }) {
-    if (implicit && thread === this.root) return null
+    if (implicit || (thread.task !== undefined && !thread.rows.some(({ kind }) => kind === 'answer' || kind === 'call'))) return null
     const row = { key: this.#key(`m${id}`), kind: 'user', text: text ?? '', parts: parts ?? [], id, ordinal, via, at, implicit }
     this.seen.add(id)
     this.messages.set(id, row)

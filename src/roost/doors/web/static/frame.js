@@ -1,6 +1,6 @@
 /** The frame: sessions at the left, one view in the middle, the inbox at the right; on a phone one of them at a time. */
 
-import { effect, fill, h, keyed, signal, text } from './dom.js'
+import { effect, fill, h, keyed, set, signal, text } from './dom.js'
 import { icon, mark } from './icons.js'
 import { mountInbox } from './inbox.js'
 import { bar } from './jobs.js'
@@ -21,6 +21,8 @@ export class Frame {
     this.wide = signal(WIDE.matches)
     this.drawn = signal(false) // whether the inbox stands beside the stage; on a phone it is an address of its own
     this.open = signal(false) // whether the inbox is seen
+    this.lost = 0 // since when the server is away
+    this.timer = 0
     this.skip = h('a', { class: 'skip', href: '#main', onClick: (event) => { event.preventDefault(); this.stage.focus() } }, 'Skip to content')
     this.build()
     this.parts = [mountList(this.list, { chosen: this.chosen }), mountInbox(this.inbox, { live, open: this.open, close: () => this.pull(false) })]
@@ -35,6 +37,7 @@ export class Frame {
     this.stage = h('main', { class: 'stage', id: 'main', tabIndex: -1 })
     this.inbox = h('div', { class: 'view' })
     this.side = h('nav', { class: 'side', 'aria-label': 'Sessions' },
+      h('h1', { class: 'hush' }, 'Sessions'),
       h('div', { class: 'topline' }, h('a', { class: 'brand', href: '#/' }, mark(), h('span', {}, 'Roost'), this.host),
         h('a', { class: 'tool make', href: '#/new', 'aria-label': 'New session', title: 'New session' }, icon('new'))),
       this.list, this.jobs,
@@ -93,7 +96,11 @@ export class Frame {
     this.lay(this.drawn.peek())
   }
 
+  /** On a phone, whichever is seen is what the page is about. */
   lay(drawn) {
+    const { shows } = this.desk.dataset
+    set(this.side, { role: !this.wide.peek() && shows === 'list' ? 'main' : null })
+    set(this.drawer, { role: !this.wide.peek() && shows === 'inbox' ? 'main' : null })
     this.desk.classList.toggle('inbox', drawn)
     this.open.value = this.wide.peek() ? drawn : this.route.peek().name === 'inbox'
   }
@@ -156,15 +163,17 @@ export class Frame {
 
   /** The slim line that says that the server is away; nothing else stops working meanwhile. */
   connection() {
-    const { state, since, seen } = store.line.value
+    const { state, seen } = store.line.value
     clearTimeout(this.timer)
     if (state === 'open' || state === 'closed') {
+      this.lost = 0
       this.banner.hidden = true
       return
     }
+    this.lost ||= Date.now()
     const show = () => {
       const last = seen || store.lastSeen()
-      const ago = last ? ` Last seen ${since - last < 60_000 && Date.now() - last < 60_000 ? 'just now' : `${age(last)} ago`}.` : ''
+      const ago = last ? ` Last seen ${age(last) === 'now' ? 'just now' : `${age(last)} ago`}.` : ''
       const words = state === 'offline' ? `You are offline.${ago}` : `Reconnecting to the server…${ago}`
       if (this.banner.firstChild === null || this.banner.dataset.words !== words) {
         this.banner.dataset.words = words
@@ -173,7 +182,7 @@ export class Frame {
       this.banner.hidden = false
       this.timer = setTimeout(show, 20_000)
     }
-    if (this.banner.hidden) this.timer = setTimeout(show, state === 'offline' ? 0 : HUSH)
+    if (this.banner.hidden) this.timer = setTimeout(show, state === 'offline' ? 0 : Math.max(0, this.lost + HUSH - Date.now()))
     else show()
   }
 

@@ -7,6 +7,11 @@ export const ON = {
   // -- a turn
   turn_opened: live((fold, f) => {
     const { head } = fold
+    const thread = fold.threadOf(f)
+    if (thread !== fold.root) {
+      thread.state = 'running'
+      return fold.touch(thread.row)
+    }
     Object.assign(head, { state: 'running', turn: true, rests: false, turns: head.turns + 1, canceling: false, error: '', detached: Boolean(f.detached) })
     if (f.agent_name) head.agent = f.agent_name
     if (f.source) head.source = f.source
@@ -22,8 +27,10 @@ export const ON = {
     fold.changes.head = true
   }),
   turn_resumed: live((fold, f) => {
+    const thread = fold.threadOf(f)
+    if (thread !== fold.root) return
     Object.assign(fold.head, { state: 'running', turn: true })
-    note(fold, fold.threadOf(f), 'info', f.n > 1 ? `Goes on after another restart (${f.n})` : 'Goes on after a restart')
+    note(fold, thread, 'info', f.n > 1 ? `Goes on after another restart (${f.n})` : 'Goes on after a restart')
   }),
   turn_detached: live((fold) => {
     fold.head.detached = true
@@ -102,14 +109,14 @@ export const ON = {
   partial_tool_call: both((fold, f, id, replayed) => {
     const thread = fold.threadOf(f)
     const { id: call, function: { name = '', arguments: args = '' } = {} } = f.tool_call ?? {}
-    const row = fold.call(thread, call, { name, fresh: true })
+    const row = fold.call(thread, call, { name, fresh: !replayed })
     if (row.result !== null || row.started || (replayed && row.id)) return
     if (row.since === undefined) row.since = id
     Object.assign(row, { args, draft: true, state: row.state === 'waiting' ? 'waiting' : 'draft', answer: f.answer, agent: f.agent_name ?? row.agent })
     if (f.tool_definition) row.definition = f.tool_definition
   }),
-  tool_call: both((fold, f) => {
-    const row = called(fold, f)
+  tool_call: both((fold, f, id, replayed) => {
+    const row = called(fold, f, f.tool_call?.id, !replayed)
     if (row.result !== null) return
     Object.assign(row, { state: 'running', started: f.timestamp || true, draft: false, output: '' })
   }),
@@ -433,9 +440,9 @@ function stopped(fold, frame) {
 
 // -- tools ----------------------------------------------------------------------------------------------------------
 
-function called(fold, frame, id = frame.tool_call?.id) {
+function called(fold, frame, id = frame.tool_call?.id, fresh = false) {
   const { function: { name = '', arguments: args = '' } = {} } = frame.tool_call ?? {}
-  const row = fold.call(fold.threadOf(frame), id, { name, fresh: frame.type === 'tool_call' })
+  const row = fold.call(fold.threadOf(frame), id, { name, fresh })
   if (args !== '') row.args = args
   if (frame.agent_name) row.agent = frame.agent_name
   if (frame.tool_definition && (!row.definition || frame.tool_definition.parameters)) row.definition = frame.tool_definition

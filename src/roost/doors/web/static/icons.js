@@ -1,6 +1,6 @@
 /** Icons: a few strokes each, drawn for this page on a field of 24. */
 
-import { svg } from './dom.js'
+import { h, svg } from './dom.js'
 
 const PATHS = {
   sessions: 'M4 6h16M4 12h16M4 18h10',
@@ -49,6 +49,11 @@ export function icon(name, extra = '') {
     },
     svg('path', { d: PATHS[name] ?? PATHS.info }),
   )
+}
+
+/** On a phone, the way back to where a view was chosen. */
+export function toMore() {
+  return h('a', { class: 'tool to-more', href: '#/more', 'aria-label': 'More' }, icon('back'))
 }
 
 /** The bird on its perch. */

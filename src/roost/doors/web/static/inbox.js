@@ -9,6 +9,7 @@ import { announce } from './toast.js'
 import { some } from './words.js'
 
 const LINGER = 4_000 // how long an answered card still says who has answered it
+const WORD = 800 // how long the word of who it was may come after the list without the wait
 
 /** Mount the inbox; `close` is what its button does, `open` a signal that says whether it is seen. */
 export function mountInbox(root, { close, live, open }) {
@@ -69,7 +70,7 @@ class Inbox {
   make(wait) {
     const card = this.forms.answerCard(wait, (answer) => api.post(`/api/waits/${part(wait.id)}`, answer))
     const parts = { title: h('span', { class: 'title' }), where: h('span', { class: 'place mono' }) }
-    const head = h('a', { class: 'from', href: `#/s/${part(place(wait))}` }, parts.title, parts.where)
+    const head = h('h2', {}, h('a', { class: 'from', href: `#/s/${part(place(wait))}` }, parts.title, parts.where))
     const node = h('li', { class: 'asked' }, head, card)
     this.cards.set(wait.id, { wait, card, node, ...parts })
     return node
@@ -77,7 +78,9 @@ class Inbox {
 
   /** It is answered or withdrawn: the card says so for a moment, and goes. */
   gone(id, { card, wait }) {
-    if (card.dataset.over === undefined) card.close({ action: 'void', why: 'it was answered elsewhere, or withdrawn' })
+    setTimeout(() => {
+      if (card.dataset.over === undefined) card.close({ action: 'void', why: 'it was answered elsewhere, or withdrawn' })
+    }, WORD)
     this.going.set(id, setTimeout(() => {
       const entry = this.cards.get(id)
       const inside = entry.node.contains(document.activeElement)

@@ -213,7 +213,7 @@ class Scan {
       let depth = 0
       for (; end < rest.length && !/[\s<]/.test(rest[end]); end++) {
         if (rest[end] === '\\') end += 1
-        else if (rest[end] === '(') depth += 1
+        else if (rest[end] === '(' && ++depth > NESTED) return null
         else if (rest[end] === ')' && --depth < 0) break
       }
       href = rest.slice(from, end).replace(/\\([!-/:-@[-`{-~])/g, '$1')

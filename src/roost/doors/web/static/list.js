@@ -22,8 +22,8 @@ export const titled = (row) => row?.title || row?.name || 'Untitled session'
 
 /** Mount the list; `chosen` is a signal with the id of the session that is open. */
 export function mountList(root, { chosen }) {
-  const [, end] = scope(() => new List(root, chosen))
-  return { unmount: end }
+  const [list, end] = scope(() => new List(root, chosen))
+  return { unmount: () => { end(); list.leave() } }
 }
 
 class List {
@@ -34,7 +34,7 @@ class List {
     this.most = signal(FIRST)
     this.open = signal(new Set())
     this.now = signal(Date.now())
-    setInterval(() => { this.now.value = Date.now() }, 20_000)
+    this.clock = setInterval(() => { this.now.value = Date.now() }, 20_000)
     this.build(root)
     effect(() => this.draw())
   }
@@ -55,7 +55,13 @@ class List {
       h('div', { class: 'find', role: 'search' }, icon('search'), this.search),
       h('div', { class: 'chips', role: 'group', 'aria-label': 'Show' }, this.chips),
       this.scroll)
-    new IntersectionObserver(([seen]) => { if (seen.isIntersecting) this.grow() }, { root: this.scroll, rootMargin: '600px' }).observe(this.end)
+    this.watch = new IntersectionObserver(([seen]) => { if (seen.isIntersecting) this.grow() }, { root: this.scroll, rootMargin: '600px' })
+    this.watch.observe(this.end)
+  }
+
+  leave() {
+    clearInterval(this.clock)
+    this.watch.disconnect()
   }
 
   grow() {
@@ -136,7 +142,6 @@ class List {
 
   blank(trouble) {
     if (trouble) {
-      this.drawn = 'trouble'
       return fill(this.empty, h('div', { class: 'empty', role: 'alert' }, icon('warn'), h('h2', {}, 'The list did not load'), h('p', {}, worded(trouble)),
         h('button', { class: 'button', type: 'button', onClick: () => store.load() }, icon('refresh'), 'Try again')))
     }
@@ -209,7 +214,7 @@ function about(row) {
   if (row.state === 'failed' && row.error) return row.error
   const here = store.server.value?.host
   const agent = row.agent && row.agent !== row.provider ? row.agent : ''
-  return [agent, model(row), row.host && here && row.host !== here ? row.host : '', row.state === 'queued' ? 'queued' : ''].filter(Boolean).join(' · ')
+  return [agent, model(row), row.host && here && row.host !== here ? row.host : '', row.state === 'queued' ? 'queued' : row.state === 'new' ? 'not started' : ''].filter(Boolean).join(' · ')
 }
 
 function model(row) {

@@ -4,6 +4,7 @@ const SILENCE = 25_000 // the server beats every 10 s
 const FIRST = 400
 const LONGEST = 20_000
 const OPENING = 15_000
+const FENCED = 4_000 // a server that does not answer a fence has forgotten it
 
 /**
  * `new Live({ api }).open()`, then `follow` and `on`.
@@ -18,7 +19,9 @@ export class Live {
   #make
   #url
   #socket = null
-  #follows = new Map() // session → {cursor, readers}
+  #follows = new Map() // session → {readers, fence}
+  #left = new Set() // sessions that were followed on this line before
+  #fences = 0
   #listeners = new Map()
   #state = { state: 'closed', since: Date.now(), seen: 0, retry: 0 }
   #tries = 0
@@ -90,14 +93,22 @@ export class Live {
   follow(session, since, onEvents, { onGap = () => {}, onRefused = () => {} } = {}) {
     const reader = { cursor: since, onEvents, onGap, onRefused }
     const known = this.#follows.get(session)
-    if (known === undefined) this.#follows.set(session, { readers: new Set([reader]) })
-    else known.readers.add(reader)
-    this.#ask(session)
+    if (known === undefined) {
+      this.#follows.set(session, { readers: new Set([reader]), fence: '' })
+      this.#ask(session)
+    } else {
+      const behind = since < lowest(known)
+      known.readers.add(reader)
+      if (behind && known.fence === '') {
+        this.#leave(session)
+        this.#ask(session)
+      }
+    }
     return () => {
       const follow = this.#follows.get(session)
       if (follow === undefined || !follow.readers.delete(reader) || follow.readers.size) return
       this.#follows.delete(session)
-      this.#send({ unfollow: session })
+      this.#leave(session)
     }
   }
 
@@ -114,6 +125,7 @@ export class Live {
     socket.onopen = () => {
       if (socket !== this.#socket) return
       this.#heard = Date.now()
+      this.#left.clear()
       for (const session of this.#follows.keys()) this.#ask(session)
     }
     socket.onmessage = ({ data }) => socket === this.#socket && this.#take(data)
@@ -179,10 +191,36 @@ export class Live {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(value))
   }
 
-  /** Ask for a session from the lowest cursor of those who read it. */
+  #leave(session) {
+    if (this.#socket?.readyState !== 1) return
+    this.#send({ unfollow: session })
+    this.#left.add(session)
+  }
+
+  /**
+   * Ask for a session from the lowest cursor of those who read it.
+   *
+   * Where it was followed before on this line, events of that time may still be under way; taken for the new ones they
+   * would move the cursor past what is yet to come.  So a fence goes first, a question that the server refuses: until
+   * that is heard, nothing of the session is.
+   */
   #ask(session) {
     const follow = this.#follows.get(session)
-    if (follow) this.#send({ follow: session, since: Math.min(...[...follow.readers].map(({ cursor }) => cursor)) })
+    follow.fence = ''
+    if (this.#socket?.readyState !== 1) return
+    if (!this.#left.has(session)) return this.#send({ follow: session, since: lowest(follow) })
+    const fence = `fence-${++this.#fences}`
+    follow.fence = fence
+    this.#send({ follow: fence, since: 0 })
+    setTimeout(() => this.#passed(fence), FENCED)
+  }
+
+  #passed(fence) {
+    for (const [session, follow] of this.#follows) {
+      if (follow.fence !== fence) continue
+      this.#left.delete(session)
+      this.#ask(session)
+    }
   }
 
   // -- what comes ---------------------------------------------------------------------------------
@@ -214,7 +252,7 @@ export class Live {
 
   #hand(session, items) {
     const follow = items === null ? undefined : this.#follows.get(session)
-    if (follow === undefined) return
+    if (follow === undefined || follow.fence !== '') return
     const last = items[items.length - 1].id
     for (const reader of [...follow.readers]) {
       const news = items.filter(({ id, event }) => id > reader.cursor && event)
@@ -230,14 +268,16 @@ export class Live {
     else if (item.row) this.#tell('row', item.row)
     else if (item.gone) this.#tell('gone', item.gone)
     else if (item.gap) for (const reader of this.#readers(item.gap)) guarded(reader.onGap)
-    else if (item.refused) {
+    else if (item.refused?.startsWith('fence-')) this.#passed(item.refused)
+    else if (item.refused !== undefined) {
       for (const reader of this.#readers(item.refused)) guarded(() => reader.onRefused(item))
       this.#tell('refused', { session: item.refused, code: item.code, message: item.message })
     }
   }
 
   #readers(session) {
-    return [...(this.#follows.get(session)?.readers ?? [])]
+    const follow = this.#follows.get(session)
+    return follow === undefined || follow.fence !== '' ? [] : [...follow.readers]
   }
 
   #keep(word, value) {
@@ -249,6 +289,8 @@ export class Live {
     for (const told of [...(this.#listeners.get(word) ?? [])]) guarded(() => told(value))
   }
 }
+
+const lowest = ({ readers }) => Math.min(...[...readers].map(({ cursor }) => cursor))
 
 /** A listener that fails takes no other with it. */
 function guarded(call) {

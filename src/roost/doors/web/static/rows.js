@@ -17,7 +17,7 @@ const LONG = 1_400 // characters of a person's message past which it is folded
  * it is the last row, what is open and closed (kept while the row is out of sight), and what its buttons do.
  */
 export function rowNode(row, place) {
-  const article = h('article', { class: ['piece', `k-${row.kind}`], data: { key: row.key, depth: Math.min(place.depth, 4) || null } })
+  const article = h('article', { class: ['piece', `k-${row.kind}`], data: { key: row.key } })
   const show = MAKERS[row.kind]?.(article, row, place) ?? (() => {})
   article.$show = (now, where) => {
     if (where.depth > 0) article.dataset.depth = Math.min(where.depth, 4)
@@ -50,7 +50,8 @@ function user(article, row, { memory, act, depth }) {
   const mark = h('span', { class: 'via' })
   const tools = h('div', { class: 'tools' }, copier(() => row.text, 'Copy message'), depth === 0 && button('Fork from here: a new session with all before this message', 'branch', () => act.fork(row)))
   article.setAttribute('aria-label', depth === 0 ? 'You' : 'Task')
-  article.append(h('div', { class: 'bubble' }, mark, parts, words, fold), tools)
+  article.append(tools, h('div', { class: 'bubble' }, mark, parts, words, fold))
+  touching(article)
   function paint(now) {
     row = now
     const long = now.text.length > LONG || now.text.split('\n', 22).length > 20
@@ -92,8 +93,16 @@ function answer(article, row, { memory }) {
   const foot = h('div', { class: 'tools' }, copier(() => row.text, 'Copy answer'), h('span', { class: 'about' }))
   thinking.append(thoughts.element)
   article.append(speaker, thinking, body.element, foot)
+  touching(article)
   function think() {
     if (thinking.open) thoughts.show(row.reasoning, { growing: row.streaming })
+  }
+  function gist(busy) {
+    const [label, words] = thinking.firstChild.children
+    text(label, busy ? 'Thinking' : 'Thought')
+    label.classList.toggle('busy', busy)
+    text(words, busy ? short(row.reasoning.slice(-300).split('\n').findLast((line) => line.trim() !== '') ?? '', 90) : some(wordCount(row.reasoning), 'word'))
+    think()
   }
   return (now, place) => {
     row = now
@@ -101,13 +110,10 @@ function answer(article, row, { memory }) {
     text(speaker, place.speaker)
     speaker.hidden = !place.speaker
     article.classList.toggle('streaming', streaming)
-    article.classList.toggle('last', Boolean(place.last))
+    article.classList.toggle('final', Boolean(place.final))
     thinking.hidden = now.reasoning === ''
     const busy = streaming && now.text === ''
-    text(thinking.firstChild.firstChild, busy ? 'Thinking' : 'Thought')
-    thinking.firstChild.firstChild.classList.toggle('busy', busy)
-    text(thinking.firstChild.lastChild, busy ? short(now.reasoning.slice(-300).split('\n').findLast((line) => line.trim() !== '') ?? '', 90) : `${some(wordCount(now.reasoning), 'word')}`)
-    think()
+    if (now.reasoning !== '') gist(busy)
     body.show(now.text, { growing: streaming })
     body.element.hidden = now.text === ''
     foot.hidden = streaming || now.text === ''
@@ -123,7 +129,25 @@ function wordCount(words) {
 
 function about({ model, usage, cost, partial, at }) {
   const tokens = usage?.output_tokens
-  return [partial && 'interrupted', model, tokens > 0 && `${count(tokens)} tokens`, cost > 0 && money(cost), at && when(at)].filter(Boolean).join(' · ')
+  return [partial && 'interrupted', String(model ?? '').split('/').at(-1), tokens > 0 && `${count(tokens)} tokens`, cost > 0 && money(cost), at && clock(at)].filter(Boolean).join(' · ')
+}
+
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: 'short' })
+
+/** The time of day, and the day where it is another one. */
+function clock(at) {
+  const date = new Date(at)
+  return date.toDateString() === new Date().toDateString() ? TIME.format(date) : when(at)
+}
+
+/** Where nothing can hover, a tap on a message shows what can be done with it. */
+function touching(article) {
+  article.addEventListener('click', ({ target }) => {
+    if (target.closest('a, button, summary, input, pre') || !matchMedia('(hover: none)').matches || String(getSelection()) !== '') return
+    const on = !article.classList.contains('touched')
+    for (const other of article.parentElement.querySelectorAll('.touched')) other.classList.remove('touched')
+    article.classList.toggle('touched', on)
+  })
 }
 
 // -- calls --------------------------------------------------------------------------------------------------------------
@@ -157,14 +181,13 @@ function call(article, row, { memory, act }) {
     text(detail, sum.detail)
     detail.classList.toggle('mono', sum.code)
     more.replaceChildren(...(sum.plus === undefined ? [] : [counts(sum)]))
-    article.dataset.state = now.state
+    article.dataset.state = now.wait ? 'waiting' : now.state
     text(state, label(now))
     head.setAttribute('aria-expanded', String(open()))
-    head.setAttribute('aria-label', `${sum.verb === '$' ? 'Command' : sum.verb} ${sum.detail}, ${STATES[now.state] ?? ''}`)
+    head.setAttribute('aria-label', `${sum.verb === '$' ? 'Command' : sum.verb} ${sum.detail}, ${STATES[now.wait ? 'waiting' : now.state] ?? ''}`)
     running(now)
     body.hidden = !open()
     if (open()) inside(now)
-    if (place) article.classList.toggle('last', Boolean(place.last))
   }
   /** The newest lines of what a tool prints, while it runs. */
   function running(now) {
@@ -174,7 +197,7 @@ function call(article, row, { memory, act }) {
     else tail.replaceChildren()
   }
   function inside(now) {
-    const print = `${now.args.length}/${now.state}/${now.output.length}/${now.result !== null}/${now.answered?.action ?? ''}`
+    const print = `${now.args.length}/${now.state}/${now.output.length}/${now.result !== null}/${now.answered?.action ?? ''}/${now.wait}`
     if (memory.painted === print && body.childElementCount > 0) return
     memory.painted = print
     body.replaceChildren(...[
@@ -185,7 +208,7 @@ function call(article, row, { memory, act }) {
       now.result !== null && isNews(now) ? came(now.result, now.name) : null,
       now.result === null && now.output !== '' ? output(now.output, { tail: true }) : null,
       now.state === 'lost' && now.result === null ? h('p', { class: 'judged' }, 'It was cut off; nobody knows what came of it.') : null,
-      now.state === 'waiting' && h('button', { class: 'button', type: 'button', onClick: () => act.answer(now.wait) }, 'Answer'),
+      now.wait && h('button', { class: 'button', type: 'button', onClick: () => act.answer(now.wait) }, 'Answer'),
     ].filter(Boolean))
   }
   return paint
@@ -197,7 +220,8 @@ function isNews({ result, name, args }) {
   return summed(name, args).plus === undefined || result.output.includes('\n@@')
 }
 
-function label({ state, started, ended, args }) {
+function label({ state, started, ended, args, wait }) {
+  if (wait) return 'waits for you'
   if (state === 'done') {
     const took = typeof started === 'string' && ended ? (Date.parse(ended) - Date.parse(started)) / 1000 : 0
     return took >= 1 ? span(took) : ''

@@ -21,8 +21,9 @@ export function fieldsOf(schema) {
   if (schema === null || typeof schema !== 'object') return []
   const { properties } = schema
   if (properties && typeof properties === 'object') {
-    const needed = new Set(Array.isArray(schema.required) ? schema.required : [])
-    return Object.entries(properties).slice(0, MOST).map(([name, rules]) => field(name, rules, needed.has(name)))
+    const needed = new Set(Array.isArray(schema.required) ? schema.required.filter((name) => Object.hasOwn(properties, name)) : [])
+    const names = [...needed, ...Object.keys(properties).filter((name) => !needed.has(name))] // JSON on its way loses the order of names, not of lists
+    return names.slice(0, MOST).map((name) => field(name, properties[name], needed.has(name)))
   }
   if (schema.type === 'object' || Object.keys(schema).length === 0) return []
   return [field('value', { title: 'Answer', ...schema }, true)]

@@ -16,7 +16,7 @@ import { Transcript } from './transcript.js'
 import { count, money, when } from './words.js'
 
 const PAGE = 120 // messages at first
-const OLDER = 250
+const OLDER = 150
 
 /** Mount the view of a session; `unmount` lets go of it. */
 export function mountSession(root, { api, live, id, navigate }) {
@@ -46,10 +46,10 @@ class View {
     this.title = h('h1', { tabindex: -1 }, h('button', { class: 'titled', type: 'button', title: 'Rename', onClick: () => this.rename() }))
     this.about = h('p', { class: 'about' })
     this.state = h('span', { class: 'word' })
-    this.who = h('span', { class: 'who' })
+    this.who = h('span', { class: 'who' }, h('span'), h('span', { class: 'on-model' }))
     this.meter = h('span', { class: 'meter', role: 'img' }, h('span', { class: 'bar' }, h('span', { class: 'full' })), h('span', { class: 'number' }))
     this.cost = h('span', { class: 'cost' })
-    this.star = h('button', { class: 'tool', type: 'button', 'aria-label': 'Star', 'aria-pressed': 'false', onClick: () => this.starred() }, icon('star'))
+    this.star = h('button', { class: 'tool starring', type: 'button', 'aria-label': 'Star', 'aria-pressed': 'false', onClick: () => this.starred() }, icon('star'))
     this.search = h('button', { class: 'tool', type: 'button', 'aria-label': 'Find in this session', title: 'Find (Ctrl F)', onClick: () => this.find.open() }, icon('search'))
     this.dots = h('button', { class: 'tool', type: 'button', 'aria-label': 'Actions', 'aria-haspopup': 'menu', 'aria-expanded': 'false', onClick: () => this.actions() }, icon('more'))
     this.about.append(this.dot, this.state, this.who, this.meter, this.cost)
@@ -158,6 +158,7 @@ class View {
     this.transcript.news(changes)
     if (changes.rows.size > 0 || changes.list) this.spoken()
     if (changes.head || changes.list) this.paintHead()
+    this.paintDoing(this.fold.head, this.fold.state)
     if (changes.waits) this.dock.paint()
     if (changes.head || changes.queue || changes.waits) this.composer.paint()
     if (!this.find.element.hidden && changes.list) this.find.search({ stay: true })
@@ -169,7 +170,9 @@ class View {
     this.dot.dataset.state = state
     text(this.state, head.canceling ? 'stopping' : head.compacting ? 'sums up' : WORDS[state] ?? state)
     this.about.dataset.state = state
-    text(this.who, [head.agent, tailOf(head.model)].filter(Boolean).join(' · '))
+    text(this.who.firstChild, head.agent)
+    text(this.who.lastChild, [head.agent && ' · ', tailOf(head.model)].filter(Boolean).join(''))
+    this.who.hidden = !head.agent && !head.model
     this.who.title = [head.agent, head.model].filter(Boolean).join(' · ')
     this.paintMeter(head.usage)
     text(this.cost, money(head.treeCost))
@@ -177,7 +180,6 @@ class View {
     this.star.setAttribute('aria-pressed', String(head.starred))
     this.star.classList.toggle('on', head.starred)
     this.transcript.element.setAttribute('aria-busy', String(state === 'running'))
-    this.paintDoing(head, state)
     this.paintEmpty(head)
   }
 
@@ -187,7 +189,7 @@ class View {
     this.meter.firstChild.hidden = !limit
     this.meter.firstChild.firstChild.style.width = `${Math.round(share * 100)}%`
     this.meter.dataset.full = threshold && share > threshold * 0.9 ? 'yes' : share > 0.85 ? 'yes' : ''
-    text(this.meter.lastChild, limit ? `${Math.round(share * 100)}%` : count(context))
+    text(this.meter.lastChild, limit ? (share < 0.01 ? '<1%' : `${Math.round(share * 100)}%`) : count(context))
     const words = `Context: ${count(context)}${limit ? ` of ${count(limit)}` : ''} tokens`
     this.meter.title = words
     this.meter.setAttribute('aria-label', words)
@@ -208,7 +210,6 @@ class View {
     const { tip } = this.transcript
     if (!empty) return tip.replaceChildren()
     if (tip.childElementCount > 0) return
-    tip.hidden = false
     fill(tip, h('div', { class: 'empty' }, icon('sessions'), h('h2', {}, head.agent ? `${head.agent} is ready` : 'Nothing here yet'), h('p', {}, head.welcome || head.description || 'Write below what it is to do.')))
   }
 
@@ -242,6 +243,7 @@ class View {
     const { head } = this.fold
     menu(this.dots, [
       { label: 'Rename', icon: 'pen', act: () => this.rename() },
+      { label: head.starred ? 'Remove star' : 'Star', icon: 'star', act: () => this.starred() },
       { label: 'Safety mode', icon: 'check', act: () => this.safety() },
       { label: 'Sum up the conversation', icon: 'refresh', act: () => this.compact() },
       { label: 'Details', icon: 'info', act: () => this.details() },
@@ -305,6 +307,7 @@ class View {
       const made = await this.api.post(`${this.path}/fork`, { user_message_index: ordinal })
       try {
         sessionStorage.setItem(`roost.draft.${made.id}`, row.text)
+        sessionStorage.setItem(`roost.source.${made.id}`, this.composer.source)
       } catch {
         // without storage the field is empty
       }

@@ -3,12 +3,13 @@
 import { part } from './api.js'
 import { fill, h, text } from './dom.js'
 import { confirm } from './dialog.js'
-import { icon } from './icons.js'
+import { icon, toMore } from './icons.js'
 import * as push from './push.js'
 import { qr } from './qr.js'
 import * as store from './store.js'
 import { complain, toast, worded } from './toast.js'
 import { age } from './words.js'
+import { worker } from './worker.js'
 
 const THEMES = [['', 'As the device'], ['light', 'Light'], ['dark', 'Dark']]
 const PLACE = 'roost.theme'
@@ -33,12 +34,12 @@ export function mountMore(root) {
 export function mountSettings(root, { api }) {
   const { session } = api
   const stop = new AbortController()
-  page(root, 'Settings', theme(), session?.asks && devices(api, stop.signal), notifications(api), install(), about(api))
+  page(root, 'Settings', theme(), session?.asks && devices(api, stop.signal), notifications(api), install(session), about(api))
   return { unmount: () => stop.abort() }
 }
 
 function page(root, title, ...parts) {
-  fill(root, h('div', { class: 'page' }, h('div', { class: 'topline' }, h('h1', {}, title)), h('div', { class: 'scroll' }, h('div', { class: 'sheet' }, parts))))
+  fill(root, h('div', { class: 'page' }, h('div', { class: 'topline' }, title !== 'More' && toMore(), h('h1', {}, title)), h('div', { class: 'scroll' }, h('div', { class: 'sheet' }, parts))))
 }
 
 function section(title, ...inside) {
@@ -151,33 +152,41 @@ function notifications(api) {
 
 // -- install --------------------------------------------------------------------------------------
 
-function install() {
-  const { standalone } = navigator
-  if (standalone || matchMedia('(display-mode: standalone)').matches) return null
-  if (!isSecureContext || (location.protocol === 'https:' && !navigator.serviceWorker)) return section('Install', untrusted())
-  if (offer) {
-    const button = h('button', { class: 'button', type: 'button', onClick: async () => {
-      await offer.prompt()
-      const { outcome } = await offer.userChoice
-      if (outcome === 'accepted') button.replaceWith(h('p', { class: 'why' }, 'Installed.'))
-    } }, icon('phone'), 'Install the app')
-    return section('Install', h('p', { class: 'why' }, 'As an app it has its own window, and a count at its icon.'), button)
-  }
-  const apple = /iPhone|iPad/.test(navigator.userAgent)
-  return section('Install', h('p', { class: 'why' }, apple ? 'In Safari: the Share button, then “Add to Home Screen”.' : 'In the browser’s menu: “Install” or “Add to Home screen”.'))
+function install(session) {
+  if (navigator.standalone || matchMedia('(display-mode: standalone)').matches) return null
+  const place = h('div', { class: 'stack' })
+  const draw = async () => fill(place, (await worker) === 'untrusted' ? untrusted(session) : offer ? offered(offer) : byHand())
+  draw()
+  return section('Install', place)
 }
 
-/** What to do where the browser does not trust the server. */
-function untrusted() {
-  return h('div', { class: 'note amber' }, icon('warn'), h('div', {},
-    h('strong', {}, 'This browser does not trust the server’s certificate.'),
-    h('p', {}, 'All else works, but the page can’t be installed, nor tell you anything while it is closed. Either give the server a certificate of your own (`--tls-cert`, `--tls-key`), or install its CA file on this device once:'),
-    h('ol', { class: 'steps' },
-      h('li', {}, 'Copy the CA file from the server’s machine to this device; ', h('code', {}, 'roost pair'), ' shows where it is.'),
-      h('li', {}, 'iPhone, iPad: open it, install the profile in Settings, then turn it on at General → About → Certificate Trust Settings.'),
-      h('li', {}, 'Android: Settings → Security → Encryption & credentials → Install a certificate → CA certificate.'),
-      h('li', {}, 'A computer: add it to the system’s or the browser’s list of authorities, trusted for websites.'))))
+function offered(event) {
+  const button = h('button', { class: 'button', type: 'button', onClick: async () => {
+    await event.prompt()
+    const { outcome } = await event.userChoice
+    offer = null
+    if (outcome === 'accepted') button.replaceWith(h('p', { class: 'why' }, 'Installed.'))
+  } }, icon('phone'), 'Install the app')
+  return [h('p', { class: 'why' }, 'As an app it has its own window, and a count at its icon.'), h('p', {}, button)]
 }
+
+const byHand = () => h('p', { class: 'why' }, push.APPLE ? 'In Safari: the Share button, then “Add to Home Screen”.' : 'In the browser’s menu: “Install” or “Add to Home screen”.')
+
+/** What to do where the browser does not trust the server. */
+function untrusted(session) {
+  const plain = location.protocol === 'http:'
+  return h('div', { class: 'note amber' }, icon('warn'), h('div', {},
+    h('strong', {}, plain ? 'This page came without encryption.' : 'This browser does not trust the server’s certificate.'),
+    h('p', {}, 'All else works, but the page can’t be installed, nor tell you anything while it is closed.'),
+    plain ? h('p', {}, 'Open it at an address that begins with https://, or on the server’s own machine at localhost.')
+      : session?.ca ? [h('p', {}, h('a', { href: '/web/ca.pem' }, 'Get the server’s authority'), ', compare its fingerprint with what the server printed, and trust it:'), trusting()]
+        : h('p', {}, 'Give the server a certificate of your own (', h('code', {}, '--tls-cert'), ', ', h('code', {}, '--tls-key'), '), or let it make an authority that this device trusts once (', h('code', {}, '--own-ca'), ').')))
+}
+
+const trusting = () => h('ul', { class: 'steps' },
+  h('li', {}, 'iPhone, iPad: install the profile in Settings → General → VPN & Device Management, then switch it on in General → About → Certificate Trust Settings.'),
+  h('li', {}, 'Android: Settings → Security → Encryption & credentials → Install a certificate → CA certificate.'),
+  h('li', {}, 'A computer: add it to the authorities of the system, or of the browser, for websites.'))
 
 // -- about ----------------------------------------------------------------------------------------
 

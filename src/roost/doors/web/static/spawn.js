@@ -241,10 +241,9 @@ class Spawn {
 
 const ofFile = (file) => ({ value: `file:${file.name}`, label: file.name, about: file.description, file })
 
-function ofClis(all, found) {
-  const there = found && new Map((Array.isArray(found) ? found : Object.entries(found).map(([name, how]) => ({ name, found: how }))).map((one) => [one.provider ?? one.name, one]))
-  const off = (name) => Boolean(there?.has(name) && there.get(name).found === false)
-  return all.map((cli) => ({ value: `cli:${cli.provider}`, label: cli.provider, about: '', cli, off: off(cli.provider) }))
+function ofClis(all, found = []) {
+  const missing = new Set(found.filter((one) => !one.found).map(({ provider }) => provider))
+  return all.map((cli) => ({ value: `cli:${cli.provider}`, label: cli.provider, about: '', cli, off: missing.has(cli.provider) }))
 }
 
 function groups(choices) {

@@ -70,7 +70,7 @@ export function load() {
 async function read() {
   fresh = new Map()
   try {
-    const all = await api.get('/api/sessions', { query: { detail: 'full', limit: MOST } })
+    const all = await api.get('/api/sessions', { query: { detail: 'full', limit: MOST }, tries: line.peek().state === 'open' ? 3 : 1 })
     const known = new Map((all ?? []).map((row) => [row.id, row]))
     for (const [id, row] of fresh) row === null ? known.delete(id) : known.set(id, row)
     rows.value = known
@@ -98,6 +98,14 @@ function drop(id) {
 export function guess(id, changes) {
   const row = rows.peek()?.get(id)
   if (row) put({ ...row, ...changes })
+}
+
+/** Whoever comes next is somebody else: nothing is left of what was here. */
+export function forget() {
+  rows.value = null
+  waits.value = []
+  jobs.value = []
+  server.value = null
 }
 
 /** One row, or null. */

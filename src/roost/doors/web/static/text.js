@@ -18,7 +18,7 @@ export function ansi(text) {
   if (!plain.includes('\u001b')) return [{ text: plain, class: '' }]
   const pieces = []
   const look = { bold: false, dim: false, italic: false, underline: false, colour: '' }
-  const escapes = /\u001b(?:\[([0-9;:?]*)([@-~])|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\^_=>]|[()][0-9A-Z])?/g
+  const escapes = /\u001b(?:\[([0-9;:?]*)([@-~])|\[[0-9;:?]*$|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\^_=>]|[()][0-9A-Z])?/g
   let at = 0
   for (const found of plain.matchAll(escapes)) {
     if (found.index > at) pieces.push({ text: plain.slice(at, found.index), class: worn(look) })

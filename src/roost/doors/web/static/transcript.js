@@ -5,6 +5,9 @@ import { icon } from './icons.js'
 import { rowNode } from './rows.js'
 
 const AHEAD = 900 // pixels above and below the window that are there, too
+const AT_ONCE = 120 // likewise, in the frame of a leap
+const STEP = 260 // and so many more in each frame after it
+const LEAP = 500 // pixels
 const NEAR = 48 // pixels from the end that count as the end
 const OLDER = 1_600 // pixels from the beginning at which older messages are fetched
 const GUESS = { user: 84, answer: 190, call: 46, sub: 46, note: 44, status: 26, compaction: 44, handover: 44, summary: 46, plan: 160, stderr: 46 }
@@ -126,7 +129,10 @@ export class Transcript {
     return low
   }
 
-  /** Bring the rows near the window onto the page; what of it is new has its height taken. */
+  /**
+   * Bring the rows near the window onto the page; what of it is new has its height taken.  After a leap only those that are
+   * seen come at once, and those around them in the frames after it.
+   */
   #range() {
     const { element, list } = this
     for (let round = 0; round < 4; round++) {
@@ -134,11 +140,25 @@ export class Transcript {
       const total = this.tops[list.length]
       const height = element.clientHeight
       const top = this.atEnd ? Math.max(total - height, 0) : Math.min(this.#offset(), Math.max(total - height, 0))
-      const first = list.length === 0 ? 0 : this.#at(top - AHEAD)
-      const last = list.length === 0 ? 0 : this.#at(top + height + AHEAD) + 1
-      const changed = this.#fill(first, last)
-      if (!changed) break
+      if (round === 0) {
+        this.ahead = Math.abs(top - (this.lastTop ?? -Infinity)) > LEAP ? AT_ONCE : Math.min((this.ahead ?? 0) + STEP, AHEAD)
+        this.lastTop = top
+      }
+      const [first, last] = this.#wanted(top, height)
+      if (!this.#fill(first, last)) break
     }
+    if (this.ahead < AHEAD) schedule(this.paint)
+  }
+
+  /** Which rows are to be there: those ahead by now, and of those that are there already what is not far away. */
+  #wanted(top, height) {
+    if (this.list.length === 0) return [0, 0]
+    let [first, last] = [this.#at(top - this.ahead), this.#at(top + height + this.ahead) + 1]
+    const [start, end] = [this.rows.firstChild, this.rows.lastChild].map((node) => (node === null ? undefined : this.index.get(node.dataset.key)))
+    if (start === undefined || end === undefined) return [first, last]
+    const [low, high] = [Math.max(start, this.#at(top - AHEAD)), Math.min(end + 1, this.#at(top + height + AHEAD) + 1)]
+    if (low <= last && high >= first) [first, last] = [Math.min(first, low), Math.max(last, high)]
+    return [first, last]
   }
 
   /** How far down the window is, by the heights that are known: the anchor's place, not the scroll bar's. */
@@ -167,7 +187,7 @@ export class Transcript {
         this.nodes.set(row.key, node)
         this.sizes.observe(node)
         made.push([row.key, node])
-      } else if (this.dirty.has(row.key) || first + at >= this.list.length - 2 || row.kind === 'sub') {
+      } else if (this.dirty.has(row.key) || first + at >= this.list.length - 3 || row.kind === 'sub') {
         node.$show(row, this.#place(first + at))
         if (this.dirty.has(row.key)) made.push([row.key, node])
       }
@@ -198,9 +218,15 @@ export class Transcript {
     let memory = this.memory.get(row.key)
     if (memory === undefined) this.memory.set(row.key, (memory = {}))
     return {
-      depth: row.depth, memory, act: this.act, last: at === this.list.length - 1, speaker: this.#speaker(at), thread,
+      depth: row.depth, memory, act: this.act, final: this.#isFinal(at), speaker: this.#speaker(at), thread,
       folded: thread !== null && this.isFolded(row), waits: thread !== null && [...this.fold.waits.values()].some((wait) => wait.session_id === thread.id),
     }
+  }
+
+  /** Whether an answer is the last word of its turn. */
+  #isFinal(at) {
+    const next = this.list[at + 1]
+    return next === undefined ? !this.fold.busy : next.kind === 'user' && next.depth === this.list[at].depth
   }
 
   /** The name of who speaks, where it is another one than before. */
@@ -355,7 +381,6 @@ export class Transcript {
 
   /** Fetch older messages when the beginning of those that are here is near. */
   async #wantOlder() {
-    this.tip.hidden = true
     if (!this.fold.more || this.loading || this.failed > Date.now()) return
     if (this.element.scrollTop > OLDER && this.list.length > 30) return
     this.loading = true

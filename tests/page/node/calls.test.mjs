@@ -1,0 +1,100 @@
+// Diffs out of what tools take and give, and forms out of schemas.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { changesIn, changesOf, compare, patch, unified } from '../../../src/roost/doors/web/static/diff.js'
+import { fieldsOf, read } from '../../../src/roost/doors/web/static/schema.js'
+
+const shown = (lines) => lines.map(({ sign, text }) => sign + text)
+
+test('two texts make a diff with a few lines around', () => {
+  const before = Array.from({ length: 20 }, (_, n) => `line ${n}`)
+  const after = before.with(10, 'other')
+  assert.deepEqual(shown(compare(before.join('\n'), after.join('\n'))), [' line 7', ' line 8', ' line 9', '-line 10', '+other', ' line 11', ' line 12', ' line 13'])
+})
+
+test('applying a diff gives the new text', () => {
+  let state = 7
+  const roll = (below) => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) % below
+  for (let round = 0; round < 200; round++) {
+    const a = Array.from({ length: roll(12) }, () => 'abc'[roll(3)])
+    const b = Array.from({ length: roll(12) }, () => 'abc'[roll(3)])
+    const lines = compare(a.join('\n'), b.join('\n')).filter(({ sign }) => sign !== '@')
+    const [left, right] = ['+', '-'].map((gone) => lines.filter(({ sign }) => sign !== gone).map(({ text }) => text).join(''))
+    assert.ok(a.join('').includes(left.slice(0, 1)))
+    assert.equal(lines.filter(({ sign }) => sign === '+').length - lines.filter(({ sign }) => sign === '-').length, b.length - a.length)
+    assert.ok(b.join('').includes(right) || lines.length < b.length)
+  }
+})
+
+test('texts that are too long to compare are one after the other', () => {
+  const a = Array.from({ length: 3000 }, (_, n) => `a${n}`).join('\n')
+  const b = Array.from({ length: 3000 }, (_, n) => `b${n}`).join('\n')
+  assert.equal(compare(a, b).length, 6000)
+})
+
+test('unified diffs are read, with names, new files and deleted ones', () => {
+  const text = 'diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1,2 +1,3 @@ def f\n a\n-b\n+c\n+d\n--- /dev/null\n+++ b/n\n@@ -0,0 +1 @@\n+new\n--- a/o\n+++ /dev/null\n@@ -1 +0,0 @@\n-old\n'
+  const changes = unified(text)
+  assert.deepEqual(changes.map(({ path, how, plus, minus }) => [path, how, plus, minus]), [['x', 'edit', 2, 1], ['n', 'new', 1, 0], ['o', 'delete', 0, 1]])
+  assert.deepEqual(changes[0].lines.map(({ old, new: now }) => [old, now]).slice(1), [[1, 1], [2, undefined], [undefined, 2], [undefined, 3]])
+  assert.equal(unified('no diff\n--- a line\n'), null)
+})
+
+test('lines of a hunk that look like headers are lines', () => {
+  const [change] = unified('--- a/x\n+++ b/x\n@@ -1,2 +1,1 @@\n--- a comment\n kept\n')
+  assert.deepEqual(shown(change.lines), ['--- a comment'.replace('---', '-' + '--'), ' kept'])
+})
+
+test('patches are read', () => {
+  const changes = patch('*** Begin Patch\n*** Update File: a.py\n@@ def f\n x\n-y\n+z\n*** Add File: b.py\n+one\n*** Delete File: c.py\n*** End Patch')
+  assert.deepEqual(changes.map(({ path, how, plus, minus }) => [path, how, plus, minus]), [['a.py', 'edit', 1, 1], ['b.py', 'new', 1, 0], ['c.py', 'delete', 0, 0]])
+})
+
+test('edits of every kind of tool are known by their arguments', () => {
+  const pairs = [
+    ['edit_file', { path: 'x', edits: [{ oldText: 'a', newText: 'b' }] }], ['Edit', { file_path: 'x', old_string: 'a', new_string: 'b' }],
+    ['MultiEdit', { file_path: 'x', edits: [{ old_string: 'a', new_string: 'b' }] }], ['str_replace_editor', { path: 'x', old_str: 'a', new_str: 'b' }],
+    ['apply_patch', { input: '*** Begin Patch\n*** Update File: x\n@@\n-a\n+b\n*** End Patch' }], ['apply_patch', { changes: [{ path: 'x', kind: 'update', diff: '@@ -1 +1 @@\n-a\n+b\n' }] }],
+  ]
+  for (const [name, args] of pairs) assert.deepEqual(changesOf(name, args).map(({ path, plus, minus }) => [path, plus, minus]), [['x', 1, 1]], name)
+  assert.deepEqual(changesOf('write_file', { path: 'x', content: 'a\nb\n' }).map(({ how, plus }) => [how, plus]), [['new', 2]])
+  for (const args of [null, 1, 'x', [], {}, { path: 1 }, { edits: 'x' }, { edits: [null, 1] }, { changes: [null] }, { patch: 7 }]) assert.equal(changesOf('edit', args), null)
+  assert.equal(changesIn('plain'), null)
+})
+
+const field = (rules, needed = []) => fieldsOf({ type: 'object', properties: { it: rules }, required: needed })[0]
+
+test('schemas become fields, the needed ones first and in their order', () => {
+  const fields = fieldsOf({ properties: { a: { type: 'string' }, b: { type: 'integer' }, c: { enum: ['x'] } }, required: ['c', 'b'] })
+  assert.deepEqual(fields.map(({ name, kind, required }) => [name, kind, required]), [['c', 'choice', true], ['b', 'integer', true], ['a', 'text', false]])
+  assert.deepEqual(fieldsOf({ type: 'boolean' }).map(({ name, kind }) => [name, kind]), [['value', 'yesno']])
+  for (const odd of [null, 1, {}, { type: 'object' }]) assert.deepEqual(fieldsOf(odd), [])
+  assert.equal(fieldsOf({ properties: { x: null, y: 7 } }).length, 2)
+})
+
+test('choices have the names that people are to read', () => {
+  assert.deepEqual(field({ enum: ['a', 'b'], enumNames: ['A', 'B'] }).options, [{ value: 'a', title: 'A' }, { value: 'b', title: 'B' }])
+  assert.deepEqual(field({ oneOf: [{ const: 1, title: 'One' }] }).options, [{ value: 1, title: 'One' }])
+  const many = field({ type: 'array', items: { enum: ['a', 'b'] }, minItems: 1 })
+  assert.equal(many.kind, 'choices')
+  assert.match(read(many, [])[1], /at least 1|^$/)
+})
+
+test('values are read and judged', () => {
+  const cases = [
+    [{ type: 'integer', minimum: 1, maximum: 5 }, '3', 3, ''], [{ type: 'integer', minimum: 1 }, '0', 0, /at least 1/], [{ type: 'integer' }, '1.5', 1.5, /whole/],
+    [{ type: 'number' }, '1,5', 1.5, ''], [{ type: 'number' }, 'x', undefined, /number/], [{ type: 'number', multipleOf: 0.1 }, '0.3', 0.3, ''],
+    [{ type: 'string', format: 'email' }, 'a@b', 'a@b', ''], [{ type: 'string', format: 'email' }, 'ab', 'ab', /email/], [{ type: 'string', format: 'uri' }, 'x y', 'x y', /address/],
+    [{ type: 'string', format: 'date' }, '2026-01-31', '2026-01-31', ''], [{ type: 'string', minLength: 3 }, 'ab', 'ab', /3 characters/], [{ type: 'string', maxLength: 1 }, '😀', '😀', ''],
+    [{ type: 'string', pattern: '^[a-z]+$' }, 'A', 'A', /match/], [{ type: 'string', pattern: '(' }, 'A', 'A', ''], [{ type: 'string', pattern: '(a+)+$' }, `${'a'.repeat(40)}!`, `${'a'.repeat(40)}!`, ''],
+    [{ type: 'object' }, '{"a":1}', { a: 1 }, ''], [{ type: 'object' }, '{', undefined, /JSON/], [{ type: 'array', items: { type: 'string' } }, 'a\n\n b ', ['a', 'b'], ''],
+  ]
+  for (const [rules, raw, value, wrong] of cases) {
+    const [got, why] = read(field(rules), raw)
+    assert.deepEqual(got, value, JSON.stringify(rules))
+    wrong === '' ? assert.equal(why, '') : assert.match(why, wrong)
+  }
+  assert.deepEqual(read(field({ type: 'string' }), ''), [undefined, ''])
+  assert.match(read(field({ type: 'string' }, ['it']), '')[1], /needed/)
+})

@@ -596,3 +596,32 @@ async def test_a_crowd_of_events_does_not_hold_up_typing(room: Room) -> None:
         assert app.sitting.busy and app.transcript.at_end
         await crowd.client.cancel(app.session)
         await crowd.ended(app.session)
+
+
+async def test_the_conversation_is_scrolled_from_the_prompt_and_a_long_call_from_its_card(room: Room) -> None:
+    async with shown(room, size=(80, 24)) as (app, pilot):
+        for count in range(1, 6):
+            await type_in(pilot, "hello")
+            await room.ended(app.session, turns=count)
+            await until(pilot, lambda: not app.sitting.busy, "the end")
+        await pilot.press("pageup")
+        assert not app.transcript.at_end
+        await pilot.press("ctrl+end")
+        assert app.transcript.at_end
+        (room.work / "notes.md").write_text("Mind the gap.\n" + "line\n" * 50)
+        await type_in(pilot, "long")
+        shown_card = await asked(app, pilot)
+        exhibit = shown_card.query_one(".exhibit")
+        await pilot.press("pagedown")
+        await until(pilot, lambda: exhibit.scroll_y > 0, "the rest of the call")
+
+
+async def test_text_in_the_conversation_is_found(room: Room) -> None:
+    async with shown(room) as (app, pilot):
+        await type_in(pilot, "hello needle")
+        await room.ended(app.session)
+        await until(pilot, lambda: not app.sitting.busy, "the end")
+        await pilot.press("ctrl+f", *"needle")
+        await until(pilot, lambda: "2 found" in screen(app), "the matches")
+        await pilot.press("escape")
+        assert app.focused is app.prompt.editor

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -194,8 +194,12 @@ class RoostApp(App[int]):
 
     def leave(self) -> None:
         """Go; whoever started this knows what becomes of the session."""
-        self._write(terminal.POP)
         self.exit(0)
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: Any = None) -> None:
+        """End, with the window's title as it was."""
+        self._write(terminal.POP)
+        super().exit(result, return_code, message)
 
     def on_resize(self, event: Resize) -> None:
         """Cards leave the conversation its part."""
@@ -431,20 +435,19 @@ class RoostApp(App[int]):
         """Go through the conversation with the keys."""
         self.transcript.focus()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that scroll the conversation do so from the prompt; elsewhere they are for what has the focus."""
+        return self.focused is self.prompt.editor if action == "scroll" else True
+
     def action_scroll(self, where: str) -> None:
-        """Move the conversation, whatever has the focus; a card or a list moves itself."""
-        if self.screen is not self._base:
-            getattr(self.screen, f"scroll_{where}", lambda: None)()
-            return
-        match where:
-            case "home":
-                self.transcript.go_home()
-            case "end":
-                self.transcript.go_end()
-            case "page_up":
-                self.transcript.scroll_page_up(animate=False)
-            case "page_down":
-                self.transcript.scroll_page_down(animate=False)
+        """Move the conversation."""
+        moves: dict[str, Callable[[], None]] = {
+            "home": self.transcript.go_home,
+            "end": self.transcript.go_end,
+            "page_up": lambda: self.transcript.scroll_page_up(animate=False),
+            "page_down": lambda: self.transcript.scroll_page_down(animate=False),
+        }
+        moves[where]()
 
     async def action_escape(self) -> None:
         """Back to the prompt; from there, twice: stop."""

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,6 +81,17 @@ class Terminal:
         self._tmux("paste-buffer", "-p", "-d")
         return self
 
+    def go(self, key: str) -> Self:
+        """Press a key, and wait until the cursor is elsewhere: what is typed then is for what has the focus now."""
+        before = self.cursor
+        self.press(key)
+        deadline = time.monotonic() + PATIENCE
+        while self.cursor == before:
+            if time.monotonic() > deadline:
+                raise NotSeen(f"the cursor stays where it is\n{_framed(self.screen())}")
+            time.sleep(LOOK)
+        return self
+
     def resize(self, width: int, height: int) -> Self:
         """Another size."""
         self.width, self.height = width, height
@@ -127,6 +139,11 @@ class Terminal:
         return before
 
     @property
+    def cursor(self) -> str:
+        """Where it is: column and row."""
+        return self._told("#{cursor_x},#{cursor_y}")
+
+    @property
     def pid(self) -> int:
         """The program's process."""
         return int(self._told("#{pane_pid}"))
@@ -143,6 +160,8 @@ class Terminal:
             status, number = self._told("#{pane_dead_status}"), self._told("#{pane_dead_signal}")
             if status or number.strip("0"):
                 return int(status) if status else 128 + int(number)
+            if not self.alive:  # tmux has seen the end, and may have missed the signal that says how
+                os.kill(int(self._told("#{pid}")), signal.SIGCHLD)
             if time.monotonic() > deadline:
                 raise NotSeen(f"the program goes on\n{_framed(self.screen())}")
             time.sleep(LOOK)

@@ -172,6 +172,13 @@ class Question(Card):
         event.stop()
         self._onward(event.input)
 
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        """What was wrong with it may be right now."""
+        for entry in event.input.ancestors:
+            if isinstance(entry, Entry) and entry.has_class("-wrong"):
+                entry.complain("")
+
     def _onward(self, control: Widget) -> None:
         """To the next field, or off with it."""
         if self.guarded:

@@ -73,17 +73,16 @@ export class Composer {
     return head.source || head.provider || head.agent || this.picked || this.sources?.[0]?.name || ''
   }
 
-  async sourced() {
+  /** Look up which agents there are, once; again where that has failed. */
+  sourced() {
     const { head } = this.fold
-    if (this.sources !== null || head.source || head.provider || head.agent) return
-    this.sources = []
-    try {
-      this.sources = await this.api.get('/api/agents')
-      this.picked = this.sources.some(({ name }) => name === this.picked) ? this.picked : ''
-    } catch {
-      this.sources = null
-    }
-    this.paint()
+    if (this.sources !== null || head.source || head.provider || head.agent) return null
+    this.sourcing ??= this.api.get('/api/agents').then((sources) => {
+      this.sources = sources
+      if (!sources.some(({ name }) => name === this.picked)) this.picked = ''
+      this.paint()
+    }, () => {}).finally(() => { this.sourcing = null })
+    return this.sourcing
   }
 
   // -- how it looks -----------------------------------------------------------------------------------
@@ -276,7 +275,6 @@ export class Composer {
   async submit() {
     const words = this.input.value.trim()
     if (this.under || (words === '' && this.files.length === 0)) return
-    if (this.source === '') return toast('This server has no agent that could answer.', { kind: 'error' })
     const message = this.message(words)
     if (JSON.stringify(message).length > REQUEST) return toast('This is more than a message may have: leave a picture or a file out.', { kind: 'error' })
     this.under = true
@@ -284,6 +282,8 @@ export class Composer {
     this.list.hidden = true
     this.paint()
     try {
+      await this.sourced()
+      if (this.source === '') throw new Error('this server has no agent that could answer')
       await this.deliver(message)
       this.clear()
     } catch (error) {

@@ -26,7 +26,7 @@ export function answerCard(wait, onAnswer, { title = true } = {}) {
   const send = sender(card, foot, trouble, onAnswer)
   const { heading, sign, body } = make(wait, { send, foot, id, trouble })
   card.append(
-    h('header', {}, icon(sign), h('h3', { id, class: title ? '' : 'hush' }, heading), whose(wait)),
+    h('header', {}, icon(sign), h('h2', { id, class: title ? '' : 'hush' }, heading), whose(wait)),
     ...[body].flat().filter(Boolean), trouble, foot)
   card.wait = wait
   card.close = (how) => closed(card, foot, trouble, how)

@@ -133,12 +133,13 @@ class Terminal:
     def ended(self, *, timeout: float = PATIENCE) -> int:
         """Wait for the program's end: its exit code; 128 and the signal's number where one ended it."""
         deadline = time.monotonic() + timeout
-        while self.alive:
+        while True:
+            status, number = self._told("#{pane_dead_status}"), self._told("#{pane_dead_signal}")
+            if status or number.strip("0"):
+                return int(status) if status else 128 + int(number)
             if time.monotonic() > deadline:
-                raise NotSeen(f"the program goes on\n{self.screen()}")
+                raise NotSeen(f"the program goes on\n{_framed(self.screen())}")
             time.sleep(LOOK)
-        status, number = self._told("#{pane_dead_status}"), self._told("#{pane_dead_signal}")
-        return int(status) if status else 128 + int(number or 0)
 
     def close(self) -> None:
         """End the program, and tmux with it."""

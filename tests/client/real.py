@@ -26,6 +26,11 @@ agents:
     toolsets: [{type: shell}, {type: user_prompt}, {type: think}]
     commands:
       greet: Say hello
+  slowpoke:
+    model: heart
+    description: Takes long to begin
+    instruction: Take your time.
+    toolsets: [{type: mcp, command: sleep, args: ["30"]}]
 models:
   heart:
     provider: scripted

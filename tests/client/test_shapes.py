@@ -8,7 +8,7 @@ from msgspec.inspect import StructType, type_info
 
 from client.test_happenings import struct
 from roost.client import fleet, shapes
-from roost.doors.docker_agent import agents, batch, health, rows, sessions, snapshots, turns, waits
+from roost.doors.docker_agent import agents, batch, health, jobs, rows, sessions, snapshots, turns, waits
 from roost.doors.zag import shapes as zag
 
 TWICE = frozenset({"agentName", "discovery_source", "result"})  # for older clients
@@ -27,6 +27,7 @@ PAIRS: list[tuple[Any, Any]] = [
     (batch.Exported, shapes.Exported),
     (batch.Deleted, shapes.Removed),
     (agents.Count, shapes.Count),
+    (jobs.JobShape, shapes.Job),
     (health.Ready, shapes.Ready),
     (zag.User, fleet.User),
     (zag.LoggedIn, fleet.Login),

@@ -89,6 +89,11 @@ def test_a_follower_that_is_started_again_goes_on_where_it_was(served: Front, tm
 
 def test_the_program_of_the_readme_runs(served: Front, tmp_path: Path) -> None:
     [program] = [block.text for block in blocks(README, "python") if "from roost import Client" in block.text]
+    theirs = 'Client("http://127.0.0.1:8080")', '"agent"'
+    ours = 'Client("http://127.0.0.1:2100", token="secret")', '"assistant"'
+    for given, here in zip(theirs, ours, strict=True):
+        assert given in program
+        program = program.replace(given, here)
     assert run(program, served, tmp_path) == "You said: Hello!\n"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from fakes import llm
 from page import tabs
@@ -23,6 +23,7 @@ def browser() -> Iterator[Browser]:
     """Chromium."""
     if not tabs.CHROMIUM:
         pytest.skip("there is no Chromium: apt install chromium")
+    expect.set_options(timeout=15_000)  # milliseconds; machines are slow when all tests run
     with sync_playwright() as play:
         found = play.chromium.launch(executable_path=tabs.CHROMIUM, args=["--no-sandbox"])
         yield found

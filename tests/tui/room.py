@@ -1,11 +1,13 @@
 """A whole server in this process, with scripted models, and the terminal UI before it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 import yaml
 from textual.pilot import Pilot
 
@@ -74,6 +76,7 @@ TURNS: list[dict[str, Any]] = [
             "Steered: {{user}}",
         ],
     },
+    {"when": "(?i)^long", "answers": [[call("write_file", path="x", content="line\n" * 60)], "Written."]},
     {
         "when": "(?i)^delegate",
         "answers": [[call("transfer_task", agent="helper", task="look", expected_output="news")], "It says: {{tool}}"],
@@ -110,6 +113,53 @@ AGENT: dict[str, Any] = {
 }
 
 
+class Brittle(httpx2.AsyncBaseTransport):
+    """A transport that can be cut, and is then gone until it is mended."""
+
+    def __init__(self, app: Any) -> None:
+        self._inner = InProcess(app)
+        self._cut = anyio.Event()
+
+    def cut(self) -> None:
+        """Every line goes dead, and no new one is opened."""
+        self._cut.set()
+
+    def mend(self) -> None:
+        """Lines can be opened again."""
+        self._cut = anyio.Event()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self._cut.is_set():
+            raise httpx2.ConnectError("refused", request=request)
+        response = await self._inner.handle_async_request(request)
+        assert isinstance(response.stream, httpx2.AsyncByteStream)
+        stream = _Breaking(response.stream, self._cut)
+        return httpx2.Response(response.status_code, headers=response.headers, stream=stream)
+
+
+class _Breaking(httpx2.AsyncByteStream):
+    def __init__(self, inner: httpx2.AsyncByteStream, cut: anyio.Event) -> None:
+        self._inner, self._cut = inner, cut
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        chunks = aiter(self._inner)
+        while True:
+            reading = asyncio.ensure_future(anext(chunks, None))
+            cutting = asyncio.ensure_future(self._cut.wait())
+            await asyncio.wait({reading, cutting}, return_when=asyncio.FIRST_COMPLETED)
+            cutting.cancel()
+            if self._cut.is_set():
+                reading.cancel()
+                raise httpx2.ReadError("cut")
+            chunk = await reading
+            if chunk is None:
+                return
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
 class Room:
     """The server, a client of it, and what its log says."""
 
@@ -127,7 +177,7 @@ class Room:
     def app(self, session: str = "", **more: Any) -> RoostApp:
         """The terminal UI, not yet shown."""
         given: dict[str, Any] = {"working_dir": str(self.work), "home": self.home} | more
-        return RoostApp(self.client, session, "crew", **given)
+        return RoostApp(given.pop("client", self.client), session, "crew", **given)
 
     async def facts(self, session: str, *kinds: type) -> list[Any]:
         """What happened in a session, by its log."""

@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from roost.client.client import Client
 from roost.core import events as e
 from roost.tui import preferences
 from roost.tui.app import RoostApp
@@ -18,8 +19,8 @@ from roost.tui.dialogs.help import Help
 from roost.tui.dialogs.line import Sure
 from roost.tui.dialogs.picker import Picker
 from roost.tui.dialogs.question import Entry
-from roost.tui.rows import Call
-from tui.room import Room, open_room, screen, type_in, until, words
+from roost.tui.rows import Call, User
+from tui.room import Brittle, Room, open_room, screen, type_in, until, words
 
 pytestmark = pytest.mark.anyio
 
@@ -110,8 +111,8 @@ async def test_a_card_that_comes_by_itself_takes_no_key_that_was_meant_for_the_p
 
 async def test_a_card_does_not_take_the_keys_from_somebody_who_types(room: Room) -> None:
     async with shown(room) as (app, pilot):
-        await type_in(pilot, "run it")
         app.prompt.editor.insert("meanwhil")
+        await room.caller().start(app.session, "crew", "run it")
         await until(pilot, lambda: app.dock.shown is not None, "a card")
         await pilot.press("e")
         assert app.prompt.text == "meanwhile"
@@ -507,3 +508,120 @@ async def test_every_size_of_the_terminal_holds_prompt_and_status(room: Room, si
         assert app.dock.region.height >= 5
         await pilot.resize_terminal(60, 20)
         await until(pilot, lambda: app.prompt.region.bottom == 19, "the new size")
+
+
+async def test_the_end_stays_in_sight_when_a_card_comes_and_goes(room: Room) -> None:
+    async with shown(room, size=(80, 16)) as (app, pilot):
+        for count in range(1, 4):
+            await type_in(pilot, "hello")
+            await room.ended(app.session, turns=count)
+            await until(pilot, lambda: not app.sitting.busy, "the end")
+        await type_in(pilot, "run it")
+        await asked(app, pilot)
+        assert app.transcript.at_end
+        await pilot.press("y")
+        await until(pilot, lambda: "It ran" in screen(app), "the answer")
+        assert app.transcript.at_end
+
+
+# -- the line ---------------------------------------------------------------------------------------
+
+
+async def test_a_line_that_is_cut_costs_nothing_and_doubles_nothing(room: Room) -> None:
+    wire = Brittle(room.running.app)
+    client = Client("http://localhost", token="tok", transport=wire)
+    async with shown(room, client=client) as (app, pilot):
+        await type_in(pilot, "first")
+        await room.ended(app.session)
+        wire.cut()
+        await until(pilot, lambda: "reconnecting" in screen(app), "word of the cut")
+        await room.caller().start(app.session, "crew", "run it")
+        await room.until_fact(app.session, e.WaitOpened)
+        await type_in(pilot, "/title Not now")
+        await until(pilot, lambda: "does not answer" in notes(app), "the refusal")
+        assert app.prompt.text == "/title Not now"
+        await pilot.press("ctrl+c")
+        wire.mend()
+        await until(pilot, lambda: "reconnecting" not in screen(app), "the line")
+        await asked(app, pilot)
+        if not app.dock.has_focus_within:
+            await pilot.press("tab")
+        await pilot.press("y")
+        await room.ended(app.session, turns=2)
+        await until(pilot, lambda: "It ran" in words(app.sitting.view.rows), "the answer")
+        said = [row.text for row in app.sitting.view.rows if isinstance(row, User)]
+        assert said == ["first", "run it"]
+        assert words(app.sitting.view.rows).count("It ran") == 1
+    await client.aclose()
+
+
+async def test_a_session_that_is_deleted_says_so(room: Room) -> None:
+    async with shown(room) as (app, pilot):
+        await room.caller().delete(app.session)
+        await until(pilot, lambda: "the session is gone" in screen(app), "word of it")
+
+
+async def test_what_is_sent_before_the_session_is_open_waits_for_it(room: Room) -> None:
+    app = room.app()
+    async with app.run_test() as pilot:
+        await type_in(pilot, "at once")
+        await until(pilot, lambda: app.session, "a session")
+        assert (await room.until_fact(app.session, e.UserSaid)).text == "at once"
+
+
+async def test_a_session_that_is_not_there_ends_with_what_the_server_says(room: Room) -> None:
+    app = room.app("00000000-0000-4000-8000-000000000000")
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.return_code == 1, "the end")
+
+
+async def test_a_crowd_of_events_does_not_hold_up_typing(room: Room) -> None:
+    """At 200 events a second what is typed is there long before they end."""
+    steps = [{"text": "word and word " * 5000, "chunk": 10, "delay": 0.004}]
+    agent = {
+        "agents": {"root": {"model": "m", "instruction": "x"}},
+        "models": {
+            "m": {
+                "provider": "scripted",
+                "model": "m",
+                "provider_opts": {"scenario": {"turns": [{"answers": [steps]}]}},
+            }
+        },
+    }
+    async with open_room(room.place / "crowd", agent) as crowd, shown(crowd) as (app, pilot):
+        await type_in(pilot, "go")
+        await until(pilot, lambda: len(words(app.sitting.view.rows)) > 100, "the first words")
+        await pilot.press(*"typing")
+        await until(pilot, lambda: "typing" in screen(app), "what was typed")
+        assert app.sitting.busy and app.transcript.at_end
+        await crowd.client.cancel(app.session)
+        await crowd.ended(app.session)
+
+
+async def test_the_conversation_is_scrolled_from_the_prompt_and_a_long_call_from_its_card(room: Room) -> None:
+    async with shown(room, size=(80, 24)) as (app, pilot):
+        for count in range(1, 6):
+            await type_in(pilot, "hello")
+            await room.ended(app.session, turns=count)
+            await until(pilot, lambda: not app.sitting.busy, "the end")
+        await pilot.press("pageup")
+        assert not app.transcript.at_end
+        await pilot.press("ctrl+end")
+        assert app.transcript.at_end
+        (room.work / "notes.md").write_text("Mind the gap.\n" + "line\n" * 50)
+        await type_in(pilot, "long")
+        shown_card = await asked(app, pilot)
+        exhibit = shown_card.query_one(".exhibit")
+        await pilot.press("pagedown")
+        await until(pilot, lambda: exhibit.scroll_y > 0, "the rest of the call")
+
+
+async def test_text_in_the_conversation_is_found(room: Room) -> None:
+    async with shown(room) as (app, pilot):
+        await type_in(pilot, "hello needle")
+        await room.ended(app.session)
+        await until(pilot, lambda: not app.sitting.busy, "the end")
+        await pilot.press("ctrl+f", *"needle")
+        await until(pilot, lambda: "2 found" in screen(app), "the matches")
+        await pilot.press("escape")
+        assert app.focused is app.prompt.editor

@@ -4,8 +4,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from msgspec.structs import replace
@@ -17,7 +18,10 @@ from roost.client.answers import Turn
 from roost.client.blocking import Blocking
 from roost.client.server import Server, normal
 from roost.client.shapes import Row
-from roost.core.errors import BadValue, SessionNotFound
+from roost.core.errors import BadValue, ServerFailed, SessionNotFound
+
+if TYPE_CHECKING:
+    from roost.client.client import Client
 
 MOST = 15  # sessions in the list to choose from
 CODES = {"normal": 0, "error": 1, "canceled": 130}
@@ -94,7 +98,7 @@ def see() -> None:
         UsageError: stdin or stdout is no terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("the terminal UI needs a terminal")
+        raise click.UsageError("the screen needs a terminal: `roost run --exec` prints the answer without one")
 
 
 def look(
@@ -144,8 +148,21 @@ async def _look(
                 home=reach.home(),
             )
             code = await played(app, stop)
+            session = app.session or session
+            if await _unused(client, session):
+                return code
     show.note(f"The session goes on; to open it again:\n\n    roost attach {session}\n")
     return code
+
+
+async def _unused(client: "Client", session: str) -> bool:
+    """Whether nobody has said anything there; then it is gone now."""
+    with suppress(ServerFailed):
+        now = await client.snapshot(session, last=1)
+        if now.state == "new" and not now.messages and not now.queue:
+            await client.delete(session)
+            return True
+    return False
 
 
 def _server(ctx: click.Context, remote: str | None) -> tuple[Blocking, bool]:
@@ -219,6 +236,7 @@ def _chosen(rows: Sequence[Row], named: str | None, *, latest: bool) -> Row:
         if not found:
             raise SessionNotFound(named)
         return found[0]
+    rows = [row for row in rows if row.state != "new" or row.turns]  # nobody has said anything there yet
     if not rows:
         raise BadValue("there are no sessions: `roost run AGENT` and `roost spawn` start one")
     if latest or len(rows) == 1:

@@ -64,16 +64,17 @@ def decode(request: Request[T], body: bytes) -> T:
 
 def refused(status: int, body: bytes, header: Callable[[str], str | None]) -> Refused:
     """A server's no, in either door's words or a proxy's."""
-    text = body.decode("utf-8", "replace").strip()
+    text, code = body.decode("utf-8", "replace").strip(), header("x-roost-code") or ""
     try:
         said = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         said = None
     if isinstance(said, dict):
         text = str(said.get("error") or said.get("message") or "")
+        code = code or str(said.get("code") or "")
     elif text.startswith("<"):
         text = ""  # a page for browsers
-    return Refused(status, text[:2000], header("x-roost-code") or "", _seconds(header("retry-after")))
+    return Refused(status, text[:2000], code, _seconds(header("retry-after")))
 
 
 class Tries:

@@ -22,7 +22,7 @@ from roost.engine.draft import of_log
 from roost.engine.endings import ending
 from roost.engine.hub import Hub
 from roost.engine.journal import Journal
-from roost.engine.runtime import Makers, read_history
+from roost.engine.runtime import Makers, read_history, served
 from roost.engine.supervisor import Supervisor
 from roost.ports import Effort, EventStore
 
@@ -195,15 +195,7 @@ class Recovery:
             return False
         if turn is None or turn.canceled or head.deleted or self._sleeps(head):
             return True
-        if turn.driver or self._makers.clock.now() - head.active_at > FORSAKEN:
-            return True
-        try:
-            await self._makers.agents.team(turn.source, turn.source_hash)
-        except AgentNotFound:
-            return False
-        except RoostError:
-            return True  # the turn will say what is wrong with it
-        return True
+        return self._makers.clock.now() - head.active_at > FORSAKEN or await served(self._makers, turn)
 
     async def _settle(self, head: Head, limit: anyio.CapacityLimiter) -> None:
         log_id = LogId(head.id)
@@ -236,6 +228,9 @@ class Recovery:
                 if call.state == "called" and inner.serving(call.id) is None:
                     await self._makers.toolsets.end(call.id)
         what, facts = verdict(head, self._policy)
+        if what == "resume" and head.turn is not None and not await served(self._makers, head.turn):
+            gone = f"nobody serves {head.turn.source!r} any more"
+            what, facts = "end", [e.ErrorMet(f"{INTERRUPTED}, and {gone}", AgentNotFound.code, head.turn.agent)]
         if what == "end":
             await self._end(journal, facts)
             return

@@ -188,6 +188,19 @@ class Runtime:
 Opening = AbstractAsyncContextManager[Runtime]
 
 
+async def served(makers: Makers, turn: Turn) -> bool:
+    """Whether this server has the agent of a turn: one that does not load is there, and will say why."""
+    if turn.driver:
+        return True
+    try:
+        await makers.agents.team(turn.source, turn.source_hash)
+    except AgentNotFound:
+        return False
+    except RoostError:
+        return True
+    return True
+
+
 def providers(models: Models, team: Team, head: Head) -> dict[str, Provider]:
     """The agents of a team whose models can be used, with what they would run on in this session."""
     found = {}

@@ -98,11 +98,14 @@ class Supervisor:
             return await self.open(log_id, facts, headers=headers)
 
     async def wake(self, log_id: LogId) -> None:
-        """Go on with a turn that sleeps, if no living server has it."""
+        """Go on with a turn that sleeps, if no living server has it, and its agent is served here."""
         with suppress(SessionBusy, SessionNotFound):
             async with self.claim(log_id):
                 turn = (await self._makers.store.head(log_id)).turn
                 if turn is None or self.stopping or self.playing(log_id):
+                    return
+                if not turn.canceled and not await rt.served(self._makers, turn):
+                    log.info("%s is left to who has its agent", log_id, extra={"action": "left_asleep"})
                     return
 
                 def same(now: Head) -> None:

@@ -11,11 +11,13 @@ from textual.strip import Strip
 
 from roost.tui import excerpt
 from roost.tui.calls import PREVIEW, quiet
-from roost.tui.ink import Line, Run, strip
+from roost.tui.ink import Line, length, strip
 from roost.tui.painter import SAID, Painter
 from roost.tui.rows import Answer, Call, Failure, Nest, Note, Reasoning, Row, Summary, User
 
-KEPT = 500  # rows that stay drawn
+KEPT = 150  # rows that stay drawn
+STRIPS = 400  # lines that are kept as Textual wants them: each is many objects
+NOTHING: Line = []
 DEEPEST = 8  # levels that are indented
 WIDEST = 128  # cells of a line of text: longer ones are hard to read
 
@@ -33,14 +35,6 @@ class Spot(NamedTuple):
     hidden: int = 0
 
 
-class _Drawn(NamedTuple):
-    """A row as it was drawn."""
-
-    sign: tuple[object, ...]
-    lines: list[Line]
-    strips: list[Strip]
-
-
 class Roll:
     """Rows, their heights, and those that are drawn.  A row is asked for by its index."""
 
@@ -56,7 +50,8 @@ class Roll:
         self._heights: list[int] = []
         self._tops: list[int] | None = None
         self._exact: dict[str, tuple[object, int]] = {}
-        self._drawn: OrderedDict[str, _Drawn] = OrderedDict()
+        self._drawn: OrderedDict[str, tuple[object, list[Line]]] = OrderedDict()
+        self._strips: OrderedDict[tuple[str, int], tuple[Line, Strip]] = OrderedDict()
         self._places: dict[str, int] | None = None
 
     # -- what is shown --------------------------------------------------------------------------
@@ -131,8 +126,8 @@ class Roll:
 
     @property
     def total(self) -> int:
-        """How many lines there are, as far as that is known."""
-        return self._sums()[-1] if self.rows else 0
+        """How many lines there are, as far as that is known: a blank one is the last."""
+        return self._sums()[-1] + 1 if self.rows else 0
 
     def _sums(self) -> list[int]:
         if self._tops is None:
@@ -173,6 +168,7 @@ class Roll:
     def reset(self, painter: Painter, cells: int, base: Style) -> None:
         """Other colours, or another width: everything is to be drawn anew, as it comes into sight."""
         self._drawn.clear()
+        self._strips.clear()
         self.painter, self.base = painter, base
         if cells == self.cells:
             return
@@ -181,48 +177,65 @@ class Roll:
         self._heights = [self._height(row, spot) for row, spot in zip(self.rows, self._spots, strict=True)]
         self._tops = None
 
-    def strips(self, index: int) -> list[Strip]:
-        """A row, drawn; its height is known from now on."""
-        row, spot = self.rows[index], self._spots[index]
-        sign = self._sign(row, spot)
-        kept = self._drawn.get(row.key)
-        if kept is not None and kept.sign == sign:
-            self._drawn.move_to_end(row.key)
-            found = kept.strips
-        else:
-            drawn = self._drawn[row.key] = self._draw(row, spot, sign, kept)
-            found = drawn.strips
-            while len(self._drawn) > KEPT:
-                self._drawn.popitem(last=False)
-        self._exact[row.key] = (sign, len(found))
-        if self._heights[index] != len(found):
-            self._heights[index], self._tops = len(found), None
+    def draw(self, index: int) -> int:
+        """Draw a row; its height, which is known from now on."""
+        height = len(self._lines(index))
+        if self._heights[index] != height:
+            self._heights[index], self._tops = height, None
+        return height
+
+    def strip(self, index: int, offset: int) -> Strip:
+        """One line of a row, as it is put on the screen."""
+        lines = self._lines(index)
+        if not 0 <= offset < len(lines):
+            return Strip.blank(self.cells, self.base)
+        line, place = lines[offset], (self.rows[index].key, offset)
+        kept = self._strips.get(place)
+        if kept is not None and kept[0] is line:
+            self._strips.move_to_end(place)
+            return kept[1]
+        margin = self._margins(self.rows[index], self._spots[index])[offset >= self._spots[index].lead]
+        found = strip([*margin, *line], self.cells, self.base)
+        self._strips[place] = (line, found)
+        while len(self._strips) > STRIPS:
+            self._strips.popitem(last=False)
         return found
 
-    def _sign(self, row: Row, spot: Spot) -> tuple[object, ...]:
-        return (row.version, spot, row.key in self.opened)
+    def texts(self, index: int) -> list[str]:
+        """The lines of a row without what stands at its left."""
+        return ["".join(text for text, _ in line) for line in self._lines(index)]
 
-    def _draw(self, row: Row, spot: Spot, sign: tuple[object, ...], kept: "_Drawn | None") -> "_Drawn":
-        """Draw a row; lines at its beginning that are the very same as before stay."""
-        palette = self.painter.palette
-        guides: list[Run] = [("│ ", palette.hue(agent)) for agent in spot.guides]
-        barred = isinstance(row, User | Failure)
-        inner = [("  ", palette.text)] if guides or not barred else []
-        margin: Line = [(" ", palette.text), *inner, *guides]
-        room = min(self.cells, WIDEST + 2 * len(guides)) - 2 * len(guides) - 2 * len(inner) - 2
+    def _lines(self, index: int) -> list[Line]:
+        row, spot = self.rows[index], self._spots[index]
+        sign = (row.version, spot, row.key in self.opened)
+        kept = self._drawn.get(row.key)
+        if kept is None or kept[0] != sign:
+            kept = self._drawn[row.key] = (sign, self._draw(row, spot))
+            while len(self._drawn) > KEPT:
+                self._drawn.popitem(last=False)
+        else:
+            self._drawn.move_to_end(row.key)
+        self._exact[row.key] = (sign, len(kept[1]))
+        return kept[1]
+
+    def _draw(self, row: Row, spot: Spot) -> list[Line]:
+        taken = length(self._margins(row, spot)[1])
+        room = min(self.cells - taken, WIDEST) - 1
         lines = self.painter.lines(row, room, opened=row.key in self.opened, named=spot.named, hidden=spot.hidden)
-        same, strips = 0, [strip([("   ", palette.text), *guides], self.cells, self.base)] * spot.lead
-        if kept is not None and kept.sign[1:] == sign[1:]:
-            same = _same(kept.lines, lines)
-            strips = kept.strips[: spot.lead + same]
-        strips += [strip([*margin, *line], self.cells, self.base) for line in lines[same:]]
-        return _Drawn(sign, lines, strips)
+        return [*[NOTHING] * spot.lead, *lines]
+
+    def _margins(self, row: Row, spot: Spot) -> tuple[Line, Line]:
+        """What stands at the left: of a blank line above a row, and of its own."""
+        palette = self.painter.palette
+        guides: Line = [("│ ", palette.hue(agent)) for agent in spot.guides]
+        barred = isinstance(row, User | Failure) and not guides
+        return [("   ", palette.text), *guides], [(" " if barred else "   ", palette.text), *guides]
 
     # -- how high they may be -------------------------------------------------------------------
 
     def _height(self, row: Row, spot: Spot) -> int:
         known = self._exact.get(row.key)
-        if known is not None and known[0] == self._sign(row, spot):
+        if known is not None and known[0] == (row.version, spot, row.key in self.opened):
             return known[1]
         return spot.lead + spot.named + self._guess(row)
 
@@ -253,12 +266,6 @@ class Roll:
             return 0
         shown = excerpt.tail(text.rstrip("\n"), PREVIEW)
         return len(shown.lines) + bool(shown.left)
-
-
-def _same(old: Sequence[Line], new: Sequence[Line]) -> int:
-    """How many lines at the beginning are the very same objects."""
-    pairs = enumerate(zip(old, new, strict=False))
-    return next((at for at, (one, other) in pairs if one is not other), min(len(old), len(new)))
 
 
 def _speak(speakers: dict[str, str], row: Row) -> None:

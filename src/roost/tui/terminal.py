@@ -1,6 +1,10 @@
 """What is said to the terminal itself: its title, and that somebody is wanted."""
 
 from collections.abc import Mapping
+from typing import Any
+
+from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+from textual.keys import Keys
 
 from roost.tui.preferences import Notify
 
@@ -29,3 +33,13 @@ def alert(words: str, how: Notify, env: Mapping[str, str]) -> str:
 def _plain(words: str) -> str:
     """Without anything that a terminal would take for an order."""
     return "".join(char if char.isprintable() else " " for char in words)[:_LONGEST].strip()
+
+
+STEER = Keys.F24.value
+"""The key that Alt+Enter is where a terminal sends it as an escape before a return, which the library takes apart."""
+
+
+def teach() -> None:
+    """Have the library know Alt+Enter by what most terminals, and multiplexers, send for it."""
+    known: Any = ANSI_SEQUENCES_KEYS
+    known["\x1b\r"] = (Keys.F24,)

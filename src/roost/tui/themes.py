@@ -1,5 +1,8 @@
 """The colours to choose from."""
 
+from dataclasses import replace
+
+from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
 DEFAULT = "dark"
@@ -72,11 +75,24 @@ def _terminal() -> Theme:
         panel="ansi_default",
         boost="ansi_default",
         ansi=True,
-        variables={**plain.variables, "border": "ansi_bright_black", "border-blurred": "ansi_bright_black"},
+        variables={
+            **plain.variables,
+            "text-muted": "ansi_default",
+            "border": "ansi_bright_black",
+            "border-blurred": "ansi_bright_black",
+        },
     )
 
 
-THEMES: dict[str, tuple[Theme, str]] = {
+def _muted(theme: Theme) -> Theme:
+    """With a colour of its own for what matters less: one that is blended when it is drawn is not drawn everywhere."""
+    if theme.ansi or "text-muted" in theme.variables or not (theme.foreground and theme.background):
+        return theme
+    muted = Color.parse(theme.background).blend(Color.parse(theme.foreground), 0.66, alpha=1)
+    return replace(theme, variables={**theme.variables, "text-muted": muted.hex})
+
+
+_KNOWN: dict[str, tuple[Theme, str]] = {
     "dark": (_DARK, "for dark rooms"),
     "light": (_LIGHT, "for bright ones"),
     "high-contrast": (_CONTRAST, "black, white and strong colours"),
@@ -88,4 +104,6 @@ THEMES: dict[str, tuple[Theme, str]] = {
     "solarized-light": (BUILTIN_THEMES["solarized-light"], "the well-known one, light"),
     "dracula": (BUILTIN_THEMES["dracula"], "purple, pink and green"),
 }
+
+THEMES = {name: (_muted(theme), words) for name, (theme, words) in _KNOWN.items()}
 """By name, with what to say of it."""

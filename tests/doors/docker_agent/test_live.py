@@ -13,9 +13,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from roost.core import events as e
-from roost.core.ids import LogId, RunId
+from roost.core.ids import AnswerId, LogId, RunId
 from roost.core.principals import Principal
 from roost.doors.docker_agent import live as live_of
+from roost.service.pulse import FEW
 from roost.testing.fakes import FakeTool, answers, call
 from roost.testing.house import House, open_house
 
@@ -334,3 +335,32 @@ async def test_one_that_lags_does_not_hold_up_the_others(house: House) -> None:
     assert before < 1500
     assert line.ids(long) == list(range(1, 2002))
     assert max(line.messages) <= 256 * 1024
+
+
+async def test_many_that_change_at_once_are_all_told(house: House) -> None:
+    async with opened(house) as line:
+        await line.of("waits")
+        sessions = {await house.session() for _ in range(3 * FEW)}
+        while {item["row"]["id"] for item in line.items if "row" in item} != sessions:
+            await line.of("row")
+        for session in sessions:
+            await house.store.put(LogId(session), [e.DeleteAsked()])
+        while {item["gone"] for item in line.items if "gone" in item} != sessions:
+            await line.of("gone")
+
+
+async def test_what_changes_often_is_told_now_and_then_and_pieces_of_an_answer_are_no_change(house: House) -> None:
+    session = await house.session()
+    async with opened(house) as line:
+        await line.of("waits")
+        for number in range(40):
+            await house.store.put(LogId(session), [e.TitleSet(str(number))])
+        await line.until(lambda item: item.get("row", {}).get("title") == "39")
+        assert sum("row" in item for item in line.items) < 10
+        line.items.clear()
+        owned = await house.store.take(LogId(session))
+        for number in range(5):
+            await house.store.post(LogId(session), [e.TextAdded(AnswerId("a"), str(number))], epoch=owned.epoch)
+        await house.client.patch(f"/api/sessions/{session}/title", json={"title": "last"})
+        await line.until(lambda item: item.get("row", {}).get("title") == "last")
+        assert sum("row" in item for item in line.items) == 1

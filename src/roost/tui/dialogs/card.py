@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -112,30 +113,47 @@ class Choices(Widget, can_focus=True):
 
     def render(self) -> Content:
         """All of them, as many in a line as fit."""
-        return Content("\n").join(self._lines(self.size.width))
+        lines = [Content(" ").join(self._one(at, text) for at, text in line) for line in self._lines(self.size.width)]
+        return Content("\n").join(lines)
 
     def get_content_height(self, container: Any, viewport: Any, width: int) -> int:
         """As many lines as that takes."""
         return len(self._lines(width))
 
-    def _lines(self, width: int) -> list[Content]:
-        lines: list[list[Content]] = [[]]
+    def _lines(self, width: int) -> list[list[tuple[int, str]]]:
+        """Which stand in each line, and with what words."""
+        width = max(width, 20)
+        lines: list[list[tuple[int, str]]] = [[]]
         used = 0
         for at, choice in enumerate(self.choices):
             text = f"{choice.label} {choice.detail}".rstrip()
-            size = len(text) + len(choice.key) + 6
-            if used and used + size > max(width, 20):
+            text = text if len(text) <= width - 8 else f"{text[: width - 9]}…"
+            size = self._cells(at, text)
+            if used and used + size > width:
                 lines.append([])
                 used = 0
-            lines[-1].append(self._one(at, choice, text, max(width, 20)))
-            used += size
-        return [Content(" ").join(parts) for parts in lines]
+            lines[-1].append((at, text))
+            used += size + 1
+        return lines
 
-    def _one(self, at: int, choice: Choice, text: str, width: int) -> Content:
-        style = "bold $text on $primary 45%" if at == self._at and self.has_focus else "$text"
-        shown = text if len(text) <= width - 8 else f"{text[: width - 9]}…"
-        piece = Content.assemble((f" {choice.key} ", "bold $warning on $panel"), (f" {shown} ", style))
-        return Content.from_markup(f"[@click=choose({at})]$piece[/]", piece=piece)
+    def _cells(self, at: int, text: str) -> int:
+        return cell_len(self.choices[at].key) + cell_len(text) + 4
+
+    def _one(self, at: int, text: str) -> Content:
+        here = at == self._at and self.has_focus
+        style = "bold $text on $primary 45%" if here else "$text"
+        return Content.assemble((f" {self.choices[at].key} ", "bold $warning on $panel"), (f" {text} ", style))
+
+    def on_click(self, event: events.Click) -> None:
+        """The one under the mouse."""
+        lines, x = self._lines(self.size.width), event.x
+        for at, text in lines[event.y] if 0 <= event.y < len(lines) else []:
+            size = self._cells(at, text)
+            if 0 <= x < size:
+                event.stop()
+                self.action_choose(at)
+                return
+            x -= size + 1
 
     def action_choose(self, at: int) -> None:
         """Take one."""

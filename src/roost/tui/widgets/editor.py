@@ -7,7 +7,7 @@ from textual.binding import Binding
 from textual.message import Message
 from textual.widgets import TextArea
 
-from roost.tui import attachments
+from roost.tui import attachments, terminal
 
 
 class Editor(TextArea):
@@ -55,6 +55,7 @@ class Editor(TextArea):
         self._own: Mapping[str, Callable[[], bool]] = {
             "enter": self._enter,
             "alt+enter": lambda: self._entered(steer=True),
+            terminal.STEER: lambda: self._entered(steer=True),
             "ctrl+s": lambda: self._entered(steer=True),
             "shift+enter": self._newline,
             "ctrl+j": self._newline,

@@ -31,11 +31,16 @@ class Options(Widget, can_focus=True):
     def _line(self, at: int, label: str) -> Content:
         left, mark, right = ("[", "x", "]") if self.many else ("(", "•", ")")
         here = self.has_focus and at == self._at
-        text = Content.assemble(
+        return Content.assemble(
             (f"{left}{mark if at in self.chosen else ' '}{right}", "$success" if at in self.chosen else "$text-muted"),
             (f" {label} ", "bold on $primary 35%" if here else ""),
         )
-        return Content.from_markup(f"[@click=take({at})]$text[/]", text=text)
+
+    def on_click(self, event: events.Click) -> None:
+        """The one under the mouse."""
+        if 0 <= event.y < len(self.labels):
+            event.stop()
+            self.action_take(event.y)
 
     def action_take(self, at: int) -> None:
         """Choose it, or no longer."""

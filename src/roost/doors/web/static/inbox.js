@@ -9,6 +9,7 @@ import { announce } from './toast.js'
 import { some } from './words.js'
 
 const LINGER = 4_000 // how long an answered card still says who has answered it
+const WORD = 800 // how long the word of who it was may come after the list without the wait
 
 /** Mount the inbox; `close` is what its button does, `open` a signal that says whether it is seen. */
 export function mountInbox(root, { close, live, open }) {
@@ -77,7 +78,9 @@ class Inbox {
 
   /** It is answered or withdrawn: the card says so for a moment, and goes. */
   gone(id, { card, wait }) {
-    if (card.dataset.over === undefined) card.close({ action: 'void', why: 'it was answered elsewhere, or withdrawn' })
+    setTimeout(() => {
+      if (card.dataset.over === undefined) card.close({ action: 'void', why: 'it was answered elsewhere, or withdrawn' })
+    }, WORD)
     this.going.set(id, setTimeout(() => {
       const entry = this.cards.get(id)
       const inside = entry.node.contains(document.activeElement)

@@ -94,7 +94,8 @@ def _deleting(fact: e.DeleteAsked, here: Here) -> Body:
 
 
 def _written(fact: e.MessageWritten, here: Here) -> Body:
-    return {"session_id": here.session, "id": here.seq, "message": _message(fact.message, here)}
+    implicit = {"implicit": True} if fact.message.implicit else {}
+    return {"session_id": here.session, "id": here.seq, "message": _message(fact.message, here)} | implicit
 
 
 def _edited(fact: e.MessageEdited, here: Here) -> Body:
@@ -313,7 +314,9 @@ def _of_answer(fact: e.TextAdded | e.ReasoningAdded | e.CallDrafted | e.AnswerDr
 
 def _whole(fact: e.MessageAdded, here: Here) -> Mapping[str, Any]:
     partial = {"partial": True} if fact.partial else {}
-    return {"id": here.seq} | _some(answer=fact.answer, tool_call_id=fact.call) | partial
+    unseen = fact.message is not None and not fact.answer  # no deltas came before it
+    message = {"message": shapes.chat_shape(fact.message, {})} if fact.message is not None and unseen else {}
+    return {"id": here.seq} | _some(answer=fact.answer, tool_call_id=fact.call) | partial | message
 
 
 def _said(fact: e.UserSaid, here: Here) -> Mapping[str, Any]:

@@ -171,7 +171,7 @@ function call(article, row, { memory, act }) {
   let symbol = ''
   const shows = (now) => {
     const sum = summed(now.name, now.args, now.definition)
-    return sum.plus !== undefined && now.state !== 'rejected' && now.state !== 'lost'
+    return sum.plus !== undefined && !now.wait && now.state !== 'rejected' && now.state !== 'lost'
   }
   const open = () => memory.open ?? (OPEN.has(row.state) || shows(row))
   function paint(now, place) {

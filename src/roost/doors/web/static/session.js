@@ -189,7 +189,7 @@ class View {
     this.meter.firstChild.hidden = !limit
     this.meter.firstChild.firstChild.style.width = `${Math.round(share * 100)}%`
     this.meter.dataset.full = threshold && share > threshold * 0.9 ? 'yes' : share > 0.85 ? 'yes' : ''
-    text(this.meter.lastChild, limit ? (share < 0.01 ? '<1%' : `${Math.round(share * 100)}%`) : count(context))
+    text(this.meter.lastChild, limit ? (share < 0.01 ? '<1%' : `${Math.round(share * 100)}%`) : `${count(context)} tokens`)
     const words = `Context: ${count(context)}${limit ? ` of ${count(limit)}` : ''} tokens`
     this.meter.title = words
     this.meter.setAttribute('aria-label', words)
@@ -352,7 +352,7 @@ class View {
       ...head.budgets.map((budget) => [`Budget “${budget.name}”`, spent(budget)]),
     ].filter(([, value]) => value)
     return dialog((close) => [h('h2', {}, 'Details'), h('dl', { class: 'facts' }, facts.map(([name, value]) => [h('dt', {}, name), h('dd', {}, String(value))])),
-      h('div', { class: 'row end' }, h('button', { class: 'button', type: 'button', autofocus: true, onClick: () => close() }, 'Close'))], { label: 'Details' })
+      h('div', { class: 'actions' }, h('button', { class: 'button', type: 'button', autofocus: true, onClick: () => close() }, 'Close'))], { label: 'Details' })
   }
 
   async erase() {

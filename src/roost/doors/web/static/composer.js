@@ -30,6 +30,7 @@ export class Composer {
     this.model = null
     this.mode = 'steer'
     this.under = false
+    this.unsure = null
     this.build()
     this.restore()
   }
@@ -91,6 +92,7 @@ export class Composer {
     const { fold } = this
     const { head, busy } = fold
     this.form.hidden = head.gone !== ''
+    if (this.unsure && !this.under) this.arrived()
     this.sourced()
     text(this.who.firstChild, this.agent || head.agent || this.source)
     this.who.hidden = head.team.length < 2 && !(this.sources?.length > 0 && !head.agent)
@@ -287,6 +289,7 @@ export class Composer {
       await this.deliver(message)
       this.clear()
     } catch (error) {
+      if (error.status === 0) this.unsure = { words, since: this.fold.cursor } // it may have arrived all the same
       complain(error, 'send it')
     } finally {
       this.under = false
@@ -295,7 +298,16 @@ export class Composer {
     }
   }
 
+  /** A message of which we never heard whether it arrived, and now see that it did. */
+  arrived() {
+    const { words, since } = this.unsure
+    const here = this.fold.root.rows.some((row) => row.kind === 'user' && row.id > since && row.text.trim() === words)
+    if (here && this.input.value.trim() === words) this.clear()
+    else if (here) this.unsure = null
+  }
+
   clear() {
+    this.unsure = null
     this.input.value = ''
     this.files = []
     this.key = null
@@ -322,7 +334,7 @@ export class Composer {
     const { head } = this.fold
     const agent = this.agent || (head.team.length > 1 ? head.agent : '')
     const path = `${this.path}/agent/${part(this.source)}${agent ? `/${part(agent)}` : ''}`
-    return this.api.begin(path, { messages: [message], ...(this.model ? { model: this.model } : {}) }, { query: { detach: 'true' } })
+    return this.api.begin(path, { messages: [message], ...(this.model ? { model: this.model } : {}) }, { query: { detach: 'true' }, timeout: 120_000 })
   }
 
   /** The same key for the same words: a message whose answer was lost on the way is not queued twice. */

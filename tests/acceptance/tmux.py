@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Self
 import pytest
 
 WIDTH, HEIGHT = 100, 30
-PATIENCE = 20.0
+PATIENCE = 60.0  # seconds: a busy machine starts a screen slowly
 LOOK = 0.03  # seconds between two looks at the screen
 
 Seen = str | re.Pattern[str] | Callable[[str], object]
@@ -139,6 +140,8 @@ class Terminal:
                 return int(status) if status else 128 + int(number)
             if time.monotonic() > deadline:
                 raise NotSeen(f"the program goes on\n{_framed(self.screen())}")
+            if not self.alive:  # tmux has seen the end, and sometimes misses the signal that brings the exit code
+                os.kill(int(self._told("#{pid}")), signal.SIGCHLD)
             time.sleep(LOOK)
 
     def close(self) -> None:

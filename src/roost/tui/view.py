@@ -5,13 +5,13 @@ from typing import Any, Self
 
 from roost.client.happenings import Happening, Other
 from roost.client.shapes import Snapshot, SubSession
-from roost.tui import past, speech, standing, work
+from roost.tui import notes, past, speech, standing, work
 from roost.tui.board import Board
 from roost.tui.parts import Usage, Wait
 from roost.tui.rows import Changes, Row, User
 from roost.tui.speech import Handler
 
-HANDLERS: Mapping[str, Handler] = {**speech.TABLE, **work.TABLE, **standing.TABLE}
+HANDLERS: Mapping[str, Handler] = {**speech.TABLE, **work.TABLE, **standing.TABLE, **notes.TABLE}
 
 
 class View(Board):

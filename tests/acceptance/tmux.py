@@ -137,6 +137,8 @@ class Terminal:
             status, number = self._told("#{pane_dead_status}"), self._told("#{pane_dead_signal}")
             if status or number.strip("0"):
                 return int(status) if status else 128 + int(number)
+            if (code := _unburied(self.pid)) is not None:
+                return code
             if time.monotonic() > deadline:
                 raise NotSeen(f"the program goes on\n{_framed(self.screen())}")
             time.sleep(LOOK)
@@ -175,6 +177,18 @@ class Terminal:
         )
         assert done.returncode == 0, (words[:3], done.stderr)
         return done.stdout
+
+
+def _unburied(pid: int) -> int | None:
+    """How a program ended whose end tmux has overlooked, as it may: nobody has asked for it, so the system knows."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    if fields[0] != "Z":
+        return None
+    code = os.waitstatus_to_exitcode(int(fields[-1]))
+    return code if code >= 0 else 128 - code
 
 
 def _shows(screen: str, seen: Seen) -> object:

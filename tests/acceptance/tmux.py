@@ -92,6 +92,10 @@ class Terminal:
         """What is on the screen, line by line, the blanks at the ends of lines cut; `styled` keeps colours."""
         return "\n".join(line.rstrip() for line in self._capture(*(["-e"] if styled else [])).split("\n"))
 
+    def painted(self) -> str:
+        """The same with all colours, also those of blanks."""
+        return self._capture("-e", "-N")
+
     def scrolled(self) -> str:
         """The same, with what has scrolled away above it."""
         return "\n".join(line.rstrip() for line in self._capture("-S", "-").split("\n"))
@@ -108,15 +112,17 @@ class Terminal:
         """The screen, as soon as it shows something no longer."""
         return self._wait(seen, timeout, wanted=False)
 
-    def still(self, *, quiet: float = 0.3, timeout: float = PATIENCE) -> str:
-        """The screen, once it has not changed for a while: to compare it with a stored one."""
+    def still(
+        self, *, quiet: float = 0.3, timeout: float = PATIENCE, clean: Callable[[str], str] = lambda screen: screen
+    ) -> str:
+        """The screen, once it has not changed for a while; `clean` takes away what is not to count."""
         deadline = time.monotonic() + timeout
-        before, since = self.screen(), time.monotonic()
+        before, since = clean(self.screen()), time.monotonic()
         while time.monotonic() - since < quiet:
             if time.monotonic() > deadline:
                 raise NotSeen(f"the screen does not come to rest\n{before}")
             time.sleep(LOOK)
-            if (now := self.screen()) != before:
+            if (now := clean(self.screen())) != before:
                 before, since = now, time.monotonic()
         return before
 

@@ -76,6 +76,7 @@ TURNS: list[dict[str, Any]] = [
             "Steered: {{user}}",
         ],
     },
+    {"when": "(?i)^long", "answers": [[call("write_file", path="x", content="line\n" * 60)], "Written."]},
     {
         "when": "(?i)^delegate",
         "answers": [[call("transfer_task", agent="helper", task="look", expected_output="news")], "It says: {{tool}}"],

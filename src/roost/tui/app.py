@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -127,6 +127,7 @@ class RoostApp(App[int]):
         self._pressed: dict[str, float] = {}
         self._worked_since = 0.0
         self._hint = ""
+        self._seated = asyncio.Event()  # a session is open
 
     @property
     def session(self) -> str:
@@ -176,6 +177,7 @@ class RoostApp(App[int]):
         except RoostError as error:
             self.exit(return_code=1, message=str(error))
             return
+        self._seated.set()
         if self._first.strip():
             await self._said(self._first, ())
 
@@ -200,8 +202,12 @@ class RoostApp(App[int]):
 
     def leave(self) -> None:
         """Go; whoever started this knows what becomes of the session."""
-        self._write(terminal.POP)
         self.exit(0)
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: Any = None) -> None:
+        """End, with the window's title as it was."""
+        self._write(terminal.POP)
+        super().exit(result, return_code, message)
 
     def on_resize(self, event: Resize) -> None:
         """Cards leave the conversation its part."""
@@ -295,6 +301,8 @@ class RoostApp(App[int]):
 
     async def _attend(self, *, grab: bool = False) -> None:
         """Show what waits, and say what others have answered."""
+        if not self.dock.is_attached:
+            return
         view = self.sitting.view
         free = not self.prompt.text and self.screen is self._base and self.focused is self.prompt.editor
         held = self.dock.has_focus_within or self._base.focused is None
@@ -302,7 +310,7 @@ class RoostApp(App[int]):
         for one in self.sitting.elsewhere():
             if told := lists.outcome(one):
                 self.say(told)
-        if held and not view.waits:
+        if held and not view.waits and self.prompt.is_attached:
             self.prompt.editor.focus()
         if new and not self.app_focus:
             self._write(terminal.alert(f"{view.title or 'Roost'} waits for you", self.chosen.notify, os.environ))
@@ -351,6 +359,7 @@ class RoostApp(App[int]):
 
     async def _said(self, text: str, attached: Sequence[Attachment], *, steer: bool = False) -> None:
         """A command, a shell's command, or a message."""
+        await self._seated.wait()
         try:
             if text.startswith("!") and text[1:].strip():
                 await self._shell(text[1:].strip())
@@ -434,20 +443,19 @@ class RoostApp(App[int]):
         """Go through the conversation with the keys."""
         self.transcript.focus()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that scroll the conversation do so from the prompt; elsewhere they are for what has the focus."""
+        return self.focused is self.prompt.editor if action == "scroll" else True
+
     def action_scroll(self, where: str) -> None:
-        """Move the conversation, whatever has the focus; a card or a list moves itself."""
-        if self.screen is not self._base:
-            getattr(self.screen, f"scroll_{where}", lambda: None)()
-            return
-        match where:
-            case "home":
-                self.transcript.go_home()
-            case "end":
-                self.transcript.go_end()
-            case "page_up":
-                self.transcript.scroll_page_up(animate=False)
-            case "page_down":
-                self.transcript.scroll_page_down(animate=False)
+        """Move the conversation."""
+        moves: dict[str, Callable[[], None]] = {
+            "home": self.transcript.go_home,
+            "end": self.transcript.go_end,
+            "page_up": lambda: self.transcript.scroll_page_up(animate=False),
+            "page_down": lambda: self.transcript.scroll_page_down(animate=False),
+        }
+        moves[where]()
 
     async def action_escape(self) -> None:
         """Back to the prompt; from there, twice: stop."""
@@ -536,6 +544,7 @@ class RoostApp(App[int]):
         self.run_worker(self._guarded(deed))
 
     async def _guarded(self, deed: Awaitable[None]) -> None:
+        await self._seated.wait()
         try:
             await deed
         except RoostError as error:

@@ -8,7 +8,7 @@ from rich.style import Style
 from roost.core.toolkinds import kind
 from roost.tui import ansi, edits, excerpt, gist
 from roost.tui.clean import clean, fit, plain_line
-from roost.tui.ink import Line, Run, length, split, wrap
+from roost.tui.ink import Line, Run, clip, length, split, wrap
 from roost.tui.palette import Palette
 from roost.tui.past import DELEGATING
 from roost.tui.rows import Call
@@ -41,7 +41,7 @@ def quiet(row: Call) -> bool:
 
 def lines(row: Call, cells: int, palette: Palette, *, opened: bool) -> list[Line]:
     """A call as lines that fit."""
-    found = [*_head(row, cells, palette)]
+    found = [clip(line, cells) for line in _head(row, cells, palette)]
     inner = cells - 2
     changes = edits.diff(row) if row.state not in ("failed", "denied") or opened else []
     if opened:

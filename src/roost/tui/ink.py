@@ -6,7 +6,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from roost.tui.clean import breaks, width
+from roost.tui.clean import breaks, fit, width
 
 Run = tuple[str, Style]
 Line = list[Run]
@@ -22,19 +22,45 @@ def wrap(runs: Sequence[Run], cells: int) -> list[Line]:
     if len(runs) == 1:
         text, style = runs[0]
         return [[(text[start:end], style)] for start, end in breaks(text, cells)]
-    return [_slice(runs, start, end) for start, end in breaks("".join(text for text, _ in runs), cells)]
+    pieces = iter(joined(runs))
+    text, style = next(pieces, ("", Style()))
+    lines, at = list[Line](), 0  # where the run begins
+    for start, end in breaks("".join(text for text, _ in runs), cells):
+        line: Line = []
+        while True:
+            if piece := text[max(0, start - at) : end - at]:
+                line.append((piece, style))
+            if at + len(text) >= end or (following := next(pieces, None)) is None:
+                break
+            at += len(text)
+            text, style = following
+        lines.append(line)
+    return lines
 
 
-def _slice(runs: Sequence[Run], start: int, end: int) -> Line:
-    line, at = [], 0
+def joined(runs: Iterable[Run]) -> list[Run]:
+    """The same with neighbours in one style made one."""
+    found = list[tuple[list[str], Style]]()
     for text, style in runs:
-        if at >= end:
+        if found and found[-1][1] == style:
+            found[-1][0].append(text)
+        else:
+            found.append(([text], style))
+    return [("".join(texts), style) for texts, style in found]
+
+
+def clip(line: Line, cells: int) -> Line:
+    """As much of a line as there is room for."""
+    if length(line) <= cells:
+        return line
+    found: Line = []
+    for text, style in line:
+        piece = fit(text, cells)
+        found.append((piece, style))
+        if piece != text or cells <= 0:
             break
-        piece = text[max(0, start - at) : end - at]
-        if piece and at + len(text) > start:
-            line.append((piece, style))
-        at += len(text)
-    return line
+        cells -= width(text)
+    return found
 
 
 def split(runs: Iterable[Run]) -> list[Line]:

@@ -8,12 +8,13 @@ from rich.style import Style
 
 from roost.tui import calls, code, excerpt, markdown
 from roost.tui.clean import clean, fit, plain_line
-from roost.tui.ink import Line, length, wrap
+from roost.tui.ink import Line, clip, length, wrap
 from roost.tui.palette import Palette
 from roost.tui.rows import Answer, Call, Failure, Nest, Note, Picture, Reasoning, Row, Summary, User
 
 SAID = 40  # lines of a person's message that are shown folded
 MOST = 5_000  # lines that are shown of anything
+LONGEST = 200_000  # characters at either end of a text that are shown
 THOUGHT = 3  # lines of reasoning that are shown while it comes
 
 _BARE = re.compile(r"[*`#]+|(?<!\w)_+|_+(?!\w)")
@@ -52,13 +53,13 @@ class Painter:
             case User():
                 return self._user(row, cells, opened=opened)
             case Answer():
-                return self._named(row, named) + self._answer(row, cells)
+                return self._named(row, named, cells) + self._answer(row, cells)
             case Reasoning():
-                return self._named(row, named) + self._reasoning(row, cells, opened=opened)
+                return self._named(row, named, cells) + self._reasoning(row, cells, opened=opened)
             case Call():
-                return self._named(row, named) + calls.lines(row, cells, self.palette, opened=opened)
+                return self._named(row, named, cells) + calls.lines(row, cells, self.palette, opened=opened)
             case Nest():
-                return [self._nest(row, cells, hidden, opened=opened)]
+                return [clip(self._nest(row, cells, hidden, opened=opened), cells)]
             case Note():
                 return self._note(row, cells, opened=opened)
             case Failure():
@@ -91,10 +92,15 @@ class Painter:
 
     # -- models ---------------------------------------------------------------------------------
 
-    def _named(self, row: Row, named: bool) -> list[Line]:
+    def _named(self, row: Row, named: bool, cells: int) -> list[Line]:
         if not named or not row.agent:
             return []
-        return [[("● ", self.palette.hue(row.agent)), (plain_line(row.agent, 60), _bold(self.palette.hue(row.agent)))]]
+        return [
+            [
+                ("● ", self.palette.hue(row.agent)),
+                (fit(plain_line(row.agent, 60), cells - 2), _bold(self.palette.hue(row.agent))),
+            ]
+        ]
 
     def _answer(self, row: Answer, cells: int) -> list[Line]:
         lines = prose(row.words, cells, self.palette, growing=row.streaming)
@@ -180,7 +186,7 @@ class Painter:
         lines += [[(f"… {shown.told}", palette.faint)]] if shown.told else []
         code_ = [(f"  {plain_line(row.code, 60)}", palette.faint)] if row.code else []
         head: Line = [("It failed", _bold(palette.bad)), *code_]
-        return [[("▌ ", palette.bad), *line] for line in [head, *lines]]
+        return [[("▌ ", palette.bad), *line] for line in [clip(head, cells - 2), *lines]]
 
     def _summary(self, row: Summary, cells: int, *, opened: bool) -> list[Line]:
         palette = self.palette
@@ -252,9 +258,12 @@ def prose(text: str, cells: int, palette: Palette, *, growing: bool = False) -> 
 
 
 def _bounded(text: str) -> str:
-    if len(text) < 400_000:
-        return text
-    return f"{text[:200_000]}\n\n… {len(text) - 400_000:,} characters are left out …\n\n{text[-200_000:]}"
+    if len(text) > 2 * LONGEST:
+        text = f"{text[:LONGEST]}\n\n… {len(text) - 2 * LONGEST:,} characters are left out …\n\n{text[-LONGEST:]}"
+    if text.count("\n") > 2 * MOST:
+        first, last = excerpt.head(text, MOST), excerpt.tail(text, MOST)
+        text = "\n".join([*first.lines, "", f"… {first.left - MOST:,} lines are left out …", "", *last.lines])
+    return text
 
 
 def _add(lines: list[Line], text: str, more: list[Line]) -> None:

@@ -55,7 +55,9 @@ _DEFAULTS = {
 
 
 def from_theme(variables: Mapping[str, str]) -> Palette:
-    """The palette of a theme, as its CSS variables tell it."""
+    """The palette of a theme, as its CSS variables tell it; one of the terminal's own uses nothing but those."""
+    if variables.get("foreground", "").startswith("ansi_"):
+        return _terminal()
     ink = {name: _colour(variables.get(name, ""), name) for name in _DEFAULTS}
     ground, text = ink["background"], ink["foreground"]
     dark = ground.brightness < 0.5
@@ -97,6 +99,44 @@ def from_theme(variables: Mapping[str, str]) -> Palette:
         pill=Style(color=ground.rich_color, bgcolor=accent.rich_color, bold=True),
         hues=hues,
         syntax=_syntax(style, on, good, accent, readable(ink["accent"]), hues),
+    )
+
+
+def _terminal() -> Palette:
+    """Whatever colours the terminal has: grounds are left as they are."""
+
+    def style(words: str) -> Style:
+        return Style.parse(words)
+
+    hues = tuple(style(name) for name in ("cyan", "magenta", "green", "yellow", "bright_blue", "bright_magenta"))
+    return Palette(
+        text=Style(),
+        strong=style("bold"),
+        muted=style("dim"),
+        faint=style("dim"),
+        accent=style("blue"),
+        good=style("green"),
+        bad=style("red"),
+        warn=style("yellow"),
+        link=style("blue underline"),
+        heading=style("blue bold"),
+        code=style("cyan"),
+        block=Style(),
+        said=style("bold"),
+        added=style("green"),
+        removed=style("red"),
+        selected=Style(),
+        match=style("reverse"),
+        match_here=style("reverse bold"),
+        pill=style("reverse bold"),
+        hues=hues,
+        syntax={
+            "Keyword": style("blue bold"),
+            "Name.Function": style("cyan"),
+            "Literal.String": style("green"),
+            "Literal.Number": style("yellow"),
+            "Comment": style("dim italic"),
+        },
     )
 
 

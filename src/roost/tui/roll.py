@@ -126,8 +126,8 @@ class Roll:
 
     @property
     def total(self) -> int:
-        """How many lines there are, as far as that is known."""
-        return self._sums()[-1] if self.rows else 0
+        """How many lines there are, as far as that is known: a blank one is the last."""
+        return self._sums()[-1] + 1 if self.rows else 0
 
     def _sums(self) -> list[int]:
         if self._tops is None:

@@ -22,7 +22,7 @@ OWN: tuple[Slash, ...] = (
     Slash("new", "Begin a new session"),
     Slash("sessions", "Open, rename or delete sessions", key="Ctrl+O"),
     Slash("search", "Find text in all sessions", "[text]"),
-    Slash("fork", "Go on from an earlier message, in a new session"),
+    Slash("fork", "Go on anew from an earlier message"),
     Slash("title", "Give the session another title", "[title]"),
     Slash("star", "Mark the session, or take the mark away"),
     Slash("export", "Write the conversation to a file", "[path]"),

@@ -113,9 +113,7 @@ class Choices(Widget, can_focus=True):
 
     def render(self) -> Content:
         """All of them, as many in a line as fit."""
-        lines = [
-            Content(" ").join(self._one(at, text) for at, text in line) for line in self._lines(self.size.width)
-        ]
+        lines = [Content(" ").join(self._one(at, text) for at, text in line) for line in self._lines(self.size.width)]
         return Content("\n").join(lines)
 
     def get_content_height(self, container: Any, viewport: Any, width: int) -> int:

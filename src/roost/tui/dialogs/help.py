@@ -48,7 +48,7 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("PgUp, PgDn", "scroll"),
             ("Ctrl+Home, Ctrl+End", "to its beginning, to its end"),
             ("Ctrl+F", "find in it"),
-            ("Ctrl+G", "go through it with the keys; Esc comes back"),
+            ("Ctrl+G", "go through it: arrows, Enter opens, y copies; Esc comes back"),
         ),
     ),
     (

@@ -122,7 +122,7 @@ def places(found: Found) -> list[Item[str]]:
 
 def _command(words: str, name: str, key: str) -> Content:
     return Content.assemble(
-        (words[:52].ljust(52), "$text"), (f"  /{name}".ljust(14), "$accent"), (f" {key}" if key else "", "$text-muted")
+        (words[:46].ljust(46), "$text"), (f"  /{name}".ljust(12), "$accent"), (f" {key}" if key else "", "$text-muted")
     )
 
 

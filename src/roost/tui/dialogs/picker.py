@@ -17,6 +17,7 @@ from roost.tui import matching
 T = TypeVar("T")
 
 SHOWN = 500  # that are listed at once
+AROUND = 6  # lines of the box around the list
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,14 @@ class Picker(ModalScreen["T | None"], Generic[T]):
     def on_mount(self) -> None:
         """Everything is there at first."""
         self.list()
+        self._fit(self.app.size.height)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Keep inside the screen."""
+        self._fit(event.size.height)
+
+    def _fit(self, height: int) -> None:
+        self.query_one("#found").styles.max_height = max(3, min(24, int(height * 0.9) - AROUND))
 
     def put(self, items: Sequence[Item[T]]) -> None:
         """Other items; what is typed and chosen stays as far as it can."""

@@ -90,18 +90,14 @@ class Sessions(Picker[str]):
         mark, style = ("◆", "$warning") if row.waits else _MARKS.get(row.state, ("○", "$text-muted"))
         here = row.id == self._current
         who = row.agent or row.provider
-        figures = [
-            ago(row.updated_at or row.created_at),
-            money(row.cost) if row.cost else "",
-            f"{row.waits} waiting" if row.waits else "",
-        ]
+        told = [money(row.cost) if row.cost else "", f"{row.waits} waiting" if row.waits else ""]
         return Content.assemble(
             (f"{mark} ", style),
             (f"{ago(row.updated_at or row.created_at):>4}  ", "$text-muted"),
-            (_cut(named(row), 44).ljust(44), "bold" if here else "$text"),
+            (_cut(named(row), 38).ljust(38), "bold" if here else "$text"),
             ("  ", ""),
-            (_cut(who, 16).ljust(16), "$accent"),
-            ("  " + "  ".join(part for part in figures[1:] if part), "$text-muted"),
+            (_cut(who, 12).ljust(12), "$accent"),
+            ("  " + "  ".join(part for part in told if part), "$text-muted"),
         )
 
 

@@ -53,6 +53,7 @@ class Prompt(Vertical):
         super().__init__(id=id)
         self.commands: Sequence[Command] = ()
         self.attached: list[Attachment] = []
+        self.editor = Editor(IDLE)
         self._history = history
         self._folder: Folder | None = None
         self._target: Target | None = None
@@ -67,17 +68,12 @@ class Prompt(Vertical):
         yield Static(id="chips")
         with Horizontal(id="line"):
             yield Static("❯", id="marker")
-            yield Editor(IDLE)
+            yield self.editor
 
     def on_mount(self) -> None:
         """The keys go to what is offered first."""
         self.editor.grabbed = self._grab
         self._show_chips()
-
-    @property
-    def editor(self) -> Editor:
-        """The lines themselves."""
-        return self.query_one(Editor)
 
     @property
     def text(self) -> str:

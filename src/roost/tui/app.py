@@ -12,6 +12,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from roost.client.client import Client
@@ -27,6 +28,7 @@ from roost.tui.feed import GONE
 from roost.tui.history import History
 from roost.tui.orders import Orders
 from roost.tui.rows import Changes
+from roost.tui.sieve import Sieve
 from roost.tui.sitting import Opened, Sitting
 from roost.tui.themes import DEFAULT, THEMES
 from roost.tui.widgets.find import Find
@@ -39,6 +41,8 @@ from roost.tui.widgets.welcome import Welcome, tilde
 FRAME = 1 / 15  # seconds between two looks at what has come
 TWICE = 2.0  # seconds within which a key counts as pressed again
 WIDE = 110  # columns from which on the side panel comes by itself
+
+_SIEVE = Sieve()
 
 Severity = Literal["information", "warning", "error"]
 
@@ -129,6 +133,10 @@ class RoostApp(App[int]):
     def session(self) -> str:
         """The session that is shown; "" before there is one."""
         return self.sitting.session
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every line goes through on its way to the terminal."""
+        return [*super().get_line_filters(), _SIEVE]
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""

@@ -19,9 +19,12 @@ from roost.drivers.catalogue import drivers
 pytestmark = [pytest.mark.clis, pytest.mark.timeout(300)]
 
 DRIVERS = drivers(mock=False)
-CLIS = ("gemini", "copilot", "opencode", "qwen")
-PRINTS = ("gemini", "copilot")
+CLIS = ("gemini", "copilot")
+ROWS = ("opencode", "qwen")  # the same protocol and the same driver: what is their own is a row of data
 SHELLS = {"gemini": "run_shell_command", "copilot": "bash", "opencode": "bash", "qwen": "run_shell_command"}
+PRICES = {"gemini": "mcp_shop_price", "copilot": "shop-price", "opencode": "shop_price", "qwen": "mcp__shop__price"}
+TOOLSERVER = str(Path(__file__).parent / "toolserver.py")
+SHOP = {"shop": {"command": "python3", "args": [TOOLSERVER], "env": {"PRICE": "seven"}}}
 GEMINI = {
     "security": {"auth": {"selectedType": "gemini-api-key"}},
     "privacy": {"usageStatisticsEnabled": False},
@@ -84,6 +87,11 @@ def shell(cli: str, command: str) -> str:
     if cli == "qwen":
         given["is_background"] = False
     return f"[[tool {SHELLS[cli]} {json.dumps(given)}]]"
+
+
+def price(cli: str) -> str:
+    """The directive that lets the CLI ask the shop."""
+    return f'[[tool {PRICES[cli]} {{"item":"pear"}}]]'
 
 
 def whole(run: OnStage) -> int:
@@ -213,11 +221,7 @@ def test_what_a_model_refuses_is_said_in_words(stage: Stage, cli: str) -> None:
 
 @pytest.mark.parametrize("cli", CLIS)
 def test_tools_of_a_server_are_used(stage: Stage, fake_llm: FakeLLM, cli: str) -> None:
-    script = str(Path(__file__).parent / "toolserver.py")
-    servers = {"shop": {"command": "python3", "args": [script], "env": {"PRICE": "seven"}}}
-    name = {"gemini": "mcp_shop_price", "copilot": "shop-price", "opencode": "shop_price", "qwen": "mcp__shop__price"}
-    prompt = f'[[tool {name[cli]} {{"item":"pear"}}]] [[say done]]'
-    with stage(prompt, auto_approve=True, mcp=servers, interactive=True) as run:
+    with stage(f"{price(cli)} [[say done]]", auto_approve=True, mcp=SHOP, interactive=True) as run:
         run.until(lambda run: run.dialog.ready)
         run.do(Closing())
         if cli == "gemini":  # which waits for its servers, and they for it
@@ -228,11 +232,56 @@ def test_tools_of_a_server_are_used(stage: Stage, fake_llm: FakeLLM, cli: str) -
         assert texts(run) == ["done"]
 
 
-@pytest.mark.parametrize("cli", ["opencode"])
-def test_opencode_is_given_its_model_by_the_protocol(stage: Stage, fake_llm: FakeLLM, cli: str) -> None:
-    with stage("[[say hi]]", model="other-model") as run:
+@pytest.mark.parametrize("cli", ROWS)
+def test_one_that_asks_is_denied_interrupted_and_goes_on(
+    stage: Stage, fake_llm: FakeLLM, tmp_path: Path, cli: str
+) -> None:
+    model = {"opencode": "other-model"}.get(cli, "")
+    prompt = f"{shell(cli, 'echo hi > made.txt')} [[say went on]]"
+    with stage(prompt, interactive=True, system_prompt="Speak MARZIPAN only.", model=model) as run:
+        run.until_fact(e.WaitOpened)
+        assert "made.txt" in run.of(e.WaitOpened)[0].call.arguments
+        run.do(Answering(Answer("reject", "reject")))
+        run.until(lambda run: run.dialog.ready)
+        assert not (tmp_path / "work/made.txt").exists()
+        assert [fact.result.is_error for fact in run.of(e.ToolReturned)] == [True]
+        assert not run.of(e.ToolCalled)
+        run.do(Saying("1.0", "[[say working]] [[hang]]"))
+        run.until(lambda run: any("working" in fact.text for fact in run.of(e.TextAdded)))
+        run.do(Interrupting())
+        run.until(lambda run: run.dialog.ready)
+        run.do(Saying("2.0", "[[say alive]]"))
         assert whole(run) == 0
-        assert {request["body"]["model"] for request in fake_llm.requests if "hi" in str(request)} >= {"other-model"}
+        assert texts(run)[-1] == "alive"
+        assert [result.success for result in run.of(e.RoundResult)] == [True, False, True]
+        assert not run.of(e.ErrorMet)
+        assert told(fake_llm, "MARZIPAN")
+        asked = [request["body"]["model"] for request in fake_llm.requests if "went on" in str(request)]
+        assert model in asked or not model, "its model is chosen by the protocol"
+        run.check_adoption()
+
+
+@pytest.mark.parametrize("cli", ROWS)
+def test_one_that_may_do_all_uses_its_tools_and_is_refused(
+    stage: Stage, fake_llm: FakeLLM, tmp_path: Path, cli: str
+) -> None:
+    prompt = f"[[say try]] {shell(cli, 'echo hi > made.txt')} {price(cli)} [[say done]]"
+    with stage(prompt, auto_approve=True, mcp=SHOP, interactive=True) as run:
+        run.until(lambda run: run.dialog.ready)
+        assert (tmp_path / "work/made.txt").read_text() == "hi\n"
+        assert "seven for a pear" in sent_to(fake_llm.requests)
+        assert not run.of(e.WaitOpened)
+        assert not run.of(e.ErrorMet)
+        assert texts(run) == ["try", "done"]
+        assert [fact.usage.output for fact in run.of(e.UsageAdded)]
+        run.do(Saying("1.0", "[[status 401]] x"))
+        whole(run)
+        assert "401" in run.of(e.ErrorMet)[0].message
+        assert [result.success for result in run.of(e.RoundResult)] == [True, False]
+
+
+@pytest.mark.parametrize("cli", ["opencode"])
+def test_opencode_says_which_model_it_has_not(stage: Stage, cli: str) -> None:
     with stage("[[say hi]]", model="no-such-model") as run:
         run.until(lambda run: run.inputs[-1].close)
         run.finish()
@@ -242,7 +291,7 @@ def test_opencode_is_given_its_model_by_the_protocol(stage: Stage, fake_llm: Fak
 # -- by what they print -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cli", PRINTS)
+@pytest.mark.parametrize("cli", CLIS)
 def test_a_printed_run_uses_its_tools(stage: Stage, fake_llm: FakeLLM, tmp_path: Path, cli: str) -> None:
     prompt = f"[[say try]] {shell(cli, 'echo hi > made.txt; echo ok')} [[say done]]"
     with stage(prompt, auto_approve=True, system_prompt="Speak MARZIPAN only.") as run:
@@ -256,7 +305,7 @@ def test_a_printed_run_uses_its_tools(stage: Stage, fake_llm: FakeLLM, tmp_path:
         run.check_adoption()
 
 
-@pytest.mark.parametrize("cli", PRINTS)
+@pytest.mark.parametrize("cli", CLIS)
 def test_a_printed_run_is_resumed(stage: Stage, fake_llm: FakeLLM, cli: str) -> None:
     with stage("[[say one]] remember PISTACHIO", auto_approve=True) as run:
         run.finish()
@@ -269,7 +318,7 @@ def test_a_printed_run_is_resumed(stage: Stage, fake_llm: FakeLLM, cli: str) -> 
         assert told(fake_llm, "PISTACHIO")
 
 
-@pytest.mark.parametrize("cli", PRINTS)
+@pytest.mark.parametrize("cli", CLIS)
 def test_a_printed_run_is_interrupted_by_a_signal(stage: Stage, cli: str) -> None:
     with stage("[[say half]] [[hang]]", auto_approve=True) as run:
         run.until_fact(e.TextAdded)
@@ -279,14 +328,14 @@ def test_a_printed_run_is_interrupted_by_a_signal(stage: Stage, cli: str) -> Non
         assert [fact.partial for fact in run.of(e.MessageAdded)] == [True]
 
 
-@pytest.mark.parametrize("cli", PRINTS)
+@pytest.mark.parametrize("cli", CLIS)
 def test_a_printed_run_that_can_not_resume_says_why(stage: Stage, cli: str) -> None:
     with stage("hi", auto_approve=True, resume="99999999-2222-4333-8444-777777777777") as run:
         assert run.finish() != 0
         assert any(word in run.of(e.ErrorMet)[0].message for word in ("99999999", "No previous sessions"))
 
 
-@pytest.mark.parametrize("cli", PRINTS)
+@pytest.mark.parametrize("cli", CLIS)
 def test_a_prompt_longer_than_an_argument_is_read(stage: Stage, fake_llm: FakeLLM, cli: str) -> None:
     with stage("x" * 300_000 + " [[say read]]", auto_approve=True) as run:
         assert run.finish() == 0

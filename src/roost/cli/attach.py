@@ -208,7 +208,7 @@ def _printed(client: Blocking, session: str, agent: str, prompt: str, *, model: 
     since = client.start(session, agent, prompt, agent_name=name, model=model)
     for frame in client.frames(session, since, told=show.note):
         if raw:
-            click.echo(frame.data)
+            click.echo(show.clean(frame.data.decode()))
         else:
             telling.show(frame.happening)
         telling.point(frame.happening, "answer it with `roost approve` there")

@@ -20,7 +20,7 @@ import structlog
 import yaml
 
 from roost.core.errors import BadValue, ModelFailed
-from roost.wire import eventstream
+from roost.wire import eventstream, tls
 
 log = structlog.get_logger(__name__)
 
@@ -107,7 +107,9 @@ class Recorder(httpx2.AsyncBaseTransport):
 
     def __init__(self, path: str | Path, inner: httpx2.AsyncBaseTransport | None = None) -> None:
         self.path = path_of(path)
-        self._inner = inner or httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=None))
+        self._inner = inner or httpx2.AsyncHTTPTransport(
+            verify=tls.trusted(), limits=httpx2.Limits(max_connections=None)
+        )
         self._takes: list[_Take] = []
         self._closed = False
 

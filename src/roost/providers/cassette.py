@@ -4,6 +4,7 @@ The file is YAML in go-vcr's fourth form (version 2).  It holds no headers, and 
 text (the binary streams of AWS) stands there as base64, in YAML's own way (`!!binary`).
 """
 
+import logging
 import os
 import re
 import time
@@ -16,13 +17,12 @@ import anyio
 import anyio.to_thread
 import httpx2
 import msgspec
-import structlog
 import yaml
 
 from roost.core.errors import BadValue, ModelFailed
 from roost.wire import eventstream, tls
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 Talk = tuple[tuple[str, str], ...]  # who said what
 
@@ -214,7 +214,8 @@ class Player(httpx2.AsyncBaseTransport):
             return alike
         if unused:
             log.warning(
-                "the next answer for this address, though the request differs", action="cassette_guess", url=url
+                "the next answer for this address, though the request differs",
+                extra={"action": "cassette_guess", "url": url},
             )
             return unused[0]
         return None

@@ -74,6 +74,19 @@ async def test_notes_and_ends() -> None:
     assert [wait.tool for wait in told.view.waits] == ["shell"]
 
 
+async def test_a_session_that_is_opened_after_another_is_drawn_anew() -> None:
+    one, other = Teller(), Teller(View("another-session"))
+    one.said("What is in this folder?")
+    other.said("And what is in that one?")
+    assert one.view.rows[0].key == other.view.rows[0].key
+    async with staged(one.view) as pilot:
+        assert "in this folder" in shown(pilot)
+        pilot.app.transcript.load(other.view)
+        await pilot.pause()
+        assert "in that one" in shown(pilot)
+        assert "in this folder" not in shown(pilot)
+
+
 async def test_agents_of_a_team_say_who_they_are() -> None:
     told = Teller()
     told.tell(h.TeamInfo, available_agents=(Teammate(name="root"), Teammate(name="coder")), current_agent="root")

@@ -62,6 +62,15 @@ class Roll:
         self._heights = []
         self._extend(rows)
 
+    def forget(self, *, folds: bool) -> None:
+        """Other rows come, whose keys may be those of the ones before; with `folds` nothing is open or folded away."""
+        self._drawn.clear()
+        self._strips.clear()
+        self._exact.clear()
+        if folds:
+            self.opened.clear()
+            self.closed.clear()
+
     def grow(self, rows: Sequence[Row]) -> None:
         """These come below."""
         self._extend(rows)

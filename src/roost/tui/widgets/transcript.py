@@ -93,9 +93,11 @@ class Transcript(Paper):
 
     def load(self, view: View) -> None:
         """Show a view from now on, at its end."""
+        another = view.session != self.view.session
+        self._roll.forget(folds=another)
         self.view = view
         self._pending, self._stuck, self._anchor, self._unseen, self._asked = Changes(), True, None, 0, 0
-        self._selected = self._selected if view.row(self._selected or "") is not None else None
+        self._selected = None if another or view.row(self._selected or "") is None else self._selected
         self._roll.team = len(view.team) > 1
         self._roll.show(view.rows)
         if self._query:

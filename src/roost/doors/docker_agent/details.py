@@ -94,8 +94,8 @@ def _deleting(fact: e.DeleteAsked, here: Here) -> Body:
 
 
 def _written(fact: e.MessageWritten, here: Here) -> Body:
-    implicit = {"implicit": True} if fact.message.implicit else {}
-    return {"session_id": here.session, "id": here.seq, "message": _message(fact.message, here)} | implicit
+    hidden = {"implicit": True} if fact.message.implicit else {}
+    return {"session_id": here.session, "id": here.seq, "message": _message(fact.message, here)} | hidden
 
 
 def _edited(fact: e.MessageEdited, here: Here) -> Body:
@@ -314,9 +314,7 @@ def _of_answer(fact: e.TextAdded | e.ReasoningAdded | e.CallDrafted | e.AnswerDr
 
 def _whole(fact: e.MessageAdded, here: Here) -> Mapping[str, Any]:
     partial = {"partial": True} if fact.partial else {}
-    unseen = fact.message is not None and not fact.answer  # no deltas came before it
-    message = {"message": shapes.chat_shape(fact.message, {})} if fact.message is not None and unseen else {}
-    return {"id": here.seq} | _some(answer=fact.answer, tool_call_id=fact.call) | partial | message
+    return {"id": here.seq} | _some(answer=fact.answer, tool_call_id=fact.call) | partial
 
 
 def _said(fact: e.UserSaid, here: Here) -> Mapping[str, Any]:

@@ -1,11 +1,11 @@
 /** Cards on which a person answers what waits: approvals, questions, addresses to open, limits and budgets. */
 
-import { summed, wanted } from './calls.js'
+import { isShell, summed, wanted } from './calls.js'
 import { menu } from './dialog.js'
 import { h } from './dom.js'
 import { icon } from './icons.js'
 import { fieldsOf, read } from './schema.js'
-import { short } from './text.js'
+import { seen, short } from './text.js'
 import { age, some, when } from './words.js'
 
 let cards = 0
@@ -112,18 +112,18 @@ function approval(wait, { send, foot }) {
   const no = button('Reject', () => rejecting(foot, send, choices), 'danger')
   const choices = () => foot.replaceChildren(no, always, yes)
   choices()
-  return { heading: asks(sum, name), sign: sum.icon, body: [judged(wait), wait.message && h('p', { class: 'message' }, wait.message), wanted(name, raw)] }
+  return { heading: seen(asks(sum, name)), sign: sum.icon, body: [judged(wait), wait.message && h('p', { class: 'message' }, wait.message), wanted(name, raw)] }
 }
 
 function asks(sum, name) {
-  if (sum.verb === '$') return 'Run this command?'
-  if (sum.plus !== undefined) return `${sum.verb} ${sum.detail}?`
+  if (sum.verb === '$') return isShell(name) ? 'Run this command?' : `Run this command with ${name}?`
+  if (sum.plus !== undefined) return `${sum.verb} ${sum.detail} with ${name}?`
   return `Use ${name}?`
 }
 
 /** How dangerous it is, and why. */
 function judged({ metadata = {} }) {
-  const [kind, label] = RISKS[metadata.safety_label] ?? ['', '']
+  const [kind, label] = Object.hasOwn(RISKS, metadata.safety_label) ? RISKS[metadata.safety_label] : ['', '']
   const why = metadata.reason || (metadata.tools ? `It may call: ${metadata.tools}` : '')
   if (label === '' && !why) return null
   return h('p', { class: 'judged' }, label && h('span', { class: ['pill', kind] }, label), why && h('span', {}, why))
@@ -187,7 +187,7 @@ const UNITS = { cost: ['US dollars', 0.01], tokens: ['tokens', 1000], time: ['se
 
 function budget(wait, { send, foot, id, trouble }) {
   const { limit: what = 'cost', used = '0', max = '0', budget: name = '' } = wait.metadata ?? {}
-  const [unit, step] = UNITS[what] ?? ['', 1]
+  const [unit, step] = Object.hasOwn(UNITS, what) ? UNITS[what] : ['', 1]
   const input = h('input', { class: 'input', id: `${id}-to`, type: 'number', inputmode: 'decimal', min: used, step: 'any', value: String(doubled(Number(max), Number(used), step)) })
   const raise = () => {
     const to = Number(input.value)
@@ -238,7 +238,7 @@ const TOKEN = { properties: { access_token: { title: 'Access token', description
 
 /** The values of a form; null where something is wrong, with the first wrong field in focus. */
 function collected(inputs) {
-  const content = {}
+  const content = Object.create(null) // a field may be called __proto__
   let first = null
   for (const { field, raw, show, focus } of inputs) {
     const [value, wrong] = read(field, raw())

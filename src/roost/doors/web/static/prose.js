@@ -3,6 +3,7 @@
 import { copier } from './calls.js'
 import { coloured } from './colours.js'
 import { h } from './dom.js'
+import { elsewhere } from './inlines.js'
 import { parse } from './markdown.js'
 
 /** A text that may grow. */
@@ -140,6 +141,12 @@ function filled(code, block, growing) {
   code.replaceChildren(...pieces.map(({ text, kind }) => (kind ? h('span', { class: `c-${kind}` }, text) : document.createTextNode(text))))
 }
 
+/** Where a link leads, if its words say otherwise: on a phone nothing else tells. */
+function whither(node) {
+  const host = elsewhere(node)
+  return host && h('span', { class: 'whither' }, ` → ${host}`)
+}
+
 /** The nodes of a paragraph's inside. */
 function words(inline) {
   return inline.map((node) => {
@@ -147,7 +154,7 @@ function words(inline) {
       case 'code': return h('code', {}, node.text)
       case 'break': return h('br')
       case 'em': case 'strong': case 'del': return h(node.kind, {}, words(node.inside))
-      case 'link': return h('a', { href: node.href, target: '_blank', rel: 'noopener noreferrer nofollow', title: node.href, class: node.picture ? 'picture' : null }, words(node.inside))
+      case 'link': return h('a', { href: node.href, target: '_blank', rel: 'noopener noreferrer nofollow', title: node.href, class: node.picture ? 'picture' : null }, words(node.inside), whither(node))
       case 'place': return h('span', { class: 'nolink', title: node.place }, words(node.inside))
       default: return document.createTextNode(node.text)
     }

@@ -141,6 +141,16 @@ def test_standard_ports_need_not_be_said() -> None:
     gate.check_origin(scope, Headers({"host": "my.example:443", "origin": "https://my.example"}))
 
 
+def test_a_plain_page_of_our_name_is_not_ours_where_we_encrypt() -> None:
+    gate, scope = Gate(bound="0.0.0.0"), {"server": ("10.0.0.1", 443)}
+    for scheme in ("https", "wss"):
+        gate.check_origin(scope | {"scheme": scheme}, Headers({"host": "my.example", "origin": "https://my.example"}))
+        with pytest.raises(Refused):
+            gate.check_origin(
+                scope | {"scheme": scheme}, Headers({"host": "my.example", "origin": "http://my.example"})
+            )
+
+
 def test_a_name_that_means_loopback_is_guarded_like_its_number() -> None:
     """Debian's own name for a machine leads to 127.0.1.1."""
     gate = Gate(bound="my-machine")

@@ -1,7 +1,11 @@
 """The gate of the page: who is let in, how, and who is not."""
 
-from playwright.sync_api import expect
+from pathlib import Path
 
+from playwright.sync_api import Browser, expect
+
+from acceptance import house
+from fakes import llm
 from page.tabs import NARROW, TOKEN, Opener, Site
 
 
@@ -75,3 +79,19 @@ def test_who_logs_out_is_a_stranger(site: Site, tab: Opener) -> None:
     shown.page.get_by_role("dialog").get_by_role("button", name="Log out").click()
     expect(shown.page.get_by_role("heading", name="Pair this browser")).to_be_visible()
     assert shown.context.cookies() == []
+
+
+def test_where_no_token_is_asked_for_it_just_opens(browser: Browser, tmp_path: Path, fake_llm: llm.FakeLLM) -> None:
+    with house.opened(tmp_path, fake_llm) as found:
+        found.agent("helper")
+        server = found.serve()
+        page = browser.new_context().new_page()
+        page.goto(f"http://{server.address}/")
+        server.create(title="Of this machine")
+        expect(page.get_by_text("Of this machine")).to_be_visible()
+        page.goto(f"http://{server.address}/#/new")
+        expect(page.get_by_label("Agent", exact=True)).to_have_value("file:helper")
+        page.goto(f"http://{server.address}/#/settings")
+        expect(page.get_by_role("heading", name="Theme")).to_be_visible()
+        expect(page.get_by_role("button", name="Log out")).to_have_count(0)
+        page.context.close()

@@ -345,8 +345,9 @@ class _Server(uvicorn.Server):
 
     async def _emptied(self) -> None:
         """Until all connections and answers have ended."""
-        while (self.server_state.connections or self.server_state.tasks) and not self.force_exit:
-            await asyncio.sleep(0.01)  # noqa: ASYNC110  (nobody tells when a set is empty)
+        state = self.server_state
+        while (state.connections or state.tasks) and not self.force_exit:  # noqa: ASYNC110  (sets tell nobody)
+            await asyncio.sleep(0.01)
 
     def _protocol(self) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class

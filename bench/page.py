@@ -1,8 +1,9 @@
 """How the page does with long sessions: the time to the newest message, and the frames of a scroll through all of it.
 
-Run: python -m bench.page [FOLDER]      a database is made there (default: a temporary folder); needs Chromium and playwright
+Run: python -m bench.page [FOLDER]
 
-It writes `page.json` (the figures) and `page-trace.json.gz` (what Chromium's main thread did meanwhile) beside this file.
+A database is made in FOLDER (default: a temporary one).  It needs Chromium and playwright, and writes beside this file
+`page.json`, the figures, and `page-trace.json.gz`, what Chromium's main thread did meanwhile.
 """
 
 import asyncio
@@ -58,9 +59,12 @@ async (step) => {
     still = place === before ? still + 1 : 0
     before = place
   }
-  return { frames, first: document.querySelector('.piece')?.textContent.slice(0, 60), nodes: document.querySelectorAll('.transcript *').length }
+  const first = document.querySelector('.piece')?.textContent.slice(0, 60)
+  return { frames, first, nodes: document.querySelectorAll('.transcript *').length }
 }
 """
+
+
 async def talk(store: Any, log: LogId, title: str, messages: int) -> None:
     """A session of so many messages: questions, answers, and calls with what they returned."""
     await store.put(log, [e.SessionCreated(e.Template(title=title))])
@@ -132,9 +136,9 @@ def opened(page: Any, url: str, name: str) -> float:
               const look = () => {
                 const last = [...document.querySelectorAll('.k-answer')].at(-1)
                 const box = document.querySelector('.transcript')
-                if (last && last.getBoundingClientRect().top < innerHeight && box.scrollHeight - box.scrollTop - box.clientHeight < 2) {
-                  requestAnimationFrame(() => done(performance.now() - begun))
-                } else requestAnimationFrame(look)
+                const left = box && box.scrollHeight - box.scrollTop - box.clientHeight
+                const seen = last && last.getBoundingClientRect().top < innerHeight && left < 2
+                requestAnimationFrame(seen ? () => done(performance.now() - begun) : look)
               }
               location.hash = `#/s/${name}`
               look()
@@ -151,7 +155,7 @@ def trimmed(events: list[dict[str, Any]]) -> bytes:
 
 
 def longest(events: list[dict[str, Any]]) -> list[int]:
-    """The longest tasks of the page's main thread in milliseconds of its own CPU time: a busy machine makes none longer."""
+    """The longest tasks of the main thread, in milliseconds of its CPU time: a busy machine makes none longer."""
     threads = Counter((ev["pid"], ev["tid"]) for ev in events if ev.get("name") == "Layout")
     main = threads.most_common(1)[0][0]
     tasks = [ev["tdur"] / 1000 for ev in events if (ev.get("pid"), ev.get("tid")) == main and ev.get("tdur")]

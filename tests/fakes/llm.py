@@ -22,6 +22,7 @@ directive waits for the results of the one before:
   [[overflow]]                     the complaint that the context is too long
   [[cut]] [[cut 1]]                the line is cut in the middle of the stream (only the first N times)
   [[hang]] [[mute]]                silence in mid-stream; silence before the first byte
+  [[hold 3]]                       silence after three pieces of text, until a test lets it go on
   [[trouble overloaded_error]]     an error inside the stream
   [[bytes]]                        every byte of the stream in a packet of its own
   [[empty]]                        an answer that says nothing
@@ -29,6 +30,7 @@ directive waits for the results of the one before:
   [[usage IN OUT CACHED]]          tokens; IN includes CACHED where the dialect has it so
 
 Where no user has any, those of the system messages count: so an agent's instruction can be its script.
+A test can also say what is meant by a user's text that reads like a person's (FakeLLM.cues).
 No directive: it echoes.  Requests for titles and summaries obey none and get TITLE and SUMMARY.
 A model called NAME-window-4000 (OpenAI Chat) counts what it reads, and refuses more than that.
 Run: python tests/fakes/llm.py --port 0   (prints "listening on PORT")
@@ -43,7 +45,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -54,7 +56,7 @@ SUMMARY = "A fake summary."
 SIZES = {"text-embedding-3-large": 3072, "ai/mxbai-embed-large": 1024}
 """How many numbers a vector of these models has; those of others have four."""
 
-_WORDS = "tool|tools|say|think|sleep|drip|status|after|overflow|cut|hang|mute|trouble|bytes|empty|stop|usage"
+_WORDS = "tool|tools|say|think|sleep|drip|status|after|overflow|cut|hang|hold|mute|trouble|bytes|empty|stop|usage"
 _DIRECTIVE = re.compile(rf"\[\[({_WORDS})\b\s*(.*?)\]\](?!\])", re.S)
 _OVERFLOW = {
     "anthropic": "prompt is too long: 250000 tokens > 200000 maximum",
@@ -85,6 +87,7 @@ class Plan:
     overflow: bool = False
     cut: bool = False
     hang: bool = False
+    hold: int = 0
     mute: bool = False
     trouble: str = ""
     bytewise: bool = False
@@ -97,6 +100,9 @@ class State:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.cues: dict[str, str] = {}
+        self.title = TITLE
+        self.going_on = threading.Semaphore(0)
         self.reset()
 
     def reset(self) -> None:
@@ -156,6 +162,11 @@ def instructed(turns: list[Turn], system: str) -> list[Turn]:
     return [*turns[:first], ("user", system), *turns[first + 1 :]]
 
 
+def cued(turns: list[Turn], cues: Mapping[str, str]) -> list[Turn]:
+    """The turns, with what a test means by the users' texts in their places."""
+    return [(role, cues.get(text.strip(), text) if role == "user" else text) for role, text in turns]
+
+
 def _set(out: Plan, kind: str, argument: str) -> None:
     match kind:
         case "say":
@@ -169,6 +180,8 @@ def _set(out: Plan, kind: str, argument: str) -> None:
         case "usage":
             numbers = [int(number) for number in argument.split()]
             out.usage = (numbers[0], numbers[1], numbers[2] if len(numbers) > 2 else 0)
+        case "hold":
+            out.hold = int(argument)
         case _:
             setattr(out, kind, True)
 
@@ -327,9 +340,20 @@ class Handler(BaseHTTPRequestHandler):
                 break
         raise Gone
 
+    def wait_for_a_word(self) -> None:
+        """Be silent until a test says to go on, or the client leaves."""
+        while not self.server.state.going_on.acquire(timeout=0.02):
+            ready, _, _ = select.select([self.connection], [], [], 0)
+            if ready and not self.connection.recv(1, socket.MSG_PEEK):
+                raise Gone
+
     def planned(self, key: str, turns: list[Turn], tools: list[str], *, aside: str, size: int = 0) -> Plan | None:
         """The plan, unless it was to refuse, which is done then; `size` is what was read, where that counts."""
-        out = Plan(aside) if aside else plan(turns, tools, self.server.state, key)
+        state = self.server.state
+        if aside:
+            out = Plan(state.title if aside == TITLE else aside)
+        else:
+            out = plan(cued(turns, state.cues), tools, state, key)
         if size:
             out.overflow, out.usage = size > self.window, (size, tokens(out.text) + 1, 0)
         self.bytewise = out.bytewise
@@ -354,6 +378,9 @@ class Handler(BaseHTTPRequestHandler):
         """What may happen after the first piece of text."""
         if out.hang:
             self.wait_for_the_end()
+        out.hold -= 1
+        if out.hold == 0:
+            self.wait_for_a_word()
         if out.cut:
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -782,6 +809,19 @@ class FakeLLM:
         """What came in: method, path, headers, body, and whether the client left before the end."""
         with self._server.state.lock:
             return list(self._server.state.requests)
+
+    @property
+    def cues(self) -> dict[str, str]:
+        """The directives that are meant by a user's text."""
+        return self._server.state.cues
+
+    def entitle(self, title: str) -> None:
+        """Answer so when a title is asked for."""
+        self._server.state.title = title
+
+    def go_on(self) -> None:
+        """Let an answer that is held go on."""
+        self._server.state.going_on.release()
 
     def reset(self) -> None:
         """Forget requests and counters, and let go of what hangs."""

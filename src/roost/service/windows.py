@@ -61,6 +61,7 @@ class Window(Struct, frozen=True):
     team: e.TeamShown | None
     tail_from: int
     tree_cost: float
+    born: Sequence[e.SessionCreated] = ()  # the sub-sessions that the messages belong to, and those above them
 
 
 class Windows:
@@ -99,6 +100,7 @@ class Windows:
             team=await self._team(log),
             tail_from=tail_from,
             tree_cost=(await measure(self._store, head)).cost,
+            born=await self._born(log, messages),
         )
 
     async def _reaching(self, log: LogId, last: int, place: int) -> tuple[Sequence[Said], Sequence[Mark], bool]:
@@ -110,6 +112,17 @@ class Windows:
             if whole or not more or wanted >= MOST:
                 return messages, marks, more
             wanted = min(max(wanted * 2, SPARE), max(wanted, MOST))
+
+    async def _born(self, log: LogId, messages: Sequence[Said]) -> Sequence[e.SessionCreated]:
+        """The facts that began the sub-sessions of these messages, the oldest first."""
+        wanted, found = {said.sub for said in messages if said.sub}, list[e.SessionCreated]()
+        before = messages[-1].seq if messages else 0
+        while wanted and (event := await self._store.newest(log, e.SessionCreated, before=before)) is not None:
+            before, fact = event.seq, event.fact
+            if isinstance(fact, e.SessionCreated) and fact.sub in wanted:
+                wanted = (wanted - {fact.sub}) | ({fact.parent} - {SessionId(log)})
+                found.append(fact)
+        return found[::-1]
 
     async def _read(self, log: LogId, last: int, before: int) -> tuple[Sequence[Said], Sequence[Mark], bool]:
         if await self._store.newest(log, e.MessageEdited, before=END) is not None:

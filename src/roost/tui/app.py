@@ -36,7 +36,7 @@ from roost.tui.widgets.prompt import Prompt
 from roost.tui.widgets.status import Standing, Status
 from roost.tui.widgets.transcript import Transcript
 from roost.tui.widgets.tree import Tree
-from roost.tui.widgets.welcome import Welcome
+from roost.tui.widgets.welcome import Welcome, tilde
 
 FRAME = 1 / 15  # seconds between two looks at what has come
 TWICE = 2.0  # seconds within which a key counts as pressed again
@@ -286,7 +286,8 @@ class RoostApp(App[int]):
             mate = next((mate for mate in sitting.team if mate.name == sitting.speaker), None)
             words = view.welcome or (mate.description if mate else "")
             model = sitting.model or view.model or (mate.model if mate else "")
-            self.welcome.show(sitting.speaker or sitting.source, model, words, view.working_dir)
+            folder = view.working_dir if sitting.folder is None else tilde(sitting.folder)
+            self.welcome.show(sitting.speaker or sitting.source, model, words, folder)
         self._entitle()
 
     def _entitle(self) -> None:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from roost.tui import gist
+from roost.tui.clean import plain_line
 from roost.tui.parts import Answered, Branch, Command, Queued, Teammate, Usage, Wait
-from roost.tui.rows import Answer, Call, Nest, Note, Reasoning, Row, User
+from roost.tui.rows import UNTITLED, Answer, Call, Nest, Note, Reasoning, Row, User
 from roost.tui.stack import Level, Stack
 
 RECENT = 50  # answered waits that are remembered
@@ -100,11 +102,12 @@ class Board:
         """A sub-session is there."""
         outer = self.stack.level(parent)
         head = Nest(f"s{session}", sub=session, call=call, title=title, at=at, seq=seq)
-        branch = self.branches[session] = Branch(session, outer.id, title=title, call=call)
+        wanted = self.calls.get((outer.id, call)) if call else None
+        branch = self.branches[session] = Branch(session, outer.id, title=_about(title, wanted), call=call)
         above = self.branches.get(outer.id)
         (above.below if above is not None else self.tree).append(branch)
         self.part("tree")
-        return self.stack.nest(head, outer, self.calls.get((outer.id, call)) if call else None)
+        return self.stack.nest(head, outer, wanted)
 
     def named(self, session: str, agent: str) -> None:
         """A sub-session's agent."""
@@ -200,3 +203,10 @@ class Board:
         """It waits no longer."""
         self.queue = [other for other in self.queue if (other.id, other.index) != (number, index)]
         self.part("queue")
+
+
+def _about(title: str, call: Call | None) -> str:
+    """What a sub-session is about: its title, or the task of the call that it is for."""
+    if title != UNTITLED or call is None:
+        return title
+    return plain_line(str(gist.arguments(call.arguments).get("task", "")), 80)

@@ -180,7 +180,8 @@ def _arguments(row: Call, cells: int, palette: Palette) -> list[Line]:
     found: list[Line] = []
     for name, value in given.items():
         text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-        shown = excerpt.head(text.rstrip("\n"), WORDS)
+        text = text.rstrip("\n")
+        shown = excerpt.head(text, WORDS)
         head: Line = [(f"{plain_line(name, 60)}: " if name else "", palette.muted)]
         if len(shown.lines) == 1 and length([*head, (clean(text), palette.text)]) <= cells:
             found.append([*head, (clean(text), palette.text)])

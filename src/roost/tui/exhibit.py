@@ -84,7 +84,7 @@ def _diff(given: Mapping[str, Any]) -> tuple[list[Line], tuple[str, ...]]:
     """What an edit takes away and puts there, and the arguments that this shows whole."""
     edits = given.get("edits")
     listed = isinstance(edits, list) and bool(edits) and all(isinstance(one, Mapping) for one in edits)
-    found: Sequence[Mapping[str, Any]] = edits if listed else [given]
+    found: Sequence[Mapping[str, Any]] = edits if listed and edits else [given]
     pairs = [(_first(one, _BEFORE), _first(one, _AFTER)) for one in found]
     if not any(before or after for before, after in pairs):
         return _patch(given)

@@ -10,13 +10,15 @@ from roost.tui import calls, code, excerpt, markdown
 from roost.tui.clean import clean, fit, plain_line
 from roost.tui.ink import Line, clip, length, wrap
 from roost.tui.palette import Palette
-from roost.tui.rows import Answer, Call, Failure, Nest, Note, Picture, Reasoning, Row, Summary, User
+from roost.tui.rows import UNTITLED, Answer, Call, Failure, Nest, Note, Picture, Reasoning, Row, Summary, User
 
 SAID = 40  # lines of a person's message that are shown folded
 MOST = 5_000  # lines that are shown of anything
 LONGEST = 200_000  # characters at either end of a text that are shown
+SOON = 3_000  # characters of a block that still grows up to which its marks are read
 THOUGHT = 3  # lines of reasoning that are shown while it comes
 
+_UNDERLINE = re.compile(r"\n[-=]+\s*\Z")  # perhaps a heading's, more likely a list that begins
 _BARE = re.compile(r"[*`#]+|(?<!\w)_+|_+(?!\w)")
 
 NOTES = {
@@ -147,7 +149,7 @@ class Painter:
     def _nest(self, row: Nest, cells: int, hidden: int, *, opened: bool) -> Line:
         palette, hue = self.palette, self.palette.hue(row.agent)
         sign, style = _STATES.get(row.state, ("", ""))
-        title = "" if row.title in ("", "Transferred task") else f" · {plain_line(row.title, 200)}"
+        title = "" if row.title in ("", UNTITLED) else f" · {plain_line(row.title, 200)}"
         folded = f"  {hidden} folded" if hidden else ""
         name = plain_line(row.agent or "sub-agent", 40)
         room = cells - length([("╭ ", hue), (name, hue), (folded, hue)]) - 3
@@ -244,7 +246,7 @@ def _piece(text: str, cells: int, palette: Palette) -> list[Line]:
 
 
 def prose(text: str, cells: int, palette: Palette, *, growing: bool = False) -> list[Line]:
-    """Markdown, block by block, so that what is drawn once stays; the block that still grows is plain text."""
+    """Markdown, block by block, so that what is drawn once stays; what grows is read anew while it is short."""
     text = _bounded(text)
     if not growing and markdown.whole(text):
         return _piece(text, cells, palette)
@@ -288,7 +290,9 @@ def _growing(text: str, cells: int, palette: Palette, *, fenced: bool) -> list[L
         before, _, inside = _opened(text)
         head = plain(before, cells, palette.text) if before.strip() else []
         return head + [line for text in inside.rstrip("\n").split("\n") for line in _code_line(text, cells, palette)]
-    return plain(text.rstrip("\n"), cells, palette.text)
+    if len(text) > SOON:
+        return plain(text.rstrip("\n"), cells, palette.text)
+    return markdown.lines(_UNDERLINE.sub("", text), cells, palette)
 
 
 @lru_cache(maxsize=4096)

@@ -104,6 +104,9 @@ class Call(Row):
         return "\n".join(part for part in (self.name, self.arguments, self.result or self.output) if part)
 
 
+UNTITLED = "Transferred task"  # the title of all sub-sessions that have none of their own
+
+
 @dataclass(slots=True, eq=False)
 class Nest(Row):
     """A sub-session: the head of its rows.  `sub` is its id, `call` the call it is for."""

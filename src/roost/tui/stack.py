@@ -68,6 +68,7 @@ class Stack:
         self.queued.remove(row)
         del self.rows[self.index(row)]
         self.changes.vanished.add(row.key)
+        row.version += 1
         self.place(row, level)
 
     def touch(self, row: Row) -> None:

@@ -61,8 +61,8 @@ def forks(rows: Iterable[Row]) -> list[Item[int]]:
     """What the person has said, the newest first: a fork begins before it."""
     said = [row for row in rows if isinstance(row, User) and row.ordinal is not None and not row.depth]
     return [
-        Item(row.ordinal or 0, _two("  ", f"{(row.ordinal or 0) + 1:>3}", [_line(row.words)], 4), row.words)
-        for row in reversed(said)
+        Item(row.ordinal or 0, Content.assemble((f"{place:>3}  ", "$text-muted"), _line(row.words)), row.words)
+        for place, row in reversed(list(enumerate(said, 1)))
     ]
 
 

@@ -139,7 +139,7 @@ def _context(now: Standing) -> str:
     if not now.context:
         return ""
     if not now.limit:
-        return amount(now.context)
+        return f"{amount(now.context)} tokens"
     return f"{amount(now.context)}/{amount(now.limit)} {100 * now.context / now.limit:.0f}%"
 
 

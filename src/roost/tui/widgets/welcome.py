@@ -1,7 +1,15 @@
 """What stands on an empty screen: who is there, and how to begin."""
 
+from pathlib import Path
+
 from textual.content import Content
 from textual.widgets import Static
+
+
+def tilde(folder: Path) -> str:
+    """A folder of this machine, as people write it."""
+    home = Path.home()
+    return str(Path("~") / folder.relative_to(home)) if folder.is_relative_to(home) else str(folder)
 
 
 class Welcome(Static):

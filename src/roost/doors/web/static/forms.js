@@ -6,7 +6,7 @@ import { h } from './dom.js'
 import { icon } from './icons.js'
 import { fieldsOf, read } from './schema.js'
 import { seen, short } from './text.js'
-import { age, when } from './words.js'
+import { age, some, when } from './words.js'
 
 let cards = 0
 
@@ -26,7 +26,7 @@ export function answerCard(wait, onAnswer, { title = true } = {}) {
   const send = sender(card, foot, trouble, onAnswer)
   const { heading, sign, body } = make(wait, { send, foot, id, trouble })
   card.append(
-    h('header', {}, icon(sign), h('h3', { id, class: title ? '' : 'hush' }, heading), whose(wait)),
+    h('header', {}, icon(sign), h('h2', { id, class: title ? '' : 'hush' }, heading), whose(wait)),
     ...[body].flat().filter(Boolean), trouble, foot)
   card.wait = wait
   card.close = (how) => closed(card, foot, trouble, how)
@@ -179,7 +179,7 @@ function limit(wait, { send, foot }) {
   foot.append(button('Stop', () => send({ confirmation: 'reject' }), 'danger'), button('Go on', () => send({ confirmation: 'approve' }), 'primary'))
   return {
     heading: 'Go on?', sign: 'refresh',
-    body: h('p', { class: 'message' }, `The agent has taken ${wait.max_iterations} steps, which is its limit. It can go on for 10 more.`),
+    body: h('p', { class: 'message' }, `The agent has taken ${some(wait.max_iterations, 'step')}, which is its limit. It can go on for 10 more.`),
   }
 }
 

@@ -61,14 +61,15 @@ export const ON = {
   message_edited: live((fold, f) => fold.edit(f.id, f.message)),
   user_message: live((fold, f, id) => {
     if (f.queued) unqueue(fold, f.queued, f.index)
-    if (fold.head.rests) head(fold, 'rests', false)
+    const { rests } = fold.head
+    if (rests) head(fold, 'rests', false)
     const own = f.id ?? id
     for (const [at, entry] of fold.written) {
       if (at < own) fold.add(entry)
       if (at <= own) fold.written.delete(at)
     }
     if (own <= fold.known || fold.has(own)) return
-    const row = fold.said(fold.threadOf(f), { text: f.message, parts: f.multi_content, id: own, via: f.queued ? (f.queue ?? 'steer') : '', at: f.timestamp })
+    const row = fold.said(fold.threadOf(f), { text: f.message, parts: f.multi_content, id: own, via: f.queued && !rests ? (f.queue ?? 'steer') : '', at: f.timestamp })
     fold.touch(row)
   }),
   message_queued: live((fold, f, id) => {

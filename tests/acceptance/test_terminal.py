@@ -1,4 +1,4 @@
-"""The terminal UI, driven as a person would: each step waits for what it is about, and then for the screen that is kept."""
+"""The terminal UI, driven as a person would: each step waits for what it is about, then for the screen that is kept."""
 
 import sys
 import time

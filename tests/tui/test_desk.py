@@ -58,6 +58,23 @@ def notes(app: RoostApp) -> str:
     return "\n".join(note.message for note in app._notifications)
 
 
+# -- the screen -------------------------------------------------------------------------------------
+
+
+async def test_what_tools_return_is_hidden_from_the_beginning_where_that_was_asked_for(room: Room) -> None:
+    async with shown(room, results=False, safety="autonomous") as (app, pilot):
+        await type_in(pilot, "run it")
+        await room.ended(app.session)
+        await until(pilot, lambda: "$ git status --short" in screen(app), "the call")
+        call = next(row for row in app.sitting.view.rows if isinstance(row, Call))
+        await until(pilot, lambda: call.result, "its result")
+        assert call.result.splitlines()[-1] not in screen(app)
+        await type_in(pilot, "/results")
+        await until(pilot, lambda: call.result.splitlines()[-1] in screen(app), "its result on the screen")
+        await pilot.press("ctrl+g", "r")
+        await until(pilot, lambda: call.result.splitlines()[-1] not in screen(app), "the bare call")
+
+
 # -- approvals --------------------------------------------------------------------------------------
 
 

@@ -103,16 +103,6 @@ class Windows:
             born=await self._born(log, messages),
         )
 
-    async def _reaching(self, log: LogId, last: int, place: int) -> tuple[Sequence[Said], Sequence[Mark], bool]:
-        """The newest messages, and as many before them as it takes to begin with one that is not past `place`."""
-        wanted = last
-        while True:
-            messages, marks, more = await self._read(log, wanted, END)
-            whole = not messages or (messages[0].seq <= place and messages[0].message.role != "tool")
-            if whole or not more or wanted >= MOST:
-                return messages, marks, more
-            wanted = min(max(wanted * 2, SPARE), max(wanted, MOST))
-
     async def _born(self, log: LogId, messages: Sequence[Said]) -> Sequence[e.SessionCreated]:
         """The facts that began the sub-sessions of these messages, the oldest first."""
         wanted, found = {said.sub for said in messages if said.sub}, list[e.SessionCreated]()
@@ -123,6 +113,16 @@ class Windows:
                 wanted = (wanted - {fact.sub}) | ({fact.parent} - {SessionId(log)})
                 found.append(fact)
         return found[::-1]
+
+    async def _reaching(self, log: LogId, last: int, place: int) -> tuple[Sequence[Said], Sequence[Mark], bool]:
+        """The newest messages, and as many before them as it takes to begin with one that is not past `place`."""
+        wanted = last
+        while True:
+            messages, marks, more = await self._read(log, wanted, END)
+            whole = not messages or (messages[0].seq <= place and messages[0].message.role != "tool")
+            if whole or not more or wanted >= MOST:
+                return messages, marks, more
+            wanted = min(max(wanted * 2, SPARE), max(wanted, MOST))
 
     async def _read(self, log: LogId, last: int, before: int) -> tuple[Sequence[Said], Sequence[Mark], bool]:
         if await self._store.newest(log, e.MessageEdited, before=END) is not None:

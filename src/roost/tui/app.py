@@ -52,8 +52,8 @@ class RoostApp(App[int]):
 
     `session` is the one to open, "" for a new one of `agent` (`agent_name` is who of its team begins).  `prompt` is
     sent at once.  `attached` says that the server is another process, which goes on when this one ends; `local`, that
-    the session's files and commands are this machine's.  `home` is where what a person chose is kept.  `opened` is
-    awaited whenever a session comes on the screen.
+    the session's files and commands are this machine's.  `results` says whether calls show what they returned.  `home`
+    is where what a person chose is kept.  `opened` is awaited whenever a session comes on the screen.
     """
 
     CSS_PATH = "app.tcss"
@@ -98,6 +98,7 @@ class RoostApp(App[int]):
         attached: bool = False,
         local: bool = True,
         working_dir: str = "",
+        results: bool = True,
         listening: str = "",
         home: Path | None = None,
         opened: Opened | None = None,
@@ -123,6 +124,7 @@ class RoostApp(App[int]):
         self._wanted = session
         self._first = prompt
         self._theme = theme
+        self._results = results
         self._orders = Orders(self)
         self._pressed: dict[str, float] = {}
         self._worked_since = 0.0
@@ -165,6 +167,7 @@ class RoostApp(App[int]):
             self.register_theme(theme)
         wanted = self._theme or self.chosen.theme
         self.theme = wanted if wanted in THEMES else DEFAULT
+        self.transcript.results = self._results
         self.prompt.editor.focus()
         self.dock.display = False
         self._write(terminal.PUSH)

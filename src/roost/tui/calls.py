@@ -39,8 +39,8 @@ def quiet(row: Call) -> bool:
     return kind(row.name) in QUIET or row.name in DELEGATING or row.name in ("think", "thought")
 
 
-def lines(row: Call, cells: int, palette: Palette, *, opened: bool) -> list[Line]:
-    """A call as lines that fit."""
+def lines(row: Call, cells: int, palette: Palette, *, opened: bool, results: bool = True) -> list[Line]:
+    """A call as lines that fit; without `results` what came of it is shown where it is opened, and nowhere else."""
     found = [clip(line, cells) for line in _head(row, cells, palette)]
     inner = cells - 2
     changes = edits.diff(row) if row.state not in ("failed", "denied") or opened else []
@@ -49,7 +49,7 @@ def lines(row: Call, cells: int, palette: Palette, *, opened: bool) -> list[Line
     elif changes:
         body = _diff(changes, inner, palette, CHANGES)
     else:
-        body = _preview(row, inner, palette)
+        body = _preview(row, inner, palette) if results else []
     return [*found, *([("  ", palette.text), *line] for line in body)]
 
 

@@ -195,3 +195,11 @@ async def test_what_waits_and_what_is_queued_is_there(store: EventStore) -> None
         (5, "followup", ((1, texts[1]),))
     ]
     assert window.team == team
+
+
+async def test_why_a_round_failed_stands_between_the_messages_once(store: EventStore) -> None:
+    asked, short = e.MessageWritten(Message("user", "hi")), e.RoundResult(False, "Not logged in")
+    ended = e.ErrorMet("Not logged in", "cli_failed")
+    await born(store, asked, e.RoundResult(True, "done"), asked, short, asked, short, ended)
+    window = await opened(store)
+    assert [mark.fact for mark in window.marks] == [e.ErrorMet("Not logged in"), ended]

@@ -1,8 +1,9 @@
 """How the page does with long sessions: the time to the newest message, and the frames of a scroll through all of it.
 
-Run: python -m bench.page [FOLDER]      a database is made there (default: a temporary folder); needs Chromium and playwright
+Run: python -m bench.page [FOLDER]
 
-It writes `page.json` (the figures) and `page-trace.json.gz` (what Chromium's main thread did meanwhile) beside this file.
+A database is made in FOLDER (default: a temporary one).  It needs Chromium and playwright, and writes beside this file
+`page.json`, the figures, and `page-trace.json.gz`, what Chromium's main thread did meanwhile.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ from roost.stores.sqlite import open_sqlite
 HERE = Path(__file__).parent
 MESSAGES = 10_000
 FRAME = 100.0  # milliseconds that none may take
-LEAP = 600  # pixels that a frame of the scroll goes up
+LEAP = 900  # pixels that a frame of the scroll goes up
 
 PROSE = """I looked at **part {n}** and changed `module_{n}.py`. See [the guide](https://example.com/{n}).
 
@@ -58,9 +59,12 @@ async (step) => {
     still = place === before ? still + 1 : 0
     before = place
   }
-  return { frames, first: document.querySelector('.piece')?.textContent.slice(0, 60), nodes: document.querySelectorAll('.transcript *').length }
+  const first = document.querySelector('.piece')?.textContent.slice(0, 60)
+  return { frames, first, nodes: document.querySelectorAll('.transcript *').length }
 }
 """
+
+
 async def talk(store: Any, log: LogId, title: str, messages: int) -> None:
     """A session of so many messages: questions, answers, and calls with what they returned."""
     await store.put(log, [e.SessionCreated(e.Template(title=title))])
@@ -132,9 +136,9 @@ def opened(page: Any, url: str, name: str) -> float:
               const look = () => {
                 const last = [...document.querySelectorAll('.k-answer')].at(-1)
                 const box = document.querySelector('.transcript')
-                if (last && last.getBoundingClientRect().top < innerHeight && box.scrollHeight - box.scrollTop - box.clientHeight < 2) {
-                  requestAnimationFrame(() => done(performance.now() - begun))
-                } else requestAnimationFrame(look)
+                const left = box && box.scrollHeight - box.scrollTop - box.clientHeight
+                const seen = last && last.getBoundingClientRect().top < innerHeight && left < 2
+                requestAnimationFrame(seen ? () => done(performance.now() - begun) : look)
               }
               location.hash = `#/s/${name}`
               look()
@@ -151,7 +155,7 @@ def trimmed(events: list[dict[str, Any]]) -> bytes:
 
 
 def longest(events: list[dict[str, Any]]) -> list[int]:
-    """The longest tasks of the page's main thread in milliseconds of its own CPU time: a busy machine makes none longer."""
+    """The longest tasks of the main thread, in milliseconds of its CPU time: a busy machine makes none longer."""
     threads = Counter((ev["pid"], ev["tid"]) for ev in events if ev.get("name") == "Layout")
     main = threads.most_common(1)[0][0]
     tasks = [ev["tdur"] / 1000 for ev in events if (ev.get("pid"), ev.get("tid")) == main and ev.get("tdur")]
@@ -163,7 +167,7 @@ def measure(url: str) -> dict[str, Any]:
     from playwright.sync_api import sync_playwright
 
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {"cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 1)}
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name in ("events", "messages"):
@@ -186,6 +190,7 @@ def measure(url: str) -> dict[str, Any]:
                 }
                 page.close()
         browser.close()
+    figures["load_after"] = round(os.getloadavg()[0], 1)
     return figures
 
 

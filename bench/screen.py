@@ -156,6 +156,7 @@ async def play(app: Any, watch: Watch, found: dict[str, Any], messages: int) -> 
         ("stream: one list", [f"- item {n} of a list that only grows\n" for n in range(count)]),
         ("stream: one block of code", ["```python\n", *[f"value_{n} = {n}\n" for n in range(count)]]),
     ):
+        watch.scene = "open again"
         opened()
         await drawn()
         watch.scene, used, began = name, time.process_time(), time.perf_counter()

@@ -22,6 +22,7 @@ agents:
     instruction: Help.
     toolsets: [{{type: think}}]
 """
+TURNS = 80
 WORDS = "and so it goes on " * 60  # about 270 tokens
 
 
@@ -42,11 +43,11 @@ def sent(house: House) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(180)
-def test_two_hundred_long_turns_never_overflow(house: House) -> None:
+def test_many_long_turns_never_overflow(house: House) -> None:
     server = serving(house, f"context_size: {WINDOW}")
     session = server.create(title="t")
     ends: list[str] = []
-    for turn in range(200):
+    for turn in range(TURNS):
         frames = server.run(session, f"<{turn}> {WORDS}")
         assert [f.event for f in frames if f.type in ("error", "warning")] == []
         assert frames[-1].event["reason"] == "normal"
@@ -55,12 +56,12 @@ def test_two_hundred_long_turns_never_overflow(house: House) -> None:
         assert newest[-1]["content"].startswith(f"<{turn}> ")  # the model always sees what it was asked
         assert len([m for m in newest if m["role"] != "system"]) >= 1 + (turn > 0)
     assert set(ends) == {"applied"}
-    assert 10 <= len(ends) <= 40  # once for many turns, not for each one
+    assert TURNS / 20 <= len(ends) <= TURNS / 5  # once for many turns, not for each one
     used = [f.event["usage"] for f in server.log(session) if f.type == "token_usage"]
     assert max(usage["context_length"] for usage in used) <= WINDOW
     assert {usage["compaction_threshold"] for usage in used} == {0.9}
     flat = [m["message"]["content"] for m in server.snapshot(session)["messages"] if m["message"]["role"] == "user"]
-    assert [text.split(" ")[0] for text in flat] == [f"<{turn}>" for turn in range(200)]  # nothing is lost to people
+    assert [text.split(" ")[0] for text in flat] == [f"<{turn}>" for turn in range(TURNS)]  # nothing is lost to people
 
 
 def test_the_events_of_one_come_in_order(house: House) -> None:

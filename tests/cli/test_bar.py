@@ -61,13 +61,14 @@ def test_where_nobody_looks_on_a_line_comes_now_and_then(capsys: pytest.CaptureF
 
 
 def test_a_terminal_has_bars_for_what_takes_longer_than_half_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = Tty()
+    screen, before = Tty(), sys.stdout
     monkeypatch.setattr(sys, "stderr", screen)
     bars = Bars()
     bars.paint([Work("1", "fetching [a]", 1, 4, "turns", 0.4)])
     assert screen.getvalue() == ""
     bars.paint([Work("1", "fetching [a]", 2, 4, "turns", 0.6)])
     bars.paint([Work("1", "fetching [a]", 3, 4, "turns", 0.7)])
+    assert sys.stdout is before  # an answer is not cut into lines
     bars.close()
     shown = screen.getvalue()
     assert "fetching [a]" in shown

@@ -1,9 +1,12 @@
 """What `roost serve api` turns down before it opens anything."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -14,24 +17,63 @@ from roost.core.errors import BadValue
 SOURCE = Path(roost.__file__).parents[1]
 
 
-def run(cwd: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+# One interpreter that has loaded the command line, and forks for each that is typed.
+NEST = """
+import json, os, sys
+import roost.cli.front, roost.cli.host
+from roost.cli.main import main
+for line in sys.stdin:
+    words, place, env = json.loads(line)
+    if child := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    os.chdir(place)
+    os.environ.update(env)
+    for number, name in enumerate((os.devnull, "../stdout", "../stderr")):
+        os.dup2(os.open(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
+    main(words)
+    sys.exit(0)
+"""
+
+
+class Typed(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Typed]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("ROOST_")}
-    return subprocess.run(
-        [sys.executable, "-m", "roost", *arguments],
-        capture_output=True,
+    with subprocess.Popen(
+        [sys.executable, "-c", NEST],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
-        cwd=cwd,
-        env={**env, "ROOST_HOME": str(cwd / "home"), "PYTHONPATH": str(SOURCE)},
-        stdin=subprocess.DEVNULL,
-    )
+        env={**env, "PYTHONPATH": str(SOURCE)},
+    ) as nest:
+        assert nest.stdin is not None and nest.stdout is not None
+        told, heard = nest.stdin, nest.stdout
+
+        def run(cwd: Path, *words: str) -> Typed:
+            told.write(json.dumps([words, str(cwd), {"ROOST_HOME": str(cwd / "home")}]) + "\n")
+            told.flush()
+            code = int(heard.readline())
+            return Typed(code, *((cwd.parent / name).read_text() for name in ("stdout", "stderr")))
+
+        yield run
+        told.close()
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "agent.yaml").write_text("agents:\n  root:\n    model: scripted/x\n    instruction: hi\n")
-    return tmp_path
+    place = tmp_path / "here"
+    place.mkdir()
+    (place / "agent.yaml").write_text("agents:\n  root:\n    model: scripted/x\n    instruction: hi\n")
+    return place
 
 
 @pytest.mark.parametrize(
@@ -54,7 +96,7 @@ def folder(tmp_path: Path) -> Path:
         (["--nonsense"], 2, "No such option"),
     ],
 )
-def test_a_bad_flag_is_refused_with_a_reason(folder: Path, flags: list[str], code: int, says: str) -> None:
+def test_a_bad_flag_is_refused_with_a_reason(run: Run, folder: Path, flags: list[str], code: int, says: str) -> None:
     done = run(folder, "serve", "api", "agent.yaml", *flags)
     assert says in done.stderr
     assert done.returncode == code
@@ -63,7 +105,7 @@ def test_a_bad_flag_is_refused_with_a_reason(folder: Path, flags: list[str], cod
     assert sorted(path.name for path in folder.iterdir()) == ["agent.yaml"]
 
 
-def test_an_open_address_needs_a_token_and_the_refusal_says_how_else(folder: Path) -> None:
+def test_an_open_address_needs_a_token_and_the_refusal_says_how_else(run: Run, folder: Path) -> None:
     done = run(folder, "serve", "api", "agent.yaml", "-l", "0.0.0.0:0", "--resume", "ask")
     assert done.returncode == 1
     assert "roost serve api agent.yaml --listen 0.0.0.0:0 --resume ask --allow-unauthenticated" in done.stderr
@@ -96,7 +138,9 @@ def test_an_open_address_alone_is_refused() -> None:
         (["--token", "secret", "--insecure-http"], 1, "can be reached from other machines"),
     ],
 )
-def test_a_bad_flag_of_serve_is_refused_with_a_reason(folder: Path, flags: list[str], code: int, says: str) -> None:
+def test_a_bad_flag_of_serve_is_refused_with_a_reason(
+    run: Run, folder: Path, flags: list[str], code: int, says: str
+) -> None:
     done = run(folder, "serve", *flags)
     assert says in done.stderr
     assert done.returncode == code

@@ -14,6 +14,7 @@ from roost.doors.errors import Refused
 from roost.doors.routes import Route
 from roost.doors.web.files import files
 from roost.testing.house import open_house
+from roost.wire import tls
 
 pytestmark = pytest.mark.anyio
 
@@ -53,7 +54,10 @@ def test_the_open_routes_are_these_and_no_others() -> None:
 
 
 async def test_every_route_but_the_open_ones_asks_for_the_token(tmp_path: Path) -> None:
-    async with open_house(tmp_path, token="s3cret") as house, httpx2.AsyncClient(base_url=house.url) as stranger:
+    async with (
+        open_house(tmp_path, token="s3cret") as house,
+        httpx2.AsyncClient(verify=tls.trusted(), base_url=house.url) as stranger,
+    ):
         for route in (route for route in routes() if not route.path.startswith("/api/v1/")):
             path = "/".join("x" if part.startswith(":") else part for part in route.path.split("/"))
             for given, message in (
@@ -137,6 +141,16 @@ def test_standard_ports_need_not_be_said() -> None:
     gate.check_origin(scope, Headers({"host": "my.example:443", "origin": "https://my.example"}))
 
 
+def test_a_plain_page_of_our_name_is_not_ours_where_we_encrypt() -> None:
+    gate, scope = Gate(bound="0.0.0.0"), {"server": ("10.0.0.1", 443)}
+    for scheme in ("https", "wss"):
+        gate.check_origin(scope | {"scheme": scheme}, Headers({"host": "my.example", "origin": "https://my.example"}))
+        with pytest.raises(Refused):
+            gate.check_origin(
+                scope | {"scheme": scheme}, Headers({"host": "my.example", "origin": "http://my.example"})
+            )
+
+
 def test_a_name_that_means_loopback_is_guarded_like_its_number() -> None:
     """Debian's own name for a machine leads to 127.0.1.1."""
     gate = Gate(bound="my-machine")
@@ -174,7 +188,7 @@ def test_programs_are_told_apart() -> None:
 async def test_the_order_is_host_size_token_route(tmp_path: Path) -> None:
     async with (
         open_house(tmp_path, token="t", max_body=10) as house,
-        httpx2.AsyncClient(base_url=house.url) as stranger,
+        httpx2.AsyncClient(verify=tls.trusted(), base_url=house.url) as stranger,
     ):
         large = {"content": b"x" * 11}
         assert (await stranger.post("/nowhere", headers={"origin": "null"}, **large)).status_code == 403

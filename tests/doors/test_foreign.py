@@ -17,6 +17,7 @@ from roost.doors.web.files import files
 from roost.service.accounts import OPERATOR
 from roost.testing.fakes import FakeTool, answers, call
 from roost.testing.house import House, open_house
+from roost.wire import tls
 
 pytestmark = pytest.mark.anyio
 
@@ -142,7 +143,9 @@ async def logged_in(house: House, name: str, home: Path) -> AsyncIterator[httpx2
     accounts = house.service.accounts
     await accounts.add(OPERATOR, name, "secret", str(home))
     token = (await accounts.login(name, "secret")).token
-    async with httpx2.AsyncClient(base_url=house.url, headers={"authorization": f"Bearer {token}"}) as client:
+    async with httpx2.AsyncClient(
+        verify=tls.trusted(), base_url=house.url, headers={"authorization": f"Bearer {token}"}
+    ) as client:
         yield client
 
 

@@ -21,6 +21,7 @@ from roost.doors.server import serve
 from roost.doors.sockets import Sockets
 from roost.doors.streams import Streams
 from roost.doors.zag.manners import Manners
+from roost.wire import tls
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +89,9 @@ async def staged() -> AsyncIterator[tuple[Stage, str]]:
 
 
 def client(where: str) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=f"http://{where}", headers={"authorization": "Bearer a"}, trust_env=False)
+    return httpx2.AsyncClient(
+        verify=tls.trusted(), base_url=f"http://{where}", headers={"authorization": "Bearer a"}, trust_env=False
+    )
 
 
 async def test_d9_a_request_that_waits_is_refused_after_all() -> None:

@@ -11,6 +11,7 @@ from roost.service.accounts import OPERATOR
 from roost.stores.memory import Shelf
 from roost.testing.fakes import answers
 from roost.testing.house import House, open_house
+from roost.wire import tls
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +41,7 @@ async def change_password(house: House) -> None:
 async def test_a_token_of_an_account_opens_the_api(tmp_path: Path) -> None:
     async with open_house(tmp_path, token="t") as house:
         anns = bearer(await token(house, "ann", tmp_path / "ann"))
-        async with httpx2.AsyncClient(base_url=house.url, headers=anns) as ann:
+        async with httpx2.AsyncClient(verify=tls.trusted(), base_url=house.url, headers=anns) as ann:
             made = (await ann.post("/api/sessions", json={})).json()
             assert (await ann.get(f"/api/sessions/{made['id']}")).status_code == 200
             await remove(house)

@@ -1,4 +1,7 @@
-"""The real gemini, copilot, opencode and qwen against a scripted model, each started as its driver says."""
+"""The real gemini, copilot, opencode and qwen against a scripted model, each started as its driver says.
+
+That a conversation goes on in another process is shown in `acceptance/clis`.
+"""
 
 import json
 import signal
@@ -20,8 +23,11 @@ pytestmark = [pytest.mark.clis, pytest.mark.timeout(300)]
 
 DRIVERS = drivers(mock=False)
 CLIS = ("gemini", "copilot", "opencode", "qwen")
-PRINTS = ("gemini", "copilot")
+PRINTS = ("gemini", "copilot")  # the others are a row of data of the same driver
 SHELLS = {"gemini": "run_shell_command", "copilot": "bash", "opencode": "bash", "qwen": "run_shell_command"}
+PRICES = {"gemini": "mcp_shop_price", "copilot": "shop-price", "opencode": "shop_price", "qwen": "mcp__shop__price"}
+TOOLSERVER = str(Path(__file__).parent / "toolserver.py")
+SHOP = {"shop": {"command": "python3", "args": [TOOLSERVER], "env": {"PRICE": "seven"}}}
 GEMINI = {
     "security": {"auth": {"selectedType": "gemini-api-key"}},
     "privacy": {"usageStatisticsEnabled": False},
@@ -86,6 +92,11 @@ def shell(cli: str, command: str) -> str:
     return f"[[tool {SHELLS[cli]} {json.dumps(given)}]]"
 
 
+def price(cli: str) -> str:
+    """The directive that lets the CLI ask the shop."""
+    return f'[[tool {PRICES[cli]} {{"item":"pear"}}]]'
+
+
 def whole(run: OnStage) -> int:
     """To the end of the round, and of the CLI."""
     run.until(lambda run: run.dialog.ready)
@@ -111,78 +122,72 @@ def told(fake_llm: FakeLLM, text: str) -> bool:
 
 
 @pytest.mark.parametrize("cli", CLIS)
-def test_several_messages_in_one_process(stage: Stage, fake_llm: FakeLLM, cli: str) -> None:
-    with stage("[[think hm]] [[say one]]", interactive=True, system_prompt="Speak MARZIPAN only.") as run:
-        run.until(lambda run: run.dialog.ready)
-        run.do(Saying("1.0", "[[say two]]"))
-        assert not run.dialog.ready
-        assert whole(run) == 0
-        assert texts(run) == ["one", "two"]
-        assert [result.success for result in run.of(e.RoundResult)] == [True, True]
-        assert [fact.usage.output for fact in run.of(e.UsageAdded)] == [7, 7]
-        assert not run.of(e.ErrorMet)
-        assert told(fake_llm, "MARZIPAN")
-        run.check_adoption()
-
-
-@pytest.mark.parametrize("cli", CLIS)
-def test_a_call_is_asked_about_and_runs(stage: Stage, tmp_path: Path, cli: str) -> None:
-    with stage(f"[[say try]] {shell(cli, 'echo hi > made.txt')} [[say done]]") as run:
+def test_one_that_asks_is_answered_interrupted_and_goes_on(
+    stage: Stage, fake_llm: FakeLLM, tmp_path: Path, cli: str
+) -> None:
+    """All in one process, since a CLI takes seconds to start."""
+    model = {"opencode": "other-model"}.get(cli, "")
+    prompt = f"[[think hm]] [[say try]] {shell(cli, 'echo hi > made.txt')} [[say went on]]"
+    made = tmp_path / "work/made.txt"
+    with stage(prompt, interactive=True, system_prompt="Speak MARZIPAN only.", model=model) as run:
         run.until_fact(e.WaitOpened)
         assert "made.txt" in run.of(e.WaitOpened)[0].call.arguments
-        assert not (tmp_path / "work/made.txt").exists()
-        run.do(Answering(Answer("approve", "approve")))
-        assert whole(run) == 0
-        assert (tmp_path / "work/made.txt").read_text() == "hi\n"
-        assert texts(run) == ["try", "done"]
-        assert [fact.result.is_error for fact in run.of(e.ToolReturned)] == [False]
-        assert len(run.of(e.ToolCalled)) == 1
-        run.check_adoption()
-
-
-@pytest.mark.parametrize("cli", CLIS)
-def test_a_call_that_is_denied_never_runs(stage: Stage, tmp_path: Path, cli: str) -> None:
-    with stage(f"{shell(cli, 'echo hi > made.txt')} [[say went on]]") as run:
-        run.until_fact(e.WaitOpened)
         run.do(Answering(Answer("reject", "reject")))
-        assert whole(run) == 0
-        assert not (tmp_path / "work/made.txt").exists()
-        assert [fact.result.is_error for fact in run.of(e.ToolReturned)] == [True]
+        run.until(lambda run: run.dialog.ready)
+        assert not made.exists()
         assert not run.of(e.ToolCalled)
-        assert not run.of(e.ErrorMet)
-        run.check_adoption()
 
+        run.do(Saying("1.0", f"{shell(cli, 'echo ho > made.txt')} [[say done]]"))
+        assert not run.dialog.ready
+        run.until_fact(e.WaitOpened, 2)
+        assert not made.exists()
+        run.do(Answering(Answer("approve", "approve")))
+        run.until(lambda run: run.dialog.ready)
+        assert made.read_text() == "ho\n"
+        assert len(run.of(e.ToolCalled)) == 1
+        assert [fact.result.is_error for fact in run.of(e.ToolReturned)] == [True, False]
+        assert (texts(run)[0], texts(run)[-1]) == ("try", "done")
 
-@pytest.mark.parametrize("cli", CLIS)
-def test_an_interrupt_leaves_the_cli_alive(stage: Stage, cli: str) -> None:
-    with stage("[[say working]] [[hang]]", interactive=True) as run:
-        run.until_fact(e.TextAdded)
+        run.do(Saying("2.0", "[[say working]] [[hang]]"))
+        run.until(lambda run: any("working" in fact.text for fact in run.of(e.TextAdded)))
         run.do(Interrupting())
         run.until(lambda run: run.dialog.ready)
-        run.do(Saying("1.0", "[[say alive]]"))
+        run.do(Saying("3.0", "[[say alive]]"))
         assert whole(run) == 0
         assert texts(run)[-1] == "alive"
-        assert [result.success for result in run.of(e.RoundResult)] == [False, True]
+        assert run.of(e.UsageAdded)[-1].usage.output == 7
+        assert [result.success for result in run.of(e.RoundResult)] == [True, True, False, True]
         assert not run.of(e.ErrorMet)
+        assert told(fake_llm, "MARZIPAN")
+        asked = [request["body"].get("model") for request in fake_llm.requests if "went on" in str(request)]
+        assert model in asked or not model, "its model is chosen by the protocol"
         run.check_adoption()
 
 
 @pytest.mark.parametrize("cli", CLIS)
-def test_a_conversation_is_taken_up_again(stage: Stage, fake_llm: FakeLLM, cli: str) -> None:
-    with stage("[[say one]] remember PISTACHIO") as run:
-        whole(run)
-        known = session(run)
-    fake_llm.reset()
-    with stage("[[say two]]", resume=known) as run:
-        run.until_fact(e.RoundResult, patience=100.0)  # gemini waits for its minute to pass
-        assert whole(run) == 0
-        assert texts(run) == ["two"]
-        assert session(run) == known
-        assert told(fake_llm, "PISTACHIO")
+def test_one_that_may_do_all_uses_its_tools_and_is_refused(
+    stage: Stage, fake_llm: FakeLLM, tmp_path: Path, cli: str
+) -> None:
+    prompt = f"[[say try]] {shell(cli, 'echo hi > made.txt')} {price(cli)} [[say done]]"
+    with stage(prompt, auto_approve=True, mcp=SHOP, interactive=True) as run:
+        run.until(lambda run: run.dialog.ready)
+        assert (tmp_path / "work/made.txt").read_text() == "hi\n"
+        assert "seven for a pear" in sent_to(fake_llm.requests)
+        assert not run.of(e.WaitOpened)
+        assert not run.of(e.ErrorMet)
+        assert texts(run) == ["try", "done"]
         run.check_adoption()
+        run.do(Saying("1.0", "[[status 401]] x"))
+        run.until(lambda run: run.dialog.ready or run.inputs[-1].close)
+        run.do(Closing())
+        if cli == "gemini":  # which waits for its servers, and they for it
+            run.signal(signal.SIGTERM)
+        run.finish()
+        assert "401" in run.of(e.ErrorMet)[0].message
+        assert [result.success for result in run.of(e.RoundResult)] == [True, False]
 
 
-@pytest.mark.parametrize("cli", CLIS)
+@pytest.mark.parametrize("cli", PRINTS)
 def test_a_crash_is_told_and_leaves_nothing_open(stage: Stage, cli: str) -> None:
     with stage("[[say half]] [[hang]]") as run:
         run.until_fact(e.TextAdded)
@@ -192,47 +197,8 @@ def test_a_crash_is_told_and_leaves_nothing_open(stage: Stage, cli: str) -> None
         assert [fact.partial for fact in run.of(e.MessageAdded)] == [True]
 
 
-@pytest.mark.parametrize("cli", CLIS)
-def test_nobody_is_asked_where_all_is_allowed(stage: Stage, tmp_path: Path, cli: str) -> None:
-    prompt = f"[[say try]] {shell(cli, 'echo hi > made.txt')} [[say done]]"
-    with stage(prompt, auto_approve=True, interactive=True) as run:
-        assert whole(run) == 0
-        assert (tmp_path / "work/made.txt").read_text() == "hi\n"
-        assert not run.of(e.WaitOpened)
-        assert texts(run) == ["try", "done"]
-        run.check_adoption()
-
-
-@pytest.mark.parametrize("cli", CLIS)
-def test_what_a_model_refuses_is_said_in_words(stage: Stage, cli: str) -> None:
-    with stage("[[status 401]] x") as run:
-        whole(run)
-        assert "401" in run.of(e.ErrorMet)[0].message
-        assert [result.success for result in run.of(e.RoundResult)] == [False]
-
-
-@pytest.mark.parametrize("cli", CLIS)
-def test_tools_of_a_server_are_used(stage: Stage, fake_llm: FakeLLM, cli: str) -> None:
-    script = str(Path(__file__).parent / "toolserver.py")
-    servers = {"shop": {"command": "python3", "args": [script], "env": {"PRICE": "seven"}}}
-    name = {"gemini": "mcp_shop_price", "copilot": "shop-price", "opencode": "shop_price", "qwen": "mcp__shop__price"}
-    prompt = f'[[tool {name[cli]} {{"item":"pear"}}]] [[say done]]'
-    with stage(prompt, auto_approve=True, mcp=servers, interactive=True) as run:
-        run.until(lambda run: run.dialog.ready)
-        run.do(Closing())
-        if cli == "gemini":  # which waits for its servers, and they for it
-            run.signal(signal.SIGTERM)
-        assert run.finish() == 0
-        assert not run.of(e.ErrorMet)
-        assert "seven for a pear" in sent_to(fake_llm.requests)
-        assert texts(run) == ["done"]
-
-
 @pytest.mark.parametrize("cli", ["opencode"])
-def test_opencode_is_given_its_model_by_the_protocol(stage: Stage, fake_llm: FakeLLM, cli: str) -> None:
-    with stage("[[say hi]]", model="other-model") as run:
-        assert whole(run) == 0
-        assert {request["body"]["model"] for request in fake_llm.requests if "hi" in str(request)} >= {"other-model"}
+def test_opencode_says_which_model_it_has_not(stage: Stage, cli: str) -> None:
     with stage("[[say hi]]", model="no-such-model") as run:
         run.until(lambda run: run.inputs[-1].close)
         run.finish()
@@ -254,19 +220,6 @@ def test_a_printed_run_uses_its_tools(stage: Stage, fake_llm: FakeLLM, tmp_path:
         assert told(fake_llm, "MARZIPAN")
         assert session(run) == run.errand.fresh_session
         run.check_adoption()
-
-
-@pytest.mark.parametrize("cli", PRINTS)
-def test_a_printed_run_is_resumed(stage: Stage, fake_llm: FakeLLM, cli: str) -> None:
-    with stage("[[say one]] remember PISTACHIO", auto_approve=True) as run:
-        run.finish()
-        known = session(run)
-    fake_llm.reset()
-    with stage("[[say two]]", auto_approve=True, resume=known) as run:
-        assert run.finish() == 0
-        assert texts(run) == ["two"]
-        assert session(run) == known
-        assert told(fake_llm, "PISTACHIO")
 
 
 @pytest.mark.parametrize("cli", PRINTS)

@@ -18,9 +18,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("page"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Chromium."""
+    """Chromium.  Playwright keeps a loop running in this thread, so it ends before tests of other packages begin."""
     if not tabs.CHROMIUM:
         pytest.skip("there is no Chromium: apt install chromium")
     expect.set_options(timeout=15_000)  # milliseconds; machines are slow when all tests run

@@ -1,5 +1,6 @@
 """Takes the pictures of the page that the docs show: `PYTHONPATH=src:tests python -m page.pictures`."""
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,85 @@ TEAM = {
     "writer": "[[say Nothing to report.]]",
     "translator": "[[status 401]]",
 }
+
+
+GREETING = "def greet(name):\n    print('hello ' + name)\n\n\ngreet('world')\n"
+EDIT = {
+    "oldText": "    print('hello ' + name)",
+    "newText": "    if not name:\n        raise ValueError('who?')\n    print(f'hello, {name}!')",
+}
+FORM = {
+    "type": "object",
+    "required": ["target", "email", "replicas"],
+    "properties": {
+        "target": {
+            "type": "string",
+            "title": "Target",
+            "enum": ["staging", "production"],
+            "enumNames": ["Staging", "Production"],
+        },
+        "email": {"type": "string", "format": "email", "title": "Tell this address"},
+        "replicas": {"type": "integer", "title": "Replicas", "minimum": 1, "maximum": 9, "default": 2},
+        "dry": {"type": "boolean", "title": "Only pretend", "default": True},
+    },
+}
+ASKED = {"title": "Deployment", "message": "Where should this go, and who is told?", "schema": FORM}
+TASK = {
+    "agent": "reader",
+    "task": "Find out how many modules there are, and what each of them is for",
+    "expected_output": "A list",
+}
+SCENES = {
+    "editor": [
+        ("write_file", {"path": "greet.py", "content": GREETING}),
+        ("edit_file", {"path": "greet.py", "edits": [EDIT]}),
+        ("shell", {"cmd": "python3 greet.py"}),
+    ],
+    "cleaner": [("shell", {"cmd": "rm -rf build/ && git clean -fdx"})],
+    "deployer": [("user_prompt", ASKED)],
+    "lead": [("transfer_task", TASK)],
+}
+KIT = "    toolsets: [{type: shell}, {type: filesystem}, {type: user_prompt}]\n"
+CREW = f"""\
+    sub_agents: [reader]
+  reader:
+    model: fast
+    description: Reads
+    instruction: '[[tool list_directory {{"path": "."}}]][[say There are **three** modules; `core` holds the words.]]'
+{KIT}"""
+
+
+def scenes(site: Site) -> dict[str, str]:
+    """A session for each picture of one."""
+    said = {"editor": "Done: `greet` refuses an **empty name** now.", "lead": "There are three modules."}
+    folder = site.yard.folder / "work"
+    folder.mkdir()
+    made = {}
+    for name, calls in SCENES.items():
+        script = "".join(f"[[tool {tool} {json.dumps(arguments)}]]" for tool, arguments in calls)
+        text = (
+            agent_yaml(site.model.url, CREW if name == "lead" else KIT)
+            .replace("fake-model", "large")
+            .replace("fake", "acme")
+        )
+        text = text.replace("Help.", json.dumps(f"{script}[[say {said.get(name, 'Done.')}]]"), 1)
+        (site.yard.folder / "agents" / f"{name}.yaml").write_text(text)
+    site.again()
+    prompts = {
+        "editor": "Let greet() refuse an empty name, and greet more politely.",
+        "cleaner": "Clean up what the build has left.",
+        "deployer": "Deploy it.",
+        "lead": "How is this project laid out?",
+    }
+    for name, prompt in prompts.items():
+        safety = "strict" if name == "cleaner" else "autonomous"
+        made[name] = site.client.create(title=prompt.rstrip("."), working_dir=str(folder), safety_policy=safety)
+        site.client.start(made[name], prompt, name, detach=True).close()
+        if name in ("cleaner", "deployer"):
+            site.wait_of(made[name])
+        else:
+            site.client.until_idle(made[name])
+    return made
 
 
 def furnish(site: Site) -> str:
@@ -60,13 +140,20 @@ def main() -> None:
                 take(phone, "#/", "page-list", ".pill.amber")
                 take(phone, "#/inbox", "page-inbox", ".asked")
                 take(phone, "#/new", "page-new", "form")
+                made = scenes(site)
+                take(tab(site, (1280, 900)), f"#/s/{made['editor']}", "page-view", ".k-answer.final")
+                take(phone, f"#/s/{made['cleaner']}", "page-ask", ".stage .ask")
+                take(phone, f"#/s/{made['deployer']}", "page-form", ".stage .ask")
+                take(phone, f"#/s/{made['lead']}", "page-tree", ".k-answer.final", press=".k-sub .head")
             browser.close()
 
 
-def take(shown: Tab, where: str, name: str, seen: str) -> None:
+def take(shown: Tab, where: str, name: str, seen: str, *, press: str = "") -> None:
     """One picture, once that is on it which it is about."""
     shown.go(where)
     expect(shown.page.locator(seen).first).to_be_visible()
+    if press:
+        shown.page.locator(press).click()
     shown.page.wait_for_load_state("networkidle")
     shown.page.evaluate("document.activeElement.blur()")
     shown.page.screenshot(path=FOLDER / f"{name}.png", animations="disabled")

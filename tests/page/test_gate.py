@@ -1,7 +1,11 @@
 """The gate of the page: who is let in, how, and who is not."""
 
-from playwright.sync_api import expect
+from pathlib import Path
 
+from playwright.sync_api import Browser, expect
+
+from acceptance import house
+from fakes import llm
 from page.tabs import NARROW, TOKEN, Opener, Site
 
 
@@ -30,6 +34,18 @@ def test_a_link_pairs_once_and_does_not_stay_in_the_address(site: Site, tab: Ope
     expect(stranger.page.get_by_role("heading", name="That did not pair")).to_be_focused()
     expect(stranger.page.get_by_role("alert").first).to_contain_text("works once")
     assert "pair" not in stranger.page.url
+
+
+def test_a_link_does_not_make_a_browser_that_is_in_somebody_elses(site: Site, tab: Opener) -> None:
+    way, shown = link(site), tab(site)
+    shown.page.goto(site.url)
+    expect(shown.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
+    before = shown.context.cookies()
+    shown.page.goto(way)
+    expect(shown.page.get_by_text("paired already")).to_be_visible()
+    expect(shown.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
+    assert [cookie["value"] for cookie in shown.context.cookies()] == [cookie["value"] for cookie in before]
+    assert "pair=" not in shown.page.url
 
 
 def test_a_link_that_is_pasted_pairs_too(site: Site, tab: Opener) -> None:
@@ -75,3 +91,19 @@ def test_who_logs_out_is_a_stranger(site: Site, tab: Opener) -> None:
     shown.page.get_by_role("dialog").get_by_role("button", name="Log out").click()
     expect(shown.page.get_by_role("heading", name="Pair this browser")).to_be_visible()
     assert shown.context.cookies() == []
+
+
+def test_where_no_token_is_asked_for_it_just_opens(browser: Browser, tmp_path: Path, fake_llm: llm.FakeLLM) -> None:
+    with house.opened(tmp_path, fake_llm) as found:
+        found.agent("helper")
+        server = found.serve()
+        page = browser.new_context().new_page()
+        page.goto(f"http://{server.address}/")
+        server.create(title="Of this machine")
+        expect(page.get_by_text("Of this machine")).to_be_visible()
+        page.goto(f"http://{server.address}/#/new")
+        expect(page.get_by_label("Agent", exact=True)).to_have_value("file:helper")
+        page.goto(f"http://{server.address}/#/settings")
+        expect(page.get_by_role("heading", name="Theme")).to_be_visible()
+        expect(page.get_by_role("button", name="Log out")).to_have_count(0)
+        page.context.close()

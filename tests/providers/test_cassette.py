@@ -6,7 +6,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import structlog
 import yaml
 
 from fakes.llm import FakeLLM
@@ -78,23 +77,27 @@ async def test_a_recording_plays_back(fake_llm: FakeLLM, tmp_path: Path, dialect
 
 
 @pytest.mark.parametrize("dialect", MODELS)
-async def test_matching_has_three_stages(fake_llm: FakeLLM, tmp_path: Path, dialect: str) -> None:
+async def test_matching_has_three_stages(
+    fake_llm: FakeLLM, tmp_path: Path, dialect: str, caplog: pytest.LogCaptureFixture
+) -> None:
     a_team = team(fake_llm)
     async with open_models({"KEY": "k"}, Recorder(tmp_path / "t")) as models:
         for word in ("one", "two", "three"):
             await pieces(models, a_team, dialect, f"[[say {word}]]")
     async with open_models({}, Player(tmp_path / "t"), need_keys=False) as models:
-        with structlog.testing.capture_logs() as logs:
+        with caplog.at_level("WARNING", "roost"):
             exact = await pieces(models, a_team, dialect, "[[say two]]", max_tokens=4000)
             similar = await pieces(models, a_team, dialect, "[[say three]]", system="other", tools=(Definition("t"),))
-        assert logs == []
-        with structlog.testing.capture_logs() as logs:
+        assert caplog.records == []
+        with caplog.at_level("WARNING", "roost"):
             last = await pieces(models, a_team, dialect, "something else")
-        assert [entry["action"] for entry in logs] == ["cassette_guess"]
+        assert [record.action for record in caplog.records] == ["cassette_guess"]  # type: ignore[attr-defined]
     assert ["".join(getattr(p, "text", "") for p in got) for got in (exact, similar, last)] == ["two", "three", "one"]
 
 
-async def test_ids_and_times_that_tools_made_up_are_no_difference(fake_llm: FakeLLM, tmp_path: Path) -> None:
+async def test_ids_and_times_that_tools_made_up_are_no_difference(
+    fake_llm: FakeLLM, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     a_team = team(fake_llm)
 
     async def told(models: Models, words: str) -> list[Piece]:
@@ -109,9 +112,9 @@ async def test_ids_and_times_that_tools_made_up_are_no_difference(fake_llm: Fake
         await told(models, "one: kept as 0123456789abcdef at 2026-01-02T03:04:05+00:00")
         two = await told(models, "two: kept as 9b2d6c1e-0000-4000-8000-000000000001, 1767323045")
     async with open_models({}, Player(tmp_path / "t"), need_keys=False) as models:
-        with structlog.testing.capture_logs() as logs:
+        with caplog.at_level("WARNING", "roost"):
             again = await told(models, "two: kept as 11111111-2222-4333-8444-555555555555, 1999999999")
-    assert (again, logs) == (two, [])
+    assert (again, caplog.records) == (two, [])
 
 
 async def test_a_stream_is_recorded_as_it_passes_and_a_closed_one_as_far_as_it_came(

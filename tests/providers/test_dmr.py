@@ -4,7 +4,6 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-import structlog
 
 from fakes.llm import FakeLLM
 from roost.core.agents import Agent, ModelSpec, Schema, Team
@@ -112,12 +111,14 @@ async def test_a_model_is_set_up_once_before_it_is_asked(fake_llm: FakeLLM) -> N
     assert fake_llm.requests[0]["body"] == {"model": "ai/qwen3", "context-size": 8192}
 
 
-async def test_a_runner_that_takes_no_settings_answers_all_the_same(fake_llm: FakeLLM) -> None:
-    with structlog.testing.capture_logs() as logs:
+async def test_a_runner_that_takes_no_settings_answers_all_the_same(
+    fake_llm: FakeLLM, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("WARNING", "roost"):
         async with open_models({}) as models:
             await dmr.configure(spec(), "http://127.0.0.1:9/v1")
             assert await ask(models, team(base_url=f"{fake_llm.url}/v1")) == "fake reply to: hi"
-    assert [entry["action"] for entry in logs] == ["runner_not_configured"]
+    assert [record.action for record in caplog.records] == ["runner_not_configured"]  # type: ignore[attr-defined]
 
 
 def test_neighbours_of_one_role_are_one_message() -> None:

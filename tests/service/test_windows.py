@@ -160,6 +160,28 @@ async def test_what_is_under_way_is_read_from_where_it_begins(store: EventStore)
     assert (await opened(store)).tail_from == 16
 
 
+async def test_what_is_under_way_is_there_from_its_beginning_however_few_are_wanted(store: EventStore) -> None:
+    """Events past `tail_from` bring no message that is older than all that a screen has."""
+    task = ToolCall(CallId("task"), "transfer_task")
+    await born(store, *rounds(30), e.TurnOpened(TURN, "crew", "root", "/"))
+    await store.put(LOG, [e.MessageAdded(Message("assistant", "", calls=(task,)), answer=AnswerId("ask"))])
+    asked = (await store.head(LOG)).last_seq
+    made = e.SessionCreated(e.Template(), SessionId(LOG), sub=SUB, call=task.id)
+    await store.put(LOG, [e.ToolCalled(task, "safe", "root"), made, e.TurnOpened(TURN, "crew", "coder", "/", sub=SUB)])
+    for number in range(40):
+        said = e.MessageAdded(Message("assistant", f"s{number}"), answer=AnswerId(f"s{number}"), sub=SUB)
+        await store.put(LOG, [said])
+    for last in (1, 5, 40, 41):
+        window = await opened(store, last=last)
+        assert window.tail_from == asked
+        assert window.messages[0].seq <= asked
+        assert [said.message.content for said in window.messages][-40:] == [f"s{number}" for number in range(40)]
+        assert window.more
+        older = await opened(store, last=5, before=window.messages[0].seq)
+        assert len(older.messages) == 5
+    assert len((await opened(store, last=100)).messages) == 100
+
+
 async def test_what_waits_and_what_is_queued_is_there(store: EventStore) -> None:
     wait = e.WaitOpened(WaitId("w"), "approval", "root", call=CALL)
     texts = (Message("user", "one"), Message("user", "two"))
@@ -173,3 +195,11 @@ async def test_what_waits_and_what_is_queued_is_there(store: EventStore) -> None
         (5, "followup", ((1, texts[1]),))
     ]
     assert window.team == team
+
+
+async def test_why_a_round_failed_stands_between_the_messages_once(store: EventStore) -> None:
+    asked, short = e.MessageWritten(Message("user", "hi")), e.RoundResult(False, "Not logged in")
+    ended = e.ErrorMet("Not logged in", "cli_failed")
+    await born(store, asked, e.RoundResult(True, "done"), asked, short, asked, short, ended)
+    window = await opened(store)
+    assert [mark.fact for mark in window.marks] == [e.ErrorMet("Not logged in"), ended]

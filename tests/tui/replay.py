@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from roost.client.happenings import Happening, SessionCreated, decode
-from roost.client.shapes import Message, Snapshot, SubSession
+from roost.client.happenings import Happening, decode
+from roost.client.shapes import Message, Snapshot
 from roost.core.ids import LogId
 from roost.testing.house import House, open_house
 from roost.wire.sse import Parser
@@ -65,11 +65,8 @@ def page(log: Told, messages: Sequence[Message], *, more: bool) -> Snapshot:
     whole, first, last = log.snapshots[-1], messages[0].id if more else 0, messages[-1].id
     after = [message.id for message in whole.messages or () if message.id > last]
     marks = tuple(mark for mark in whole.marks if first <= mark.id < min(after, default=1 << 62))
-    born = [told for told in log.happenings if isinstance(told, SessionCreated) and told.parent_session_id]
-    subs = tuple(
-        SubSession(
-            id=one.session_id, parent_session_id=one.parent_session_id, tool_call_id=one.tool_call_id, state="idle"
-        )
-        for one in born
+    theirs = {message.session_id for message in messages}
+    nested = tuple(
+        sub for sub in whole.nested if sub.id in theirs or any(sub.id == one.parent_session_id for one in whole.nested)
     )
-    return msgspec.structs.replace(whole, messages=tuple(messages), marks=marks, more=more, sub_sessions=subs)
+    return msgspec.structs.replace(whole, messages=tuple(messages), marks=marks, more=more, nested=nested)

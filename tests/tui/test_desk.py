@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.content import Content
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from roost.client.client import Client
 from roost.core import events as e
@@ -55,6 +56,23 @@ async def asked(app: RoostApp, pilot: Pilot[Any]) -> Any:
 
 def notes(app: RoostApp) -> str:
     return "\n".join(note.message for note in app._notifications)
+
+
+# -- the screen -------------------------------------------------------------------------------------
+
+
+async def test_what_tools_return_is_hidden_from_the_beginning_where_that_was_asked_for(room: Room) -> None:
+    async with shown(room, results=False, safety="autonomous") as (app, pilot):
+        await type_in(pilot, "run it")
+        await room.ended(app.session)
+        await until(pilot, lambda: "$ git status --short" in screen(app), "the call")
+        call = next(row for row in app.sitting.view.rows if isinstance(row, Call))
+        await until(pilot, lambda: call.result, "its result")
+        assert call.result.splitlines()[-1] not in screen(app)
+        await type_in(pilot, "/results")
+        await until(pilot, lambda: call.result.splitlines()[-1] in screen(app), "its result on the screen")
+        await pilot.press("ctrl+g", "r")
+        await until(pilot, lambda: call.result.splitlines()[-1] not in screen(app), "the bare call")
 
 
 # -- approvals --------------------------------------------------------------------------------------
@@ -596,6 +614,13 @@ async def test_a_crowd_of_events_does_not_hold_up_typing(room: Room) -> None:
         assert app.sitting.busy and app.transcript.at_end
         await crowd.client.cancel(app.session)
         await crowd.ended(app.session)
+
+
+async def test_nothing_that_others_wrote_gives_the_terminal_orders(room: Room) -> None:
+    async with shown(room) as (app, pilot):
+        await app.mount(Static(Content("a\x1b]0;mine\x07b\x9b2Jc\u202ed")))
+        await until(pilot, lambda: "a]0;mineb2Jcd" in screen(app), "the line")
+        assert not {"\x1b", "\x9b", "\u202e"} & set(screen(app))
 
 
 async def test_the_conversation_is_scrolled_from_the_prompt_and_a_long_call_from_its_card(room: Room) -> None:

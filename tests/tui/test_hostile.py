@@ -37,6 +37,7 @@ EVIL = [
     "> " * 300 + "deep\n" + "- " * 200 + "deeper",
     "*" * 3000,
     "[" * 3000,
+    "'\n",
 ]
 FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufe0f]")
 

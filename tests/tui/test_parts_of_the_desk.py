@@ -3,6 +3,7 @@
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,7 +114,29 @@ def test_arguments_that_are_no_json_are_shown_as_they_are() -> None:
 
 def test_nothing_in_a_call_can_give_the_terminal_orders_or_hide_from_the_eye() -> None:
     lines = exhibit.of(wait("shell", {"cmd": "echo \x1b[2J\u202egnp\r"}))
-    assert lines[0].text == "$ echo ␛[2J\N{REPLACEMENT CHARACTER}gnp"
+    assert lines[0].text == "$ echo ␛[2J⟨U+202E⟩gnp␍"
+    lines = exhibit.of(wait("shell", {"cmd": "ls\u2028a\u200bb\U000e0041c\u00a0d\x7f\x85 ❤\ufe0f 👩\u200d🔬 é日"}))
+    assert lines[0].text == "$ ls⟨U+2028⟩a⟨U+200B⟩b⟨U+E0041⟩c⟨U+00A0⟩d␡⟨U+0085⟩ ❤\ufe0f 👩\u200d🔬 é日"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("shell", {"cmd": "ls", "command": "HIDDEN", "script": "HIDDEN"}),
+        ("shell", {"command": ["bash", "-c", "HIDDEN"], "cmd": 7}),
+        ("edit_file", {"path": "x", "file_path": "HIDDEN", "edits": [{"oldText": "a", "newText": "b"}]}),
+        ("edit_file", {"path": "x", "edits": [{"oldText": "a", "newText": "b", "path": "HIDDEN"}]}),
+        ("edit_file", {"path": "x", "edits": [{"oldText": "a", "newText": "b", "new_str": "HIDDEN"}]}),
+        ("edit_file", {"path": "x", "edits": [{"oldText": "a", "newText": "b"}, "HIDDEN"]}),
+        ("edit_file", {"path": "x", "edits": "HIDDEN", "oldText": "a", "newText": "b"}),
+        ("edit_file", {"path": "x", "oldText": "a", "newText": "b", "new": "HIDDEN"}),
+        ("apply_patch", {"patch": "+x", "diff": "HIDDEN"}),
+        ("pay", {"old": "a", "new": "b", "to": "HIDDEN"}),
+        ("write_file", {"path": "x", "content": "a", "mode": "HIDDEN"}),
+    ],
+)
+def test_no_argument_hides_behind_another(tool: str, arguments: dict[str, Any]) -> None:
+    assert any("HIDDEN" in line.text for line in exhibit.of(wait(tool, arguments)))
 
 
 def test_a_call_of_any_length_is_bounded() -> None:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from roost.client import happenings as h
 from roost.client.shapes import Call as Wanted
 from roost.client.shapes import Function, Teammate
-from roost.tui.rows import Answer, Call, Nest, User
+from roost.tui.rows import Answer, Call, Failure, Nest, User
 from roost.tui.view import View
 from roost.tui.widgets.transcript import Transcript
 from tui import stage
@@ -48,6 +48,29 @@ async def test_all_of_it_opened() -> None:
         kept("opened-100x130", shown(pilot))
 
 
+async def test_what_tools_return_can_be_hidden_and_is_there_where_a_call_is_opened() -> None:
+    told = Teller()
+    call = told.call("shell", {"cmd": "make"}, "gcc -o it\nlinked it")
+    failed = told.call("fetch", {"url": "https://example.com"}, "no network", failed=True)
+    running = told.call("shell", {"cmd": "make test"})
+    told.tell(h.ToolCallOutput, tool_call_id=running, output="one dot\n", agent="root")
+    async with staged(told.view, (80, 24)) as pilot:
+        assert all(words in shown(pilot) for words in ("linked it", "no network", "one dot"))
+        transcript = pilot.app.transcript
+        transcript.results = False
+        await pilot.pause()
+        text = shown(pilot)
+        assert "$ make" in text and "example.com" in text and "$ make test" in text
+        assert not any(words in text for words in ("linked it", "no network", "one dot"))
+        for hidden in (call, failed):
+            transcript.toggle(f"c{told.view.session}:{hidden}")
+        await pilot.pause()
+        assert "linked it" in shown(pilot) and "no network" in shown(pilot)
+        transcript.results = True
+        await pilot.pause()
+        assert "one dot" in shown(pilot)
+
+
 async def test_notes_and_ends() -> None:
     told = Teller()
     told.tell(h.RunStarted, provider="claude", version="2.1.0", model="opus", pid=7)
@@ -72,6 +95,33 @@ async def test_notes_and_ends() -> None:
     async with staged(told.view, (80, 40)) as pilot:
         kept("notes-80x40", shown(pilot))
     assert [wait.tool for wait in told.view.waits] == ["shell"]
+
+
+async def test_a_session_that_is_opened_after_another_is_drawn_anew() -> None:
+    one, other = Teller(), Teller(View("another-session"))
+    one.said("What is in this folder?")
+    other.said("And what is in that one?")
+    assert one.view.rows[0].key == other.view.rows[0].key
+    async with staged(one.view) as pilot:
+        assert "in this folder" in shown(pilot)
+        pilot.app.transcript.load(other.view)
+        await pilot.pause()
+        assert "in that one" in shown(pilot)
+        assert "in this folder" not in shown(pilot)
+
+
+def test_a_round_of_a_cli_that_failed_says_why_and_says_it_once() -> None:
+    told = Teller()
+    told.said("say hi")
+    told.tell(h.RoundResult, success=False, message="Not logged in")
+    told.said("and now?")
+    told.tell(h.RoundResult, success=False, message="Not logged in")
+    told.tell(h.RunEnded, exit_code=1)
+    told.tell(h.Failed, error="Not logged in", code="cli_failed")
+    failures = [row for row in told.view.rows if isinstance(row, Failure)]
+    assert [(row.words, row.code) for row in failures] == [("Not logged in", ""), ("Not logged in", "cli_failed")]
+    told.tell(h.RoundResult, success=True, message="done")
+    assert told.view.rows[-1].words != "done"
 
 
 async def test_agents_of_a_team_say_who_they_are() -> None:

@@ -56,6 +56,7 @@ def run(settings: Settings, prompt: str, *, model: str, approved: bool, raw: boo
 async def _run(settings: Settings, request: Request, raw: bool) -> int:
     key = settings.auth_token.reveal() or secrets.token_hex(32)  # a database with accounts asks even us who we are
     settings = replace(settings, auth_token=Secret(key))
+    out, err = sys.stdout, sys.stderr  # as they are before anything moves on them
     with until_told() as stop:
         async with (
             open_server(settings, environment(settings), adopts=nobody) as running,
@@ -63,7 +64,7 @@ async def _run(settings: Settings, request: Request, raw: bool) -> int:
             progress.shown(running.jobs),
         ):
             agent = await source(client, settings.agents[0])
-            turn = Turn(client, Terminal(), out=sys.stdout, err=sys.stderr, raw=raw)
+            turn = Turn(client, Terminal(), out=out, err=err, raw=raw)
             return await until(stop, turn, replace(request, agent=agent))
 
 

@@ -88,6 +88,7 @@ def talk(ctx: click.Context, agent: str, prompt: str, session: str, flags: dict[
         name=name,
         theme=flags["theme"] or "",
         safety=safety,
+        results=not flags["hide_tool_results"],
     )
 
 
@@ -112,6 +113,7 @@ def look(
     name: str = "",
     theme: str = "",
     safety: str = "",
+    results: bool = True,
 ) -> int:
     """Show a session until somebody leaves; the exit code."""
     # What is on the screen is not needed to print an answer.
@@ -120,11 +122,20 @@ def look(
     from roost.cli import logs
 
     logs.set_up(file=reach.home() / "logs" / "run.log", quiet=True)
-    return anyio.run(_look, server, session, agent, here, prompt, model, name, theme, safety)
+    return anyio.run(_look, server, session, agent, here, prompt, model, name, theme, safety, results)
 
 
 async def _look(
-    server: Server, session: str, agent: str, here: bool, prompt: str, model: str, name: str, theme: str, safety: str
+    server: Server,
+    session: str,
+    agent: str,
+    here: bool,
+    prompt: str,
+    model: str,
+    name: str,
+    theme: str,
+    safety: str,
+    results: bool,
 ) -> int:
     from roost.cli.screen import played
     from roost.client.client import Client
@@ -145,6 +156,7 @@ async def _look(
                 attached=True,
                 local=here,
                 working_dir=str(Path.cwd()) if here else "",
+                results=results,
                 home=reach.home(),
             )
             code = await played(app, stop)
@@ -198,8 +210,14 @@ def _spawned(ctx: click.Context, provider: str, prompt: str, flags: dict[str, An
         return errand.run(reached.client, order, "events" if flags["as_json"] else "text")
     started = reached.client.ask(requests.spawn(replace(order, interactive=True)))
     reached.client.close()
-    theme = flags["theme"] or ""
-    return look(reached.client.server, started.session_id, provider, here=reached.here, theme=theme)
+    return look(
+        reached.client.server,
+        started.session_id,
+        provider,
+        here=reached.here,
+        theme=flags["theme"] or "",
+        results=not flags["hide_tool_results"],
+    )
 
 
 def _printed(client: Blocking, session: str, agent: str, prompt: str, *, model: str, name: str, raw: bool) -> int:
@@ -208,7 +226,7 @@ def _printed(client: Blocking, session: str, agent: str, prompt: str, *, model: 
     since = client.start(session, agent, prompt, agent_name=name, model=model)
     for frame in client.frames(session, since, told=show.note):
         if raw:
-            click.echo(frame.data)
+            click.echo(show.clean(frame.data.decode()))
         else:
             telling.show(frame.happening)
         telling.point(frame.happening, "answer it with `roost approve` there")

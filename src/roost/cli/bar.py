@@ -94,6 +94,7 @@ class Bars:
                 TimeElapsedColumn(),
                 console=Console(stderr=True, highlight=False),
                 transient=True,
+                redirect_stdout=False,
             )
             self._progress.start()
         return self._progress

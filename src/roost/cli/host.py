@@ -17,7 +17,6 @@ from msgspec.structs import replace
 from roost.cli import invite, logs, progress
 from roost.compose import Running, open_server
 from roost.config.settings import Settings, env_files
-from roost.doors import pprof
 from roost.doors.listen import bound, exposed, host, parse, shown
 from roost.doors.server import serve, until_told
 from roost.stores import migrations
@@ -133,6 +132,8 @@ async def profiling(sockets: list[socket.socket], stop: asyncio.Event) -> AsyncI
     if not sockets:
         yield
         return
+    from roost.doors import pprof  # few ask for it
+
     where = shown(sockets[0])
     if exposed(parse(where)):
         log.warning(

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mappi
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import anyio
 import click
@@ -63,6 +63,8 @@ class Room:
     source: str
     settings: Settings
     stop: asyncio.Event
+    out: TextIO
+    err: TextIO
     cwd: Path = field(default_factory=Path.cwd)
     plane: Plane | None = None
     shown: list[str] = field(default_factory=list)  # the sessions that were shown here; the newest is the last
@@ -117,6 +119,7 @@ def run(settings: Settings, wish: Wish, face: Face) -> int:
 async def _run(settings: Settings, wish: Wish, face: Face) -> int:
     key = settings.auth_token.reveal() or secrets.token_hex(32)  # a database with accounts asks even us who we are
     inner = replace(settings, auth_token=Secret(key))
+    out, err = sys.stdout, sys.stderr  # as they are before anything moves on them
     async with AsyncExitStack() as stack:
         sockets = stack.enter_context(bound([parse(settings.listen)] if wish.listen else []))
         stop = stack.enter_context(until_told(signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
@@ -130,7 +133,7 @@ async def _run(settings: Settings, wish: Wish, face: Face) -> int:
         if count := await running.settle():
             show.note(f"{count} turn{'s' * (count > 1)} of this agent that {_were(count)} cut off will go on")
         made = "" if session else await _made(running, wish)
-        room = Room(wish, running, client, source, settings, stop)
+        room = Room(wish, running, client, source, settings, stop, out, err)
         if sockets:
             room.plane = await stack.enter_async_context(plane.listening(running, sockets[0], settings, source))
         await room.attach(session or made)
@@ -231,8 +234,8 @@ async def headless(room: Room) -> int:
     turn = Turn(
         room.client,
         Terminal(),
-        out=sys.stdout,
-        err=sys.stderr,
+        out=room.out,
+        err=room.err,
         raw=room.wish.raw,
         quiet=room.wish.hide_results,
         elsewhere=elsewhere,

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import anyio
 import httpx2
 
 App = Callable[..., Awaitable[None]]
 
 LEAVE_SECONDS = 5.0  # for the app to notice that its client has gone
+HELD = 256 * 1024  # bytes that the client has not read yet: past them the app waits, as before a socket that is full
 
 
 class InProcess(httpx2.AsyncBaseTransport):
@@ -25,7 +27,8 @@ class InProcess(httpx2.AsyncBaseTransport):
         try:
             status, headers = await exchange.head
         except asyncio.CancelledError:
-            await exchange.aclose()
+            with anyio.CancelScope(shield=True):
+                await exchange.aclose()
             raise
         return httpx2.Response(status, headers=headers, stream=exchange)
 
@@ -37,6 +40,9 @@ class _Exchange(httpx2.AsyncByteStream):
         self._body: bytes | None = body
         self._gone = asyncio.Event()
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._held = 0
+        self._room = asyncio.Event()
+        self._ended = False  # by the app, as it should
 
     async def receive(self) -> dict[str, Any]:
         if self._body is not None:
@@ -52,10 +58,18 @@ class _Exchange(httpx2.AsyncByteStream):
             self.head.set_result((message["status"], list(message.get("headers", []))))
             return
         if chunk := message.get("body", b""):
-            self._chunks.put_nowait(bytes(chunk))
+            await self._hold(bytes(chunk))
         if not message.get("more_body", False):
+            self._ended = True
             self._chunks.put_nowait(None)
             self._gone.set()  # an app that still listens learns that this is over
+
+    async def _hold(self, chunk: bytes) -> None:
+        while self._held >= HELD and not self._gone.is_set():
+            self._room.clear()
+            await self._room.wait()
+        self._held += len(chunk)
+        self._chunks.put_nowait(chunk)
 
     def finish(self, task: asyncio.Future[None]) -> None:
         self._chunks.put_nowait(None)
@@ -66,10 +80,15 @@ class _Exchange(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while (chunk := await self._chunks.get()) is not None:
+            self._held -= len(chunk)
+            self._room.set()
             yield chunk
+        if not self._ended:
+            raise httpx2.RemoteProtocolError("the app broke off")
 
     async def aclose(self) -> None:
         self._gone.set()
+        self._room.set()
         done, _ = await asyncio.wait([self.task], timeout=LEAVE_SECONDS)
         if not done:
             self.task.cancel()

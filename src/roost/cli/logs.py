@@ -7,11 +7,12 @@ import stat
 import sys
 import time
 from collections.abc import Mapping, MutableMapping
+from functools import cache, partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-import structlog
-from structlog.typing import Processor, WrappedLogger
+if TYPE_CHECKING:
+    from structlog.typing import Processor, WrappedLogger
 
 _SECRET_NAMES = re.compile(r"authorization|api[-_]?key|token$|password|secret|cookie", re.IGNORECASE)
 _SECRETS = re.compile(
@@ -25,22 +26,24 @@ _NOISY = ("uvicorn", "uvicorn.error", "httpx2", "httpcore2", "mcp", "asyncio")
 def set_up(*, debug: bool = False, file: Path | None = None, quiet: bool = False) -> None:
     """Send all log records, ours and libraries', to stderr or to `file`; only warnings where `quiet`."""
     handler = _Stderr() if file is None else logging.StreamHandler(_open(file))
-    handler.setFormatter(_formatter(terminal=handler.stream.isatty(), whole=debug))
+    handler.setFormatter(_Formatter(terminal=handler.stream.isatty(), whole=debug))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.INFO if debug else logging.WARNING)
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_common(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+
+
+class _Formatter(logging.Formatter):
+    """Loads what makes lines of records with the first of them: most servers start without a word."""
+
+    def __init__(self, *, terminal: bool, whole: bool) -> None:
+        super().__init__()
+        self._made = cache(partial(_formatter, terminal=terminal, whole=whole))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """A line."""
+        return self._made().format(record)
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
@@ -79,16 +82,15 @@ def _open(file: Path) -> TextIO:
     return stream
 
 
-def _common() -> list[Processor]:
-    return [
+def _formatter(*, terminal: bool, whole: bool) -> logging.Formatter:
+    import structlog
+
+    known: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-
-
-def _formatter(*, terminal: bool, whole: bool) -> logging.Formatter:
     # Plain tracebacks: the fancy ones show local variables, and those hold keys.
     last: list[Processor]
     if terminal:
@@ -97,11 +99,11 @@ def _formatter(*, terminal: bool, whole: bool) -> logging.Formatter:
     else:
         last = [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_common(), processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+        foreign_pre_chain=known, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
     )
 
 
-def brief(_: WrappedLogger, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def brief(_: "WrappedLogger", __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """What a person at a terminal reads: the local time of day, and not what is there for machines."""
     line.pop("logger", None)
     line.pop("action", None)
@@ -109,7 +111,7 @@ def brief(_: WrappedLogger, __: str, line: MutableMapping[str, Any]) -> MutableM
     return line
 
 
-def tame(_: WrappedLogger, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def tame(_: "WrappedLogger", __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Without characters that a terminal would obey: strangers' words are in log lines, too."""
     for name, value in line.items():
         if isinstance(value, str) and not value.isprintable():
@@ -117,7 +119,7 @@ def tame(_: WrappedLogger, __: str, line: MutableMapping[str, Any]) -> MutableMa
     return line
 
 
-def redact(_: WrappedLogger, __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
+def redact(_: "WrappedLogger", __: str, line: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Stars for whatever looks like a key, a token or a password, by its name or by its form."""
     for name, value in line.items():
         if _SECRET_NAMES.search(name) and value:

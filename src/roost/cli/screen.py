@@ -25,6 +25,7 @@ async def show(room: Room) -> int:
         theme=wish.theme,
         safety=wish.safety,
         working_dir=str(room.cwd),
+        results=not wish.hide_results,
         listening=room.plane.shown if room.plane else "",
         home=room.settings.home,
         opened=room.attach,

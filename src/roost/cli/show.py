@@ -93,13 +93,13 @@ def text(answer: str) -> None:
 def document(raw: bytes | Any) -> None:
     """One JSON value, over several lines."""
     body = raw if isinstance(raw, bytes) else msgspec.json.encode(raw)
-    click.echo(msgspec.json.format(body, indent=2).decode())
+    click.echo(clean(msgspec.json.format(body, indent=2).decode()))
 
 
 def lines(raw: bytes) -> None:
     """The items of a JSON list, a line each."""
     for item in msgspec.json.decode(raw, type=list[msgspec.Raw]):
-        click.echo(msgspec.json.format(bytes(item), indent=0).decode())
+        click.echo(clean(msgspec.json.format(bytes(item), indent=0).decode()))
 
 
 # -- tables -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from typing import TextIO
 
+from roost.cli.tame import Tame
 from roost.client import happenings as h
 from roost.client.happenings import Happening
 from roost.client.shapes import Call
@@ -18,8 +19,8 @@ class Telling:
     def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False, heard: bool = False) -> None:
         self.quiet = quiet
         self.heard = heard
-        self._out = out
-        self._err = err
+        self._out = Tame(out)
+        self._err = Tame(err)
         self._open_line = False  # the answer's last line is not ended yet
         self._open_output = False  # nor that of a tool's output
         self._streamed: set[str] = set()  # calls whose output has been shown as it came
@@ -73,11 +74,13 @@ class Telling:
         self.end_line()
         self._close_output()
         self._speaker = ""
+        self._err.end()
         self._err.write(line + "\n")
         self._err.flush()
 
     def end_line(self) -> None:
         """The answer's line has ended."""
+        self._out.end()
         if self._open_line:
             self._print("\n")
 

@@ -142,7 +142,7 @@ class Turn:
         if not self._raw:
             self._telling.show(happening)
             return
-        self._out.write(json.dumps(json.loads(data), ensure_ascii=False) + "\n")
+        self._out.write(json.dumps(json.loads(data), ensure_ascii=self._out.isatty()) + "\n")
         self._out.flush()
 
     # -- what is asked --------------------------------------------------------------------------

@@ -73,7 +73,7 @@ def watch(
         if not matches(found, on, wanted):
             continue
         if as_json or not command:
-            click.echo(found.text)
+            click.echo(show.clean(found.text))
         code = run(command, found) if command else 0
         if once:
             ctx.exit(code)
@@ -89,7 +89,7 @@ def _look_on(ctx: click.Context, target: str, data_dir: Path | None, *, as_json:
             for frame in client.frames(run.session_id, newest, patience=CUT_SECONDS):
                 newest = max(newest, frame.happening.seq)
                 if as_json:
-                    click.echo(frame.data)
+                    click.echo(show.clean(frame.data.decode()))
                     continue
                 telling.show(frame.happening)
                 telling.point(frame.happening, f"answer it with `roost approve --run {run.pid}`")

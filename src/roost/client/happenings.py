@@ -229,12 +229,16 @@ class PartialToolCall(Base, frozen=True, tag="partial_tool_call"):
 
 
 class MessageAdded(Base, frozen=True, tag="message_added"):
-    """An answer is whole, or what a tool returned (then with `tool_call_id`) is; `id` is the message's."""
+    """An answer is whole, or what a tool returned (then with `tool_call_id`) is; `id` is the message's.
+
+    An answer of which no pieces came has its `message` here.
+    """
 
     id: int = 0
     answer: str = ""
     tool_call_id: str = ""
     partial: bool = False
+    message: Chat | None = None
 
 
 class Last(Struct, frozen=True):

@@ -357,6 +357,7 @@ class Snapshot(Part, frozen=True):
     waits: tuple[Waiting, ...] = ()
     queue: tuple[Queued, ...] = ()
     sub_sessions: tuple[SubSession, ...] = ()
+    nested: tuple[SubSession, ...] = ()  # those that messages belong to, also what is over; without their state
     more: bool = False  # whether there are messages before the first of these
     tail_from: int = 0
     starred: bool = False

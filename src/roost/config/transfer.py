@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from roost import __version__
 from roost.core.errors import AgentUnreachable
+from roost.wire import tls
 
 if TYPE_CHECKING:
     import httpx2
@@ -50,6 +51,7 @@ async def open_client(*, near: bool) -> AsyncIterator["httpx2.AsyncClient"]:
         headers={"user-agent": f"roost/{__version__}", "accept-encoding": "identity"},
         follow_redirects=False,
         trust_env=not near,
+        verify=tls.trusted(env=not near),
     ) as client:
         yield client
 

@@ -21,6 +21,7 @@ from roost.core.errors import BadValue
 from roost.core.notices import Notice
 from roost.couriers import webhook
 from roost.ports import Delivery
+from roost.wire import tls
 from roost.wire.json import moment
 
 if TYPE_CHECKING:
@@ -213,12 +214,12 @@ async def open_couriers(
     from roost.couriers import push
 
     sender = push.sender(keys, contact) if keys is not None else None
-    transport = httpx2.AsyncHTTPTransport(trust_env=False)
+    transport = httpx2.AsyncHTTPTransport(verify=tls.trusted(env=False), trust_env=False)
     pool: Any = transport._pool  # it takes no other way to connect as an argument
     if not private:
         pool._network_backend = _Public(pool._network_backend)
     async with (
-        httpx2.AsyncClient(timeout=PATIENCE, follow_redirects=False) as hooks,
+        httpx2.AsyncClient(verify=tls.trusted(), timeout=PATIENCE, follow_redirects=False) as hooks,
         httpx2.AsyncClient(transport=transport, timeout=PATIENCE, follow_redirects=False) as pushes,
     ):
         yield Couriers(hooks, pushes, sender, hook=hook, secret=secret, private=private)

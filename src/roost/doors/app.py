@@ -57,7 +57,9 @@ def make_app(
     about = Surroundings(version, trusted, public_url, authority)
     page, beside = web.made(service, gate, tickets, about)
     api = [*api, *beside]
-    main = Door(Router([*api, *docs.routes(document(api, version)), *files.routes()]), gate, DockerAgent(), closing)
+    main = Door(
+        Router([*api, *docs.routes(lambda: document(api, version)), *files.routes()]), gate, DockerAgent(), closing
+    )
     shut = replace(gate, max_body=MAX_BODY, shut=not trusted)
     v1 = Door(Router(zag(service, closing=closing, version=version)), shut, Zag(origins), closing)
     return Doors(main, {PREFIX: v1, web.PREFIX: Door(Router(page), gate, Web(), closing)})

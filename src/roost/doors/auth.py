@@ -136,7 +136,7 @@ class Gate(Struct, frozen=True):
         if self._is_local(scope) and not all(_name(host) in self._known() for host in hosts):
             raise Refused(403, "this Host is not served here")
         for origin in headers.getlist("origin"):
-            if not _same(origin, hosts):
+            if not _same(origin, hosts, encrypted=scope.get("scheme") in ("https", "wss")):
                 raise Refused(403, "requests from other origins are not served")
 
     def check_size(self, headers: Headers) -> None:
@@ -246,9 +246,10 @@ def host_of(url: str) -> str:
     return _name(url.partition("://")[2].partition("/")[0])
 
 
-def _same(origin: str, hosts: Collection[str]) -> bool:
+def _same(origin: str, hosts: Collection[str], *, encrypted: bool) -> bool:
+    """Whether a page is one of ours.  A proxy may speak TLS for us; what we encrypt ourselves has no plain pages."""
     scheme, found, place = origin.strip().lower().partition("://")
-    if not found or scheme not in _PORTS or len(hosts) != 1:
+    if not found or scheme not in _PORTS or len(hosts) != 1 or (encrypted and scheme != "https"):
         return False
     (host,) = hosts
     return _with_port(place, scheme) == _with_port(host.strip().lower(), scheme)

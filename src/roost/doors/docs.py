@@ -1,5 +1,7 @@
 """The page that shows the API, and the document that it is made from."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +22,28 @@ SAFE = {
 }
 
 
-def routes(document: dict[str, Any]) -> list[Route]:
-    """The document, the page, and what the page loads: all open, since none of it holds data."""
+def routes(document: Callable[[], dict[str, Any]]) -> list[Route]:
+    """The document, the page, and what the page loads: all open, since none of it holds data.
+
+    The document is made when somebody asks for it for the first time.
+    """
     page, text = "text/html; charset=utf-8", "text/plain; charset=utf-8"
-    raw = encode_ordered(document) + b"\n"
     return [
-        _static("/openapi.json", raw, "application/json", "This document"),
+        _static("/openapi.json", lambda: encode_ordered(document()) + b"\n", "application/json", "This document"),
         _static("/docs", _file("docs.html"), page, "A page that shows this API"),
         _static("/docs/docs.js", _file("docs.js"), text.replace("plain", "javascript"), "Its script"),
         _static("/docs/docs.css", _file("docs.css"), text.replace("plain", "css"), "Its style"),
     ]
 
 
-def _file(name: str) -> bytes:
-    return (PAGES / name).read_bytes()
+def _file(name: str) -> Callable[[], bytes]:
+    return (PAGES / name).read_bytes
 
 
-def _static(path: str, raw: bytes, kind: str, summary: str) -> Route:
+def _static(path: str, content: Callable[[], bytes], kind: str, summary: str) -> Route:
+    kept = cache(content)
+
     async def handle(call: Call) -> Answer:
-        return Reply(raw=raw, kind=kind, headers=SAFE)
+        return Reply(raw=kept(), kind=kind, headers=SAFE)
 
     return asks("GET", path, handle, summary, open=True, shown=False)

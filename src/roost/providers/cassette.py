@@ -4,6 +4,7 @@ The file is YAML in go-vcr's fourth form (version 2).  It holds no headers, and 
 text (the binary streams of AWS) stands there as base64, in YAML's own way (`!!binary`).
 """
 
+import logging
 import os
 import re
 import time
@@ -16,13 +17,12 @@ import anyio
 import anyio.to_thread
 import httpx2
 import msgspec
-import structlog
 import yaml
 
 from roost.core.errors import BadValue, ModelFailed
-from roost.wire import eventstream
+from roost.wire import eventstream, tls
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 Talk = tuple[tuple[str, str], ...]  # who said what
 
@@ -107,7 +107,9 @@ class Recorder(httpx2.AsyncBaseTransport):
 
     def __init__(self, path: str | Path, inner: httpx2.AsyncBaseTransport | None = None) -> None:
         self.path = path_of(path)
-        self._inner = inner or httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=None))
+        self._inner = inner or httpx2.AsyncHTTPTransport(
+            verify=tls.trusted(), limits=httpx2.Limits(max_connections=None)
+        )
         self._takes: list[_Take] = []
         self._closed = False
 
@@ -212,7 +214,8 @@ class Player(httpx2.AsyncBaseTransport):
             return alike
         if unused:
             log.warning(
-                "the next answer for this address, though the request differs", action="cassette_guess", url=url
+                "the next answer for this address, though the request differs",
+                extra={"action": "cassette_guess", "url": url},
             )
             return unused[0]
         return None

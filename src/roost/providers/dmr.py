@@ -1,5 +1,6 @@
 """Docker Model Runner: models on this machine, behind OpenAI's chat format, set up before they are first asked."""
 
+import logging
 import shutil
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -9,7 +10,6 @@ from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 import msgspec
-import structlog
 
 from roost.core.agents import ModelSpec
 from roost.core.errors import ModelFailed
@@ -22,7 +22,7 @@ from roost.providers.http import Http, Timeouts, open_http
 from roost.providers.openai import Chat
 from roost.providers.parts import Files
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)
 
 HOST = "MODEL_RUNNER_HOST"
 USUAL = "http://127.0.0.1:12434/engines/v1/"
@@ -163,7 +163,8 @@ async def configure(spec: ModelSpec, base: str) -> None:
         async with open_http(timeouts=_SETUP) as http:
             await http.post(url, {"content-type": "application/json"}, msgspec.json.encode(setup(spec)))
     except ModelFailed as error:
-        log.warning("the model runner took no settings for %s: %s", spec.model, error, action="runner_not_configured")
+        told = {"action": "runner_not_configured"}
+        log.warning("the model runner took no settings for %s: %s", spec.model, error, extra=told)
 
 
 def setup(spec: ModelSpec) -> dict[str, Any]:

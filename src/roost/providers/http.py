@@ -10,7 +10,7 @@ from msgspec import Struct
 from roost.core.errors import ModelFailed
 from roost.patience import Patience
 from roost.providers import failures
-from roost.wire import eventstream, sse
+from roost.wire import eventstream, sse, tls
 from roost.wire.lines import TooLong
 
 _ERROR_BODY = 64 * 1024  # bytes of an error's body that we read
@@ -162,7 +162,7 @@ async def open_http(
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=50, keepalive_expiry=30.0),
         headers={"user-agent": "roost", "accept-encoding": "identity"},
         trust_env=not loopback,
-        verify=not loopback,
+        verify=False if loopback else tls.trusted(),
     )
     async with client:
         yield Http(client, timeouts)

@@ -15,6 +15,7 @@ from roost.service.desk import Desk
 from roost.service.tree import measure
 
 END = 1 << 62  # past the seq of every event
+MOST = 4096  # messages, however long ago what is under way began
 SPARE = 16  # facts that are read besides two for each message
 
 
@@ -28,7 +29,7 @@ class Said(Struct, frozen=True):
 
 
 class Mark(Struct, frozen=True):
-    """What stands between messages and is none: a summary, or the error that ended a turn."""
+    """What stands between messages and is none: a summary, or the error that ended a turn or a round of a CLI."""
 
     seq: int
     at: Micros
@@ -60,6 +61,7 @@ class Window(Struct, frozen=True):
     team: e.TeamShown | None
     tail_from: int
     tree_cost: float
+    born: Sequence[e.SessionCreated] = ()  # the sub-sessions that the messages belong to, and those above them
 
 
 class Windows:
@@ -72,11 +74,18 @@ class Windows:
     async def open(self, principal: Principal, session: str, *, last: int, before: int | None = None) -> Window:
         """The newest `last` messages, or those before the message `before`, and what is under way.
 
+        The newest are more than that where what is under way began before them: a reader of the events past
+        `tail_from` is not to meet messages that are older than all he has.
+
         Raises:
             SessionNotFound: there is none that this caller may see.
         """
         head, log = await self._desk.head(principal, session), LogId(session)
-        messages, marks, more = await self._read(log, last, END if before is None else before)
+        tail_from = await tail(self._store, log, head)
+        if before is None:
+            messages, marks, more = await self._reaching(log, last, tail_from)
+        else:
+            messages, marks, more = await self._read(log, last, before)
         digests = sorted({digest for said in messages for digest in said.message.definitions if digest})
         found = {digest: await self._store.definition(log, digest) for digest in digests}
         records = [await self._store.wait(wait.id) for wait in head.waits]
@@ -89,9 +98,31 @@ class Windows:
             waits=[record for record in records if record is not None and record.open],
             queue=await self._queue(log, head),
             team=await self._team(log),
-            tail_from=await tail(self._store, log, head),
+            tail_from=tail_from,
             tree_cost=(await measure(self._store, head)).cost,
+            born=await self._born(log, messages),
         )
+
+    async def _born(self, log: LogId, messages: Sequence[Said]) -> Sequence[e.SessionCreated]:
+        """The facts that began the sub-sessions of these messages, the oldest first."""
+        wanted, found = {said.sub for said in messages if said.sub}, list[e.SessionCreated]()
+        before = messages[-1].seq if messages else 0
+        while wanted and (event := await self._store.newest(log, e.SessionCreated, before=before)) is not None:
+            before, fact = event.seq, event.fact
+            if isinstance(fact, e.SessionCreated) and fact.sub in wanted:
+                wanted = (wanted - {fact.sub}) | ({fact.parent} - {SessionId(log)})
+                found.append(fact)
+        return found[::-1]
+
+    async def _reaching(self, log: LogId, last: int, place: int) -> tuple[Sequence[Said], Sequence[Mark], bool]:
+        """The newest messages, and as many before them as it takes to begin with one that is not past `place`."""
+        wanted = last
+        while True:
+            messages, marks, more = await self._read(log, wanted, END)
+            whole = not messages or (messages[0].seq <= place and messages[0].message.role != "tool")
+            if whole or not more or wanted >= MOST:
+                return messages, marks, more
+            wanted = min(max(wanted * 2, SPARE), max(wanted, MOST))
 
     async def _read(self, log: LogId, last: int, before: int) -> tuple[Sequence[Said], Sequence[Mark], bool]:
         if await self._store.newest(log, e.MessageEdited, before=END) is not None:
@@ -216,10 +247,22 @@ class _Read:
                 self._tell(event, call, fact.sub)
             case e.ToolReturned(call=called):
                 self._returned[fact.sub, called.id] = (called, fact.result, fact.agent)
-            case e.SummaryAdded() | e.ErrorMet():
+            case e.SummaryAdded():
                 self.marks.append(Mark(event.seq, event.at, fact))
+            case e.RoundResult(success=False, message=why) if why:
+                self.marks.append(Mark(event.seq, event.at, e.ErrorMet(why, sub=fact.sub)))
+            case e.ErrorMet():
+                self._fail(Mark(event.seq, event.at, fact))
             case _:
                 pass
+
+    def _fail(self, mark: Mark) -> None:
+        """An error; that of the round which ended a run with it is the same once more."""
+        last = self.marks[-1] if self.marks else mark
+        said = self.messages[-1].seq if self.messages else 0
+        if isinstance(last.fact, e.ErrorMet) and isinstance(mark.fact, e.ErrorMet) and said < last.seq < mark.seq:
+            self.marks.pop()
+        self.marks.append(mark)
 
     def _tell(self, event: e.Event, call: CallId, sub: SessionId) -> None:
         if (found := self._returned.pop((sub, call), None)) is None:

@@ -40,6 +40,7 @@ from roost.testing.fakes import (
     answers,
     crew,
 )
+from roost.wire import tls
 from roost.wire.sse import Parser
 
 PATIENCE = 20.0  # seconds of real time after which something has gone wrong
@@ -222,7 +223,7 @@ async def open_house(
         house = House(service, store, hub, url, closing)
         headers = {"authorization": f"Bearer {token}"} if token else {}
         house.client = await stack.enter_async_context(
-            httpx2.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE, trust_env=False)
+            httpx2.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE, trust_env=False, verify=tls.trusted())
         )
         yield house
 

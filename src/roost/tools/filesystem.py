@@ -7,7 +7,6 @@ from typing import Any
 
 import anyio
 from anyio import to_thread
-from pathspec import GitIgnoreSpec
 
 from roost import process
 from roost.core.agents import ToolsetSpec
@@ -16,6 +15,7 @@ from roost.ports import Place, Use
 from roost.tools.cell import outward
 from roost.tools.files import MOST, Files
 from roost.tools.house import House
+from roost.tools.ignore import rules
 from roost.tools.paths import Paths, Spot
 from roost.tools.search import Search
 from roost.tools.tool import Kit, Native, Work, reads, schema, string
@@ -171,7 +171,7 @@ class _PostEdit:
     """Commands that a person wants to be run after a file was written."""
 
     def __init__(self, entries: Sequence[dict[str, Any]], paths: Paths, place: Place, house: House) -> None:
-        self._rules = [(GitIgnoreSpec.from_lines([re.sub(r"^([#!])", r"\\\1", e["path"])]), e["cmd"]) for e in entries]
+        self._rules = [(rules([re.sub(r"^([#!])", r"\\\1", e["path"])]), e["cmd"]) for e in entries]
         self._paths = paths
         self._place = place
         self._cells = house.cells

@@ -4,9 +4,12 @@
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 _LONGEST = 1024 * 1024
 
@@ -33,13 +36,24 @@ class Ignore:
                 return False
             folder = os.path.dirname(folder)
 
-    def _spec(self, folder: str) -> GitIgnoreSpec | None:
+    def _spec(self, folder: str) -> "GitIgnoreSpec | None":
         if folder not in self._specs:
             lines = _lines(os.path.join(folder, ".gitignore"))
             if folder == self._top:
                 lines = _lines(os.path.join(folder, ".git", "info", "exclude")) + lines
-            self._specs[folder] = GitIgnoreSpec.from_lines(lines) if lines else None
+            self._specs[folder] = rules(lines) if lines else None
         return self._specs[folder]
+
+
+def rules(lines: Sequence[str]) -> "GitIgnoreSpec":
+    """Lines as gitignore files have them.
+
+    Raises:
+        ValueError: one of them can't be understood.
+    """
+    from pathspec import GitIgnoreSpec  # takes longer to load than most of a server
+
+    return GitIgnoreSpec.from_lines(lines)
 
 
 def _top(start: str) -> str:
@@ -67,7 +81,7 @@ def _lines(path: str) -> list[str]:
 
 def _is_rule(line: str) -> bool:
     try:
-        GitIgnoreSpec.from_lines([line])
+        rules([line])
     except ValueError:
         return False
     return True

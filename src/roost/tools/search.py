@@ -14,18 +14,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from pathspec import GitIgnoreSpec
 
 from roost.core.messages import Result
 from roost.ports import Use
 from roost.tools import matcher
-from roost.tools.ignore import Ignore
+from roost.tools.ignore import Ignore, rules
 from roost.tools.paths import Paths, Spot
 from roost.tools.tool import Refused, in_thread
 from roost.tools.tree import Trees
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 MOST = 1000  # hits
 PREVIEW = 200  # characters
@@ -101,9 +103,9 @@ class Search(Struct, frozen=True):
                     yield Spot(entry.real, entry.real)
 
 
-def _excluded(patterns: Sequence[str]) -> GitIgnoreSpec | None:
+def _excluded(patterns: Sequence[str]) -> "GitIgnoreSpec | None":
     try:
-        return GitIgnoreSpec.from_lines(patterns) if patterns else None
+        return rules(patterns) if patterns else None
     except ValueError as error:
         raise Refused(f"excludePatterns: {error}") from None
 

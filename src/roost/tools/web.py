@@ -1,11 +1,9 @@
 """The HTTP requests of tools: to addresses that may be reached, bounded in time and in size."""
 
 import re
-import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any
 from urllib.parse import quote, urljoin
 
@@ -19,6 +17,7 @@ from roost.tools.house import House
 from roost.tools.reach import NOWHERE, Reach, domains, normal
 from roost.tools.tool import Refused
 from roost.tools.veil import Veil
+from roost.wire import tls
 
 MOST = 1024 * 1024  # bytes of a body that are read
 PATIENCE = 30.0  # seconds from the first look-up to the last byte
@@ -142,14 +141,14 @@ class Web:
         headers |= {"host": url.netloc.decode(), "accept-encoding": "gzip", "connection": "close"}
         if (proxy := self._proxy(url.scheme, host)) and self._reach.by_name:
             made = httpx2.Request(request.method, url, headers=headers, content=request.body or None)
-            transport = httpx2.AsyncHTTPTransport(verify=_tls(), trust_env=False, proxy=proxy)
+            transport = httpx2.AsyncHTTPTransport(verify=tls.trusted(), trust_env=False, proxy=proxy)
             async with transport, _answered(transport, [made]) as response:
                 yield response
             return
         requests = [
             _to(request, url, address, headers=headers, host=host) for address in await self._addresses(host, port)
         ]
-        transport = httpx2.AsyncHTTPTransport(verify=_tls(), trust_env=False)
+        transport = httpx2.AsyncHTTPTransport(verify=tls.trusted(), trust_env=False)
         async with transport, _answered(transport, requests) as response:
             yield response
 
@@ -202,12 +201,6 @@ def web(spec: ToolsetSpec, place: Place, house: House, veil: Veil, more: Mapping
         headers=veil.headers(options.get("headers") or {}),
         timeout=float(options.get("timeout") or PATIENCE),
     )
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """Reading the certificates takes a while: once for all."""
-    return httpx2.create_ssl_context()
 
 
 def _address(text: str) -> httpx2.URL:

@@ -12,6 +12,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
 from textual.events import Resize
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from roost.client.client import Client
@@ -27,6 +28,7 @@ from roost.tui.feed import GONE
 from roost.tui.history import History
 from roost.tui.orders import Orders
 from roost.tui.rows import Changes
+from roost.tui.sieve import Sieve
 from roost.tui.sitting import Opened, Sitting
 from roost.tui.themes import DEFAULT, THEMES
 from roost.tui.widgets.find import Find
@@ -40,6 +42,8 @@ FRAME = 1 / 15  # seconds between two looks at what has come
 TWICE = 2.0  # seconds within which a key counts as pressed again
 WIDE = 110  # columns from which on the side panel comes by itself
 
+_SIEVE = Sieve()
+
 Severity = Literal["information", "warning", "error"]
 
 
@@ -48,8 +52,8 @@ class RoostApp(App[int]):
 
     `session` is the one to open, "" for a new one of `agent` (`agent_name` is who of its team begins).  `prompt` is
     sent at once.  `attached` says that the server is another process, which goes on when this one ends; `local`, that
-    the session's files and commands are this machine's.  `home` is where what a person chose is kept.  `opened` is
-    awaited whenever a session comes on the screen.
+    the session's files and commands are this machine's.  `results` says whether calls show what they returned.  `home`
+    is where what a person chose is kept.  `opened` is awaited whenever a session comes on the screen.
     """
 
     CSS_PATH = "app.tcss"
@@ -94,6 +98,7 @@ class RoostApp(App[int]):
         attached: bool = False,
         local: bool = True,
         working_dir: str = "",
+        results: bool = True,
         listening: str = "",
         home: Path | None = None,
         opened: Opened | None = None,
@@ -119,6 +124,7 @@ class RoostApp(App[int]):
         self._wanted = session
         self._first = prompt
         self._theme = theme
+        self._results = results
         self._orders = Orders(self)
         self._pressed: dict[str, float] = {}
         self._worked_since = 0.0
@@ -129,6 +135,10 @@ class RoostApp(App[int]):
     def session(self) -> str:
         """The session that is shown; "" before there is one."""
         return self.sitting.session
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every line goes through on its way to the terminal."""
+        return [*super().get_line_filters(), _SIEVE]
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -157,6 +167,7 @@ class RoostApp(App[int]):
             self.register_theme(theme)
         wanted = self._theme or self.chosen.theme
         self.theme = wanted if wanted in THEMES else DEFAULT
+        self.transcript.results = self._results
         self.prompt.editor.focus()
         self.dock.display = False
         self._write(terminal.PUSH)

@@ -42,8 +42,8 @@ def quiet(row: Call) -> bool:
     return kind(row.name) in QUIET or row.name in DELEGATING or row.name in ("think", "thought")
 
 
-def lines(row: Call, cells: int, palette: Palette, *, opened: bool) -> list[Line]:
-    """A call as lines that fit."""
+def lines(row: Call, cells: int, palette: Palette, *, opened: bool, results: bool = True) -> list[Line]:
+    """A call as lines that fit; without `results` what came of it is shown where it is opened, and nowhere else."""
     found = [clip(line, cells) for line in _head(row, cells, palette)]
     inner = cells - 2
     changes = edits.diff(row) if row.state not in _TOLD_OTHERWISE or opened else []
@@ -52,7 +52,7 @@ def lines(row: Call, cells: int, palette: Palette, *, opened: bool) -> list[Line
     elif changes:
         body = _diff(changes, inner, palette, CHANGES)
     else:
-        body = _preview(row, inner, palette)
+        body = _preview(row, inner, palette) if results else []
     return [*found, *([("  ", palette.text), *line] for line in body)]
 
 
@@ -185,7 +185,8 @@ def _arguments(row: Call, cells: int, palette: Palette) -> list[Line]:
     found: list[Line] = []
     for name, value in given.items():
         text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
-        shown = excerpt.head(text.rstrip("\n"), WORDS)
+        text = text.rstrip("\n")
+        shown = excerpt.head(text, WORDS)
         head: Line = [(f"{plain_line(name, 60)}: " if name else "", palette.muted)]
         if len(shown.lines) == 1 and length([*head, (clean(text), palette.text)]) <= cells:
             found.append([*head, (clean(text), palette.text)])

@@ -2,7 +2,9 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+import shlex
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +19,10 @@ WIDEST = 2000  # characters of a line
 
 _BEFORE = ("oldText", "old_string", "old_str", "old_text", "old")
 _AFTER = ("newText", "new_string", "new_str", "new_text", "new")
+_PATHS = ("path", "file_path", "file")
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
+_BLANKS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_JOINERS = "\u200d\ufe0f"
 _WHY = {"tool_guard": "a hook wants you asked", "lost": "a crash cut it off: it may have run already"}
 
 
@@ -29,19 +35,20 @@ class Line:
 
 
 def of(wait: Wait) -> list[Line]:
-    """What exactly would run."""
+    """What exactly would run: of the arguments none is left out, whatever else they look like."""
     given = parsed(wait.arguments)
     if not given:
         whole = wait.arguments.strip()
-        return _bounded([Line(line) for line in whole.splitlines()] if whole not in ("", "{}") else [])
-    command = next((given[name] for name in ("cmd", "command", "script") if name in given), None)
-    if isinstance(command, str | list):
-        return _bounded([*_command(command), *_named(given, ("cmd", "command", "script"))])
-    if diff := _diff(given):
-        return _bounded(diff)
+        return _bounded([Line(line) for line in whole.split("\n")] if whole not in ("", "{}") else [])
+    named = next((name for name in ("cmd", "command", "script") if isinstance(given.get(name), str | list)), None)
+    if named is not None:
+        return _bounded([*_command(given[named]), *_named(given, (named,))])
+    lines, shown = _diff(given)
+    if lines:
+        return _bounded([*lines, *_named(given, shown)])
     if toolkinds.kind(wait.tool) == "file_write" and isinstance(given.get("content"), str):
         rest = _named(given, ("content",))
-        return _bounded([*rest, *(Line(f"+ {line}", "add") for line in given["content"].splitlines())])
+        return _bounded([*rest, *(Line(f"+ {line}", "add") for line in _lines(given["content"]))])
     return _bounded(_named(given, ()))
 
 
@@ -68,46 +75,56 @@ def host(url: str) -> str:
 
 
 def _command(command: str | list[Any]) -> list[Line]:
-    text = command if isinstance(command, str) else " ".join(str(word) for word in command)
-    lines = text.splitlines() or [""]
-    return [Line(f"$ {lines[0]}", "command"), *(Line(f"  {line}", "command") for line in lines[1:])]
+    text = command if isinstance(command, str) else shlex.join(str(word) for word in command)
+    first, *rest = text.split("\n")
+    return [Line(f"$ {first}", "command"), *(Line(f"  {line}", "command") for line in rest)]
 
 
-def _diff(given: Mapping[str, Any]) -> list[Line]:
-    """What an edit takes away and puts there."""
+def _diff(given: Mapping[str, Any]) -> tuple[list[Line], tuple[str, ...]]:
+    """What an edit takes away and puts there, and the arguments that this shows whole."""
     edits = given.get("edits")
-    found = [one for one in edits if isinstance(one, Mapping)] if isinstance(edits, list) else [given]
+    listed = isinstance(edits, list) and bool(edits) and all(isinstance(one, Mapping) for one in edits)
+    found: Sequence[Mapping[str, Any]] = edits if listed and edits else [given]
     pairs = [(_first(one, _BEFORE), _first(one, _AFTER)) for one in found]
-    pairs = [pair for pair in pairs if any(pair)]
-    if not pairs:
+    if not any(before or after for before, after in pairs):
         return _patch(given)
-    path = _first(given, ("path", "file_path", "file"))
-    lines = [Line(path, "place")] if path else []
-    for number, (before, after) in enumerate(pairs):
+    path = _first(given, _PATHS)
+    lines = [Line(given[path], "place")] if path else []
+    for number, ((before, after), one) in enumerate(zip(pairs, found, strict=True)):
         if number:
             lines.append(Line("⋯", "faint"))
-        lines += _changes(before, after)
-    return lines
+        lines += _changes(one[before] if before else "", one[after] if after else "")
+    if not listed:
+        return lines, (path, *pairs[0])
+    whole = all(set(one) <= set(pair) for one, pair in zip(found, pairs, strict=True))
+    return lines, (path, "edits") if whole else (path,)
 
 
 def _first(given: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    return next((value for name in names if isinstance(value := given.get(name), str)), "")
+    """The first of these arguments that is a text; "" where none is."""
+    return next((name for name in names if isinstance(given.get(name), str)), "")
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def _changes(before: str, after: str) -> Iterator[Line]:
     inks: Mapping[str, Ink] = {"+": "add", "-": "remove", "@": "faint"}
-    found = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=2)
+    found = difflib.unified_diff(_lines(before), _lines(after), lineterm="", n=2)
     for line in list(found)[3:]:
         yield Line(f"{line[0]} {line[1:]}" if line[0] in "+- " else "⋯", inks.get(line[0], ""))
 
 
-def _patch(given: Mapping[str, Any]) -> list[Line]:
-    text = _first(given, ("patch", "diff", "unified_diff"))
+def _patch(given: Mapping[str, Any]) -> tuple[list[Line], tuple[str, ...]]:
+    name = _first(given, ("patch", "diff", "unified_diff"))
     inks: Mapping[str, Ink] = {"+": "add", "-": "remove", "@": "faint"}
-    return [
+    lines = [
         Line(line, "place" if line.startswith(("+++", "---", "***")) else inks.get(line[:1], ""))
-        for line in text.splitlines()
+        for line in _lines(given.get(name, ""))
     ]
+    return lines, (name,)
 
 
 def _named(given: Mapping[str, Any], without: tuple[str, ...]) -> list[Line]:
@@ -117,7 +134,7 @@ def _named(given: Mapping[str, Any], without: tuple[str, ...]) -> list[Line]:
         if name in without:
             continue
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
-        first, *rest = text.splitlines() or [""]
+        first, *rest = text.split("\n")
         if not rest:
             lines.append(Line(f"{name}: {first}", "name"))
         else:
@@ -133,22 +150,24 @@ def _bounded(lines: list[Line]) -> list[Line]:
 
 
 def clean(text: str) -> str:
-    """What a terminal can't take for orders: control characters as their pictures."""
+    """A line as it is, and nothing in it unseen: what has no picture is there by its number."""
     cut = text if len(text) <= WIDEST else f"{text[:WIDEST]}… ({len(text) - WIDEST} more characters)"
+    if cut.isascii() and cut.isprintable():
+        return cut
     drawn = cut.expandtabs(4)
-    return "".join(_picture(char) for char in drawn)
+    return "".join(_picture(char, before) for before, char in zip("\0" + drawn, drawn, strict=False))
 
 
-def _picture(char: str) -> str:
+def _picture(char: str, before: str) -> str:
     code = ord(char)
-    if code < 32:
-        return chr(0x2400 + code)
-    if (
-        code == 127
-        or 128 <= code < 160
-        or code in (0x200E, 0x200F)
-        or 0x202A <= code <= 0x202E
-        or 0x2066 <= code <= 0x2069
-    ):
-        return "\N{REPLACEMENT CHARACTER}"
-    return char
+    if code < 32 or code == 127:
+        return chr(0x2400 + code) if code < 32 else "\N{SYMBOL FOR DELETE}"
+    if code < 127 or (char in _JOINERS and ord(before) >= 0x2000):
+        return char  # a joiner behind a picture makes another picture
+    odd = (
+        char in _BLANKS
+        or 0xFE00 <= code <= 0xFE0F
+        or 0xE0000 <= code <= 0xE0FFF
+        or unicodedata.category(char) in _UNSEEN
+    )
+    return f"⟨U+{code:04X}⟩" if odd else char

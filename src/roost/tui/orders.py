@@ -178,6 +178,13 @@ class Orders:
         """Show the sub-agents, or not."""
         self._app.action_tree()
 
+    async def results(self, rest: str) -> None:
+        """Show what tools return, or only that they run."""
+        transcript = self._app.transcript
+        transcript.results = not transcript.results
+        shown = "is shown" if transcript.results else "is hidden: Enter on a call shows it"
+        self._app.say(f"What tools return {shown}.")
+
     async def theme(self, rest: str) -> None:
         """Other colours, to be seen while one chooses."""
         before = self._app.theme

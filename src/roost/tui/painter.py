@@ -42,8 +42,9 @@ NOTES = {
 class Painter:
     """Paints rows in the colours of a palette."""
 
-    def __init__(self, palette: Palette) -> None:
+    def __init__(self, palette: Palette, *, results: bool = True) -> None:
         self.palette = palette
+        self.results = results  # whether calls show what they returned
 
     def lines(self, row: Row, cells: int, *, opened: bool = False, named: bool = False, hidden: int = 0) -> list[Line]:
         """A row as lines that fit into `cells`.
@@ -59,7 +60,7 @@ class Painter:
             case Reasoning():
                 return self._named(row, named, cells) + self._reasoning(row, cells, opened=opened)
             case Call():
-                return self._named(row, named, cells) + calls.lines(row, cells, self.palette, opened=opened)
+                return self._named(row, named, cells) + self._call(row, cells, opened=opened)
             case Nest():
                 return [clip(self._nest(row, cells, hidden, opened=opened), cells)]
             case Note():
@@ -69,6 +70,9 @@ class Painter:
             case Summary():
                 return self._summary(row, cells, opened=opened)
         return []
+
+    def _call(self, row: Call, cells: int, *, opened: bool) -> list[Line]:
+        return calls.lines(row, cells, self.palette, opened=opened, results=self.results)
 
     # -- people ---------------------------------------------------------------------------------
 

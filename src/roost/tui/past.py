@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from roost.client.shapes import Definition, Mark, Message, SubSession
-from roost.core.toolkinds import kind
 from roost.tui import pictures
 from roost.tui.board import Board
-from roost.tui.rows import Answer, Call, Failure, Nest, Reasoning, Row, Summary, User
+from roost.tui.rows import Answer, Call, Failure, Reasoning, Row, Summary, User
 from roost.tui.stack import Level
 
 Places = Mapping[str, SubSession]
@@ -67,32 +66,14 @@ def _level(board: Board, message: Message, places: Places) -> Level:
 
 
 def _nested(board: Board, session: str, message: Message, places: Places) -> Level:
-    """The level of a sub-session that is met for the first time; that of one that is over is found by its call."""
-    place = places.get(session)
-    if place is None:
-        call = _delegation(board)
-        level = board.born(session, call.session if call else "", call=call.call if call else "", seq=message.id)
-        board.turned(session, "idle")
-        return level
-    if place.parent_session_id in places and place.parent_session_id not in board.stack.levels:
-        _nested(board, place.parent_session_id, message, places)
-    return board.born(session, place.parent_session_id, call=place.tool_call_id, title=place.title, seq=message.id)
-
-
-def _delegation(board: Board) -> Call | None:
-    """The oldest call that hands a task over, has not returned, and has no sub-session yet."""
-    taken = {(row.session, row.call) for row in board.rows if isinstance(row, Nest)}
-    return next(
-        (
-            row
-            for row in board.rows
-            if isinstance(row, Call)
-            and row.state == "called"
-            and (row.session, row.call) not in taken
-            and (row.category == "transfer" or kind(row.name) == "sub_agent" or row.name in DELEGATING)
-        ),
-        None,
-    )
+    """The level of a sub-session that is met for the first time."""
+    place = places.get(session) or SubSession(session)
+    above = place.parent_session_id
+    if above in places and above not in board.stack.levels:
+        _nested(board, above, message, places)
+    level = board.born(session, above, call=place.tool_call_id, title=place.title, seq=message.id)
+    board.turned(session, "idle")
+    return level
 
 
 def _of(row: Row, message: Message) -> Row:

@@ -62,6 +62,15 @@ class Roll:
         self._heights = []
         self._extend(rows)
 
+    def forget(self, *, folds: bool) -> None:
+        """Other rows come, whose keys may be those of the ones before; with `folds` nothing is open or folded away."""
+        self._drawn.clear()
+        self._strips.clear()
+        self._exact.clear()
+        if folds:
+            self.opened.clear()
+            self.closed.clear()
+
     def grow(self, rows: Sequence[Row]) -> None:
         """These come below."""
         self._extend(rows)
@@ -166,11 +175,12 @@ class Roll:
     # -- how they look --------------------------------------------------------------------------
 
     def reset(self, painter: Painter, cells: int, base: Style) -> None:
-        """Other colours, or another width: everything is to be drawn anew, as it comes into sight."""
+        """Another look, or another width: everything is to be drawn anew, as it comes into sight."""
         self._drawn.clear()
         self._strips.clear()
+        same = cells == self.cells and painter.results == self.painter.results
         self.painter, self.base = painter, base
-        if cells == self.cells:
+        if same:
             return
         self.cells = cells
         self._exact.clear()
@@ -259,7 +269,8 @@ class Roll:
 
     def _below(self, row: Call) -> int:
         """Lines of a preview."""
-        if row.state in ("denied", "canceled") or (quiet(row) and row.state != "failed"):
+        hidden = row.state in ("denied", "canceled") or not self.painter.results
+        if hidden or (quiet(row) and row.state != "failed"):
             return 0
         text = row.output if row.state == "running" else row.result
         if not text.strip():

@@ -34,6 +34,7 @@ OWN: tuple[Slash, ...] = (
     Slash("budget", "What the session may spend", "[$5, 30m, none …]", group="Agent"),
     Slash("cancel", "Stop what it does", key="Esc Esc", group="Agent"),
     Slash("tree", "Show or hide the sub-agents", key="Ctrl+T", group="Screen"),
+    Slash("results", "Show or hide what tools return", key="Ctrl+G, r", group="Screen"),
     Slash("theme", "Other colours", "[name]", group="Screen"),
     Slash("notify", "How to be told that something waits", "[how]", group="Screen"),
     Slash("quit", "Leave", key="Ctrl+C Ctrl+C", group="Roost"),

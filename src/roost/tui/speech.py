@@ -35,9 +35,6 @@ def _ordinal(board: Board) -> int | None:
     return ordinal
 
 
-PROCEED = "Please proceed."  # what a sub-agent is told when its task is in its instruction
-
-
 def written(board: Board, happening: h.MessageWritten) -> None:
     """A message is put into the history as it is."""
     said = happening.message
@@ -45,7 +42,7 @@ def written(board: Board, happening: h.MessageWritten) -> None:
         return
     if said.role == "user":
         ordinal = _ordinal(board)
-        if not (happening.implicit or happening.message.content == PROCEED):
+        if not happening.implicit:
             _user(board, happening, said.content, said.multi_content, ordinal)
     elif said.role == "assistant" and said.content:
         answer = Answer(f"m{happening.id}", words=said.content, model=said.model, id=happening.id)

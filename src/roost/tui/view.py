@@ -5,14 +5,13 @@ from typing import Any, Self
 
 from roost.client.happenings import Happening, Other
 from roost.client.shapes import Snapshot, SubSession
-from roost.tui import past, speech, standing, work
+from roost.tui import notes, past, speech, standing, work
 from roost.tui.board import Board
 from roost.tui.parts import Usage, Wait
 from roost.tui.rows import Changes, Row, User
 from roost.tui.speech import Handler
 
-HANDLERS: Mapping[str, Handler] = {**speech.TABLE, **work.TABLE, **standing.TABLE}
-UNDER_WAY = ("", "queued", "running", "waiting")
+HANDLERS: Mapping[str, Handler] = {**speech.TABLE, **work.TABLE, **standing.TABLE, **notes.TABLE}
 
 
 class View(Board):
@@ -24,12 +23,11 @@ class View(Board):
         view = cls(snapshot.id)
         view._set(snapshot)
         view.users = None if snapshot.more else 0
-        places = {sub.id: sub for sub in snapshot.sub_sessions}
         messages = snapshot.messages or ()
-        past.lay(view, messages, snapshot.marks, places)
+        past.lay(view, messages, snapshot.marks, _places(snapshot))
         view.oldest = messages[0].id if messages else 0
         for sub in snapshot.sub_sessions:
-            if sub.id not in view.stack.levels and sub.state in UNDER_WAY:
+            if sub.id not in view.stack.levels:
                 view.born(sub.id, sub.parent_session_id, call=sub.tool_call_id, title=sub.title)
         view._know(snapshot.sub_sessions)
         for waiting in snapshot.queue:
@@ -61,7 +59,7 @@ class View(Board):
         """Put the messages of an older page (a snapshot `before` the `oldest`) above all others."""
         messages = older.messages or ()
         page = View(self.session)
-        past.lay(page, messages, older.marks, {sub.id: sub for sub in older.sub_sessions})
+        past.lay(page, messages, older.marks, _places(older))
         page._know(older.sub_sessions)
         self.more = older.more
         if messages:
@@ -131,6 +129,10 @@ class View(Board):
             snapshot.cost,
             snapshot.tree_cost or snapshot.cost,
         )
+
+
+def _places(snapshot: Snapshot) -> dict[str, SubSession]:
+    return {sub.id: sub for sub in (*snapshot.nested, *snapshot.sub_sessions)}
 
 
 def _wait(waiting: Any) -> Wait:

@@ -105,9 +105,14 @@ async def test_a_message_is_known_by_the_id_that_snapshots_have() -> None:
         e.MessageTaken(6, 0, Message("user", "three"), 2),
         e.MessageAdded(Message("assistant", "four"), answer=AnswerId("a")),
         e.MessageAdded(call=CALL.id),
+        e.MessageAdded(Message("assistant", "five")),
+        e.MessageWritten(Message("user", "six", implicit=True)),
     ]
     shelf = Shelf(facts)
     shown = await shelf.shown()
+    assert "message" not in shown[7]
+    assert shown[9]["message"]["content"] == "five"
+    assert ("implicit" in shown[1], shown[10]["implicit"]) == (False, True)
     assert (shown[1]["type"], shown[1]["id"], shown[1]["message"]["content"]) == ("message_written", 2, "one")
     assert (shown[4]["type"], shown[4]["id"]) == ("user_message", 3)
     assert (shown[5]["id"], shown[5]["queue"]) == (6, "steer")

@@ -15,6 +15,7 @@ from roost.core.ids import LogId
 from roost.stores.memory import Shelf
 from roost.testing.fakes import answers
 from roost.testing.house import Frames, House, open_house
+from roost.wire import tls
 
 pytestmark = pytest.mark.anyio
 
@@ -157,7 +158,7 @@ async def test_a_server_that_stops_ends_streams_without_session_exited(tmp_path:
     seen: list[Frames] = []
     async with anyio.create_task_group() as tasks:
         async with open_house(tmp_path, shelf=shelf, script=answers(["x", anyio.Event()]), grace=0.0) as house:
-            session, client = await house.session(), httpx2.AsyncClient(base_url=house.url)
+            session, client = await house.session(), httpx2.AsyncClient(verify=tls.trusted(), base_url=house.url)
 
             async def read(frames: Frames) -> None:
                 await frames.rest()

@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from docker_agent.test_sessions import refused
+from roost.core import events as e
 from roost.core.agents import Agent, ToolsetSpec
+from roost.core.ids import LogId
 from roost.core.messages import Result
 from roost.ports import Ask, Use
 from roost.testing.fakes import FakeAgents, FakeTool, answers, call, crew
@@ -123,6 +126,28 @@ async def test_a_wait_is_listed_and_answered_by_its_id(asking: House) -> None:
         404,
         "wait not found",
     )
+
+
+async def test_of_many_who_answer_at_once_one_answer_counts_and_all_see_which(asking: House) -> None:
+    session, told = await asking.session(), list[tuple[str, int]]()
+    async with asking.running(session, "hi") as frames:
+        wait = (await until_asked(frames))["request_id"]
+
+        async def answer(word: str) -> None:
+            answer = await asking.client.post(f"/api/waits/{wait}", json={"confirmation": word})
+            told.append((word, answer.status_code))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(12):
+                tasks.start_soon(answer, ("approve", "reject", "approve-session")[number % 3])
+        won = {word for word, status in told if status == 200}
+        assert {status for word, status in told if word not in won} <= {409}
+        assert won in ({"approve"}, {"reject"}, {"approve-session"}, {"approve", "approve-session"})
+        await frames.rest()
+    facts = [event.fact for event in await asking.store.page(LogId(session), after=0, limit=1000)]
+    answered = [fact for fact in facts if isinstance(fact, e.WaitAnswered)]
+    assert len(answered) == 1
+    assert ("reject" in won) == (answered[0].answer.action == "reject")
 
 
 async def test_a_question_is_asked_and_answered(asking: House) -> None:

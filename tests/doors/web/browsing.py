@@ -7,6 +7,7 @@ from typing import Any
 import httpx2
 
 from roost.testing.house import PATIENCE, House
+from roost.wire import tls
 
 PHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -47,7 +48,9 @@ class Browser:
 async def browser(house: House, agent: str = PHONE) -> AsyncIterator[Browser]:
     """One that nobody knows yet."""
     headers = {"user-agent": agent}
-    async with httpx2.AsyncClient(base_url=house.url, headers=headers, timeout=PATIENCE, trust_env=False) as client:
+    async with httpx2.AsyncClient(
+        verify=tls.trusted(), base_url=house.url, headers=headers, timeout=PATIENCE, trust_env=False
+    ) as client:
         yield Browser(client, house.url)
 
 

@@ -17,6 +17,7 @@ from roost.service.accounts import OPERATOR
 from roost.stores.memory import Shelf
 from roost.testing.clock import HandClock
 from roost.testing.house import open_house
+from roost.wire import tls
 from web.browsing import browser, code, paired
 
 pytestmark = pytest.mark.anyio
@@ -396,7 +397,7 @@ async def test_a_ticket_opens_one_stream(tmp_path: Path) -> None:
     async with open_house(tmp_path, token="t") as house:
         session = await house.session()
         path = f"/api/sessions/{session}/events"
-        async with httpx2.AsyncClient(base_url=house.url, trust_env=False) as stranger:
+        async with httpx2.AsyncClient(verify=tls.trusted(), base_url=house.url, trust_env=False) as stranger:
             made = await house.client.post("/api/tickets")
             assert made.headers["cache-control"] == "no-store"
             ticket = made.json()["ticket"]
@@ -414,7 +415,7 @@ async def test_a_ticket_is_good_for_half_a_minute(tmp_path: Path) -> None:
         session = await house.session()
         ticket = (await house.client.post("/api/tickets")).json()["ticket"]
         clock.wind(31)
-        async with httpx2.AsyncClient(base_url=house.url, trust_env=False) as stranger:
+        async with httpx2.AsyncClient(verify=tls.trusted(), base_url=house.url, trust_env=False) as stranger:
             late = await stranger.get(f"/api/sessions/{session}/events?ticket={ticket}")
             assert late.status_code == 401
 
@@ -423,7 +424,7 @@ async def test_what_a_ticket_opened_ends_with_the_browser_that_asked_for_it(tmp_
     async with open_house(tmp_path, token="t") as house, paired(house) as phone:
         session = await house.session()
         ticket = (await phone.ask("POST", "/api/tickets")).json()["ticket"]
-        async with httpx2.AsyncClient(base_url=house.url, trust_env=False, timeout=20) as bare:
+        async with httpx2.AsyncClient(verify=tls.trusted(), base_url=house.url, trust_env=False, timeout=20) as bare:
             path = f"/api/sessions/{session}/events?ticket={ticket}"
             async with bare.stream("GET", path) as stream:
                 assert stream.status_code == 200

@@ -16,6 +16,7 @@ from roost.doors.door import Door, beneath
 from roost.doors.routes import Answer, Call, Router, asks, tells
 from roost.doors.zag.manners import MAX_BODY, Manners, said
 from roost.testing.house import open_house
+from roost.wire import tls
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +61,9 @@ def door(lookup: Any = None, manners: Manners | None = None, bound: str = "") ->
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(door()), base_url="http://x", headers=TOKEN) as found:
+    async with httpx2.AsyncClient(
+        verify=tls.trusted(), transport=httpx2.ASGITransport(door()), base_url="http://x", headers=TOKEN
+    ) as found:
         yield found
 
 
@@ -224,7 +227,9 @@ async def test_d25_options_is_always_answered_and_names_the_token(client: httpx2
 
 async def test_d25_the_origins_can_be_listed() -> None:
     app = door(manners=Manners(["https://app.example"]))
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://x", headers=TOKEN) as client:
+    async with httpx2.AsyncClient(
+        verify=tls.trusted(), transport=httpx2.ASGITransport(app), base_url="http://x", headers=TOKEN
+    ) as client:
         known = await client.get("/api/v1/s/x", headers={"origin": "https://app.example"})
         other = await client.get("/api/v1/s/x", headers={"origin": "https://evil.example"})
     assert known.headers["access-control-allow-origin"] == "https://app.example"
@@ -246,7 +251,9 @@ async def test_who_a_token_belongs_to_is_asked_at_every_request() -> None:
     lookup = Accounts("t")
     app = Door(Router([asks("GET", "/api/v1/who", who, "Who")]), Gate(lookup), Manners(), anyio.Event())
     bearer = {"authorization": "Bearer a"}
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://x", headers=bearer) as client:
+    async with httpx2.AsyncClient(
+        verify=tls.trusted(), transport=httpx2.ASGITransport(app), base_url="http://x", headers=bearer
+    ) as client:
         assert (await client.get("/api/v1/who")).json() == ["ann", True, "127.0.0.1"]
         lookup.known.clear()
         assert (await client.get("/api/v1/who")).status_code == 401

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { changesIn, changesOf, compare, patch, unified } from '../../../src/roost/doors/web/static/diff.js'
+import { commandOf } from '../../../src/roost/doors/web/static/calls.js'
+import { changesIn, changesOf, changing, compare, patch, unified } from '../../../src/roost/doors/web/static/diff.js'
 import { fieldsOf, read } from '../../../src/roost/doors/web/static/schema.js'
+import { revealed, seen } from '../../../src/roost/doors/web/static/text.js'
 
 const shown = (lines) => lines.map(({ sign, text }) => sign + text)
 
@@ -97,4 +99,37 @@ test('values are read and judged', () => {
   }
   assert.deepEqual(read(field({ type: 'string' }), ''), [undefined, ''])
   assert.match(read(field({ type: 'string' }, ['it']), '')[1], /needed/)
+})
+
+test('what changes do not show whole is not called shown', () => {
+  const whole = (args, name = 'edit') => changing(name, args).shown.filter(Boolean)
+  const pair = { oldText: 'a', newText: 'b' }
+  assert.deepEqual(whole({ path: 'x', file_path: 'y', edits: [pair] }), ['path', 'edits'])
+  assert.deepEqual(whole({ path: 'x', edits: [{ ...pair, path: 'y' }] }), ['path'])
+  assert.deepEqual(whole({ path: 'x', edits: [pair, { other: 'y' }] }), ['path'])
+  assert.deepEqual(whole({ path: 'x', edits: [pair, 'y'] }), ['path'])
+  assert.deepEqual(whole({ path: 'x', ...pair, new_str: 'c', to: 'y' }), ['path', 'oldText', 'newText'])
+  assert.deepEqual(whole({ path: 'x', content: 'a', mode: '777' }, 'write_file'), ['path', 'content'])
+  assert.deepEqual(whole({ patch: '--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n', diff: 'y' }), ['patch'])
+  assert.deepEqual(whole({ patch: 'rm -rf /\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n' }), [])
+  assert.deepEqual(whole({ input: '*** Begin Patch\n*** Update File: x\n@@\n-a\n+b\n*** End Patch' }), ['input'])
+  assert.deepEqual(whole({ input: '*** Begin Patch\n*** Update File: x\n@@\n-a\n+b\nodd\n*** End Patch' }), [])
+  assert.deepEqual(whole({ input: '*** Begin Patch\n*** Odd File: y\n*** Update File: x\n@@\n-a\n+b\n*** End Patch' }), [])
+  assert.deepEqual(whole({ changes: [{ path: 'x', kind: 'update', diff: '@@ -1 +1 @@\n-a\n+b\n' }] }), ['changes'])
+  assert.deepEqual(whole({ changes: [{ path: 'x', kind: 'update', diff: '@@ -1 +1 @@\n-a\n+b\n', move_path: 'y' }] }), [])
+})
+
+test('a command is that of one argument, word by word', () => {
+  assert.equal(commandOf('shell', { cmd: 'ls', command: 'rm' }), 'ls')
+  assert.equal(commandOf('exec_command', { command: ['bash', '-lc', 'ls -l'] }), 'ls -l')
+  assert.equal(commandOf('exec_command', { command: ['rm', 'a b', "c'd"] }), "rm 'a b' 'c'\\''d'")
+  assert.equal(commandOf('shell', { cmd: 7, script: 'x' }), 'x')
+  for (const args of [null, [], {}, { command: 'x' }, { cmd: 1 }]) assert.equal(commandOf('other', args), null)
+})
+
+test('what is not seen is said, and pictures stay whole', () => {
+  assert.equal(seen('a\u202eb\u200bc\u001b[2Jd\re\u00a0f\u{e0041}g\u2028h\u2800'), 'aU+202EbU+200BcESC[2JdCReU+00A0fU+E0041gU+2028hU+2800')
+  for (const plain of ['', 'ls -l\n\tx', 'é 日本 ß', '❤\ufe0f 👩\u200d🔬 👍🏽', '𝒳']) assert.deepEqual(revealed(plain), [{ text: plain, odd: false }])
+  assert.equal(seen('rm\u200d\ufe0f x'), 'rmU+200DU+FE0F x')
+  assert.equal(seen('\ud800'), 'U+D800')
 })

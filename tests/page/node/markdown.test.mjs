@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { coloured } from '../../../src/roost/doors/web/static/colours.js'
+import { elsewhere } from '../../../src/roost/doors/web/static/inlines.js'
 import { parse } from '../../../src/roost/doors/web/static/markdown.js'
 import { ansi, loose } from '../../../src/roost/doors/web/static/text.js'
 
@@ -144,4 +145,21 @@ test('arguments can be read before they are whole', () => {
   }
   assert.deepEqual(loose(whole), JSON.parse(whole))
   assert.equal(loose('not json'), null)
+})
+
+test('a link whose words name another host says where it leads', () => {
+  const host = (text) => elsewhere(parse(text)[0].inline[0])
+  assert.equal(host('[https://bank.example](https://evil.test/bank.example)'), 'evil.test')
+  assert.equal(host('[**bank**.example](https://evil.test)'), 'evil.test')
+  assert.equal(host('https://bank.example@evil.test/'), 'evil.test')
+  assert.equal(host('<https://bank.example@evil.test/>'), 'evil.test')
+  for (const fine of ['https://bank.example/x', '[bank.example](https://www.bank.example/x)', '[our bank](https://bank.example)', 'www.bank.example', '[me@bank.example](mailto:me@bank.example)']) assert.equal(host(fine), '', fine)
+})
+
+test('no link leads into the page or to a program', () => {
+  for (const bad of ['javascript:alert(1)', 'JaVaScRiPt:alert(1)', 'java\tscript:alert(1)', '&#106;avascript:alert(1)', 'data:text/html,x', 'vbscript:x', '\u0001javascript:x', 'file:///etc/passwd', '//evil.test', 'blob:x', 'https:', 'http://"onclick="x']) {
+    for (const text of [`[x](${bad})`, `![x](${bad})`, `<${bad}>`, `[x](<${bad}>)`]) {
+      for (const block of parse(text)) for (const node of block.inline) assert.ok(node.kind !== 'link' || /^(https?:\/\/|mailto:)[^"<>\s]/i.test(node.href), text)
+    }
+  }
 })

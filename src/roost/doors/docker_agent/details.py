@@ -96,7 +96,8 @@ def _deleting(fact: e.DeleteAsked, here: Here) -> Body:
 
 
 def _written(fact: e.MessageWritten, here: Here) -> Body:
-    return {"session_id": here.session, "id": here.seq, "message": _message(fact.message, here)}
+    hidden = {"implicit": True} if fact.message.implicit else {}
+    return {"session_id": here.session, "id": here.seq, "message": _message(fact.message, here)} | hidden
 
 
 def _edited(fact: e.MessageEdited, here: Here) -> Body:

@@ -72,6 +72,15 @@ class SubSessionShape(Wire, frozen=True, kw_only=True):
     state: State
 
 
+class NestedShape(Wire, frozen=True, kw_only=True):
+    """A sub-session that messages belong to, whether it is over or not: where it hangs."""
+
+    id: str
+    parent_session_id: str
+    tool_call_id: str = ""
+    title: str = ""
+
+
 class MarkShape(Wire, frozen=True, kw_only=True):
     """A summary, or the error that ended a turn; `id` says between which messages it stands."""
 
@@ -106,6 +115,7 @@ class ScreenShape(SnapshotShape, frozen=True, kw_only=True):
     waits: list[OpenWaitShape]
     queue: list[QueuedShape]
     sub_sessions: list[SubSessionShape]
+    nested: list[NestedShape]
     team: list[Teammate]
     model_overrides: dict[str, str] = {}
     total_cost: Number
@@ -199,6 +209,7 @@ def _screen(window: Window, waits: list[OpenWaitShape]) -> ScreenShape:
         waits=waits,
         queue=[_queued(waiting) for waiting in window.queue],
         sub_sessions=[_sub(sub, head) for sub in head.below_all() if sub.turn is not None],
+        nested=[_nested(born) for born in window.born],
         team=[] if window.team is None else [team_shape(mate) for mate in window.team.agents],
         model_overrides=head.model_overrides,
         total_cost=number(head.cost + head.below),
@@ -241,6 +252,10 @@ def _queued(waiting: Waiting) -> QueuedShape:
         messages=[queued_shape(message) for _, message in waiting.messages],
         indexes=[index for index, _ in waiting.messages],
     )
+
+
+def _nested(born: e.SessionCreated) -> NestedShape:
+    return NestedShape(id=born.sub, parent_session_id=born.parent, tool_call_id=born.call, title=born.template.title)
 
 
 def _sub(sub: Head, root: Head) -> SubSessionShape:

@@ -11,6 +11,7 @@ import anyio
 
 from roost.addresses import public
 from roost.tools.mcp.http import bounded
+from roost.wire import tls
 
 if TYPE_CHECKING:
     import httpx2
@@ -66,7 +67,7 @@ async def requests(origin: str, *, private: bool) -> AsyncIterator["httpx2.Async
     async def bound(response: "httpx2.Response") -> None:
         response.stream = bounded(response.stream, LONGEST)
 
-    transport = httpx2.AsyncHTTPTransport(trust_env=False)
+    transport = httpx2.AsyncHTTPTransport(verify=tls.trusted(env=False), trust_env=False)
     pool: Any = transport._pool  # it takes no other way to connect as an argument
     pool._network_backend = Guarded(pool._network_backend, trusted=trusted, private=private)
     async with httpx2.AsyncClient(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from roost.core.errors import ToolsetFailed
 from roost.tools.mcp.entry import Remote
 from roost.tools.mcp.frames import LONGEST
+from roost.wire import tls
 
 if TYPE_CHECKING:
     import httpx2
@@ -72,10 +73,11 @@ def client(remote: Remote, seen: Seen, auth: "httpx2.Auth | None") -> "httpx2.As
 
     socket = _socket(remote.url)[0]
     return httpx2.AsyncClient(
+        verify=tls.trusted(),
         headers=remote.headers,
         auth=auth,
         timeout=httpx2.Timeout(CONNECT, read=None),
-        transport=httpx2.AsyncHTTPTransport(uds=socket) if socket else None,
+        transport=httpx2.AsyncHTTPTransport(verify=tls.trusted(), uds=socket) if socket else None,
         event_hooks={"response": [seen.note]},
     )
 

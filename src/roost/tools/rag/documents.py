@@ -6,13 +6,16 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from pathspec import GitIgnoreSpec
 
-from roost.tools.ignore import Ignore
+from roost.tools.ignore import Ignore, rules
 from roost.tools.paths import Paths, Spot
 from roost.tools.tool import Refused
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 MOST = 20_000  # files
 LARGEST = 4 * 1024 * 1024  # bytes of a file
@@ -49,7 +52,7 @@ def find(docs: Sequence[str], paths: Paths, *, respect_vcs: bool, stop: threadin
         if os.path.isfile(real) and not pattern:
             _add(found, real)
         elif os.path.isdir(real):
-            spec = GitIgnoreSpec.from_lines(["/" + pattern]) if pattern else None
+            spec = rules(["/" + pattern]) if pattern else None
             _walk(found, real, paths, spec, respect_vcs=respect_vcs, stop=stop)
         else:
             found.missing.append(doc)
@@ -97,7 +100,7 @@ def _walk(
     found: Found,
     top: str,
     paths: Paths,
-    spec: GitIgnoreSpec | None,
+    spec: "GitIgnoreSpec | None",
     *,
     respect_vcs: bool,
     stop: threading.Event,

@@ -49,6 +49,7 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("Ctrl+Home, Ctrl+End", "to its beginning, to its end"),
             ("Ctrl+F", "find in it"),
             ("Ctrl+G", "go through it: arrows, Enter opens, y copies; Esc comes back"),
+            ("Ctrl+G r", "show or hide what tools return"),
         ),
     ),
     (

@@ -42,6 +42,7 @@ class Paper(ScrollView, can_focus=True):
         self._placing = False
         self._unseen = 0
         self._colours: dict[str, str] = {}
+        self._results = True
 
     @property
     def at_end(self) -> bool:
@@ -204,8 +205,8 @@ class Paper(ScrollView, can_focus=True):
         cells, base = max(20, self.scrollable_content_region.width or self.size.width), self.rich_style
         colours = dict(self.app.theme_variables)
         painter = self._roll.painter
-        if colours != self._colours:
-            self._colours, painter = colours, Painter(palette.from_theme(colours))
+        if colours != self._colours or painter.results != self._results:
+            self._colours, painter = colours, Painter(palette.from_theme(colours), results=self._results)
         if painter is not self._roll.painter or cells != self._roll.cells or base != self._roll.base:
             self._roll.reset(painter, cells, base)
         self._place()

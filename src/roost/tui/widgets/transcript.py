@@ -39,6 +39,7 @@ class Transcript(Paper):
         Binding("shift+down,right_square_bracket", "step(1, True)", "Message below", show=False),
         Binding("enter,space", "fold", "Open or fold"),
         Binding("z", "unfold", "Open or fold all", show=False),
+        Binding("r", "app.order('results')", "Show or hide results", show=False),
         Binding("y,c", "copy", "Copy"),
         Binding("Y,C", "copy(True)", "Copy code", show=False),
         Binding("n", "match(1)", "Next match", show=False),
@@ -93,9 +94,11 @@ class Transcript(Paper):
 
     def load(self, view: View) -> None:
         """Show a view from now on, at its end."""
+        another = view.session != self.view.session
+        self._roll.forget(folds=another)
         self.view = view
         self._pending, self._stuck, self._anchor, self._unseen, self._asked = Changes(), True, None, 0, 0
-        self._selected = self._selected if view.row(self._selected or "") is not None else None
+        self._selected = None if another or view.row(self._selected or "") is None else self._selected
         self._roll.team = len(view.team) > 1
         self._roll.show(view.rows)
         if self._query:
@@ -256,6 +259,17 @@ class Transcript(Paper):
     def action_fold(self) -> None:
         """Open the selected row, or fold it."""
         self.toggle()
+
+    @property
+    def results(self) -> bool:
+        """Whether calls show what they returned; one that is opened does in any case."""
+        return self._results
+
+    @results.setter
+    def results(self, shown: bool) -> None:
+        self._results = shown
+        if self.is_attached:
+            self._repaint()
 
     def unfold_all(self, open_: bool) -> None:
         """Open, or fold, everything."""

@@ -1,7 +1,7 @@
 /** The page: who is there, where in it we are, and what is shown there. */
 
 import { api } from './api.js'
-import { effect, fill, h, signal } from './dom.js'
+import { effect, fill, h, signal, styled } from './dom.js'
 import { Frame } from './frame.js'
 import { Live } from './live.js'
 import * as store from './store.js'
@@ -10,7 +10,10 @@ import { some } from './words.js'
 import './worker.js'
 
 const VIEWS = {
-  s: async (root, context) => (await import('./session.js')).mountSession(root, context),
+  s: async (root, context) => {
+    const [{ mountSession }] = await Promise.all([import('./session.js'), styled('/static/view.css')])
+    return mountSession(root, context)
+  },
   new: async (root, context) => (await import('./spawn.js')).mountSpawn(root, context),
   health: async (root, context) => (await import('./health.js')).mountHealth(root, context),
   settings: async (root, context) => (await import('./settings.js')).mountSettings(root, context),
@@ -101,8 +104,12 @@ async function start() {
     if (!store.lastSeen()) return closed(worded(error))
     return enter() // the page was here before: it opens, says that the server is away, and waits for it
   }
-  if (code || (api.session.asks && !api.session.paired)) return ask(code)
+  if (api.session.asks && !api.session.paired) return ask(code)
+  const open = frame !== null
   enter()
+  if (open) go()
+  // A link from somebody else must not make this browser his.
+  if (code && api.session.asks) toast('This browser is paired already. Log out first to pair it anew.')
 }
 
 /** The code of a pairing link; it is taken out of the address at once. */

@@ -1,9 +1,9 @@
 /** How a tool call looks: a line that sums it up, what it is to do, and what came of it. */
 
-import { changesOf, changesIn, linesOf } from './diff.js'
+import { changesIn, changesOf, changing, linesOf } from './diff.js'
 import { h } from './dom.js'
 import { icon } from './icons.js'
-import { ansi, loose, short } from './text.js'
+import { ansi, loose, revealed, short } from './text.js'
 import { some } from './words.js'
 
 const FOLD = 14 // lines of output past which the rest is folded
@@ -12,12 +12,28 @@ const MOST = 300_000 // characters that are put on the page; a copy has all
 
 const COMMANDS = /^(shell|bash|run_shell_command|exec_command|local_shell|execute|run_background_job|terminal)$/i
 
+/** Whether a tool of this name is a shell, by all that is known of it. */
+export function isShell(name) {
+  return COMMANDS.test(name)
+}
+
+/** Which argument is the command that a call runs; undefined where none is. */
+function commandIn(name, args) {
+  if (args === null || typeof args !== 'object' || !(isShell(name) || 'cmd' in args)) return undefined
+  return ['cmd', 'command', 'script'].find((key) => typeof args[key] === 'string' || Array.isArray(args[key]))
+}
+
 /** The command that a call runs in a shell, or null. */
 export function commandOf(name, args) {
-  if (args === null || typeof args !== 'object' || !(COMMANDS.test(name) || 'cmd' in args)) return null
-  const command = args.cmd ?? args.command ?? args.script
-  if (Array.isArray(command)) return command.map(String).join(' ').replace(/^(?:\/bin\/)?(?:ba|z)?sh -l?c /, '')
-  return typeof command === 'string' ? command : null
+  const command = args?.[commandIn(name, args)]
+  if (Array.isArray(command)) return command.map(quoted).join(' ').replace(/^(?:\/bin\/)?(?:ba|z)?sh -l?c '((?:[^'\\])*)'$/, '$1')
+  return command ?? null
+}
+
+/** A word as a shell takes it for one. */
+function quoted(word) {
+  const text = typeof word === 'string' ? word : JSON.stringify(word)
+  return /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 /**
@@ -60,34 +76,44 @@ function telling(args) {
   return short(typeof value === 'object' && value !== null ? JSON.stringify(value) : value)
 }
 
-/** What a call is to do, exactly: the command, the diff, or its arguments. */
+/** What a call is to do, exactly: the command, the diff, and all arguments that these do not show. */
 export function wanted(name, raw, { whole = false } = {}) {
   const args = loose(raw)
   const command = commandOf(name, args)
   if (command !== null) {
-    const rest = Object.entries(args).filter(([key, value]) => !['cmd', 'command', 'script'].includes(key) && value !== '' && value !== null)
     return h('div', { class: 'wanted' },
-      h('pre', { class: 'command', tabindex: 0, 'aria-label': 'Command' }, h('span', { class: 'sigil', 'aria-hidden': 'true' }, '$ '), command),
-      rest.length > 0 && named(Object.fromEntries(rest)))
+      h('pre', { class: 'command', tabindex: 0, 'aria-label': 'Command' }, h('span', { class: 'sigil', 'aria-hidden': 'true' }, '$ '), laidOpen(command)),
+      rest(args, [commandIn(name, args)]))
   }
-  const changes = changesOf(name, args)
-  if (changes !== null && changes.length > 0) return h('div', { class: 'wanted' }, diffs(changes, { whole }))
+  const found = changing(name, args)
+  if (found !== null && found.changes.length > 0) return h('div', { class: 'wanted' }, diffs(found.changes, { whole }), rest(args, found.shown))
   if (args !== null && typeof args === 'object' && !Array.isArray(args)) {
     return Object.keys(args).length > 0 ? h('div', { class: 'wanted' }, named(args)) : null
   }
-  return raw ? h('div', { class: 'wanted' }, output(args === null ? String(raw) : pretty(args))) : null
+  return raw ? h('div', { class: 'wanted' }, output(args === null ? String(raw) : pretty(args), { exact: true })) : null
+}
+
+/** The arguments but for these. */
+function rest(args, shown) {
+  const left = Object.entries(args).filter(([name, value]) => !shown.includes(name) && value !== '' && value !== null)
+  return left.length > 0 && named(Object.fromEntries(left))
 }
 
 /** Arguments by name. */
 function named(args) {
-  return h('dl', { class: 'named' }, Object.entries(args).map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, valued(value)))))
+  return h('dl', { class: 'named' }, Object.entries(args).map(([name, value]) => h('div', {}, h('dt', {}, laidOpen(name)), h('dd', {}, valued(value)))))
 }
 
 function valued(value) {
-  if (typeof value === 'string') return value.includes('\n') || value.length > 240 ? output(value) : h('span', {}, value || '“”')
+  if (typeof value === 'string') return value.includes('\n') || value.length > 240 ? output(value, { exact: true }) : h('span', {}, value ? laidOpen(value) : '“”')
   if (value === null || typeof value !== 'object') return h('code', {}, String(value))
-  if (Array.isArray(value) && value.every((one) => typeof one === 'string' && one.length < 60)) return h('span', {}, value.join(', '))
-  return output(pretty(value))
+  if (Array.isArray(value) && value.every((one) => typeof one === 'string' && one.length < 60 && !one.includes(','))) return h('span', {}, laidOpen(value.join(', ')))
+  return output(pretty(value), { exact: true })
+}
+
+/** A text in which nothing goes unseen. */
+function laidOpen(text) {
+  return revealed(text).map(({ text: part, odd }) => (odd ? h('span', { class: 'odd', title: 'A character that is not seen' }, part) : document.createTextNode(part)))
 }
 
 function pretty(value) {
@@ -116,8 +142,8 @@ function isWhole(text) {
   }
 }
 
-/** Text with a terminal's colours; folded where it is long.  `tail` shows the end rather than the beginning. */
-export function output(text, { fold = FOLD, tail = false } = {}) {
+/** Text with a terminal's colours, or `exact`; folded where it is long.  `tail` shows the end rather than the beginning. */
+export function output(text, { fold = FOLD, tail = false, exact = false } = {}) {
   const pre = h('pre', { class: 'output', tabindex: 0 })
   const lines = linesOf(text)
   const long = lines.length > fold + 4 || text.length > fold * 400
@@ -127,7 +153,9 @@ export function output(text, { fold = FOLD, tail = false } = {}) {
   }
   const paint = (all) => {
     const part = all ? text.slice(0, MOST) : some_()
-    pre.replaceChildren(...ansi(part).map((piece) => (piece.class ? h('span', { class: piece.class }, piece.text) : document.createTextNode(piece.text))))
+    if (exact) pre.replaceChildren(...laidOpen(part))
+    else pre.replaceChildren(...ansi(part).map((piece) => (piece.class ? h('span', { class: piece.class }, piece.text) : document.createTextNode(piece.text))))
+    if (all && text.length > MOST) pre.append(h('span', { class: 'odd' }, `… and ${(text.length - MOST).toLocaleString()} more characters`))
   }
   paint(!long)
   const box = h('div', { class: ['outputs', long && 'folded'] }, pre)
@@ -195,7 +223,7 @@ function diff(change, whole) {
   paint(!long)
   return h('figure', { class: 'diff' },
     h('figcaption', {},
-      h('span', { class: 'path' }, change.was ? `${change.was} → ${change.path}` : change.path || 'a file'),
+      h('span', { class: 'path' }, laidOpen(change.was ? `${change.was} → ${change.path}` : change.path || 'a file')),
       HOW[change.how] && h('span', { class: 'pill' }, HOW[change.how]),
       counts(change)),
     lines.length > 0 && table,
@@ -211,7 +239,7 @@ export function counts({ plus, minus }) {
 const SIGNS = { '+': 'plus', '-': 'minus', '@': 'gap', ' ': 'same' }
 
 function lined(line) {
-  if (line.sign === '@') return h('div', { class: 'line gap' }, `⋯ ${line.text}`)
+  if (line.sign === '@') return h('div', { class: 'line gap' }, ['⋯ ', laidOpen(line.text)])
   return h('div', { class: `line ${SIGNS[line.sign]}` },
-    h('span', { class: 'sign', 'aria-hidden': line.sign === ' ' ? 'true' : null }, line.sign === '-' ? '−' : line.sign), h('span', { class: 'words' }, line.text || ' '))
+    h('span', { class: 'sign', 'aria-hidden': line.sign === ' ' ? 'true' : null }, line.sign === '-' ? '−' : line.sign), h('span', { class: 'words' }, line.text ? laidOpen(line.text) : ' '))
 }

@@ -30,6 +30,7 @@ export class Composer {
     this.model = null
     this.mode = 'steer'
     this.under = false
+    this.unsure = null
     this.build()
     this.restore()
   }
@@ -73,17 +74,16 @@ export class Composer {
     return head.source || head.provider || head.agent || this.picked || this.sources?.[0]?.name || ''
   }
 
-  async sourced() {
+  /** Look up which agents there are, once; again where that has failed. */
+  sourced() {
     const { head } = this.fold
-    if (this.sources !== null || head.source || head.provider || head.agent) return
-    this.sources = []
-    try {
-      this.sources = await this.api.get('/api/agents')
-      this.picked = this.sources.some(({ name }) => name === this.picked) ? this.picked : ''
-    } catch {
-      this.sources = null
-    }
-    this.paint()
+    if (this.sources !== null || head.source || head.provider || head.agent) return null
+    this.sourcing ??= this.api.get('/api/agents').then((sources) => {
+      this.sources = sources
+      if (!sources.some(({ name }) => name === this.picked)) this.picked = ''
+      this.paint()
+    }, () => {}).finally(() => { this.sourcing = null })
+    return this.sourcing
   }
 
   // -- how it looks -----------------------------------------------------------------------------------
@@ -92,6 +92,7 @@ export class Composer {
     const { fold } = this
     const { head, busy } = fold
     this.form.hidden = head.gone !== ''
+    if (this.unsure && !this.under) this.arrived()
     this.sourced()
     text(this.who.firstChild, this.agent || head.agent || this.source)
     this.who.hidden = head.team.length < 2 && !(this.sources?.length > 0 && !head.agent)
@@ -276,7 +277,6 @@ export class Composer {
   async submit() {
     const words = this.input.value.trim()
     if (this.under || (words === '' && this.files.length === 0)) return
-    if (this.source === '') return toast('This server has no agent that could answer.', { kind: 'error' })
     const message = this.message(words)
     if (JSON.stringify(message).length > REQUEST) return toast('This is more than a message may have: leave a picture or a file out.', { kind: 'error' })
     this.under = true
@@ -284,9 +284,12 @@ export class Composer {
     this.list.hidden = true
     this.paint()
     try {
+      await this.sourced()
+      if (this.source === '') throw new Error('this server has no agent that could answer')
       await this.deliver(message)
       this.clear()
     } catch (error) {
+      if (error.status === 0) this.unsure = { words, since: this.fold.cursor } // it may have arrived all the same
       complain(error, 'send it')
     } finally {
       this.under = false
@@ -295,7 +298,16 @@ export class Composer {
     }
   }
 
+  /** A message of which we never heard whether it arrived, and now see that it did. */
+  arrived() {
+    const { words, since } = this.unsure
+    const here = this.fold.root.rows.some((row) => row.kind === 'user' && row.id > since && row.text.trim() === words)
+    if (here && this.input.value.trim() === words) this.clear()
+    else if (here) this.unsure = null
+  }
+
   clear() {
+    this.unsure = null
     this.input.value = ''
     this.files = []
     this.key = null
@@ -322,7 +334,7 @@ export class Composer {
     const { head } = this.fold
     const agent = this.agent || (head.team.length > 1 ? head.agent : '')
     const path = `${this.path}/agent/${part(this.source)}${agent ? `/${part(agent)}` : ''}`
-    return this.api.begin(path, { messages: [message], ...(this.model ? { model: this.model } : {}) }, { query: { detach: 'true' } })
+    return this.api.begin(path, { messages: [message], ...(this.model ? { model: this.model } : {}) }, { query: { detach: 'true' }, timeout: 120_000 })
   }
 
   /** The same key for the same words: a message whose answer was lost on the way is not queued twice. */

@@ -157,26 +157,64 @@ export function changesIn(text) {
 
 const string = (...values) => values.find((value) => typeof value === 'string')
 
+const PATHS = ['path', 'file_path', 'filePath', 'filename', 'absolute_path']
+const PATCHES = ['patch', 'diff', 'input', 'unified_diff', 'patchText']
+const BEFORE = ['oldText', 'old_string', 'old_str', 'old_text', 'oldString']
+const AFTER = ['newText', 'new_string', 'new_str', 'new_text', 'newString']
+
+const first = (args, names) => names.find((name) => typeof args[name] === 'string')
+
 /** What a call would change, by the arguments that tools of this kind take; null where it is no such tool. */
 export function changesOf(name, args) {
+  return changing(name, args)?.changes ?? null
+}
+
+/**
+ * The same, with the names of those arguments that the changes show whole: no other is to be left out.
+ * @returns {{changes: Change[], shown: string[]} | null}
+ */
+export function changing(name, args) {
   if (args === null || typeof args !== 'object' || Array.isArray(args)) return null
-  const path = string(args.path, args.file_path, args.filePath, args.filename, args.absolute_path) ?? ''
+  const place = first(args, PATHS)
+  const path = place === undefined ? '' : args[place]
   const listed = Array.isArray(args.edits) ? args.edits.filter((edit) => edit && typeof edit === 'object') : null
-  if (listed !== null && listed.some(paired)) return [change(path, joined(listed))]
-  if (paired(args)) return [change(path, joined([args]))]
-  const text = string(args.patch, args.diff, args.input, args.unified_diff, args.patchText)
-  const found = text === undefined ? null : changesIn(text)
-  if (found !== null) return found
-  if (Array.isArray(args.changes)) return listedChanges(args.changes)
-  const content = string(args.content, args.file_text)
+  if (listed !== null && listed.some(paired)) {
+    const whole = listed.length === args.edits.length && listed.every((edit) => paired(edit) && Object.keys(edit).length === 2)
+    return { changes: [change(path, joined(listed))], shown: [place, whole && 'edits'] }
+  }
+  if (paired(args)) return { changes: [change(path, joined([args]))], shown: [place, ...pairOf(args)] }
+  const text = first(args, PATCHES)
+  const found = text === undefined ? null : changesIn(args[text])
+  if (found !== null) return { changes: found, shown: [whole(args[text], found) && text] }
+  if (Array.isArray(args.changes)) {
+    const changes = listedChanges(args.changes)
+    return changes && { changes, shown: [args.changes.every(plain) && 'changes'] }
+  }
+  const content = first(args, ['content', 'file_text'])
   if (content !== undefined && path !== '' && /write|create|save/i.test(name)) {
-    return [change(path, linesOf(content).map((line, at) => ({ sign: '+', text: line, new: at + 1 })), 'new')]
+    const lines = linesOf(args[content]).map((line, at) => ({ sign: '+', text: line, new: at + 1 }))
+    return { changes: [change(path, lines, 'new')], shown: [place, content] }
   }
   return null
 }
 
+/** Whether changes show every line of the diff that they were read from, but for its headers. */
+function whole(text, changes) {
+  const lines = linesOf(text).filter((line) => line !== '' && !/^(diff --git |index |--- |\+\+\+ |@@|\*\*\* |\\ No newline)/.test(line))
+  const modes = /^(\*\*\* (?!(Begin|End) |(Update|Add|Delete) File: |Move to: ))/m.test(text)
+  return !modes && lines.length <= changes.reduce((sum, one) => sum + one.lines.filter(({ sign }) => sign !== '@').length, 0)
+}
+
+/** Whether an entry of a list of changes has nothing that is not shown. */
+function plain(entry) {
+  if (entry === null || typeof entry !== 'object' || typeof entry.diff !== 'string') return false
+  const found = changesIn(entry.diff)
+  const known = Object.keys(entry).filter((key) => ['path', 'file', 'kind', 'type', 'diff'].includes(key))
+  return known.length === Object.keys(entry).length && !('path' in entry && 'file' in entry) && (found === null || whole(entry.diff, found))
+}
+
 function pairOf(edit) {
-  return [string(edit.oldText, edit.old_string, edit.old_str, edit.old_text, edit.oldString), string(edit.newText, edit.new_string, edit.new_str, edit.new_text, edit.newString)]
+  return [first(edit, BEFORE), first(edit, AFTER)]
 }
 
 function paired(edit) {
@@ -187,7 +225,7 @@ function joined(edits) {
   const lines = []
   for (const edit of edits.filter(paired)) {
     if (lines.length > 0) lines.push({ sign: '@', text: '' })
-    lines.push(...compare(...pairOf(edit)).map(({ sign, text }) => ({ sign, text }))) // where in the file, nobody knows
+    lines.push(...compare(...pairOf(edit).map((key) => edit[key])).map(({ sign, text }) => ({ sign, text }))) // where in the file, nobody knows
   }
   return lines
 }

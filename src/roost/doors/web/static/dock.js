@@ -30,7 +30,7 @@ export class Dock {
     for (const [id, wait] of this.fold.waits) {
       if (this.cards.has(id)) continue
       this.cards.set(id, answerCard(wait, (body) => this.api.post(`/api/waits/${part(id)}`, body)))
-      const heading = this.cards.get(id).querySelector('h3').textContent
+      const heading = this.cards.get(id).querySelector('h2').textContent
       announce(`${wait.agent_name || 'The agent'} asks: ${heading}`)
     }
     if (!this.cards.has(this.shown)) this.#show(this.cards.keys().next().value ?? '')

@@ -75,6 +75,18 @@ export function text(node, value) {
   if (node.textContent !== wanted) node.textContent = wanted
 }
 
+const sheets = new Map()
+
+/** Resolves once a stylesheet is there, or can't be; asked for the first time, it is fetched. */
+export function styled(href) {
+  if (!sheets.has(href)) {
+    sheets.set(href, new Promise((done) => {
+      document.head.append(h('link', { rel: 'stylesheet', href, onLoad: done, onError: done }))
+    }))
+  }
+  return sheets.get(href)
+}
+
 // -- lists ----------------------------------------------------------------------------------------------------------
 
 /**

@@ -1,12 +1,12 @@
 /** Cards on which a person answers what waits: approvals, questions, addresses to open, limits and budgets. */
 
-import { summed, wanted } from './calls.js'
+import { isShell, summed, wanted } from './calls.js'
 import { menu } from './dialog.js'
 import { h } from './dom.js'
 import { icon } from './icons.js'
 import { fieldsOf, read } from './schema.js'
-import { short } from './text.js'
-import { age, when } from './words.js'
+import { seen, short } from './text.js'
+import { age, some, when } from './words.js'
 
 let cards = 0
 
@@ -26,7 +26,7 @@ export function answerCard(wait, onAnswer, { title = true } = {}) {
   const send = sender(card, foot, trouble, onAnswer)
   const { heading, sign, body } = make(wait, { send, foot, id, trouble })
   card.append(
-    h('header', {}, icon(sign), h('h3', { id, class: title ? '' : 'hush' }, heading), whose(wait)),
+    h('header', {}, icon(sign), h('h2', { id, class: title ? '' : 'hush' }, heading), whose(wait)),
     ...[body].flat().filter(Boolean), trouble, foot)
   card.wait = wait
   card.close = (how) => closed(card, foot, trouble, how)
@@ -112,18 +112,18 @@ function approval(wait, { send, foot }) {
   const no = button('Reject', () => rejecting(foot, send, choices), 'danger')
   const choices = () => foot.replaceChildren(no, always, yes)
   choices()
-  return { heading: asks(sum, name), sign: sum.icon, body: [judged(wait), wait.message && h('p', { class: 'message' }, wait.message), wanted(name, raw)] }
+  return { heading: seen(asks(sum, name)), sign: sum.icon, body: [judged(wait), wait.message && h('p', { class: 'message' }, wait.message), wanted(name, raw)] }
 }
 
 function asks(sum, name) {
-  if (sum.verb === '$') return 'Run this command?'
-  if (sum.plus !== undefined) return `${sum.verb} ${sum.detail}?`
+  if (sum.verb === '$') return isShell(name) ? 'Run this command?' : `Run this command with ${name}?`
+  if (sum.plus !== undefined) return `${sum.verb} ${sum.detail} with ${name}?`
   return `Use ${name}?`
 }
 
 /** How dangerous it is, and why. */
 function judged({ metadata = {} }) {
-  const [kind, label] = RISKS[metadata.safety_label] ?? ['', '']
+  const [kind, label] = Object.hasOwn(RISKS, metadata.safety_label) ? RISKS[metadata.safety_label] : ['', '']
   const why = metadata.reason || (metadata.tools ? `It may call: ${metadata.tools}` : '')
   if (label === '' && !why) return null
   return h('p', { class: 'judged' }, label && h('span', { class: ['pill', kind] }, label), why && h('span', {}, why))
@@ -152,7 +152,7 @@ function patternOf(name, raw) {
   const found = key && /^([\w./-]+)(?: ([a-z][\w-]*))?(?: [^;&|<>$`()\n]*)?$/.exec(args[key].trim())
   if (!found) return null
   const words = found[2] ? `${found[1]} ${found[2]}` : found[1]
-  return { words: `“${words} …”`, rule: `${name}:${key}=${words}*` }
+  return { words: `“${words} …”`, rule: `${name.replace(/[\\*?[:=]/g, '\\$&')}:${key}=${words}*` }
 }
 
 /** Rejecting asks why: the model reads it. */
@@ -179,7 +179,7 @@ function limit(wait, { send, foot }) {
   foot.append(button('Stop', () => send({ confirmation: 'reject' }), 'danger'), button('Go on', () => send({ confirmation: 'approve' }), 'primary'))
   return {
     heading: 'Go on?', sign: 'refresh',
-    body: h('p', { class: 'message' }, `The agent has taken ${wait.max_iterations} steps, which is its limit. It can go on for 10 more.`),
+    body: h('p', { class: 'message' }, `The agent has taken ${some(wait.max_iterations, 'step')}, which is its limit. It can go on for 10 more.`),
   }
 }
 
@@ -187,7 +187,7 @@ const UNITS = { cost: ['US dollars', 0.01], tokens: ['tokens', 1000], time: ['se
 
 function budget(wait, { send, foot, id, trouble }) {
   const { limit: what = 'cost', used = '0', max = '0', budget: name = '' } = wait.metadata ?? {}
-  const [unit, step] = UNITS[what] ?? ['', 1]
+  const [unit, step] = Object.hasOwn(UNITS, what) ? UNITS[what] : ['', 1]
   const input = h('input', { class: 'input', id: `${id}-to`, type: 'number', inputmode: 'decimal', min: used, step: 'any', value: String(doubled(Number(max), Number(used), step)) })
   const raise = () => {
     const to = Number(input.value)
@@ -238,7 +238,7 @@ const TOKEN = { properties: { access_token: { title: 'Access token', description
 
 /** The values of a form; null where something is wrong, with the first wrong field in focus. */
 function collected(inputs) {
-  const content = {}
+  const content = Object.create(null) // a field may be called __proto__
   let first = null
   for (const { field, raw, show, focus } of inputs) {
     const [value, wrong] = read(field, raw())

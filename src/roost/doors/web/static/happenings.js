@@ -48,7 +48,12 @@ export const ON = {
   error: live((fold, f) => {
     const thread = fold.threadOf(f)
     if (thread === fold.root) fold.head.error = f.error
+    const last = thread.rows.findLast(({ kind, level }) => kind !== 'note' || level === 'error')
+    if (last?.round && last.text === f.error) return // the round has said so already
     note(fold, thread, 'error', f.error || 'An error without a message', { code: f.code ?? '' })
+  }),
+  round_result: live((fold, f) => {
+    if (!f.success && f.message) note(fold, fold.threadOf(f), 'error', f.message, { code: '', round: true })
   }),
 
   // -- what people say
@@ -61,14 +66,15 @@ export const ON = {
   message_edited: live((fold, f) => fold.edit(f.id, f.message)),
   user_message: live((fold, f, id) => {
     if (f.queued) unqueue(fold, f.queued, f.index)
-    if (fold.head.rests) head(fold, 'rests', false)
+    const { rests } = fold.head
+    if (rests) head(fold, 'rests', false)
     const own = f.id ?? id
     for (const [at, entry] of fold.written) {
       if (at < own) fold.add(entry)
       if (at <= own) fold.written.delete(at)
     }
     if (own <= fold.known || fold.has(own)) return
-    const row = fold.said(fold.threadOf(f), { text: f.message, parts: f.multi_content, id: own, via: f.queued ? (f.queue ?? 'steer') : '', at: f.timestamp })
+    const row = fold.said(fold.threadOf(f), { text: f.message, parts: f.multi_content, id: own, via: f.queued && !rests ? (f.queue ?? 'steer') : '', at: f.timestamp })
     fold.touch(row)
   }),
   message_queued: live((fold, f, id) => {

@@ -1,7 +1,7 @@
 /** All that waits for a person, over all sessions: the oldest first, each answered by one thumb. */
 
 import { api, part } from './api.js'
-import { effect, fill, h, keyed, scope, text } from './dom.js'
+import { effect, fill, h, keyed, scope, styled, text } from './dom.js'
 import { icon } from './icons.js'
 import { titled } from './list.js'
 import * as store from './store.js'
@@ -9,6 +9,7 @@ import { announce } from './toast.js'
 import { some } from './words.js'
 
 const LINGER = 4_000 // how long an answered card still says who has answered it
+const MOST = 32 // sessions that are followed for that word
 const WORD = 800 // how long the word of who it was may come after the list without the wait
 
 /** Mount the inbox; `close` is what its button does, `open` a signal that says whether it is seen. */
@@ -28,7 +29,7 @@ class Inbox {
     this.going = new Map() // wait → the timer that takes its card away
     this.follows = new Map() // session → unfollow
     this.forms = null
-    this.heading = h('h1', {}, 'Inbox')
+    this.heading = h('h1', { tabIndex: -1 }, 'Inbox')
     this.items = h('ul', { class: 'asks' })
     this.empty = h('div', { class: 'empty' }, icon('check'), h('h2', {}, 'Nothing waits for you'), h('p', {}, 'When an agent asks for approval, or has a question, you answer it here.'))
     fill(root, h('div', { class: 'topline' }, this.heading, h('button', { class: 'tool shut', type: 'button', 'aria-label': 'Close the inbox', onClick: close }, icon('close'))),
@@ -49,7 +50,8 @@ class Inbox {
     text(this.heading, waits.length ? `Inbox (${waits.length})` : 'Inbox')
     this.waits = waits
     if (waits.length && this.forms === null) {
-      this.forms = await import('./forms.js')
+      const [forms] = await Promise.all([import('./forms.js'), styled('/static/view.css')])
+      this.forms = forms
       waits = this.waits
     }
     const open = new Set(waits.map(({ id }) => id))
@@ -102,7 +104,7 @@ class Inbox {
         this.follows.delete(session)
       }
     }
-    for (const session of wanted) if (!this.follows.has(session)) this.follow(session)
+    for (const session of [...wanted].slice(0, MOST)) if (!this.follows.has(session)) this.follow(session)
   }
 
   async follow(session) {

@@ -223,6 +223,22 @@ class Scan {
   }
 }
 
+/** The host that a link leads to, where its words name another one; else ''. */
+export function elsewhere({ href, inside }) {
+  const named = /(?:[\w-]+\.)+[a-z]{2,}/i.exec(wordsOf(inside))?.[0].toLowerCase()
+  if (named === undefined || !/^https?:/i.test(href)) return ''
+  try {
+    const { host } = new URL(href)
+    return host === named || host.endsWith(`.${named}`) || `www.${host}` === named ? '' : host
+  } catch {
+    return ''
+  }
+}
+
+function wordsOf(inside) {
+  return inside.map((node) => node.text ?? wordsOf(node.inside ?? [])).join('')
+}
+
 /** Punctuation at the end of a bare address belongs to the sentence; a closing bracket only where none opened. */
 function trimmed(address) {
   let end = address.length

@@ -3,6 +3,7 @@
 import { copier } from './calls.js'
 import { coloured } from './colours.js'
 import { h } from './dom.js'
+import { elsewhere } from './inlines.js'
 import { parse } from './markdown.js'
 
 /** A text that may grow. */
@@ -11,6 +12,7 @@ export class Prose {
   #start = 0 // where the last block begins
   #last = null // the last block, and its node
   #cut = null
+  #level = 1 // of the heading before, so that none is skipped
 
   constructor() {
     this.element = h('div', { class: 'prose' })
@@ -24,6 +26,7 @@ export class Prose {
       this.element.replaceChildren()
       this.#start = 0
       this.#last = null
+      this.#level = 1
     }
     this.#text = text
     const rest = text.slice(this.#start)
@@ -31,6 +34,8 @@ export class Prose {
     const old = this.#last
     this.#last = null
     found.forEach((block, at) => {
+      if (block.kind === 'heading') block.as = Math.min(block.level + 1, this.#level + 1, 6)
+      if (block.kind === 'heading' && at < found.length - 1) this.#level = block.as
       const kept = at === 0 && old !== null ? patched(old.node, old.block, block, growing) : null
       if (at === 0 && old !== null && kept === null) old.node.remove()
       const node = kept ?? made(block, growing)
@@ -101,7 +106,7 @@ function patchedTable(node, old, block) {
 
 function made(block, growing = false) {
   switch (block.kind) {
-    case 'heading': return h(`h${Math.min(block.level + 2, 6)}`, { class: `h${block.level}` }, words(block.inline))
+    case 'heading': return h(`h${block.as ?? 6}`, { class: `h${block.level}` }, words(block.inline))
     case 'code': return codeNode(block, growing)
     case 'quote': return h('blockquote', {}, block.blocks.map((one) => made(one)))
     case 'list': return h(block.ordered ? 'ol' : 'ul', { start: block.ordered && block.start !== 1 ? block.start : null }, block.items.map((item) => itemNode(item, block.tight)))
@@ -136,6 +141,12 @@ function filled(code, block, growing) {
   code.replaceChildren(...pieces.map(({ text, kind }) => (kind ? h('span', { class: `c-${kind}` }, text) : document.createTextNode(text))))
 }
 
+/** Where a link leads, if its words say otherwise: on a phone nothing else tells. */
+function whither(node) {
+  const host = elsewhere(node)
+  return host && h('span', { class: 'whither' }, ` → ${host}`)
+}
+
 /** The nodes of a paragraph's inside. */
 function words(inline) {
   return inline.map((node) => {
@@ -143,7 +154,7 @@ function words(inline) {
       case 'code': return h('code', {}, node.text)
       case 'break': return h('br')
       case 'em': case 'strong': case 'del': return h(node.kind, {}, words(node.inside))
-      case 'link': return h('a', { href: node.href, target: '_blank', rel: 'noopener noreferrer nofollow', title: node.href, class: node.picture ? 'picture' : null }, words(node.inside))
+      case 'link': return h('a', { href: node.href, target: '_blank', rel: 'noopener noreferrer nofollow', title: node.href, class: node.picture ? 'picture' : null }, words(node.inside), whither(node))
       case 'place': return h('span', { class: 'nolink', title: node.place }, words(node.inside))
       default: return document.createTextNode(node.text)
     }

@@ -57,7 +57,7 @@ function user(article, row, { memory, act, depth }) {
     const long = now.text.length > LONG || now.text.split('\n', 22).length > 20
     text(words, long && !memory.open ? clipped(now.text) : now.text)
     fold.hidden = !long
-    text(fold, memory.open ? 'Show less' : 'Show all')
+    text(fold, !long ? '' : memory.open ? 'Show less' : 'Show all')
     fold.setAttribute('aria-expanded', String(Boolean(memory.open)))
     mark.hidden = !VIA[now.via]
     text(mark, VIA[now.via] ?? '')
@@ -163,14 +163,15 @@ function call(article, row, { memory, act }) {
   const detail = h('span', { class: 'detail' })
   const more = h('span', { class: 'more' })
   const state = h('span', { class: 'state' })
-  const head = h('button', { class: 'head', type: 'button', onClick: () => { memory.open = !open(); memory.painted = null; paint(row) } }, sign, verb, detail, more, state, icon('forward', 'chevron'))
+  const unseen = h('span', { class: 'hush' })
+  const head = h('button', { class: 'head', type: 'button', onClick: () => { memory.open = !open(); memory.painted = null; paint(row) } }, sign, verb, detail, more, state, unseen, icon('forward', 'chevron'))
   const tail = h('div', { class: 'tail', hidden: true })
   const body = h('div', { class: 'body', hidden: true })
   article.append(head, tail, body)
   let symbol = ''
   const shows = (now) => {
     const sum = summed(now.name, now.args, now.definition)
-    return sum.plus !== undefined && now.state !== 'rejected' && now.state !== 'lost'
+    return sum.plus !== undefined && !now.wait && now.state !== 'rejected' && now.state !== 'lost'
   }
   const open = () => memory.open ?? (OPEN.has(row.state) || shows(row))
   function paint(now, place) {
@@ -184,7 +185,7 @@ function call(article, row, { memory, act }) {
     article.dataset.state = now.wait ? 'waiting' : now.state
     text(state, label(now))
     head.setAttribute('aria-expanded', String(open()))
-    head.setAttribute('aria-label', `${sum.verb === '$' ? 'Command' : sum.verb} ${sum.detail}, ${STATES[now.wait ? 'waiting' : now.state] ?? ''}`)
+    text(unseen, state.textContent ? '' : STATES[now.state] ?? '')
     running(now)
     body.hidden = !open()
     if (open()) inside(now)
@@ -249,7 +250,6 @@ function sub(article, row, { act }) {
     text(state, [word, steps > 0 && some(steps, 'call'), money(thread.cost ?? 0)].filter(Boolean).join(' · '))
     article.dataset.state = waits ? 'waiting' : thread.state
     head.setAttribute('aria-expanded', String(!folded))
-    head.setAttribute('aria-label', `Agent ${thread.agent}, ${word}${thread.title ? `: ${thread.title}` : ''}`)
   }
 }
 

@@ -37,7 +37,7 @@ function field(name, given, required) {
   return {
     name, kind, required, rules, options: options ?? optionsOf(rules.items) ?? [],
     title: String(rules.title ?? spoken(name)), hint: String(rules.description ?? ''), value: rules.default,
-    type: kind === 'secret' ? 'password' : (TYPES[rules.format] ?? 'text'),
+    type: kind === 'secret' ? 'password' : (Object.hasOwn(TYPES, rules.format) ? TYPES[rules.format] : 'text'),
   }
 }
 
@@ -148,7 +148,7 @@ function wrongText(rules, text) {
   const { length } = [...text]
   if (length < (rules.minLength ?? 0)) return `This needs at least ${rules.minLength} characters.`
   if (length > (rules.maxLength ?? Infinity)) return `This may have ${rules.maxLength} characters at most; it has ${length}.`
-  const format = FORMATS[rules.format]
+  const format = Object.hasOwn(FORMATS, rules.format) && FORMATS[rules.format]
   if (format && !format[0].test(text)) return format[1]
   return typeof rules.pattern === 'string' && !matches(rules.pattern, text) ? `This must match ${rules.pattern}` : ''
 }

@@ -38,7 +38,8 @@ class View {
     this.composer = new Composer({ api, fold: this.fold, id, sent: () => this.transcript.toEnd() })
     this.find = new Find({ transcript: this.transcript, fold: this.fold, older: (last) => this.older(last), onClose: () => this.transcript.element.focus({ preventScroll: true }) })
     this.build()
-    this.ends.push(live.on('row', (row) => { if (row.id === id) this.heard(row) }), live.on('gone', (gone) => { if (gone === id) this.left() }))
+    this.ends.push(live.on('row', (row) => { if (row.id === id) this.heard(row) }), live.on('gone', (gone) => { if (gone === id) this.left() }),
+      live.on('state', ({ state }) => { if (state === 'open' && this.away) this.load() }))
   }
 
   build() {
@@ -73,6 +74,7 @@ class View {
   end() {
     this.gone = true
     this.stop.abort()
+    this.unfollow?.()
     this.ends.forEach((end) => end())
     this.transcript.end()
     this.dock.end()
@@ -86,6 +88,7 @@ class View {
     try {
       const shot = await this.api.get(`${this.path}/snapshot`, { query: { detail: 'full', last: PAGE }, signal: this.stop.signal })
       if (this.gone) return
+      this.away = false
       this.unfollow?.()
       this.fold.open(shot)
       const row = store.rows.peek()?.get(this.id)
@@ -95,7 +98,6 @@ class View {
       this.transcript.anew()
       this.paint()
       this.unfollow = this.live.follow(this.id, this.fold.cursor, (items) => this.take(items), { onGap: () => this.load(), onRefused: (why) => this.refused(why) })
-      if (this.ends.length < 3) this.ends.push(() => this.unfollow?.())
     } catch (error) {
       if (!this.gone) this.failed(error)
     }
@@ -133,6 +135,7 @@ class View {
 
   failed(error) {
     const missing = error.status === 404
+    this.away = !missing // it is tried again as soon as the line is there
     fill(this.blank, h('div', { class: 'empty', role: 'alert' }, icon('warn'), h('h2', {}, missing ? 'There is no such session' : 'The session did not load'),
       h('p', {}, missing ? 'It was deleted, or it is not yours to see.' : worded(error)),
       missing ? h('a', { class: 'button', href: '#/' }, 'All sessions') : h('button', { class: 'button', type: 'button', onClick: () => { fill(this.blank, bones()); this.load() } }, icon('refresh'), 'Try again')))
@@ -189,7 +192,7 @@ class View {
     this.meter.firstChild.hidden = !limit
     this.meter.firstChild.firstChild.style.width = `${Math.round(share * 100)}%`
     this.meter.dataset.full = threshold && share > threshold * 0.9 ? 'yes' : share > 0.85 ? 'yes' : ''
-    text(this.meter.lastChild, limit ? (share < 0.01 ? '<1%' : `${Math.round(share * 100)}%`) : count(context))
+    text(this.meter.lastChild, limit ? (share < 0.01 ? '<1%' : `${Math.round(share * 100)}%`) : `${count(context)} tokens`)
     const words = `Context: ${count(context)}${limit ? ` of ${count(limit)}` : ''} tokens`
     this.meter.title = words
     this.meter.setAttribute('aria-label', words)
@@ -249,6 +252,7 @@ class View {
       { label: 'Details', icon: 'info', act: () => this.details() },
       { label: 'Copy link', icon: 'link', act: () => this.link() },
       { label: 'Export', icon: 'file', act: () => this.save() },
+      head.turn && !this.fold.busy && { label: 'End the agent CLI', icon: 'stop', act: () => this.composer.cancel() },
       !head.gone && { label: 'Delete', icon: 'trash', danger: true, act: () => this.erase() },
     ], { label: 'Actions for this session' })
   }
@@ -352,7 +356,7 @@ class View {
       ...head.budgets.map((budget) => [`Budget “${budget.name}”`, spent(budget)]),
     ].filter(([, value]) => value)
     return dialog((close) => [h('h2', {}, 'Details'), h('dl', { class: 'facts' }, facts.map(([name, value]) => [h('dt', {}, name), h('dd', {}, String(value))])),
-      h('div', { class: 'row end' }, h('button', { class: 'button', type: 'button', autofocus: true, onClick: () => close() }, 'Close'))], { label: 'Details' })
+      h('div', { class: 'actions' }, h('button', { class: 'button', type: 'button', autofocus: true, onClick: () => close() }, 'Close'))], { label: 'Details' })
   }
 
   async erase() {

@@ -57,6 +57,40 @@ function wear(look, codes) {
   }
 }
 
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu
+const EMOJI = /[\p{Extended_Pictographic}\p{Emoji_Modifier}\ufe0f]$/u
+
+/**
+ * Pieces of a text that somebody is to judge: whatever would not be seen, or turns the direction of what follows, is a
+ * piece of its own that says what it is.
+ * @returns {{text: string, odd: boolean}[]}
+ */
+export function revealed(text) {
+  const pieces = []
+  let at = 0
+  for (const found of text.matchAll(UNSEEN)) {
+    const [char] = found
+    if (char === '\n' || char === '\t') continue
+    if ((char === '\u200d' || char === '\ufe0f') && EMOJI.test(text.slice(Math.max(found.index - 2, 0), found.index))) continue
+    if (found.index > at) pieces.push({ text: text.slice(at, found.index), odd: false })
+    pieces.push({ text: named(char.codePointAt(0)), odd: true })
+    at = found.index + char.length
+  }
+  if (at < text.length || pieces.length === 0) pieces.push({ text: text.slice(at), odd: false })
+  return pieces
+}
+
+/** The same as one text. */
+export function seen(text) {
+  return revealed(text).map((piece) => piece.text).join('')
+}
+
+const NAMES_OF_CONTROLS = { 0: 'NUL', 8: 'BS', 13: 'CR', 27: 'ESC', 127: 'DEL' }
+
+function named(code) {
+  return NAMES_OF_CONTROLS[code] ?? `U+${code.toString(16).toUpperCase().padStart(4, '0')}`
+}
+
 /** JSON, or what of an object has come so far; null where nothing can be made of it. */
 export function loose(text) {
   if (typeof text !== 'string' || text.trim() === '') return null

@@ -1,7 +1,6 @@
 """A terminal's screen as a picture: SVG in its colours, each row a line of text."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape, unescape
@@ -38,7 +37,7 @@ class Piece:
 def draw(painted: str) -> str:
     """The picture of a screen as tmux captures it with its escapes."""
     lines = [list(_cells(line)) for line in Text.from_ansi(painted.rstrip("\n")).split("\n", allow_blank=True)]
-    [(ground, _)] = Counter(_colours(style)[1] for line in lines for _, style in line).most_common(1)
+    ground = _colours(lines[-1][0][1])[1] if lines[-1] else BLACK
     rows = [list(_pieces(line, ground)) for line in lines]
     width = max((piece.at + piece.width for row in rows for piece in row), default=0) * CELL + 2 * EDGE
     height = len(rows) * ROW + 2 * EDGE

@@ -68,8 +68,9 @@ class Entry(Vertical):
         return None
 
     def begin(self) -> None:
-        """Take the focus."""
-        self.query_one(".given").focus()
+        """Take the focus, and be seen with all that is said of it."""
+        self.query_one(".given").focus(scroll_visible=False)
+        self.call_after_refresh(self.scroll_visible, animate=False)
 
     def _control(self) -> Widget:
         field = self.field

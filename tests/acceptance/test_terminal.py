@@ -47,7 +47,7 @@ def send(terminal: Terminal, text: str, key: str = "Enter") -> None:
 
 
 def settled(terminal: Terminal, seen: tmux.Seen) -> None:
-    """Wait for a card, and for the moment in which it takes no answer yet."""
+    """Wait for a card (not for the call above it), and for the moment in which it takes no answer yet."""
     terminal.until(seen)
     time.sleep(GUARD)
 
@@ -97,11 +97,11 @@ def test_a_first_prompt_and_an_approval_each_way(house: House, run: Run) -> None
     kept(terminal, "allowed-always")
 
     send(terminal, harbour.REMOVE)  # no
-    settled(terminal, "$ rm -r tables")
+    settled(terminal, "May shell run?")
     terminal.press("n")
     terminal.until("Then they stay.")
     send(terminal, harbour.TIDY)  # no, with a reason
-    settled(terminal, "$ git clean -fdx")
+    settled(terminal, "May shell run?")
     terminal.press("r")
     terminal.type("Not the logs, please")
     terminal.until("Not the logs, please")
@@ -123,7 +123,7 @@ def test_a_form_is_filled_in(house: House, run: Run) -> None:
     terminal = run()
     terminal.until("● ready")
     send(terminal, harbour.ORDER)
-    settled(terminal, "Which gauge is it to be?")
+    settled(terminal, "Ctrl+S send")
     kept(terminal, "form", shown="tui-form")
     terminal.press("C-s")
     terminal.until("This is needed.")
@@ -230,13 +230,13 @@ def test_an_approval_outlives_the_terminal_that_asked(house: House, run: Run) ->
     terminal = run()
     terminal.until("● ready")
     send(terminal, harbour.CHECK)
-    settled(terminal, "$ touch checked")
+    settled(terminal, "May shell run?")
     os.kill(terminal.pid, signal.SIGKILL)
     assert terminal.ended() == 128 + signal.SIGKILL
     asked = len(house.model.requests)
 
     again = run("--continue")
-    settled(again, "$ touch checked")
+    settled(again, "May shell run?")
     kept(again, "approval-after-a-kill", shown="tui-resumed")
     again.press("s")
     again.until("All is well.")

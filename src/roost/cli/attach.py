@@ -271,4 +271,4 @@ def _asked(rows: Sequence[Row]) -> Row:
 
 def _cells(number: int, row: Row) -> tuple[object, ...]:
     when = show.moment(row.updated_at or row.created_at)
-    return number, row.id, row.provider or row.agent, row.state, row.title or row.name, when
+    return number, row.id, row.agent or row.provider, row.state, row.title or row.name, when

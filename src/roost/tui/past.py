@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from roost.client.happenings import Happening, decode
+from roost.client.happenings import Happening, ToolCallConfirmation, decode
 from roost.client.shapes import Definition, Mark, Message, Remark, Snapshot, SubSession
 from roost.tui import pictures
 from roost.tui.board import Board
@@ -36,11 +36,17 @@ def lay(board: Board, snapshot: Snapshot, remark: Callable[[Happening], None]) -
         elif isinstance(thing, Remark):
             happening = decode(bytes(thing.event), thing.id)
             if happening.seq <= snapshot.tail_from or happening.type in WAITS:
-                _place(board, happening.session_id, thing.id, places)
-                remark(happening)
+                level = _place(board, happening.session_id, thing.id, places)
+                if not _strange(board, happening, level):
+                    remark(happening)
         elif not thing.id or thing.id not in board.messages:
             _count(board, thing)
             _message(board, thing, places)
+
+
+def _strange(board: Board, happening: Happening, level: Level) -> bool:
+    """Whether it asks about a call that stands on an older page."""
+    return isinstance(happening, ToolCallConfirmation) and board.call(level, happening.tool_call.id) is None
 
 
 def _count(board: Board, message: Message) -> None:

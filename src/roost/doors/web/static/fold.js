@@ -269,7 +269,7 @@ export class Fold {
   returned(row, result) {
     row.result = result
     row.draft = false
-    if (row.state !== 'rejected') row.state = result.isError ? 'failed' : 'done'
+    if (row.state !== 'rejected') row.state = !result.isError ? 'done' : result.output?.startsWith(REJECTED) ? 'rejected' : 'failed'
     this.touch(row)
   }
 
@@ -438,6 +438,7 @@ export class Fold {
   }
 }
 
+const REJECTED = 'The user rejected the tool call.' // all that the history says of it
 const ENDED = new Set(['done', 'failed', 'rejected', 'lost'])
 
 const fresh = () => ({ rows: new Set(), list: false, head: false, waits: false, queue: false })

@@ -314,7 +314,10 @@ def _of_answer(fact: e.TextAdded | e.ReasoningAdded | e.CallDrafted | e.AnswerDr
 
 def _whole(fact: e.MessageAdded, here: Here) -> Mapping[str, Any]:
     partial = {"partial": True} if fact.partial else {}
-    return {"id": here.seq} | _some(answer=fact.answer, tool_call_id=fact.call) | partial
+    known = {"id": here.seq} | _some(answer=fact.answer, tool_call_id=fact.call) | partial
+    if fact.message is None or fact.answer:
+        return known
+    return known | {"message": shapes.chat_shape(fact.message, {})}  # no deltas came before it
 
 
 def _said(fact: e.UserSaid, here: Here) -> Mapping[str, Any]:

@@ -3,7 +3,6 @@
 import { ON } from './happenings.js'
 import { loose } from './text.js'
 
-const DELEGATES = /^(transfer_task|run_background_agent|task|agent)$/i
 
 /**
  * @typedef {object} Row
@@ -54,6 +53,7 @@ export class Fold {
     this.settled = new Map() // of waits that are over: what became of them
     this.queue = []
     this.keys = new Set()
+    this.born = new Map() // sub-session -> where it hangs, as snapshots say
     this.orphans = new Map() // results whose calls stand in an older page
     this.cursor = 0
     this.known = 0 // up to this number the snapshot has all messages
@@ -98,6 +98,10 @@ export class Fold {
       const had = new Set(thread.rows)
       thread.rows = thread.rows.concat(rows.filter((row) => !had.has(row)))
       for (const [id, row] of calls) thread.calls.set(id, row)
+    }
+    for (const thread of this.threads.values()) {
+      const id = this.born.get(thread.id)?.tool_call_id
+      if (id && thread.call === '' && thread.parent) this.#hang(thread, id) // its call was further up
     }
     this.changes.list = true
   }
@@ -182,17 +186,15 @@ export class Fold {
     }
     const agent = about.agent || about.agent_name
     if (agent && thread.agent === '') thread.agent = agent
-    if (thread.call === '' && (about.tool_call_id || agent)) this.#hang(thread, about.tool_call_id)
+    if (thread.call === '' && about.tool_call_id) this.#hang(thread, about.tool_call_id)
     if (about.title && !thread.task) thread.title = about.title
     this.touch(thread.row)
     return thread
   }
 
-  /** A sub-session stands where the call is that it is for.  Where nobody says which, it is the newest that asked its agent. */
+  /** A sub-session stands where the call is that it is for, once that is here. */
   #hang(thread, id) {
-    const { rows, calls } = thread.parent
-    const asked = (row) => row.kind === 'call' && !row.sub && DELEGATES.test(row.name) && loose(row.args)?.agent === thread.agent
-    const call = id ? calls.get(id) : rows.findLast(asked)
+    const call = thread.parent.calls.get(id)
     if (call === undefined) return
     call.sub = thread.id
     thread.call = call.call
@@ -328,7 +330,8 @@ export class Fold {
   }
 
   /** Messages, and the marks between them. */
-  #history({ messages = [], marks = [] }) {
+  #history({ messages = [], marks = [], nested = [] }) {
+    for (const one of nested) this.born.set(one.id, one)
     if (messages?.length > 0) this.first = Math.min(this.first || Infinity, messages[0].id)
     for (const entry of [...(messages ?? []), ...marks].sort((a, b) => a.id - b.id)) entry.message?.role ? this.add(entry) : this.#mark(entry)
     this.changes.list = true
@@ -374,7 +377,10 @@ export class Fold {
   /** The thread of a sub-session whose messages are being put in; its row stands where the oldest of them does. */
   #nested(id, entry) {
     const known = this.threads.has(id)
-    const thread = this.thread(id, { ...entry, agent: entry.agent_name })
+    const born = this.born.get(id)
+    const above = born?.parent_session_id
+    if (above && above !== this.id && !this.threads.has(above)) this.#nested(above, {})
+    const thread = this.thread(id, { ...born, agent: entry.agent_name })
     if (!known) thread.state = 'done'
     const { parent } = thread
     if (!parent.rows.includes(thread.row)) this.insert(parent, thread.row, parent.calls.get(thread.call))

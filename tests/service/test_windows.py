@@ -198,9 +198,7 @@ async def test_what_waits_and_what_is_queued_is_there(store: EventStore) -> None
 
 
 async def test_what_happened_between_the_messages_comes_with_them(store: EventStore) -> None:
-    wait, open_ = (
-        e.WaitOpened(WaitId(name), "approval", "root", call=OTHER) for name in ("answered", "open")
-    )
+    wait, open_ = (e.WaitOpened(WaitId(name), "approval", "root", call=OTHER) for name in ("answered", "open"))
     below = e.SessionCreated(e.Template(), parent=SessionId(LOG), sub=SUB)
     answer = e.WaitAnswered(WaitId("answered"), e.Answer("approve"))
     await born(store, e.Warned("old"), *rounds(2), wait, answer, below, e.StatusShown("deep", sub=SUB), open_)

@@ -114,7 +114,9 @@ def test_a_call_has_its_arguments_whole_with_its_message_and_a_session_its_safet
     told = Teller()
     told.tell(h.SessionCreated, title="x", safety_policy="restricted")
     told.tell(h.AnswerStarted, answer="a")
-    draft, whole = (Wanted(id="c1", function=Function(name="shell", arguments=text)) for text in ('{"cmd"', '{"cmd": "ls"}'))
+    draft, whole = (
+        Wanted(id="c1", function=Function(name="shell", arguments=text)) for text in ('{"cmd"', '{"cmd": "ls"}')
+    )
     told.tell(h.PartialToolCall, tool_call=draft, answer="a")
     told.tell(h.MessageAdded, answer="a", tool_calls=(whole,))
     (call,) = told.view.rows

@@ -40,8 +40,11 @@ def _created(fact: e.SessionCreated, here: Here) -> Body:
     root = here.memory.root or here.session
     template = fact.template
     known = {"session_id": here.session, "root_session_id": root, "title": template.title}
-    return known | places | asked | _some(
-        forked_from=fact.forked_from, working_dir=template.working_dir, safety_policy=template.safety
+    return (
+        known
+        | places
+        | asked
+        | _some(forked_from=fact.forked_from, working_dir=template.working_dir, safety_policy=template.safety)
     )
 
 

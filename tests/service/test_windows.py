@@ -209,3 +209,11 @@ async def test_what_happened_between_the_messages_comes_with_them(store: EventSt
     assert newest.more and e.Warned("old") not in [event.fact for event in newest.remarks]
     older = await opened(store, last=200, before=newest.messages[0].seq)
     assert [event.fact for event in older.remarks] == [e.Warned("old")]
+
+
+async def test_why_a_round_failed_stands_between_the_messages_once(store: EventStore) -> None:
+    asked, short = e.MessageWritten(Message("user", "hi")), e.RoundResult(False, "Not logged in")
+    ended = e.ErrorMet("Not logged in", "cli_failed")
+    await born(store, asked, e.RoundResult(True, "done"), asked, short, asked, short, ended)
+    window = await opened(store)
+    assert [mark.fact for mark in window.marks] == [e.ErrorMet("Not logged in"), ended]

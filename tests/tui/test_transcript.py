@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from roost.client import happenings as h
 from roost.client.shapes import Call as Wanted
 from roost.client.shapes import Chat, Function, Teammate
-from roost.tui.rows import Answer, Call, Nest, User
+from roost.tui.rows import Answer, Call, Failure, Nest, User
 from roost.tui.view import View
 from roost.tui.widgets.transcript import Transcript
 from tui import stage
@@ -133,6 +133,20 @@ def test_an_answer_of_which_no_pieces_came_is_there_once_it_is_whole() -> None:
     told.tell(h.MessageAdded, message=Chat(role="assistant", content="Hello."))
     (row,) = told.view.rows
     assert isinstance(row, Answer) and row.text == "Hello." and not row.streaming
+
+
+def test_a_round_of_a_cli_that_failed_says_why_and_says_it_once() -> None:
+    told = Teller()
+    told.said("say hi")
+    told.tell(h.RoundResult, success=False, message="Not logged in")
+    told.said("and now?")
+    told.tell(h.RoundResult, success=False, message="Not logged in")
+    told.tell(h.RunEnded, exit_code=1)
+    told.tell(h.Failed, error="Not logged in", code="cli_failed")
+    failures = [row for row in told.view.rows if isinstance(row, Failure)]
+    assert [(row.words, row.code) for row in failures] == [("Not logged in", ""), ("Not logged in", "cli_failed")]
+    told.tell(h.RoundResult, success=True, message="done")
+    assert told.view.rows[-1].words != "done"
 
 
 async def test_agents_of_a_team_say_who_they_are() -> None:

@@ -90,6 +90,14 @@ test('what the snapshot has is not shown twice when its tail is read', () => {
   assert.equal(made.root.rows[2].state, 'done')
 })
 
+test('a round of a CLI that failed says why, and says it once', () => {
+  const short = { type: 'round_result', success: false, message: 'Not logged in' }
+  const made = fold({}, short, { type: 'user_message', message: 'and now?', id: 2 }, short, { type: 'run_ended', exit_code: 1 }, { type: 'error', error: 'Not logged in' })
+  assert.equal(made.root.rows.filter(({ text }) => text === 'Not logged in').length, 2)
+  made.take({ type: 'round_result', success: true, message: 'done' }, 9)
+  assert.ok(!made.root.rows.some(({ text }) => text === 'done'))
+})
+
 test('an unfinished answer comes whole out of the tail', () => {
   const shot = { messages: [user('hi', 2)], last_event_seq: 6, tail_from: 3, streaming: true }
   const made = fold(shot, { type: 'answer_started', answer: 'a' }, text('Hel'), text('lo'))

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from roost.core import events as e
 from roost.core.messages import Message, Text
 from roost.doors.docker_agent import shapes
-from roost.doors.docker_agent.events import TABLE, WAITS, Body, Here, Row, framed, left
+from roost.doors.docker_agent.events import TABLE, WAITS, Body, Here, Row, framed, left, question
 from roost.doors.docker_agent.memory import Memory
 from roost.doors.errors import Refused
 from roost.doors.routes import Call
-from roost.wire.json import free, moment, number
+from roost.wire.json import free, moment, number, ordered
 
 
 def full(call: Call) -> bool:
@@ -341,6 +343,11 @@ def _begun(fact: e.ToolCalled, here: Here) -> Mapping[str, Any]:
     return again | _some(leave=fact.leave)
 
 
+def _inquired(fact: e.WaitOpened, here: Here) -> Body:
+    """A question whose form has its fields in the order in which they were asked."""
+    return replace(question(fact, here), schema=ordered(fact.schema))
+
+
 def _request(fact: e.WaitOpened, here: Here) -> Mapping[str, Any]:
     return {"request_id": fact.wait}
 
@@ -381,7 +388,8 @@ def _more(fact: e.Known, here: Here) -> Mapping[str, Any]:
 def row(fact: e.Known) -> Row | None:
     """The event of a fact; None for one that nobody is shown anything of."""
     if isinstance(fact, e.WaitOpened):
-        return WAITS[fact.kind]
+        kind, make = WAITS[fact.kind]
+        return kind, _inquired if fact.kind == "question" else make
     if isinstance(fact, e.UsageAdded) and fact.why in ("title", "vain", "tool"):
         return VAIN
     return DETAILS.get(type(fact)) or TABLE.get(type(fact))

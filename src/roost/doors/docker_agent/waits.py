@@ -13,7 +13,7 @@ from roost.doors.routes import Answer, Call, Reply
 from roost.ports import WaitRecord
 from roost.service.archive import Archive
 from roost.service.service import Service
-from roost.wire.json import free, moment
+from roost.wire.json import free, moment, ordered
 
 
 class WaitShape(Wire, frozen=True, kw_only=True):
@@ -54,6 +54,7 @@ async def open_wait_shape(archive: Archive, record: WaitRecord, head: Head | Non
     if head is not None:
         more |= {"title": head.title, "working_dir": head.working_dir}
     meta = free(fact.meta) or None
+    more["schema"] = ordered(fact.schema)
     return OpenWaitShape(**more, log_id=record.log, mode=fact.mode, url=fact.url, meta=meta)
 
 

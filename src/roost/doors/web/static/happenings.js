@@ -48,7 +48,12 @@ export const ON = {
   error: live((fold, f) => {
     const thread = fold.threadOf(f)
     if (thread === fold.root) fold.head.error = f.error
+    const last = thread.rows.findLast(({ kind, level }) => kind !== 'note' || level === 'error')
+    if (last?.round && last.text === f.error) return // the round has said so already
     note(fold, thread, 'error', f.error || 'An error without a message', { code: f.code ?? '' })
+  }),
+  round_result: live((fold, f) => {
+    if (!f.success && f.message) note(fold, fold.threadOf(f), 'error', f.message, { code: '', round: true })
   }),
 
   // -- what people say

@@ -211,9 +211,10 @@ async def test_what_happened_between_the_messages_comes_with_them(store: EventSt
     assert [event.fact for event in older.remarks] == [e.Warned("old")]
 
 
-async def test_why_a_round_failed_stands_between_the_messages_once(store: EventStore) -> None:
+async def test_why_a_round_failed_stands_between_the_messages(store: EventStore) -> None:
     asked, short = e.MessageWritten(Message("user", "hi")), e.RoundResult(False, "Not logged in")
     ended = e.ErrorMet("Not logged in", "cli_failed")
     await born(store, asked, e.RoundResult(True, "done"), asked, short, asked, short, ended)
     window = await opened(store)
-    assert [mark.fact for mark in window.marks] == [e.ErrorMet("Not logged in"), ended]
+    assert [event.fact for event in window.remarks] == [short, short]
+    assert [mark.fact for mark in window.marks] == [ended]

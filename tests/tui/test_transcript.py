@@ -110,20 +110,6 @@ async def test_a_session_that_is_opened_after_another_is_drawn_anew() -> None:
         assert "in this folder" not in shown(pilot)
 
 
-def test_a_round_of_a_cli_that_failed_says_why_and_says_it_once() -> None:
-    told = Teller()
-    told.said("say hi")
-    told.tell(h.RoundResult, success=False, message="Not logged in")
-    told.said("and now?")
-    told.tell(h.RoundResult, success=False, message="Not logged in")
-    told.tell(h.RunEnded, exit_code=1)
-    told.tell(h.Failed, error="Not logged in", code="cli_failed")
-    failures = [row for row in told.view.rows if isinstance(row, Failure)]
-    assert [(row.words, row.code) for row in failures] == [("Not logged in", ""), ("Not logged in", "cli_failed")]
-    told.tell(h.RoundResult, success=True, message="done")
-    assert told.view.rows[-1].words != "done"
-
-
 def test_a_call_has_its_arguments_whole_with_its_message_and_a_session_its_safety_from_the_beginning() -> None:
     told = Teller()
     told.tell(h.SessionCreated, title="x", safety_policy="restricted")
@@ -147,6 +133,20 @@ def test_an_answer_of_which_no_pieces_came_is_there_once_it_is_whole() -> None:
     told.tell(h.MessageAdded, message=Chat(role="assistant", content="Hello."))
     (row,) = told.view.rows
     assert isinstance(row, Answer) and row.text == "Hello." and not row.streaming
+
+
+def test_a_round_of_a_cli_that_failed_says_why_and_says_it_once() -> None:
+    told = Teller()
+    told.said("say hi")
+    told.tell(h.RoundResult, success=False, message="Not logged in")
+    told.said("and now?")
+    told.tell(h.RoundResult, success=False, message="Not logged in")
+    told.tell(h.RunEnded, exit_code=1)
+    told.tell(h.Failed, error="Not logged in", code="cli_failed")
+    failures = [row for row in told.view.rows if isinstance(row, Failure)]
+    assert [(row.words, row.code) for row in failures] == [("Not logged in", ""), ("Not logged in", "cli_failed")]
+    told.tell(h.RoundResult, success=True, message="done")
+    assert told.view.rows[-1].words != "done"
 
 
 async def test_agents_of_a_team_say_who_they_are() -> None:

@@ -266,6 +266,7 @@ class Waiting(Part, frozen=True):
     metadata: dict[str, str] = {}
     log_id: str = ""  # the session whose events it is among
     title: str = ""  # of that session
+    working_dir: str = ""
     mode: str = ""  # of a question: form or url
     url: str = ""
     meta: Table | None = None

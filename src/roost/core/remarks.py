@@ -21,6 +21,7 @@ REMARKS = (
     e.ModelChosen,
     e.PlanSet,
     e.PolicySet,
+    e.RoundResult,
     e.RunEnded,
     e.RunStarted,
     e.StatusShown,

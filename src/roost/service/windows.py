@@ -30,7 +30,7 @@ class Said(Struct, frozen=True):
 
 
 class Mark(Struct, frozen=True):
-    """What stands between messages and is none: a summary, or the error that ended a turn or a round of a CLI."""
+    """What stands between messages and is none: a summary, or the error that ended a turn."""
 
     seq: int
     at: Micros
@@ -109,10 +109,16 @@ class Windows:
         )
 
     async def _remarks(self, log: LogId, after: int, before: int) -> Sequence[e.Event]:
-        """What was remarked; what waits for an answer is told elsewhere."""
+        """What was remarked; what waits for an answer is told elsewhere, and a round that went well needs no word."""
         events = await self._store.remarks(log, after=after, before=before, limit=REMARKED)
         answered = {event.fact.wait for event in events if isinstance(event.fact, e.WaitAnswered)}
-        return [ev for ev in events if not isinstance(ev.fact, e.WaitOpened) or ev.fact.wait in answered]
+
+        def told(fact: e.Fact) -> bool:
+            if isinstance(fact, e.WaitOpened):
+                return fact.wait in answered
+            return not isinstance(fact, e.RoundResult) or not fact.success
+
+        return [event for event in events if told(event.fact)]
 
     async def _born(
         self, log: LogId, messages: Sequence[Said], remarks: Sequence[e.Event]
@@ -261,22 +267,10 @@ class _Read:
                 self._tell(event, call, fact.sub)
             case e.ToolReturned(call=called):
                 self._returned[fact.sub, called.id] = (called, fact.result, fact.agent)
-            case e.SummaryAdded():
+            case e.SummaryAdded() | e.ErrorMet():
                 self.marks.append(Mark(event.seq, event.at, fact))
-            case e.RoundResult(success=False, message=why) if why:
-                self.marks.append(Mark(event.seq, event.at, e.ErrorMet(why, sub=fact.sub)))
-            case e.ErrorMet():
-                self._fail(Mark(event.seq, event.at, fact))
             case _:
                 pass
-
-    def _fail(self, mark: Mark) -> None:
-        """An error; that of the round which ended a run with it is the same once more."""
-        last = self.marks[-1] if self.marks else mark
-        said = self.messages[-1].seq if self.messages else 0
-        if isinstance(last.fact, e.ErrorMet) and isinstance(mark.fact, e.ErrorMet) and said < last.seq < mark.seq:
-            self.marks.pop()
-        self.marks.append(mark)
 
     def _tell(self, event: e.Event, call: CallId, sub: SessionId) -> None:
         if (found := self._returned.pop((sub, call), None)) is None:

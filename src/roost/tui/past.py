@@ -6,7 +6,7 @@ from roost.client.happenings import Happening, ToolCallConfirmation, decode
 from roost.client.shapes import Definition, Mark, Message, Remark, Snapshot, SubSession
 from roost.tui import pictures
 from roost.tui.board import Board
-from roost.tui.rows import Answer, Call, Failure, Reasoning, Row, Summary, User
+from roost.tui.rows import Answer, Call, Failure, Note, Reasoning, Row, Summary, User
 from roost.tui.stack import Level
 
 Places = Mapping[str, SubSession]
@@ -44,6 +44,16 @@ def lay(board: Board, snapshot: Snapshot, remark: Callable[[Happening], None]) -
             _message(board, thing, places)
 
 
+def same(level: Level, words: str, code: str, board: Board) -> bool:
+    """Whether the round of a CLI has just said so already; the row learns the error's code then."""
+    last = next((row for row in reversed(level.rows) if not isinstance(row, Note)), None)
+    if not isinstance(last, Failure) or last.words != words:
+        return False
+    last.code = code
+    board.stack.touch(last)
+    return True
+
+
 def _strange(board: Board, happening: Happening, level: Level) -> bool:
     """Whether it asks about a call that stands on an older page."""
     return isinstance(happening, ToolCallConfirmation) and board.call(level, happening.tool_call.id) is None
@@ -72,7 +82,7 @@ def _mark(board: Board, mark: Mark) -> None:
     level = board.stack.level(mark.session_id)
     if mark.type == "summary":
         board.stack.place(Summary(f"m{mark.id}", words=mark.summary, seq=mark.id, at=mark.created_at), level)
-    elif mark.type == "error":
+    elif mark.type == "error" and not same(level, mark.message, mark.code, board):
         row = Failure(f"e{mark.id}", words=mark.message, code=mark.code, seq=mark.id, at=mark.created_at)
         row.agent = mark.agent_name
         board.stack.place(row, level)

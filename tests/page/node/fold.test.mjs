@@ -240,6 +240,11 @@ test('what happened between messages stands where it did, and is no news', () =>
   assert.deepEqual([made.state, made.head.agent, made.waits.size, made.settled.size], ['running', 'root', 0, 0])
 })
 
+test('why a round of a CLI failed is told once, also when it is opened again', () => {
+  const made = fold({ messages: [user('go', 2)], notes: [remark(3, { type: 'round_result', success: false, message: 'no login' })], marks: [{ id: 4, type: 'error', message: 'no login' }], last_event_seq: 5, tail_from: 5 })
+  assert.deepEqual(kinds(made), ['user', 'note'])
+})
+
 test('an older page with its remarks leaves what is under way as it is', () => {
   const wait = { id: 'w9', kind: 'approval', session_id: S, tool_call: call('c9') }
   const made = fold({ messages: [said('now', 40, [call('c9')])], waits: [wait], state: 'running', streaming: true, more: true, last_event_seq: 50, tail_from: 50 })

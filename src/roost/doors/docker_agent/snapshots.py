@@ -182,9 +182,10 @@ class Screens:
         window = await self._windows.open(
             call.principal, session, last=LAST if last is None else last, before=before or None
         )
-        title = window.head.title
         notes = await self._notes(LogId(window.head.id), window.remarks)
-        return _screen(window, notes, [await open_wait_shape(self._archive, record, title) for record in window.waits])
+        return _screen(
+            window, notes, [await open_wait_shape(self._archive, record, window.head) for record in window.waits]
+        )
 
     async def _notes(self, log: LogId, remarks: Sequence[e.Event]) -> list[RemarkShape]:
         """The newest of what happened, as events."""

@@ -32,9 +32,9 @@ WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq > ? AND 
 AND kind IN (
   'AnswerDropped', 'Authorized', 'BudgetRaised', 'CallChanged', 'CompactionEnded', 'CompactionStarted',
   'FellBack', 'HandedOver', 'HookBlocked', 'HookEnded', 'LimitHit', 'LimitRaised', 'LimitResumeFailed',
-  'LimitResumed', 'LineSkipped', 'ModelChosen', 'PlanSet', 'PolicySet', 'RunEnded', 'RunStarted', 'StatusShown',
-  'StderrAdded', 'TurnEnded', 'TurnResumed', 'UserNoted', 'WaitAnswered', 'WaitOpened', 'Warned', 'WorktreeLeft',
-  'WorktreeMade'
+  'LimitResumed', 'LineSkipped', 'ModelChosen', 'PlanSet', 'PolicySet', 'RoundResult', 'RunEnded', 'RunStarted',
+  'StatusShown', 'StderrAdded', 'TurnEnded', 'TurnResumed', 'UserNoted', 'WaitAnswered', 'WaitOpened', 'Warned',
+  'WorktreeLeft', 'WorktreeMade'
 )
 ORDER BY seq DESC LIMIT ?
 

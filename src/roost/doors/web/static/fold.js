@@ -361,7 +361,7 @@ export class Fold {
     this.seen.add(id)
     const thread = sub && sub !== this.id ? this.#place(sub) : this.root
     if (type === 'summary') this.push(thread, { kind: 'summary', text: summary, id })
-    else if (type === 'error') this.push(thread, { kind: 'note', level: 'error', text: message || 'An error without a message', code: code ?? '', id })
+    else if (type === 'error' && !told(thread, message)) this.push(thread, { kind: 'note', level: 'error', text: message || 'An error without a message', code: code ?? '', id })
   }
 
   /** Whether a message is here. */
@@ -439,6 +439,12 @@ export class Fold {
 }
 
 const REJECTED = 'The user rejected the tool call.' // all that the history says of it
+/** Whether the round of a CLI has just told this error. */
+function told(thread, error) {
+  const last = thread.rows.findLast(({ kind, level }) => kind !== 'note' || level === 'error')
+  return Boolean(last?.round) && last.text === error
+}
+
 const ENDED = new Set(['done', 'failed', 'rejected', 'lost'])
 
 const fresh = () => ({ rows: new Set(), list: false, head: false, waits: false, queue: false })

@@ -188,7 +188,7 @@ def cut_off(story: Story) -> None:
     """The network goes in mid-answer, and comes back."""
     dripping(story.one)
     for word in ("word6 ", "word30 "):
-        expect(rows(story.other, "answer").last).to_contain_text(word)
+        expect(rows(story.one, "answer").last).to_contain_text(word)
         story.one.context.set_offline(True)
         expect(story.one.get_by_role("status").filter(has_text="You are offline")).to_be_visible()
         story.one.context.set_offline(False)
@@ -227,6 +227,7 @@ def agreed(story: Story, tab: Opener, shares: Tab) -> None:
     assert taken == logged(fresh.page, story.session, since, taken[-1][0])
 
 
+@pytest.mark.timeout(300)  # seconds: it is long where a machine is slow
 @SIZES
 def test_the_whole_story_of_a_session(home: Site, tab: Opener, size: tuple[int, int]) -> None:
     story = opened(home, tab, size)

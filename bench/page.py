@@ -30,7 +30,7 @@ from roost.stores.sqlite import open_sqlite
 HERE = Path(__file__).parent
 MESSAGES = 10_000
 FRAME = 100.0  # milliseconds that none may take
-LEAP = 600  # pixels that a frame of the scroll goes up
+LEAP = 900  # pixels that a frame of the scroll goes up
 
 PROSE = """I looked at **part {n}** and changed `module_{n}.py`. See [the guide](https://example.com/{n}).
 
@@ -167,7 +167,7 @@ def measure(url: str) -> dict[str, Any]:
     from playwright.sync_api import sync_playwright
 
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-    figures: dict[str, Any] = {}
+    figures: dict[str, Any] = {"cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 1)}
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for name in ("events", "messages"):
@@ -190,6 +190,7 @@ def measure(url: str) -> dict[str, Any]:
                 }
                 page.close()
         browser.close()
+    figures["load_after"] = round(os.getloadavg()[0], 1)
     return figures
 
 

@@ -75,20 +75,27 @@ REMOVE = "Then remove the old tables."
 TIDY = "And tidy up what nobody needs."
 CHECK = "Run the checks, all of them."
 ORDER = "Order a new gauge for the north quay."
+MOOR = "Book moorings for the regatta."
 GAUGES = "What do the gauges say?"
+STEER = "Only the north quay is of interest."
 TELL = "Tell me how tides come about."
+
+TOLD = (
+    "The moon pulls at the sea, and so does the sun. Where both pull in one line, the tides are highest: springs. "
+    "Where they pull across each other, they are lowest: neaps."
+)
 
 _EDIT = json.dumps(
     {
         "path": "src/tides.py",
         "edits": [
             {
-                "oldText": "    return last.replace(tzinfo=None)",
-                "newText": "    return last.astimezone(HARBOUR)",
-            },
-            {
                 "oldText": "PERIOD = timedelta(hours=12, minutes=25)",
                 "newText": 'HARBOUR = ZoneInfo("Europe/London")\nPERIOD = timedelta(hours=12, minutes=25)',
+            },
+            {
+                "oldText": "    return last.replace(tzinfo=None)",
+                "newText": "    return last.astimezone(HARBOUR)",
             },
         ],
     }
@@ -129,8 +136,8 @@ SAYS = {
 
 The tables that are on the board were computed the old way.]]""",
     ELSE: """[[usage 5310 120]]
-[[tool shell {"cmd": "grep -rn tzinfo src"}]]
-[[tool shell {"cmd": "grep -rn utcnow src"}]]
+[[tool shell {"cmd": "grep -rn datetime src"}]]
+[[tool shell {"cmd": "grep -n water README.md"}]]
 [[say Nothing else does.]]""",
     REMOVE: """[[usage 5480 40]][[tool shell {"cmd": "rm -r tables"}]][[say Then they stay.]]""",
     TIDY: """[[usage 5560 60]][[tool shell {"cmd": "git clean -fdx"}]][[say I leave the folder as it is.]]""",
@@ -142,13 +149,13 @@ The tables that are on the board were computed the old way.]]""",
 [[say I need to know a few things first.]][[tool user_prompt {_FORM}]]
 [[say Ordered: a **radar** gauge for up to 8 m.]]""",
     GAUGES: f"""[[usage 3900 70]]
-[[tool transfer_task {_TASK}]]
-[[say The north quay stands at **3.42 m**, and it rises.]]""",
+[[tool transfer_task {_TASK}]]""",
     PROCEED: """[[usage 1200 30]]
 [[hold 3]][[say I ask the gauge of the north quay. ]]
 [[tool shell {"cmd": "echo 3.42 m, rising"}]]
 [[say 3.42 m, rising.]]""",
-    TELL: """[[usage 900 60]][[hold 12]]
-[[say The moon pulls at the sea, and so does the sun. Where both pull in one line, the tides are highest: springs. \
-Where they pull across each other, they are lowest: neaps.]]""",
+    MOOR: "[[usage 800 20]][[tool form {}]] [[tool page {}]] [[say So be it.]]",
+    STEER: "[[usage 4010 60]][[say The north quay stands at **3.42 m**, and it rises.]]",
+    TELL: f"""[[usage 900 60]][[hold 12]]
+[[say {TOLD}]]""",
 }

@@ -182,10 +182,11 @@ class Client:
 
 def until(found: Callable[[], Any], *, timeout: float = 20.0) -> Any:
     """What `found` returns as soon as that is true."""
-    deadline = time.monotonic() + timeout
+    deadline, pause = time.monotonic() + timeout, 0.005
     while not (value := found()):
         assert time.monotonic() < deadline, "it did not come in time"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.05)  # to ask costs the server what it needs for what is waited for
     return value
 
 

@@ -14,7 +14,7 @@ from typing import Self
 import pytest
 
 WIDTH, HEIGHT = 100, 30
-PATIENCE = 60.0  # seconds: a busy machine starts a screen slowly
+PATIENCE = 20.0
 LOOK = 0.03  # seconds between two looks at the screen
 
 Seen = str | re.Pattern[str] | Callable[[str], object]
@@ -81,6 +81,17 @@ class Terminal:
         self._tmux("paste-buffer", "-p", "-d")
         return self
 
+    def go(self, key: str) -> Self:
+        """Press a key, and wait until the cursor is elsewhere: what is typed then is for what has the focus now."""
+        before = self.cursor
+        self.press(key)
+        deadline = time.monotonic() + PATIENCE
+        while self.cursor == before:
+            if time.monotonic() > deadline:
+                raise NotSeen(f"the cursor stays where it is\n{_framed(self.screen())}")
+            time.sleep(LOOK)
+        return self
+
     def resize(self, width: int, height: int) -> Self:
         """Another size."""
         self.width, self.height = width, height
@@ -128,6 +139,11 @@ class Terminal:
         return before
 
     @property
+    def cursor(self) -> str:
+        """Where it is: column and row."""
+        return self._told("#{cursor_x},#{cursor_y}")
+
+    @property
     def pid(self) -> int:
         """The program's process."""
         return int(self._told("#{pane_pid}"))
@@ -144,12 +160,10 @@ class Terminal:
             status, number = self._told("#{pane_dead_status}"), self._told("#{pane_dead_signal}")
             if status or number.strip("0"):
                 return int(status) if status else 128 + int(number)
-            if (code := _unburied(self.pid)) is not None:
-                return code
+            if not self.alive:  # tmux has seen the end, and may have missed the signal that says how
+                os.kill(int(self._told("#{pid}")), signal.SIGCHLD)
             if time.monotonic() > deadline:
                 raise NotSeen(f"the program goes on\n{_framed(self.screen())}")
-            if not self.alive:  # tmux has seen the end, and sometimes misses the signal that brings the exit code
-                os.kill(int(self._told("#{pid}")), signal.SIGCHLD)
             time.sleep(LOOK)
 
     def close(self) -> None:
@@ -186,18 +200,6 @@ class Terminal:
         )
         assert done.returncode == 0, (words[:3], done.stderr)
         return done.stdout
-
-
-def _unburied(pid: int) -> int | None:
-    """How a program ended whose end tmux has overlooked, as it may: nobody has asked for it, so the system knows."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    if fields[0] != "Z":
-        return None
-    code = os.waitstatus_to_exitcode(int(fields[-1]))
-    return code if code >= 0 else 128 - code
 
 
 def _shows(screen: str, seen: Seen) -> object:

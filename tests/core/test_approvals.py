@@ -107,6 +107,15 @@ def test_a_pattern_of_many_stars_takes_no_time() -> None:
 )
 def test_grants_of_commands_end_with_a_word(pattern: str, command: str, expected: bool) -> None:
     assert patterns.grants(pattern, "shell", {"cmd": command}) is expected
+    assert patterns.grants(pattern.replace("cmd=", "command="), "shell", {"command": command}) is expected
+
+
+def test_a_grant_of_a_command_to_a_tool_that_is_not_our_shell_covers_one_command_too() -> None:
+    mine, plain = Permissions(allow=("Bash:command=git status*",)), Definition("Bash")
+    for command, word in (("git status -s", "allow"), ("git status; rm -rf /", None), ("git statusx", None)):
+        asked = ToolCall(CallId("c"), "Bash", json.dumps({"command": command}))
+        assert approvals.said(asked, plain, session=mine, team=NONE).session == word
+        assert approvals.said(asked, plain, session=None, team=NONE, user=mine).user == word
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""The real gemini, copilot, opencode and qwen against a scripted model, each started as its driver says."""
+"""The real gemini, copilot, opencode and qwen against a scripted model, each started as its driver says.
+
+That a conversation goes on in another process is shown in `acceptance/clis`.
+"""
 
 import json
 import signal
@@ -185,21 +188,6 @@ def test_one_that_may_do_all_uses_its_tools_and_is_refused(
 
 
 @pytest.mark.parametrize("cli", PRINTS)
-def test_a_conversation_is_taken_up_again(stage: Stage, fake_llm: FakeLLM, cli: str) -> None:
-    with stage("[[say one]] remember PISTACHIO") as run:
-        whole(run)
-        known = session(run)
-    fake_llm.reset()
-    with stage("[[say two]]", resume=known) as run:
-        run.until_fact(e.RoundResult, patience=100.0)  # gemini waits for its minute to pass
-        assert whole(run) == 0
-        assert texts(run) == ["two"]
-        assert session(run) == known
-        assert told(fake_llm, "PISTACHIO")
-        run.check_adoption()
-
-
-@pytest.mark.parametrize("cli", PRINTS)
 def test_a_crash_is_told_and_leaves_nothing_open(stage: Stage, cli: str) -> None:
     with stage("[[say half]] [[hang]]") as run:
         run.until_fact(e.TextAdded)
@@ -232,19 +220,6 @@ def test_a_printed_run_uses_its_tools(stage: Stage, fake_llm: FakeLLM, tmp_path:
         assert told(fake_llm, "MARZIPAN")
         assert session(run) == run.errand.fresh_session
         run.check_adoption()
-
-
-@pytest.mark.parametrize("cli", PRINTS)
-def test_a_printed_run_is_resumed(stage: Stage, fake_llm: FakeLLM, cli: str) -> None:
-    with stage("[[say one]] remember PISTACHIO", auto_approve=True) as run:
-        run.finish()
-        known = session(run)
-    fake_llm.reset()
-    with stage("[[say two]]", auto_approve=True, resume=known) as run:
-        assert run.finish() == 0
-        assert texts(run) == ["two"]
-        assert session(run) == known
-        assert told(fake_llm, "PISTACHIO")
 
 
 @pytest.mark.parametrize("cli", PRINTS)

@@ -16,6 +16,8 @@ from typing import Any
 import trustme
 import uvicorn
 
+from fakes.brisk import Brisk
+
 SID = "5f0c6c1e-8a57-4f0e-9a36-0c7d4f4f9b11"
 OTHER = "77aa0b32-1111-4222-8333-944455566677"
 PID = "b2e40000-1111-4222-8333-944455566677"
@@ -327,7 +329,7 @@ def serving(fake: FakeApi, *, tls: trustme.CA | None = None, path: Path | None =
     config.load()
     if tls:
         config.ssl = _context(tls, fake)
-    server = uvicorn.Server(config)
+    server = Brisk(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
     while not server.started:

@@ -10,6 +10,8 @@ import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
 from pydantic import BaseModel
 
+from fakes.brisk import Brisk
+
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -83,7 +85,7 @@ async def served(app: App, *, uds: str = "", port: int = 0) -> AsyncIterator[str
     config = uvicorn.Config(
         app, uds=uds or None, log_level="error", lifespan="off", timeout_graceful_shutdown=0, ws="none"
     )
-    running = uvicorn.Server(config)
+    running = Brisk(config)
     running.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: running._serve([bound] if bound else None))

@@ -36,6 +36,14 @@ def test_a_call_is_rejected_with_a_reason(own_site: Site, tab: Opener) -> None:
     assert "not on my machine" in json.dumps(own_site.client.snapshot(session))
 
 
+def test_what_is_approved_is_seen_to_the_last_character(own_site: Site, tab: Opener) -> None:
+    own_site.ask_for("echo \u202egpj.sh\u200b \u00a0# fine\u001b[2K\rls", title="Wants to hide")
+    shown = tab(own_site, NARROW).go("#/inbox")
+    command = shown.page.locator(".asked .command")
+    expect(command).to_contain_text("echo U+202Egpj.shU+200B U+00A0# fineESC[2KCRls")
+    expect(command.locator(".odd")).to_have_text(["U+202E", "U+200B", "U+00A0", "ESC", "CR"])
+
+
 def test_the_oldest_stands_first_and_two_tabs_agree(own_site: Site, tab: Opener) -> None:
     own_site.ask_for("make first", title="The first")
     own_site.ask_for("make second", title="The second")

@@ -23,6 +23,17 @@ def test_every_view_fits_its_window(site: Site, tab: Opener, size: tuple[int, in
         assert shown.overflow <= 0, view
 
 
+def test_a_phone_shows_one_thing_at_a_time(site: Site, tab: Opener) -> None:
+    shown = tab(site, NARROW).go()
+    shown.page.get_by_role("link", name="Inbox").click()
+    inbox, sessions = shown.page.locator(".drawer"), shown.page.locator(".side")
+    expect(inbox).to_be_visible()
+    expect(sessions).to_be_hidden()
+    shown.page.get_by_role("link", name="Sessions", exact=True).click()
+    expect(sessions).to_be_visible()
+    expect(inbox).to_be_hidden()
+
+
 def test_all_that_the_page_loads_is_small_and_its_own(site: Site, tab: Opener) -> None:
     shown = tab(site)
     sizes: dict[str, int] = {}

@@ -37,6 +37,18 @@ def test_a_link_pairs_once_and_does_not_stay_in_the_address(site: Site, tab: Ope
     assert "pair" not in stranger.page.url
 
 
+def test_a_link_does_not_make_a_browser_that_is_in_somebody_elses(site: Site, tab: Opener) -> None:
+    way, shown = link(site), tab(site)
+    shown.page.goto(site.url)
+    expect(shown.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
+    before = shown.context.cookies()
+    shown.page.goto(way)
+    expect(shown.page.get_by_text("paired already")).to_be_visible()
+    expect(shown.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
+    assert [cookie["value"] for cookie in shown.context.cookies()] == [cookie["value"] for cookie in before]
+    assert "pair=" not in shown.page.url
+
+
 def test_a_link_that_is_pasted_pairs_too(site: Site, tab: Opener) -> None:
     shown = tab(site, let_in=False)
     shown.page.goto(site.url)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
 Table = dict[str, Any]
 
@@ -307,6 +307,13 @@ class Mark(Part, frozen=True):
     agent_name: str = ""
 
 
+class Remark(Part, frozen=True):
+    """What happened between messages: the event of that number, still as text (`happenings.decode`)."""
+
+    id: int
+    event: Raw
+
+
 class Command(Part, frozen=True):
     """A slash command of an agent."""
 
@@ -362,6 +369,7 @@ class Snapshot(Part, frozen=True):
     tail_from: int = 0
     starred: bool = False
     marks: tuple[Mark, ...] = ()
+    notes: tuple[Remark, ...] = ()  # the newest of what happened between the messages
     team: tuple[Teammate, ...] = ()
     context_limit: int = 0
     model_overrides: dict[str, str] = {}

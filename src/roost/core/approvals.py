@@ -241,9 +241,9 @@ def said(
     shell = is_shell(definition)
     runs = _runs(call) if shell and any(lists.deny or lists.ask for lists in (session, team, user) if lists) else ()
     return Said(
-        rule(call, session, careful=shell, runs=runs),
+        rule(call, session, careful=True, runs=runs),
         rule(call, team, runs=runs),
-        rule(call, user, careful=shell, runs=runs),
+        rule(call, user, careful=True, runs=runs),
     )
 
 

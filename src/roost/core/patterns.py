@@ -73,15 +73,16 @@ def grants(pattern: str, name: str, arguments: Mapping[str, Any]) -> bool:
     """`matches`, for a person's grant of shell commands: more careful than the letter.
 
     `git status*` covers `git status -s`, but not `git statusx`; a pattern with wildcards never covers
-    a command with a shell's syntax in it.
+    a command with a shell's syntax in it.  A command is what `cmd` says, or `command`, as shells of others call it.
     """
-    wanted = parse(pattern)
-    command = wanted.conditions.get("cmd")
-    if command is None or not re.search(r"(?<!\\)[*?\[]", command):
-        return matches(pattern, name, arguments)
-    value = as_text(arguments.get("cmd", ""))
-    if SHELL_SYNTAX & set(value) or not _expression(command, words=True).fullmatch(value):
-        return False
+    conditions = parse(pattern).conditions
+    for argument in ("cmd", "command"):
+        command = conditions.get(argument)
+        if command is None or not re.search(r"(?<!\\)[*?\[]", command):
+            continue
+        value = as_text(arguments.get(argument, ""))
+        if SHELL_SYNTAX & set(value) or not _expression(command, words=True).fullmatch(value):
+            return False
     return matches(pattern, name, arguments)
 
 

@@ -289,6 +289,7 @@ class _Server(uvicorn.Server):
         handshake_seconds: float,
     ) -> None:
         super().__init__(config)
+        self._told = asyncio.Event()  # to stop
         self._on_start = on_start
         self._on_stop = on_stop
         self._tls: dict[str, Any] = {}
@@ -312,6 +313,20 @@ class _Server(uvicorn.Server):
         if self._on_start is not None:
             self._on_start()
 
+    def leave(self, *, at_once: bool = False) -> None:
+        """Stop; `at_once` waits for no answer."""
+        self.should_exit = True
+        self.force_exit = self.force_exit or at_once
+        self._told.set()
+
+    async def main_loop(self) -> None:
+        """A tick each second, for the header with the date; a stop waits for none."""
+        counter = 0
+        while not await self.on_tick(counter):
+            counter += 10  # it counts tenths
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), 1.0)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """No new connections; then the app ends its streams; then the rest are closed."""
         for server in self.servers:
@@ -320,7 +335,19 @@ class _Server(uvicorn.Server):
             ended = self._on_stop()
             if isawaitable(ended):
                 await ended
-        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        try:
+            await asyncio.wait_for(self._emptied(), self.config.timeout_graceful_shutdown)
+        except TimeoutError:
+            for task in self.server_state.tasks:
+                task.cancel()
+
+    async def _emptied(self) -> None:
+        """Until all connections and answers have ended."""
+        state = self.server_state
+        while (state.connections or state.tasks) and not self.force_exit:  # noqa: ASYNC110  (sets tell nobody)
+            await asyncio.sleep(0.01)
 
     def _protocol(self) -> asyncio.Protocol:
         make: Any = self.config.http_protocol_class
@@ -370,10 +397,10 @@ async def serve(
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
+        server.leave()
         await serving
     except asyncio.CancelledError:
-        server.should_exit = server.force_exit = True
+        server.leave(at_once=True)
         await asyncio.shield(serving)
         raise
     finally:

@@ -31,6 +31,9 @@ SIGNS = {
 }
 
 
+_TOLD_OTHERWISE = ("failed", "denied", "waiting")
+"""In these states there is no diff below a call: it came to nothing, or a card has it."""
+
 QUIET = frozenset({"file_read", "search", "web", "sub_agent"})
 
 
@@ -43,7 +46,7 @@ def lines(row: Call, cells: int, palette: Palette, *, opened: bool, results: boo
     """A call as lines that fit; without `results` what came of it is shown where it is opened, and nowhere else."""
     found = [clip(line, cells) for line in _head(row, cells, palette)]
     inner = cells - 2
-    changes = edits.diff(row) if row.state not in ("failed", "denied") or opened else []
+    changes = edits.diff(row) if row.state not in _TOLD_OTHERWISE or opened else []
     if opened:
         body = _opened(row, inner, palette, changes)
     elif changes:
@@ -132,6 +135,8 @@ def _told(body: list[Line], shown: excerpt.Excerpt, palette: Palette) -> list[Li
 
 def _output(texts: Sequence[str], cells: int, style: Style) -> list[Line]:
     """Output of a program, its own colours kept."""
+    if not texts:
+        return []
     runs = ansi.runs("\n".join(texts), style)
     return [piece for line in split(runs) for piece in (wrap(line, cells) if line else [[]])]
 

@@ -11,8 +11,20 @@ from roost.tui.speech import Handler
 
 def failed(board: Board, happening: h.Failed) -> None:
     """The turn ends with this."""
-    if not _here(board, f"e{happening.seq}"):
-        board.put(Failure(f"e{happening.seq}", words=happening.error, code=happening.code), happening)
+    if _here(board, f"e{happening.seq}"):
+        return
+    last = next((row for row in reversed(board.level(happening).rows) if not isinstance(row, Note)), None)
+    if isinstance(last, Failure) and last.words == happening.error:  # the round has said so already
+        last.code = happening.code
+        board.stack.touch(last)
+        return
+    board.put(Failure(f"e{happening.seq}", words=happening.error, code=happening.code), happening)
+
+
+def fell_short(board: Board, happening: h.RoundResult) -> None:
+    """A CLI could do nothing with a message, and waits for the next one."""
+    if not happening.success and happening.message and not _here(board, f"e{happening.seq}"):
+        board.put(Failure(f"e{happening.seq}", words=happening.message), happening)
 
 
 def summed(board: Board, happening: h.SessionSummary) -> None:
@@ -112,6 +124,7 @@ def _told(board: Board, happening: h.Note) -> None:
 
 TABLE: dict[str, Handler] = {
     "error": failed,
+    "round_result": fell_short,
     "session_summary": summed,
     "status_shown": _reported,
     "stderr_added": _complained,

@@ -79,6 +79,11 @@ def free(value: Any) -> Any:
             return value
 
 
+def ordered(value: Any) -> msgspec.Raw | None:
+    """Free-form data whose maps stay in the order in which they are to be shown, wherever it is put."""
+    return None if value is None else msgspec.Raw(_as_given.encode(free(value)))
+
+
 @lru_cache(maxsize=64)
 def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")

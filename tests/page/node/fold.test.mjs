@@ -90,6 +90,14 @@ test('what the snapshot has is not shown twice when its tail is read', () => {
   assert.equal(made.root.rows[2].state, 'done')
 })
 
+test('a round of a CLI that failed says why, and says it once', () => {
+  const short = { type: 'round_result', success: false, message: 'Not logged in' }
+  const made = fold({}, short, { type: 'user_message', message: 'and now?', id: 2 }, short, { type: 'run_ended', exit_code: 1 }, { type: 'error', error: 'Not logged in' })
+  assert.equal(made.root.rows.filter(({ text }) => text === 'Not logged in').length, 2)
+  made.take({ type: 'round_result', success: true, message: 'done' }, 9)
+  assert.ok(!made.root.rows.some(({ text }) => text === 'done'))
+})
+
 test('an unfinished answer comes whole out of the tail', () => {
   const shot = { messages: [user('hi', 2)], last_event_seq: 6, tail_from: 3, streaming: true }
   const made = fold(shot, { type: 'answer_started', answer: 'a' }, text('Hel'), text('lo'))
@@ -205,4 +213,56 @@ test('anything may come, and nothing throws', () => {
   made.take(null, 99)
   made.take('x', 100)
   assert.ok(Array.isArray(made.visible(() => false)))
+})
+
+const remark = (id, event) => ({ id, event: { session_id: S, ...event } })
+const asking = (id, wait, about) => remark(id, { type: 'tool_call_confirmation', request_id: wait, tool_call: about })
+const answering = (id, wait, action) => remark(id, { type: 'wait_answered', request_id: wait, action, by: 'ada' })
+
+test('what happened between messages stands where it did, and is no news', () => {
+  const returned = (id, name) => ({ id, message: { role: 'tool', content: 'done', tool_call_id: name } })
+  const made = fold({
+    messages: [user('go', 2), said('', 4, [call('c1')]), returned(8, 'c1'), said('so', 12), user('on', 20)],
+    notes: [
+      remark(3, { type: 'warning', message: 'careful' }), asking(5, 'w1', call('c1')), answering(6, 'w1', 'approve'),
+      remark(13, { type: 'stream_stopped', reason: 'canceled' }), remark(15, { type: 'handed_over', from_agent: 'root', to_agent: 'coder' }),
+    ],
+    last_event_seq: 30, tail_from: 30, state: 'running', streaming: true, agent: 'root',
+  })
+  assert.deepEqual(kinds(made), ['user', 'note', 'call', 'answer', 'note', 'handover', 'user'])
+  const [, warned, called, , stopped] = made.root.rows
+  assert.deepEqual([warned.text, stopped.text, called.state, called.answered.by], ['careful', 'Interrupted', 'done', 'ada'])
+  assert.deepEqual([made.state, made.head.agent, made.waits.size, made.settled.size], ['running', 'root', 0, 0])
+})
+
+test('an older page with its remarks leaves what is under way as it is', () => {
+  const wait = { id: 'w9', kind: 'approval', session_id: S, tool_call: call('c9') }
+  const made = fold({ messages: [said('now', 40, [call('c9')])], waits: [wait], state: 'running', streaming: true, more: true, last_event_seq: 50, tail_from: 50 })
+  made.older({ messages: [user('go', 2)], notes: [remark(4, { type: 'stream_stopped', reason: 'error' }), asking(5, 'w1', call('elsewhere'))], more: false })
+  assert.deepEqual(kinds(made), ['user', 'answer', 'call'])
+  assert.deepEqual([made.state, made.waits.size, made.root.rows[2].state], ['waiting', 1, 'waiting'])
+})
+
+test('sub-sessions hang where the snapshot says, those below them too', () => {
+  const task = (id, agent) => call(id, 'transfer_task', JSON.stringify({ agent, task: `for ${agent}` }))
+  const made = fold({
+    messages: [
+      user('go', 2), said('', 3, [task('t1', 'coder'), task('t2', 'coder')]),
+      { ...said('', 6, [task('t3', 'tester')]), session_id: 'b', agent_name: 'coder' }, { ...said('green', 9), session_id: 'c', agent_name: 'tester' },
+    ],
+    nested: [{ id: 'b', parent_session_id: S, tool_call_id: 't1' }, { id: 'c', parent_session_id: 'b', tool_call_id: 't3' }],
+    last_event_seq: 20, tail_from: 20,
+  })
+  const [first] = made.root.rows.filter((row) => row.call === 't1')
+  assert.equal(first.sub, 'b')
+  assert.equal(made.threads.get('c').parent, made.threads.get('b'))
+  assert.equal(made.threads.get('b').calls.get('t3').sub, 'c')
+})
+
+test('a drafted call is complete once its message is there', () => {
+  const drafted = { type: 'partial_tool_call', tool_call: call('c', 'shell', '{"cm'), answer: 'a' }
+  const made = fold({}, { type: 'session_created', session_id: S, safety_policy: 'restricted' }, drafted, { type: 'message_added', answer: 'a', id: 3, tool_calls: [call('c')] })
+  const [row] = made.root.rows
+  assert.deepEqual([row.args, row.state, row.draft], ['{"cmd":"ls"}', 'pending', false])
+  assert.equal(made.head.safety, 'restricted')
 })

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from roost.core import events as e
 from roost.core.messages import Message, Text
 from roost.doors.docker_agent import shapes
-from roost.doors.docker_agent.events import TABLE, WAITS, Body, Here, Row, framed, left
+from roost.doors.docker_agent.events import TABLE, WAITS, Body, Here, Row, framed, left, question
 from roost.doors.docker_agent.memory import Memory
 from roost.doors.errors import Refused
 from roost.doors.routes import Call
-from roost.wire.json import free, moment, number
+from roost.wire.json import free, moment, number, ordered
 
 
 def full(call: Call) -> bool:
@@ -38,12 +40,18 @@ def _created(fact: e.SessionCreated, here: Here) -> Body:
     asked = {} if order is None else _some(provider=order.provider, model=order.model, name=order.name)
     places = _some(parent_session_id=fact.parent, tool_call_id=fact.call, started_by=fact.started_by)
     root = here.memory.root or here.session
-    known = {"session_id": here.session, "root_session_id": root, "title": fact.template.title}
-    return known | places | asked | _some(forked_from=fact.forked_from, working_dir=fact.template.working_dir)
+    template = fact.template
+    known = {"session_id": here.session, "root_session_id": root, "title": template.title}
+    return (
+        known
+        | places
+        | asked
+        | _some(forked_from=fact.forked_from, working_dir=template.working_dir, safety_policy=template.safety)
+    )
 
 
 def _safety(fact: e.PolicySet, here: Here) -> Body:
-    return {"session_id": here.session, "safety_policy": fact.safety}
+    return {"session_id": here.session, "safety_policy": fact.safety} | ({"proposed": True} if fact.proposed else {})
 
 
 def _permissions(fact: e.PermissionsSet, here: Here) -> Body:
@@ -314,7 +322,12 @@ def _of_answer(fact: e.TextAdded | e.ReasoningAdded | e.CallDrafted | e.AnswerDr
 
 def _whole(fact: e.MessageAdded, here: Here) -> Mapping[str, Any]:
     partial = {"partial": True} if fact.partial else {}
-    return {"id": here.seq} | _some(answer=fact.answer, tool_call_id=fact.call) | partial
+    known = {"id": here.seq} | _some(answer=fact.answer, tool_call_id=fact.call) | partial
+    if fact.message is None:
+        return known
+    if not fact.answer:  # no pieces of it came before
+        return known | {"message": _message(fact.message, here)}
+    return known | _some(tool_calls=tuple(shapes.call_shape(call) for call in fact.message.calls))
 
 
 def _said(fact: e.UserSaid, here: Here) -> Mapping[str, Any]:
@@ -328,6 +341,11 @@ def _taken(fact: e.MessageTaken, here: Here) -> Mapping[str, Any]:
 def _begun(fact: e.ToolCalled, here: Here) -> Mapping[str, Any]:
     again = {"attempt": fact.attempt} if fact.attempt > 1 else {}
     return again | _some(leave=fact.leave)
+
+
+def _inquired(fact: e.WaitOpened, here: Here) -> Body:
+    """A question whose form has its fields in the order in which they were asked."""
+    return replace(question(fact, here), schema=ordered(fact.schema))
 
 
 def _request(fact: e.WaitOpened, here: Here) -> Mapping[str, Any]:
@@ -370,7 +388,8 @@ def _more(fact: e.Known, here: Here) -> Mapping[str, Any]:
 def row(fact: e.Known) -> Row | None:
     """The event of a fact; None for one that nobody is shown anything of."""
     if isinstance(fact, e.WaitOpened):
-        return WAITS[fact.kind]
+        kind, make = WAITS[fact.kind]
+        return kind, _inquired if fact.kind == "question" else make
     if isinstance(fact, e.UsageAdded) and fact.why in ("title", "vain", "tool"):
         return VAIN
     return DETAILS.get(type(fact)) or TABLE.get(type(fact))

@@ -261,7 +261,8 @@ def _approval(fact: e.WaitOpened, here: Here) -> Body:
     )
 
 
-def _question(fact: e.WaitOpened, here: Here) -> Body:
+def question(fact: e.WaitOpened, here: Here) -> Elicited:
+    """Somebody is asked something."""
     return Elicited(
         message=fact.message,
         mode=fact.mode,
@@ -366,7 +367,7 @@ TABLE: Mapping[type, Row] = {
 
 WAITS: Mapping[e.Kind, Row] = {
     "approval": ("tool_call_confirmation", _approval),
-    "question": ("elicitation_request", _question),
+    "question": ("elicitation_request", question),
     "limit": ("max_iterations_reached", _limit),
     "budget": ("budget_exceeded", _budget),
 }

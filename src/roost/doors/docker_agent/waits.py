@@ -12,7 +12,7 @@ from roost.doors.routes import Answer, Call, Reply
 from roost.ports import WaitRecord
 from roost.service.archive import Archive
 from roost.service.service import Service
-from roost.wire.json import free, moment
+from roost.wire.json import free, moment, ordered
 
 
 class WaitShape(Wire, frozen=True, kw_only=True):
@@ -50,6 +50,7 @@ async def open_wait_shape(archive: Archive, record: WaitRecord, title: str = "")
     """The same with all details; `title` is that of its session."""
     fact, more = record.fact, await _plain(archive, record)
     meta = free(fact.meta) or None
+    more["schema"] = ordered(fact.schema)
     return OpenWaitShape(**more, log_id=record.log, title=title, mode=fact.mode, url=fact.url, meta=meta)
 
 

@@ -73,5 +73,16 @@ class Dock(Vertical):
         self.display = bool(self._cards)
         for at, (wait, one) in enumerate(self._cards.items()):
             one.display = wait == self._shown
+            if len(self._cards) == 1:
+                one.border_subtitle = Content("" if one.has_focus_within else "Tab to answer")
+                continue
             several = f"{at + 1} of {len(self._cards)}   {'Alt+→' if isinstance(one, Question) else 'Tab'} next"
-            one.border_subtitle = Content(several if len(self._cards) > 1 else "")
+            one.border_subtitle = Content(several)
+
+    def on_descendant_focus(self) -> None:
+        """Say how to get there only to who is elsewhere."""
+        self.call_after_refresh(self._turn)
+
+    def on_descendant_blur(self) -> None:
+        """And again."""
+        self.call_after_refresh(self._turn)

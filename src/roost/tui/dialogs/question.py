@@ -81,7 +81,13 @@ class Entry(Vertical):
                 wanted = default if field.kind == "choices" and isinstance(default, list) else [default]
                 chosen = [at for at, one in enumerate(field.options) if one.value in wanted]
                 return self._options(chosen)
-        return Input(field.shown, placeholder=field.hint, password=field.secret, compact=True, classes="given")
+        return Input(
+            field.shown,
+            placeholder=field.hint if field.kind == "text" else "",
+            password=field.secret,
+            compact=True,
+            classes="given",
+        )
 
     def _options(self, chosen: list[int]) -> Widget:
         labels = [one.label for one in self.field.options]

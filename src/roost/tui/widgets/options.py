@@ -84,3 +84,9 @@ class Options(Widget, can_focus=True):
             if self.parent is not box and isinstance(self.parent, Widget):
                 place += self.parent.virtual_region.offset
             box.scroll_to_region(Region(place.x, place.y, 1, 1), animate=False)
+        self.call_after_refresh(self._point)
+
+    def _point(self) -> None:
+        """Put the terminal's cursor there: what reads a screen aloud goes by it."""
+        if self.has_focus:
+            self.app.cursor_position = self.region.offset + Offset(1, self._at)

@@ -104,8 +104,12 @@ async function start() {
     if (!store.lastSeen()) return closed(worded(error))
     return enter() // the page was here before: it opens, says that the server is away, and waits for it
   }
-  if (code || (api.session.asks && !api.session.paired)) return ask(code)
+  if (api.session.asks && !api.session.paired) return ask(code)
+  const open = frame !== null
   enter()
+  if (open) go()
+  // A link from somebody else must not make this browser his.
+  if (code && api.session.asks) toast('This browser is paired already. Log out first to pair it anew.')
 }
 
 /** The code of a pairing link; it is taken out of the address at once. */

@@ -152,7 +152,7 @@ function patternOf(name, raw) {
   const found = key && /^([\w./-]+)(?: ([a-z][\w-]*))?(?: [^;&|<>$`()\n]*)?$/.exec(args[key].trim())
   if (!found) return null
   const words = found[2] ? `${found[1]} ${found[2]}` : found[1]
-  return { words: `“${words} …”`, rule: `${name}:${key}=${words}*` }
+  return { words: `“${words} …”`, rule: `${name.replace(/[\\*?[:=]/g, '\\$&')}:${key}=${words}*` }
 }
 
 /** Rejecting asks why: the model reads it. */

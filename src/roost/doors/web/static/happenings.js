@@ -48,7 +48,12 @@ export const ON = {
   error: live((fold, f) => {
     const thread = fold.threadOf(f)
     if (thread === fold.root) fold.head.error = f.error
+    const last = thread.rows.findLast(({ kind, level }) => kind !== 'note' || level === 'error')
+    if (last?.round && last.text === f.error) return // the round has said so already
     note(fold, thread, 'error', f.error || 'An error without a message', { code: f.code ?? '' })
+  }),
+  round_result: live((fold, f) => {
+    if (!f.success && f.message) note(fold, fold.threadOf(f), 'error', f.message, { code: '', round: true })
   }),
 
   // -- what people say
@@ -177,6 +182,7 @@ export const ON = {
   // -- a tree of agents
   session_created: both((fold, f) => {
     if (f.parent_session_id && f.session_id !== fold.id) fold.thread(f.session_id, f)
+    else if (f.safety_policy && fold.head.safety === '') head(fold, 'safety', f.safety_policy)
   }),
   sub_session_completed: live((fold, f) => {
     const sub = f.sub_session
@@ -369,6 +375,7 @@ function completed(fold, frame, id, replayed) {
     if (row?.shown) fold.remove(thread, row)
     return
   }
+  for (const call of frame.tool_calls ?? []) wanted(fold, thread.calls.get(call.id), call.function)
   const whole = frame.message?.message ?? frame.message ?? null
   if (row === undefined && whole?.content && whole.role === 'assistant') {
     row = answer(fold, thread, frame)
@@ -383,6 +390,13 @@ function completed(fold, frame, id, replayed) {
     if (whole.reasoning_content) row.reasoning = whole.reasoning_content
   }
   Object.assign(row, { streaming: false, id, pieces: null, partial: Boolean(frame.partial) })
+  fold.touch(row)
+}
+
+/** A call whose draft is whole now. */
+function wanted(fold, row, { name, arguments: args }) {
+  if (!row?.draft) return
+  Object.assign(row, { name, args, draft: false, state: row.state === 'draft' ? 'pending' : row.state })
   fold.touch(row)
 }
 

@@ -30,7 +30,7 @@ class Gate {
     try {
       await this.in('/web/pair', { code })
     } catch (error) {
-      this.ask(error.status ? `${worded(error)} ${REMEDY}` : worded(error), true)
+      this.ask(error.status === 410 ? USED : worded(error), true)
     }
   }
 
@@ -92,4 +92,4 @@ class Gate {
 }
 
 const CODE = /^[\w-]{22}$/ // what a code looks like; a token may, too
-const REMEDY = 'A link works once, and for ten minutes. Make a new one on the server’s machine.'
+const USED = 'This link was used already, or is older than ten minutes: it works once.'

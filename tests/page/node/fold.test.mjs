@@ -163,10 +163,15 @@ test('finished sub-agents of a snapshot find the call that they were for', () =>
   const messages = [user('go', 1), said('', 2, [call('t', 'transfer_task', '{"agent":"reader","task":"Read it"}')]),
     { id: 3, session_id: 'sub', implicit: true, message: { role: 'user', content: 'brief' } }, { ...said('Read.', 4), agent_name: 'reader', session_id: 'sub' },
     { id: 5, message: { role: 'tool', tool_call_id: 't', content: 'Read.' } }, said('It is read.', 6)]
-  const made = fold({ messages, last_event_seq: 6, tail_from: 6 })
+  const nested = [{ id: 'sub', parent_session_id: S, tool_call_id: 't' }]
+  const made = fold({ messages, nested, last_event_seq: 6, tail_from: 6 })
   assert.deepEqual(made.visible(() => false).map(({ kind, text, depth }) => [kind, text, depth]),
     [['user', 'go', 0], ['sub', undefined, 0], ['user', 'Read it', 1], ['answer', 'Read.', 1], ['answer', 'It is read.', 0]])
   assert.equal(made.threads.get('sub').state, 'done')
+  const cut = fold({ messages: messages.slice(3), nested, last_event_seq: 6, tail_from: 6, more: true })
+  assert.deepEqual(cut.visible(() => false).map(({ kind, depth }) => [kind, depth]), [['sub', 0], ['answer', 1], ['answer', 0]])
+  cut.older({ messages: messages.slice(0, 3), nested, more: false })
+  assert.deepEqual(cut.visible(() => false).map(({ kind, text, depth }) => [kind, text, depth]), made.visible(() => false).map(({ kind, text, depth }) => [kind, text, depth]))
 })
 
 test('what waits marks its call, and who answers is known', () => {

@@ -11,12 +11,13 @@ ZAG_ROOT := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roost/zag-$(ZAG)
 ZAG_BIN ?= $(ZAG_ROOT)/bin/zag
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test clis clis-env chaos conformance fuzz check format bench lock clean
+.PHONY: help demo serve test screenshots clis clis-env chaos conformance fuzz check format bench lock clean
 
 help:
 	@echo 'make demo     a server with a small local model; shows an answer, serves until Ctrl-C'
 	@echo 'make serve    serve an agent file or folder: make serve AGENTS=agent.yaml'
 	@echo 'make test     the tests'
+	@echo 'make screenshots  keep the screens of the terminal UI as they are now: of its tests, and of the docs'
 	@echo 'make clis     install the real agent CLIs for their tests (npm; 1.5 GB in a cache folder)'
 	@echo 'make chaos    the tests that kill real servers: 200 times'
 	@echo 'make conformance  the tests with the real CLI of zag, which is built first (needs cargo; or ZAG_BIN=...)'
@@ -62,6 +63,9 @@ serve: $(VENV)/.core
 
 test: $(VENV)/.dev $(VENV)/.local
 	$(BIN)/python -m pytest $(ARGS)
+
+screenshots: $(VENV)/.dev
+	ROOST_WRITE_SCREENS=1 $(BIN)/python -m pytest -n 0 tests/tui tests/acceptance/test_terminal.py tests/acceptance/test_beside.py
 
 # The real agent CLIs, and a tool server, for the tests that drive them: not ours, and not part of Roost.
 CLIS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/roost/clis

@@ -1,7 +1,6 @@
 """A terminal's screen as a picture: SVG in its colours, each row a line of text."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape, unescape
@@ -38,7 +37,7 @@ class Piece:
 def draw(painted: str) -> str:
     """The picture of a screen as tmux captures it with its escapes."""
     lines = [list(_cells(line)) for line in Text.from_ansi(painted.rstrip("\n")).split("\n", allow_blank=True)]
-    [(ground, _)] = Counter(_colours(style)[1] for line in lines for _, style in line).most_common(1)
+    ground = _colours(lines[-1][0][1])[1] if lines[-1] else BLACK
     rows = [list(_pieces(line, ground)) for line in lines]
     width = max((piece.at + piece.width for row in rows for piece in row), default=0) * CELL + 2 * EDGE
     height = len(rows) * ROW + 2 * EDGE
@@ -46,7 +45,7 @@ def draw(painted: str) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" font-size="{SIZE}"'
-            f' font-family="{FONT}" xml:space="preserve">',
+            f' font-family="{FONT}">',
             "<style>.b{font-weight:bold}.i{font-style:italic}.u{text-decoration:underline}</style>",
             f'<rect width="100%" height="100%" rx="8" fill="{ground}"/>',
             *body,
@@ -74,13 +73,12 @@ def _row(number: int, row: list[Piece]) -> Iterator[str]:
                 f' fill="{piece.ground}"/>'
             )
     for piece in row:
-        words = piece.text.rstrip()
-        if words:
-            style = f' class="{piece.weight}"' if piece.weight else ""
-            length = f' textLength="{cell_len(words) * CELL:.1f}"'
+        style = f' class="{piece.weight}"' if piece.weight else ""
+        for found in re.finditer(r"\S+(?: \S+)*", piece.text):  # several blanks would be drawn as one
+            words, at = found[0], piece.at + cell_len(piece.text[: found.start()])
             yield (
-                f'<text x="{_x(piece.at)}" y="{top + SIZE}"{length} fill="{piece.ink}"{style}>'
-                f"{escape(words, quote=False)}</text>"
+                f'<text x="{_x(at)}" y="{top + SIZE}" textLength="{cell_len(words) * CELL:.1f}"'
+                f' fill="{piece.ink}"{style}>{escape(words, quote=False)}</text>'
             )
 
 
@@ -94,8 +92,7 @@ def _pieces(line: list[Cell], everywhere: str) -> Iterator[Piece]:
         words = "".join(character for character, _ in cells)
         ink, ground = _colours(style)
         weight = " ".join(name for name, on in (("b", style.bold), ("i", style.italic), ("u", style.underline)) if on)
-        blank = 0 if ground != everywhere else len(words) - len(words.lstrip())
-        yield Piece(at + blank, words[blank:], ink, "" if ground == everywhere else ground, weight)
+        yield Piece(at, words, ink, "" if ground == everywhere else ground, weight)
         at += cell_len(words)
 
 

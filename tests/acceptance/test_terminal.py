@@ -191,13 +191,12 @@ def test_a_sub_agent_is_steered_stopped_and_left_behind_by_a_fork(house: House, 
     terminal.until("Go on from before which message?")
     kept(terminal, "fork")
     terminal.press("Down", "Enter")
-    terminal.until("This is a fork")
+    terminal.until("A fork.")
+    terminal.until_gone("A fork.")
     kept(terminal, "forked")
-    terminal.until("(fork 1)")
     assert len(stored.sessions(database(house))) == 2
     terminal.press("C-o")
     terminal.until("─ Sessions ─")
-    terminal.until_gone("This is a fork")
     kept(terminal, "sessions")
 
 

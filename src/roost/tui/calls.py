@@ -121,7 +121,7 @@ def _preview(row: Call, cells: int, palette: Palette) -> list[Line]:
     if row.state == "failed":
         shown = excerpt.head(text.strip("\n"), PREVIEW)
         return _told(_output(shown.lines, cells, palette.bad)[: PREVIEW + 2], shown, palette)
-    if quiet(row):
+    if quiet(row) or row.name == "user_prompt":  # what was answered stands below it
         return []
     shown = excerpt.tail(text.rstrip("\n"), PREVIEW) if text.strip() else excerpt.Excerpt([], 0)
     body = _output(shown.lines, cells, palette.muted)[-(PREVIEW + 2) :]

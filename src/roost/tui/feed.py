@@ -10,7 +10,7 @@ from roost.client.errors import Garbled, Refused, Unreachable
 from roost.client.happenings import Gap, Happening
 
 AWAY = "reconnecting…"
-GONE = "the session is gone"
+GONE = "the session is gone: /new begins another"
 _PAUSE = 1.0
 
 

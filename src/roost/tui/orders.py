@@ -84,7 +84,7 @@ class Orders:
         made = await self._client.fork(self._sitting.session, at)
         await self._app.open(made.id)
         self._app.prompt.restore(words)
-        self._app.say("This is a fork: the other session stays as it is.")
+        self._app.say("A fork. The other session stays as it is.")
 
     async def title(self, rest: str) -> None:
         """Another title."""

@@ -68,8 +68,9 @@ class Entry(Vertical):
         return None
 
     def begin(self) -> None:
-        """Take the focus."""
-        self.query_one(".given").focus()
+        """Take the focus, and be seen with all that is said of it."""
+        self.query_one(".given").focus(scroll_visible=False)
+        self.call_after_refresh(self.scroll_visible, animate=False)
 
     def _control(self) -> Widget:
         field = self.field
@@ -171,6 +172,13 @@ class Question(Card):
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
         self._onward(event.input)
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        """What was wrong with it may be right now."""
+        for entry in event.input.ancestors:
+            if isinstance(entry, Entry) and entry.has_class("-wrong"):
+                entry.complain("")
 
     def _onward(self, control: Widget) -> None:
         """To the next field, or off with it."""

@@ -78,6 +78,9 @@ class Options(Widget, can_focus=True):
 
     def _show(self) -> None:
         self.refresh()
+        self.call_after_refresh(self._reveal)  # before, nobody knows where it stands
+
+    def _reveal(self) -> None:
         box = next((parent for parent in self.ancestors if isinstance(parent, VerticalScroll)), None)
         if box is not None:
             place = self.virtual_region.offset + Offset(0, self._at)

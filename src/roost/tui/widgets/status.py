@@ -9,6 +9,7 @@ from textual.widget import Widget
 
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _BETWEEN = "  "
+PLACE = 24  # characters of an address that are shown whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,10 @@ def parts(now: Standing) -> list[Part]:
         found.append(Part(now.hint, "$warning", 0))
     found.append(Part(now.agent, "$accent", 2))
     found.append(Part(_model(now.model), "$text-muted", 4))
-    found.append(Part(f"⧗ {now.queued} queued" if now.queued else "", "$secondary", 3))
+    found.append(Part(f"↳ {now.queued} queued" if now.queued else "", "$secondary", 3))
     found.append(Part(f"↯ {now.safety}" if now.safety else "", _SAFETY.get(now.safety, "$text-muted"), 5))
     found.append(Part(now.title, "$text-muted", 9, right=True))
-    found.append(Part(f"⇄ {now.listening}" if now.listening else "", "$secondary", 8, right=True))
+    found.append(Part(f"⇄ {_address(now.listening)}" if now.listening else "", "$secondary", 8, right=True))
     found.append(Part(_context(now), _pressure(now), 6, right=True))
     found.append(Part(_cost(now), "$text-muted", 7, right=True))
     return [part for part in found if part.text]
@@ -133,6 +134,11 @@ def money(cost: float) -> str:
 
 def _model(name: str) -> str:
     return name.rpartition("/")[2] if len(name) > 24 else name
+
+
+def _address(place: str) -> str:
+    """Where others can take part; of a long path its end."""
+    return f"…/{place.rpartition('/')[2]}" if len(place) > PLACE and "/" in place else place
 
 
 def _context(now: Standing) -> str:

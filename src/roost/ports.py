@@ -189,6 +189,10 @@ class EventStore(Protocol):
         """The newest of the events before `before` that bear messages, at most `limit`, in order."""
         ...
 
+    async def remarks(self, log: LogId, *, after: int, before: int, limit: int) -> Sequence[Event]:
+        """The newest of the events between two seqs that are remarks (`remarks.REMARKS`), at most `limit`, in order."""
+        ...
+
     async def said(self, log: LogId, *, before: int) -> int:
         """How many messages with the role `user` were written or taken before a seq, sub-sessions' included."""
         ...

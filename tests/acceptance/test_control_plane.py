@@ -167,7 +167,7 @@ def test_a_polite_stop_lets_the_turn_go_and_says_how_it_goes_on(house: House, ru
 def test_another_agent_leaves_it_alone(house: House, run: Run) -> None:
     live = run().until_listening()
     session = live.session
-    runs.roost(house, "send", "[[drip 0.2]] [[say one two three four five six seven]]")
+    runs.roost(house, "send", "[[drip 0.2]] [[say one " + "and so on " * 10 + "six seven]]")
     until(lambda: "one" in live.out)
     live.signal(signal.SIGKILL)
     database = house.folder / "home" / ".roost" / "roost.db"

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from roost import __version__
+from roost.cli import demo
 from roost.cli.main import COMMANDS, roost
 
 HEAVY = ("asyncio", "anyio", "httpx2", "pydantic", "mcp", "apsw", "uvicorn", "starlette", "structlog", "yaml")
@@ -89,3 +90,9 @@ def test_help_starts_in_a_fifth_of_a_second() -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(took) < 0.2
+
+
+def test_the_demo_says_where_to_go_on() -> None:
+    told = demo.GO_ON.format(address="127.0.0.1:8080").splitlines()
+    assert "    http://127.0.0.1:8080/" in told
+    assert "    roost run demo --remote http://127.0.0.1:8080" in told

@@ -18,6 +18,7 @@ from roost.core.errors import BadValue, Duplicate, NotOwner, RoostError, Session
 from roost.core.history import BEARS_MESSAGES
 from roost.core.ids import AnswerId, CallId, Epoch, LogId, Micros, RunId, ServerId, SessionId, TurnId, WaitId
 from roost.core.messages import Definition, Message, Result, ToolCall
+from roost.core.remarks import REMARKS
 from roost.core.session import Head, fold
 from roost.core.usage import Usage
 from roost.ports import EventStore, Listing, RunRecord
@@ -667,6 +668,21 @@ async def test_the_latest_that_bear_messages_and_how_much_people_have_said(store
     assert len(users) == 4
     for before in (0, *users, 99):
         assert await store.said(LOG, before=before) == sum(seq < before for seq in users)
+
+
+async def test_remarks_are_what_stands_between_messages(store: EventStore) -> None:
+    epoch = await born(store)
+    some: list[e.Fact] = [e.Warned("one"), text("x"), e.MessageWritten(Message("user", "hi")), e.StatusShown("two")]
+    await store.append(LOG, [turn_opened(), *some, wait_opened("w1"), *some, e.TurnEnded(TURN, "normal")], epoch=epoch)
+    everything = await store.page(LOG, after=0, limit=99)
+    remarks = [event for event in everything if isinstance(event.fact, REMARKS)]
+    assert [type(event.fact).__name__ for event in remarks] == [
+        *("Warned", "StatusShown", "WaitOpened", "Warned", "StatusShown", "TurnEnded"),
+    ]
+    for after, before in ((0, 99), (3, 99), (0, 11), (5, 9), (7, 7), (0, 0)):
+        between = [event for event in remarks if after < event.seq < before]
+        for limit in (1, 3, 99):
+            assert list(await store.remarks(LOG, after=after, before=before, limit=limit)) == between[-limit:]
 
 
 async def test_definitions_are_found_by_digest(store: EventStore) -> None:

@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
         pytest.skip("there is no Chromium: apt install chromium")
     expect.set_options(timeout=15_000)  # milliseconds; machines are slow when all tests run
     with sync_playwright() as play:
-        found = play.chromium.launch(executable_path=tabs.CHROMIUM, args=["--no-sandbox"])
+        found = play.chromium.launch(executable_path=tabs.CHROMIUM, args=tabs.ARGS)
         yield found
         found.close()
 

@@ -12,6 +12,8 @@ from page import tabs
 from page.tabs import NARROW, TOOLS, WIDE, Site, Tab
 
 FOLDER = ROOT / "docs" / "images"
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 26_0 like Mac OS X) Version/26.0 Mobile/15E148 Safari/605.1"
+ANDROID = "Mozilla/5.0 (Linux; Android 16; Pixel 9) Chrome/140.0.0.0 Mobile Safari/537.36"
 
 
 # What the fake model does for an agent stands in its instruction, so that what people say can be what they would say.
@@ -130,13 +132,17 @@ def begin(site: Site, agent: str, title: str, prompt: str) -> str:
 def main() -> None:
     """All of them."""
     FOLDER.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, llm.serve() as model, tabs.opened(Path(folder), model) as site:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        llm.serve() as model,
+        tabs.opened(Path(folder), model, "--public-url", "https://roost.example") as site,
+    ):
         session = furnish(site)
         with sync_playwright() as play:
             browser = play.chromium.launch(executable_path=tabs.CHROMIUM, args=["--no-sandbox"])
             with tabs.tabs(browser) as tab:
-                take(tab(site, WIDE), f"#/s/{session}", "page-session", ".stage .ask")
-                phone = tab(site, NARROW, theme="dark", device_scale_factor=2)
+                take(tab(site, WIDE, theme="dark"), f"#/s/{session}", "page-session", ".stage .ask")
+                phone = tab(site, NARROW, theme="dark", device_scale_factor=2, user_agent=IPHONE)
                 take(phone, "#/", "page-list", ".pill.amber")
                 take(phone, "#/inbox", "page-inbox", ".asked")
                 take(phone, "#/new", "page-new", "form")
@@ -144,16 +150,27 @@ def main() -> None:
                 take(tab(site, (1280, 900)), f"#/s/{made['editor']}", "page-view", ".k-answer.final")
                 take(phone, f"#/s/{made['cleaner']}", "page-ask", ".stage .ask")
                 take(phone, f"#/s/{made['deployer']}", "page-form", ".stage .ask")
-                take(phone, f"#/s/{made['lead']}", "page-tree", ".k-answer.final", press=".k-sub .head")
+                light = tab(site, NARROW, device_scale_factor=2, user_agent=ANDROID)
+                take(light, f"#/s/{made['lead']}", "page-tree", ".k-answer.final", press=".k-sub .head")
+                take(
+                    light,
+                    "#/settings",
+                    "page-pair",
+                    ".device",
+                    press="text=Pair another device",
+                    then="text=Copy the link",
+                )
             browser.close()
 
 
-def take(shown: Tab, where: str, name: str, seen: str, *, press: str = "") -> None:
+def take(shown: Tab, where: str, name: str, seen: str, *, press: str = "", then: str = "") -> None:
     """One picture, once that is on it which it is about."""
     shown.go(where)
     expect(shown.page.locator(seen).first).to_be_visible()
     if press:
         shown.page.locator(press).click()
+    if then:
+        shown.page.locator(then).scroll_into_view_if_needed()
     shown.page.wait_for_load_state("networkidle")
     shown.page.evaluate("document.activeElement.blur()")
     shown.page.screenshot(path=FOLDER / f"{name}.png", animations="disabled")

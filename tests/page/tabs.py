@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +20,14 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 TOKEN = "a-token-for-the-tests-of-the-page"
 TOOLS = "    toolsets:\n      - type: shell\n      - type: user_prompt\n"
 WIDE, NARROW = (1280, 800), (360, 740)
+FAR = "roost.test"
+"""This machine under a name that browsers hold for another's: over plain HTTP they trust it with less."""
+ARGS = ("--no-sandbox", f"--host-resolver-rules=MAP {FAR} 127.0.0.1")
 
 # What a browser writes down itself of requests that fail, as those of these tests are meant to.
-_MEANT = re.compile(r"Failed to load resource|WebSocket connection to .* failed")
+_MEANT = re.compile(
+    r"Failed to load resource|WebSocket connection to .* failed|An SSL certificate error occurred when fetching"
+)
 _WATCH = """
 addEventListener('securitypolicyviolation', (event) => {
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)
@@ -39,10 +44,12 @@ class Site:
     port: int
     front: Front | None = None
     flags: tuple[str, ...] = ()
+    secure: bool = False
+    env: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
+        return f"http{'s' if self.secure else ''}://127.0.0.1:{self.port}/"
 
     @property
     def client(self) -> Client:
@@ -54,8 +61,10 @@ class Site:
         agents.mkdir(exist_ok=True)
         (agents / "helper.yaml").write_text(agent_yaml(self.model.url, TOOLS))
         self.front = self.yard.serve(
-            *("--insecure-http", "--host", "127.0.0.1", "--port", str(self.port), "--enable-mock"),
+            *(() if self.secure else ("--insecure-http",)),
+            *("--host", "127.0.0.1", "--port", str(self.port), "--enable-mock"),
             *("--token", TOKEN, "--agents", str(agents), "--safety", "strict", *self.flags),
+            env=self.env,
         )
 
     def again(self) -> None:

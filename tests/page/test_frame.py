@@ -45,6 +45,21 @@ def test_all_that_the_page_loads_is_small_and_its_own(site: Site, tab: Opener) -
     assert sum(files.values()) < SIZE, files
 
 
+@pytest.mark.parametrize("where", ["#/", "#/s/"], ids=["list", "session"])
+def test_what_goes_over_the_line_is_small(site: Site, tab: Opener, where: str) -> None:
+    session = site.run("[[say Hello]]") if where.endswith("/s/") else ""
+    shown = tab(site)
+    line = shown.context.new_cdp_session(shown.page)
+    loaded: list[int] = []
+    line.on("Network.loadingFinished", lambda told: loaded.append(told["encodedDataLength"]))
+    line.send("Network.enable")
+    shown.go(where + session)
+    expect(shown.page.locator(".k-answer" if session else ".side .scroll").first).to_be_visible()
+    shown.page.wait_for_load_state("networkidle")
+    assert len(loaded) > 15  # its modules, and what they asked for
+    assert 20_000 < sum(loaded) < SIZE
+
+
 def test_a_session_that_is_new_shows_up_by_itself_and_one_that_is_gone_goes(site: Site, tab: Opener) -> None:
     shown = tab(site).go()
     session = site.client.create(title="Brand new")

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Request, expect
 
 from acceptance import house
 from fakes import llm
-from page.tabs import NARROW, TOKEN, Opener, Site
+from page import tabs
+from page.tabs import FAR, NARROW, TOKEN, Opener, Site
 
 
 def link(site: Site) -> str:
@@ -106,4 +107,20 @@ def test_where_no_token_is_asked_for_it_just_opens(browser: Browser, tmp_path: P
         page.goto(f"http://{server.address}/#/settings")
         expect(page.get_by_role("heading", name="Theme")).to_be_visible()
         expect(page.get_by_role("button", name="Log out")).to_have_count(0)
+        page.context.close()
+
+
+def test_it_opens_over_plain_http_where_browsers_tell_less(
+    browser: Browser, tmp_path: Path, fake_llm: llm.FakeLLM
+) -> None:
+    with tabs.opened(tmp_path, fake_llm, "--public-url", f"http://{FAR}") as site:
+        site.client.create(title="Of that machine")
+        page = browser.new_context().new_page()
+        asked: list[Request] = []
+        page.on("request", lambda request: asked.append(request) if "/api/" in request.url else None)
+        page.goto(link(site).replace("127.0.0.1", FAR))
+        page.get_by_text("Of that machine").click()
+        expect(page.get_by_label("Message", exact=True)).to_be_visible()
+        assert asked
+        assert not any("sec-fetch-site" in request.all_headers() for request in asked)
         page.context.close()

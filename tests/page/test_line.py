@@ -45,13 +45,13 @@ def test_after_a_cut_it_goes_on_where_it_was(page: Page) -> None:
     found: Any = page.evaluate(
         """async () => {
             live.follow('s', 4, take(heard))
-            sockets[0].say(event(4), event(5), event(6))
+            sockets[0].say({ following: 's', since: 4 }, event(4), event(5), event(6))
             sockets[0].say({ session: 's', id: 9, event: null })
             sockets[0].cut()
             await until(() => sockets.length === 2)
             sockets[1].open()
             sockets[0].say(event(10))  // what a line says that is no longer ours
-            sockets[1].say(event(8), event(9), event(10))
+            sockets[1].say({ following: 's', since: 9 }, event(8), event(9), event(10))
             return { heard, asked: sockets[1].sent }
         }"""
     )
@@ -63,12 +63,11 @@ def test_each_reader_of_a_session_gets_all_that_is_past_its_own_number(page: Pag
         """async () => {
             const other = []
             live.follow('s', 10, take(heard))
-            sockets[0].say(event(11), event(12))
+            sockets[0].say({ following: 's', since: 10 }, event(11), event(12))
             live.follow('s', 5, take(other))
             sockets[0].say(event(13))  // still of the first wish: it would hide 6 to 12 from the second reader
-            const { follow: fence } = sockets[0].sent.at(-1)
-            sockets[0].say({ refused: fence, code: 'session_not_found', message: 'no' })
             const asked = sockets[0].sent.at(-1)
+            sockets[0].say({ following: 's', since: 5 })
             sockets[0].say(...[6, 7, 8, 9, 10, 11, 12, 13, 14].map((id) => event(id)))
             return { heard, other, asked }
         }"""
@@ -83,10 +82,8 @@ def test_who_leaves_and_comes_back_hears_nothing_of_the_first_visit(page: Page) 
         """async () => {
             live.follow('s', 0, () => {})()
             live.follow('s', 3, take(heard))
-            sockets[0].say(event(90))  // under way since the first visit
-            const { follow: fence } = sockets[0].sent.at(-1)
-            sockets[0].say({ refused: fence, code: 'session_not_found', message: 'no' })
-            sockets[0].say(event(4), event(5))
+            sockets[0].say({ following: 's', since: 0 }, event(90))  // under way since the first visit
+            sockets[0].say({ following: 's', since: 3 }, event(4), event(5))
             return { heard, asked: sockets[0].sent.at(-1) }
         }"""
     )
@@ -103,7 +100,8 @@ def test_a_gap_and_a_refusal_are_told_to_whom_they_concern(page: Page) -> None:
                 live.follow(name, 0, () => {}, { onGap, onRefused })
             }
             live.on('refused', ({ session }) => told.push(`refused ${session}`))
-            sockets[0].say({ gap: 'a' }, { refused: 'a', code: 'session_not_found', message: 'no' })
+            sockets[0].say({ following: 'a', since: 0 }, { gap: 'a' })
+            sockets[0].say({ refused: 'a', code: 'session_not_found', message: 'no' })
             return told
         }"""
     )
@@ -118,7 +116,7 @@ def test_a_reader_that_fails_takes_no_other_with_it(page: Page) -> None:
             globalThis.reportError = (error) => failed.push(error.message)
             live.follow('s', 0, () => { throw new Error('oh') })
             live.follow('s', 0, take(heard))
-            sockets[0].say(event(1))
+            sockets[0].say({ following: 's', since: 0 }, event(1))
             globalThis.reportError = before
             return { heard, failed }
         }"""

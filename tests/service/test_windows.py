@@ -197,9 +197,24 @@ async def test_what_waits_and_what_is_queued_is_there(store: EventStore) -> None
     assert window.team == team
 
 
-async def test_why_a_round_failed_stands_between_the_messages_once(store: EventStore) -> None:
+async def test_what_happened_between_the_messages_comes_with_them(store: EventStore) -> None:
+    wait, open_ = (e.WaitOpened(WaitId(name), "approval", "root", call=OTHER) for name in ("answered", "open"))
+    below = e.SessionCreated(e.Template(), parent=SessionId(LOG), sub=SUB)
+    answer = e.WaitAnswered(WaitId("answered"), e.Answer("approve"))
+    await born(store, e.Warned("old"), *rounds(2), wait, answer, below, e.StatusShown("deep", sub=SUB), open_)
+    window = await opened(store)
+    assert [event.fact for event in window.remarks] == [e.Warned("old"), wait, answer, e.StatusShown("deep", sub=SUB)]
+    assert [fact.sub for fact in window.born] == [SUB]
+    newest = await opened(store, last=1)
+    assert newest.more and e.Warned("old") not in [event.fact for event in newest.remarks]
+    older = await opened(store, last=200, before=newest.messages[0].seq)
+    assert [event.fact for event in older.remarks] == [e.Warned("old")]
+
+
+async def test_why_a_round_failed_stands_between_the_messages(store: EventStore) -> None:
     asked, short = e.MessageWritten(Message("user", "hi")), e.RoundResult(False, "Not logged in")
     ended = e.ErrorMet("Not logged in", "cli_failed")
     await born(store, asked, e.RoundResult(True, "done"), asked, short, asked, short, ended)
     window = await opened(store)
-    assert [mark.fact for mark in window.marks] == [e.ErrorMet("Not logged in"), ended]
+    assert [event.fact for event in window.remarks] == [short, short]
+    assert [mark.fact for mark in window.marks] == [ended]

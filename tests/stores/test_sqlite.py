@@ -1,5 +1,6 @@
 """What only the SQLite store promises: groups, disks that refuse, files that are not ours."""
 
+import re
 import stat
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -16,6 +17,7 @@ from roost.core import events as e
 from roost.core.errors import Duplicate, NotOwner, SessionNotFound, StoreFull, StoreRefused
 from roost.core.ids import AnswerId, Epoch, LogId, Micros, RunId, ServerId, TurnId, WaitId
 from roost.core.messages import Definition, Message
+from roost.core.remarks import REMARKS
 from roost.core.session import fold
 from roost.stores import migrations, queries
 from roost.stores.sqlite import LOG_BOUND, Sqlite, open_sqlite, ours
@@ -468,3 +470,9 @@ async def test_what_is_made_from_the_log_can_be_made_anew(path: Path) -> None:
         with pytest.raises(Duplicate):
             await store.put(LOG, [e.MessageQueued("followup", (), key="k")])
         assert (await store.take(LOG)).epoch == epoch + 1
+
+
+async def test_the_index_of_remarks_is_of_all_remarks() -> None:
+    for script in (queries.load("read")["remarks"], migrations.known()[-1].script):
+        kinds = re.findall(r"'(\w+)'", script)
+        assert kinds == [kind.__name__ for kind in REMARKS]

@@ -65,8 +65,10 @@ def page(log: Told, messages: Sequence[Message], *, more: bool) -> Snapshot:
     whole, first, last = log.snapshots[-1], messages[0].id if more else 0, messages[-1].id
     after = [message.id for message in whole.messages or () if message.id > last]
     marks = tuple(mark for mark in whole.marks if first <= mark.id < min(after, default=1 << 62))
+    notes = tuple(note for note in whole.notes if first <= note.id < min(after, default=1 << 62))
     theirs = {message.session_id for message in messages}
+    theirs |= {decode(bytes(note.event), note.id).session_id for note in notes}
     nested = tuple(
         sub for sub in whole.nested if sub.id in theirs or any(sub.id == one.parent_session_id for one in whole.nested)
     )
-    return msgspec.structs.replace(whole, messages=tuple(messages), marks=marks, more=more, nested=nested)
+    return msgspec.structs.replace(whole, messages=tuple(messages), marks=marks, notes=notes, more=more, nested=nested)

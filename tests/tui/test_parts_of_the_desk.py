@@ -149,6 +149,8 @@ def test_why_it_asks_is_told() -> None:
     said = wait("shell", {}, safety_label="destructive", blast_radius="high", reason="it deletes files")
     assert exhibit.why(said) == "destructive (high impact): it deletes files"
     assert exhibit.alarming(said)
+    cut_off = wait("shell", {}, safety_label="safe", lost="true", reason="It may have done its work.")
+    assert exhibit.why(cut_off) == "It may have done its work."
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from roost.client import happenings as h
 from roost.client.shapes import Call as Wanted
-from roost.client.shapes import Function, Teammate
+from roost.client.shapes import Chat, Function, Teammate
 from roost.tui.rows import Answer, Call, Failure, Nest, User
 from roost.tui.view import View
 from roost.tui.widgets.transcript import Transcript
@@ -108,6 +108,31 @@ async def test_a_session_that_is_opened_after_another_is_drawn_anew() -> None:
         await pilot.pause()
         assert "in that one" in shown(pilot)
         assert "in this folder" not in shown(pilot)
+
+
+def test_a_call_has_its_arguments_whole_with_its_message_and_a_session_its_safety_from_the_beginning() -> None:
+    told = Teller()
+    told.tell(h.SessionCreated, title="x", safety_policy="restricted")
+    told.tell(h.AnswerStarted, answer="a")
+    draft, whole = (
+        Wanted(id="c1", function=Function(name="shell", arguments=text)) for text in ('{"cmd"', '{"cmd": "ls"}')
+    )
+    told.tell(h.PartialToolCall, tool_call=draft, answer="a")
+    told.tell(h.MessageAdded, answer="a", tool_calls=(whole,))
+    (call,) = told.view.rows
+    assert isinstance(call, Call) and (call.arguments, call.state) == ('{"cmd": "ls"}', "called")
+    assert told.view.safety == "restricted"
+    told.tell(h.SafetySet, safety_policy="balanced", proposed=True)
+    assert len(told.view.rows) == 1
+    told.tell(h.SafetySet, safety_policy="autonomous")
+    assert [row.text for row in told.view.rows[1:]] == ["Safety: autonomous"]
+
+
+def test_an_answer_of_which_no_pieces_came_is_there_once_it_is_whole() -> None:
+    told = Teller()
+    told.tell(h.MessageAdded, message=Chat(role="assistant", content="Hello."))
+    (row,) = told.view.rows
+    assert isinstance(row, Answer) and row.text == "Hello." and not row.streaming
 
 
 def test_a_round_of_a_cli_that_failed_says_why_and_says_it_once() -> None:

@@ -48,7 +48,7 @@ def attach(ctx: click.Context, /, *, session: str | None, latest: bool, remote: 
     SESSION is an id, or the first characters of one; without it you choose from the newest.
     The session goes on when you leave: others may have it open at the same time.
     """
-    see()
+    see("`roost listen` prints what happens without one")
     client, here = _server(ctx, remote)
     row = _chosen(client.list_sessions(), session, latest=latest)
     client.close()
@@ -92,14 +92,14 @@ def talk(ctx: click.Context, agent: str, prompt: str, session: str, flags: dict[
     )
 
 
-def see() -> None:
-    """See that somebody looks.
+def see(instead: str = "`roost run --exec` prints the answer without one") -> None:
+    """See that somebody looks; `instead` is what works where nobody does.
 
     Raises:
         UsageError: stdin or stdout is no terminal.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise click.UsageError("the screen needs a terminal: `roost run --exec` prints the answer without one")
+        raise click.UsageError(f"the screen needs a terminal: {instead}")
 
 
 def look(
@@ -271,4 +271,4 @@ def _asked(rows: Sequence[Row]) -> Row:
 
 def _cells(number: int, row: Row) -> tuple[object, ...]:
     when = show.moment(row.updated_at or row.created_at)
-    return number, row.id, row.provider or row.agent, row.state, row.title or row.name, when
+    return number, row.id, row.agent or row.provider, row.state, row.title or row.name, when

@@ -15,7 +15,15 @@ from roost.doors.listen import bind, parse
 PROMPT = "Write one sentence about the sea."
 
 GO_ON = """
-Roost serves the agent `demo` at http://{address} until you press Ctrl-C. In another terminal:
+Roost serves the agent `demo` until you press Ctrl-C. Talk to it in a browser:
+
+    http://{address}/
+
+or at a terminal, in another window:
+
+    roost run demo --remote http://{address}
+
+or over its API:
 
     curl http://{address}/api/agents
 

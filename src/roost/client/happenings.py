@@ -239,6 +239,7 @@ class MessageAdded(Base, frozen=True, tag="message_added"):
     tool_call_id: str = ""
     partial: bool = False
     message: Chat | None = None
+    tool_calls: tuple[Call, ...] = ()  # what the answer calls, whole
 
 
 class Last(Struct, frozen=True):
@@ -445,6 +446,7 @@ class SessionCreated(Base, frozen=True, tag="session_created"):
     started_by: str = ""
     forked_from: str = ""
     working_dir: str = ""
+    safety_policy: str = ""
 
 
 class SubSessionCompleted(Base, frozen=True, tag="sub_session_completed"):
@@ -538,9 +540,10 @@ class ModelChosen(Base, frozen=True, tag="model_chosen"):
 
 
 class SafetySet(Base, frozen=True, tag="safety_set"):
-    """Another safety policy."""
+    """Another safety policy; one that is `proposed` is the agent file's, which nobody has chosen."""
 
     safety_policy: str = ""
+    proposed: bool = False
 
 
 class PermissionsSet(Base, frozen=True, tag="permissions_set"):

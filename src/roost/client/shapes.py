@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
 Table = dict[str, Any]
 
@@ -266,6 +266,7 @@ class Waiting(Part, frozen=True):
     metadata: dict[str, str] = {}
     log_id: str = ""  # the session whose events it is among
     title: str = ""  # of that session
+    working_dir: str = ""
     mode: str = ""  # of a question: form or url
     url: str = ""
     meta: Table | None = None
@@ -305,6 +306,13 @@ class Mark(Part, frozen=True):
     message: str = ""
     code: str = ""
     agent_name: str = ""
+
+
+class Remark(Part, frozen=True):
+    """What happened between messages: the event of that number, still as text (`happenings.decode`)."""
+
+    id: int
+    event: Raw
 
 
 class Command(Part, frozen=True):
@@ -362,6 +370,7 @@ class Snapshot(Part, frozen=True):
     tail_from: int = 0
     starred: bool = False
     marks: tuple[Mark, ...] = ()
+    notes: tuple[Remark, ...] = ()  # the newest of what happened between the messages
     team: tuple[Teammate, ...] = ()
     context_limit: int = 0
     model_overrides: dict[str, str] = {}

@@ -16,9 +16,10 @@ BEARS_MESSAGES = (
     e.ToolReturned,
     e.SummaryAdded,
     e.ErrorMet,
+    e.RoundResult,
     e.ContextAdded,
 )
-"""The facts that a History reads: what `EventStore.messages` returns."""
+"""The facts that a History reads, or whoever shows one: what `EventStore.messages` returns."""
 
 _NEVER = Micros(0)
 

@@ -54,19 +54,19 @@ class Reply:
         status: int = 200,
         *,
         raw: bytes | None = None,
-        kind: str = "application/json",
+        kind: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.status = status
         self.raw = json.body(value) if raw is None else raw
-        self.kind = kind
+        self.kind = kind or ("application/json" if self.raw else "")
         self.headers = headers or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; in place of the upgrade, where one was asked for."""
         start = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
         head = {"content-length": str(len(self.raw)), **self.headers}
-        if self.raw:
+        if self.kind:
             head["content-type"] = self.kind
         if self.status in (204, 304):
             del head["content-length"]

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from roost.core.errors import SessionNotFound
 from roost.core.events import Event, Fact, Known
 from roost.core.ids import LogId, WaitId
 from roost.core.messages import Definition
+from roost.core.session import Head
 from roost.ports import WaitRecord
 from roost.service.desk import Desk
 
@@ -23,6 +25,13 @@ class Archive:
 
     def __init__(self, desk: Desk) -> None:
         self._store = desk.store
+
+    async def head(self, log: LogId) -> Head | None:
+        """How its session stands; None where it is gone."""
+        try:
+            return await self._store.head(log)
+        except SessionNotFound:
+            return None
 
     async def page(self, log: LogId, *, after: int, limit: int) -> Sequence[Event]:
         """The events past `after`, in order, at most `limit`."""

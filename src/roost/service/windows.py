@@ -17,6 +17,7 @@ from roost.service.tree import measure
 END = 1 << 62  # past the seq of every event
 MOST = 4096  # messages, however long ago what is under way began
 SPARE = 16  # facts that are read besides two for each message
+REMARKED = 1000  # remarks that a window has at most
 
 
 class Said(Struct, frozen=True):
@@ -29,7 +30,7 @@ class Said(Struct, frozen=True):
 
 
 class Mark(Struct, frozen=True):
-    """What stands between messages and is none: a summary, or the error that ended a turn or a round of a CLI."""
+    """What stands between messages and is none: a summary, or the error that ended a turn."""
 
     seq: int
     at: Micros
@@ -62,6 +63,7 @@ class Window(Struct, frozen=True):
     tail_from: int
     tree_cost: float
     born: Sequence[e.SessionCreated] = ()  # the sub-sessions that the messages belong to, and those above them
+    remarks: Sequence[e.Event] = ()  # what happened between the messages, and the questions that have been answered
 
 
 class Windows:
@@ -86,6 +88,8 @@ class Windows:
             messages, marks, more = await self._reaching(log, last, tail_from)
         else:
             messages, marks, more = await self._read(log, last, before)
+        start = messages[0].seq if messages and more else 0
+        remarks = await self._remarks(log, start, min(head.last_seq + 1, END if before is None else before))
         digests = sorted({digest for said in messages for digest in said.message.definitions if digest})
         found = {digest: await self._store.definition(log, digest) for digest in digests}
         records = [await self._store.wait(wait.id) for wait in head.waits]
@@ -100,13 +104,29 @@ class Windows:
             team=await self._team(log),
             tail_from=tail_from,
             tree_cost=(await measure(self._store, head)).cost,
-            born=await self._born(log, messages),
+            born=await self._born(log, messages, remarks),
+            remarks=remarks,
         )
 
-    async def _born(self, log: LogId, messages: Sequence[Said]) -> Sequence[e.SessionCreated]:
-        """The facts that began the sub-sessions of these messages, the oldest first."""
+    async def _remarks(self, log: LogId, after: int, before: int) -> Sequence[e.Event]:
+        """What was remarked; what waits for an answer is told elsewhere, and a round that went well needs no word."""
+        events = await self._store.remarks(log, after=after, before=before, limit=REMARKED)
+        answered = {event.fact.wait for event in events if isinstance(event.fact, e.WaitAnswered)}
+
+        def told(fact: e.Fact) -> bool:
+            if isinstance(fact, e.WaitOpened):
+                return fact.wait in answered
+            return not isinstance(fact, e.RoundResult) or not fact.success
+
+        return [event for event in events if told(event.fact)]
+
+    async def _born(
+        self, log: LogId, messages: Sequence[Said], remarks: Sequence[e.Event]
+    ) -> Sequence[e.SessionCreated]:
+        """The facts that began the sub-sessions of these messages and remarks, the oldest first."""
         wanted, found = {said.sub for said in messages if said.sub}, list[e.SessionCreated]()
-        before = messages[-1].seq if messages else 0
+        wanted |= {event.fact.sub for event in remarks if not isinstance(event.fact, e.Unknown) and event.fact.sub}
+        before = max([said.seq for said in messages[-1:]] + [event.seq for event in remarks[-1:]], default=0)
         while wanted and (event := await self._store.newest(log, e.SessionCreated, before=before)) is not None:
             before, fact = event.seq, event.fact
             if isinstance(fact, e.SessionCreated) and fact.sub in wanted:
@@ -247,22 +267,10 @@ class _Read:
                 self._tell(event, call, fact.sub)
             case e.ToolReturned(call=called):
                 self._returned[fact.sub, called.id] = (called, fact.result, fact.agent)
-            case e.SummaryAdded():
+            case e.SummaryAdded() | e.ErrorMet():
                 self.marks.append(Mark(event.seq, event.at, fact))
-            case e.RoundResult(success=False, message=why) if why:
-                self.marks.append(Mark(event.seq, event.at, e.ErrorMet(why, sub=fact.sub)))
-            case e.ErrorMet():
-                self._fail(Mark(event.seq, event.at, fact))
             case _:
                 pass
-
-    def _fail(self, mark: Mark) -> None:
-        """An error; that of the round which ended a run with it is the same once more."""
-        last = self.marks[-1] if self.marks else mark
-        said = self.messages[-1].seq if self.messages else 0
-        if isinstance(last.fact, e.ErrorMet) and isinstance(mark.fact, e.ErrorMet) and said < last.seq < mark.seq:
-            self.marks.pop()
-        self.marks.append(mark)
 
     def _tell(self, event: e.Event, call: CallId, sub: SessionId) -> None:
         if (found := self._returned.pop((sub, call), None)) is None:

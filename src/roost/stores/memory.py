@@ -13,6 +13,7 @@ from roost.core.errors import RoostError, SessionNotFound, StoreFull
 from roost.core.history import BEARS_MESSAGES
 from roost.core.ids import Epoch, LogId, Micros, RunId, ServerId, SessionId, WaitId
 from roost.core.messages import Definition
+from roost.core.remarks import REMARKS
 from roost.core.session import Head, apply, fold
 from roost.ports import Committed, Condition, Grown, Listing, Owned, RunRecord, WaitRecord
 from roost.stores import rules
@@ -211,6 +212,13 @@ class Memory:
         """See `EventStore.latest`."""
         older = [event for event in await self.messages(log) if event.seq < before]
         return tuple(older[max(len(older) - limit, 0) :])
+
+    async def remarks(self, log: LogId, *, after: int, before: int, limit: int) -> Sequence[e.Event]:
+        """See `EventStore.remarks`."""
+        await anyio.lowlevel.checkpoint()
+        between = self._find(log).events[after : max(before - 1, 0)]
+        found = [event for event in between if isinstance(event.fact, REMARKS)]
+        return tuple(found[max(len(found) - limit, 0) :])
 
     async def said(self, log: LogId, *, before: int) -> int:
         """See `EventStore.said`."""

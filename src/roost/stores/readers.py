@@ -126,6 +126,11 @@ def latest(db: Connection, log: LogId, before: int, limit: int) -> tuple[e.Event
     return _found(db, log, queries.rows(db, Q["latest"], (log, before, limit)))[::-1]
 
 
+def remarks(db: Connection, log: LogId, after: int, before: int, limit: int) -> tuple[e.Event, ...]:
+    """The newest remarks between two seqs, in order."""
+    return _found(db, log, queries.rows(db, Q["remarks"], (log, after, before, limit)))[::-1]
+
+
 def said(db: Connection, log: LogId, before: int) -> int:
     """How many messages of people stand before a seq."""
     ((count,),) = queries.rows(db, Q["said"], (log, before))

@@ -179,6 +179,10 @@ class Sqlite:
         """See `EventStore.latest`."""
         return await self._reads.run(lambda db: readers.latest(db, log, before, limit))
 
+    async def remarks(self, log: LogId, *, after: int, before: int, limit: int) -> Sequence[e.Event]:
+        """See `EventStore.remarks`."""
+        return await self._reads.run(lambda db: readers.remarks(db, log, after, before, limit))
+
     async def said(self, log: LogId, *, before: int) -> int:
         """See `EventStore.said`."""
         return await self._reads.run(lambda db: readers.said(db, log, before))

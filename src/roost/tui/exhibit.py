@@ -55,6 +55,8 @@ def of(wait: Wait) -> list[Line]:
 def why(wait: Wait) -> str:
     """Why it asks, as far as the server says."""
     known = wait.metadata
+    if known.get("lost"):  # what the call may have done counts, not what it is judged to do
+        return str(known.get("reason") or "")
     label, radius = str(known.get("safety_label") or ""), str(known.get("blast_radius") or "")
     said = [f"{label} ({radius} impact)" if label and radius else label, str(known.get("reason") or "")]
     if known.get("tools"):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from roost.client import happenings as h
+from roost.tui import past
 from roost.tui.board import Board
 from roost.tui.rows import Failure, Note, Row, Summary
 from roost.tui.speech import Handler
@@ -11,14 +12,9 @@ from roost.tui.speech import Handler
 
 def failed(board: Board, happening: h.Failed) -> None:
     """The turn ends with this."""
-    if _here(board, f"e{happening.seq}"):
-        return
-    last = next((row for row in reversed(board.level(happening).rows) if not isinstance(row, Note)), None)
-    if isinstance(last, Failure) and last.words == happening.error:  # the round has said so already
-        last.code = happening.code
-        board.stack.touch(last)
-        return
-    board.put(Failure(f"e{happening.seq}", words=happening.error, code=happening.code), happening)
+    key = f"e{happening.seq}"
+    if not _here(board, key) and not past.same(board.level(happening), happening.error, happening.code, board):
+        board.put(Failure(key, words=happening.error, code=happening.code), happening)
 
 
 def fell_short(board: Board, happening: h.RoundResult) -> None:

@@ -1,29 +1,62 @@
 """Messages of a snapshot as rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from roost.client.shapes import Definition, Mark, Message, SubSession
+from roost.client.happenings import Happening, ToolCallConfirmation, decode
+from roost.client.shapes import Definition, Mark, Message, Remark, Snapshot, SubSession
 from roost.tui import pictures
 from roost.tui.board import Board
-from roost.tui.rows import Answer, Call, Failure, Reasoning, Row, Summary, User
+from roost.tui.rows import Answer, Call, Failure, Note, Reasoning, Row, Summary, User
 from roost.tui.stack import Level
 
 Places = Mapping[str, SubSession]
 DELEGATING = frozenset({"transfer_task", "run_skill", "handoff"})
 SILENT = frozenset({"(no output)", "<no output>"})  # what a model reads where a tool printed nothing
+WAITS = frozenset(
+    {
+        "tool_call_confirmation",
+        "elicitation_request",
+        "max_iterations_reached",
+        "budget_exceeded",
+        "wait_answered",
+    }
+)
+"""What the stream's replay leaves out, wherever it begins."""
 REJECTED = "The user rejected the tool call."
 CANCELED = "The tool call was canceled by the user."
 
 
-def lay(board: Board, messages: Sequence[Message], marks: Sequence[Mark], places: Places) -> None:
-    """Put messages, and what stands between them, below what is there; `places` are the sub-sessions that are known."""
-    things: list[Message | Mark] = [*messages, *marks]
+def lay(board: Board, snapshot: Snapshot, remark: Callable[[Happening], None]) -> None:
+    """Put a snapshot's messages, and what stands between them, below what is there; `remark` takes in what happened."""
+    places = {sub.id: sub for sub in (*snapshot.nested, *snapshot.sub_sessions)}
+    things: list[Message | Mark | Remark] = [*(snapshot.messages or ()), *snapshot.marks, *snapshot.notes]
     for thing in sorted(things, key=lambda thing: thing.id):
         if isinstance(thing, Mark):
             _mark(board, thing)
+        elif isinstance(thing, Remark):
+            happening = decode(bytes(thing.event), thing.id)
+            if happening.seq <= snapshot.tail_from or happening.type in WAITS:
+                level = _place(board, happening.session_id, thing.id, places)
+                if not _strange(board, happening, level):
+                    remark(happening)
         elif not thing.id or thing.id not in board.messages:
             _count(board, thing)
             _message(board, thing, places)
+
+
+def same(level: Level, words: str, code: str, board: Board) -> bool:
+    """Whether the round of a CLI has just said so already; the row learns the error's code then."""
+    last = next((row for row in reversed(level.rows) if not isinstance(row, Note)), None)
+    if not isinstance(last, Failure) or last.words != words:
+        return False
+    last.code = code
+    board.stack.touch(last)
+    return True
+
+
+def _strange(board: Board, happening: Happening, level: Level) -> bool:
+    """Whether it asks about a call that stands on an older page."""
+    return isinstance(happening, ToolCallConfirmation) and board.call(level, happening.tool_call.id) is None
 
 
 def _count(board: Board, message: Message) -> None:
@@ -49,29 +82,32 @@ def _mark(board: Board, mark: Mark) -> None:
     level = board.stack.level(mark.session_id)
     if mark.type == "summary":
         board.stack.place(Summary(f"m{mark.id}", words=mark.summary, seq=mark.id, at=mark.created_at), level)
-    elif mark.type == "error":
+    elif mark.type == "error" and not same(level, mark.message, mark.code, board):
         row = Failure(f"e{mark.id}", words=mark.message, code=mark.code, seq=mark.id, at=mark.created_at)
         row.agent = mark.agent_name
         board.stack.place(row, level)
 
 
-def _level(board: Board, message: Message, places: Places) -> Level:
-    session = message.session_id
+def _place(board: Board, session: str, number: int, places: Places) -> Level:
     if not session or session == board.session:
         return board.stack.root
-    level = board.stack.levels.get(session) or _nested(board, session, message, places)
+    return board.stack.levels.get(session) or _nested(board, session, number, places)
+
+
+def _level(board: Board, message: Message, places: Places) -> Level:
+    level = _place(board, message.session_id, message.id, places)
     if message.agent_name and level.head is not None and not level.head.agent:
-        board.named(session, message.agent_name)
+        board.named(message.session_id, message.agent_name)
     return level
 
 
-def _nested(board: Board, session: str, message: Message, places: Places) -> Level:
+def _nested(board: Board, session: str, number: int, places: Places) -> Level:
     """The level of a sub-session that is met for the first time."""
     place = places.get(session) or SubSession(session)
     above = place.parent_session_id
     if above in places and above not in board.stack.levels:
-        _nested(board, above, message, places)
-    level = board.born(session, above, call=place.tool_call_id, title=place.title, seq=message.id)
+        _nested(board, above, number, places)
+    level = board.born(session, above, call=place.tool_call_id, title=place.title, seq=number)
     board.turned(session, "idle")
     return level
 

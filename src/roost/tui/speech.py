@@ -194,6 +194,7 @@ def whole(board: Board, happening: h.MessageAdded) -> None:
     """An answer is whole; one that the snapshot had goes back to it."""
     draft = board.drafts.pop(happening.answer, None)
     if draft is None:
+        _unheard(board, happening)
         return
     if board.old(happening) and happening.seq in board.messages:
         for row in (draft.reasoning, draft.answer, *draft.calls):
@@ -206,13 +207,28 @@ def whole(board: Board, happening: h.MessageAdded) -> None:
             board.stack.touch(part)
     if draft.answer is not None:
         draft.answer.partial = happening.partial
+    wanted = {call.id: call for call in happening.tool_calls}
     for call in draft.calls:
+        if call.call in wanted and not call.changed:
+            call.name, call.arguments = wanted[call.call].name, wanted[call.call].arguments
+            board.stack.touch(call)
         if call.state == "draft":
             call.state = "called"
             board.stack.touch(call)
     first = next((row for row in (draft.answer, *draft.calls) if row is not None), None)
     if first is not None:
         board.messages[happening.seq] = first
+
+
+def _unheard(board: Board, happening: h.MessageAdded) -> None:
+    """An answer of which no pieces came."""
+    said = happening.message
+    if said is None or said.role != "assistant" or not said.content or happening.seq in board.messages:
+        return
+    row = Answer(f"m{happening.seq}", words=said.content, model=said.model, id=happening.seq)
+    row.partial = happening.partial
+    board.messages[happening.seq] = row
+    board.put(row, happening)
 
 
 def warned(board: Board, happening: h.Warned) -> None:

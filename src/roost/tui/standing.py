@@ -176,8 +176,8 @@ def remodeled(board: Board, happening: h.ModelChosen) -> None:
 def secured(board: Board, happening: h.SafetySet) -> None:
     """Another safety policy."""
     if _root(board, happening):
-        before, board.safety = board.safety, happening.safety_policy
-        if before and board.safety:
+        board.safety = happening.safety_policy
+        if board.safety and not happening.proposed:
             board.note(happening, f"Safety: {board.safety}", kind="safety")
         board.part("safety")
 

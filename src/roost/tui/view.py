@@ -23,9 +23,10 @@ class View(Board):
         view = cls(snapshot.id)
         view._set(snapshot)
         view.users = None if snapshot.more else 0
-        messages = snapshot.messages or ()
-        past.lay(view, messages, snapshot.marks, _places(snapshot))
-        view.oldest = messages[0].id if messages else 0
+        past.lay(view, snapshot, view._remark)
+        view._set(snapshot)
+        view._settle()
+        view.oldest = snapshot.messages[0].id if snapshot.messages else 0
         for sub in snapshot.sub_sessions:
             if sub.id not in view.stack.levels:
                 view.born(sub.id, sub.parent_session_id, call=sub.tool_call_id, title=sub.title)
@@ -43,9 +44,7 @@ class View(Board):
         if 0 < happening.seq <= self.seq:
             return Changes()
         self.seq = max(self.seq, happening.seq)
-        handler = HANDLERS.get(happening.type)
-        if handler is not None and not isinstance(happening, Other):
-            handler(self, happening)
+        self._remark(happening)
         return self._changes()
 
     def take_all(self, happenings: Iterable[Happening]) -> Changes:
@@ -59,7 +58,8 @@ class View(Board):
         """Put the messages of an older page (a snapshot `before` the `oldest`) above all others."""
         messages = older.messages or ()
         page = View(self.session)
-        past.lay(page, messages, older.marks, _places(older))
+        page.team = self.team
+        past.lay(page, older, page._remark)
         page._know(older.sub_sessions)
         self.more = older.more
         if messages:
@@ -88,6 +88,17 @@ class View(Board):
                 self.stack.drop(row)
         return self._changes()
 
+    def _remark(self, happening: Happening) -> None:
+        handler = HANDLERS.get(happening.type)
+        if handler is not None and not isinstance(happening, Other):
+            handler(self, happening)
+
+    def _settle(self) -> None:
+        """What was remarked long ago is no news: nothing of it waits, or has only just been answered."""
+        for wait in list(self.waits):
+            self.settle(wait.id)
+        self.answered, self.turn, self.canceling = [], "", False
+
     def _changes(self) -> Changes:
         changes, self.stack.changes = self.stack.changes, Changes()
         return changes
@@ -105,9 +116,9 @@ class View(Board):
             mine = self.calls.get(key)
             if mine is None:
                 self.calls[key] = row
-            elif not mine.name and row.state == "called":
+            elif not mine.name and not row.ended:
                 row.result, row.state, row.ended = mine.result, mine.state, mine.ended
-                row.pictures, row.verdict = mine.pictures, mine.verdict
+                row.pictures, row.verdict = mine.pictures, row.verdict or mine.verdict
                 self.stack.drop(mine)
                 self.calls[key] = row
         self.stack.graft(page.stack)
@@ -129,10 +140,6 @@ class View(Board):
             snapshot.cost,
             snapshot.tree_cost or snapshot.cost,
         )
-
-
-def _places(snapshot: Snapshot) -> dict[str, SubSession]:
-    return {sub.id: sub for sub in (*snapshot.nested, *snapshot.sub_sessions)}
 
 
 def _wait(waiting: Any) -> Wait:

@@ -98,8 +98,8 @@ def created(board: Board, happening: h.SessionCreated) -> None:
     """A session is there: this one, or one below it."""
     session, parent = happening.session_id, happening.parent_session_id
     if session == board.session:
-        board.title = board.title or happening.title
-        board.part("title")
+        board.title, board.safety = board.title or happening.title, board.safety or happening.safety_policy
+        board.part("title", "safety")
     elif parent and session not in board.stack.levels:
         call, title = happening.tool_call_id, happening.title
         board.born(session, parent, call=call, title=title, at=happening.timestamp, seq=happening.seq)

@@ -107,10 +107,13 @@ async def test_a_message_is_known_by_the_id_that_snapshots_have() -> None:
         e.MessageAdded(call=CALL.id),
         e.MessageAdded(Message("assistant", "five")),
         e.MessageWritten(Message("user", "six", implicit=True)),
+        e.MessageAdded(Message("assistant", "", calls=(CALL,)), answer=AnswerId("b")),
     ]
     shelf = Shelf(facts)
     shown = await shelf.shown()
     assert "message" not in shown[7]
+    (call,) = shown[11]["tool_calls"]
+    assert (call["id"], call["function"]["name"]) == (CALL.id, CALL.name)
     assert shown[9]["message"]["content"] == "five"
     assert ("implicit" in shown[1], shown[10]["implicit"]) == (False, True)
     assert (shown[1]["type"], shown[1]["id"], shown[1]["message"]["content"]) == ("message_written", 2, "one")

@@ -127,7 +127,11 @@ async def test_one_goes_on_from_a_cursor_and_a_cursor_that_is_beyond_the_end_is_
         await line.say(follow=session, since=last - 2)
         await line.until(lambda item: item.get("id") == last)
         assert line.ids(session)[0] > last - 2
+        assert {"following": session, "since": last - 2} in line.items
+        first = next(at for at, item in enumerate(line.items) if item.get("session") == session)
+        assert "following" in line.items[first - 1]
         await line.say(follow=session, since=last + 1)
+        await line.until(lambda item: item.get("following") == session and item["since"] == last + 1)
         await line.of("gap")
         line.items.clear()
         await line.until(lambda item: item.get("id") == 1)
@@ -144,8 +148,8 @@ async def test_a_fact_without_a_frame_that_ends_a_batch_is_a_cursor(house: House
     assert item["event"] is None
 
 
-async def test_an_answer_from_elsewhere_is_told_at_once(asking: House) -> None:
-    session = await asking.session()
+async def test_an_answer_from_elsewhere_is_told_at_once(asking: House, tmp_path: Path) -> None:
+    session = await asking.session(working_dir=str(tmp_path))
     async with opened(asking) as line, opened(asking) as other:
         assert await line.of("waits") == await other.of("waits") == {"waits": []}
         await line.say(follow=session)
@@ -159,6 +163,10 @@ async def test_an_answer_from_elsewhere_is_told_at_once(asking: House) -> None:
             (wait,) = listed["waits"]
             assert (wait["id"], wait["log_id"]) == (asked["event"]["request_id"], session)
             assert (row["row"]["id"], row["row"]["waits"]) == (session, 1)
+            assert row["row"]["source"]
+            assert wait["working_dir"] == str(tmp_path)
+            shown = (await asking.client.get("/api/waits", params={"detail": "full"})).json()
+            assert [one["working_dir"] for one in shown] == [str(tmp_path)]
             await asking.client.post(f"/api/waits/{wait['id']}", json={"confirmation": "reject", "reason": "no"})
             answered = (await line.event(session, "wait_answered"))["event"]
             assert (answered["request_id"], answered["action"], answered["reason"]) == (wait["id"], "reject", "no")

@@ -5,11 +5,13 @@ import json
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flit_core.wheel import make_wheel_in
+from starlette.datastructures import Headers
 
-from roost.doors.web.files import FOLDER, KINDS, POLICY, files
+from roost.doors.web.files import FOLDER, KINDS, POLICY, answer, files
 from roost.testing.house import open_house
 
 pytestmark = pytest.mark.anyio
@@ -105,6 +107,21 @@ def test_only_kinds_that_browsers_need_are_served(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     assert [file.path for file in files(tmp_path)] == ["/static/app.js", "/static/icons/a.png", "/"]
     assert {place.suffix for place in FOLDER.rglob("*") if place.is_file()} <= set(KINDS)
+
+
+async def test_an_empty_file_has_its_kind_too(tmp_path: Path) -> None:
+    (tmp_path / "empty.css").write_bytes(b"")
+    (file,) = files(tmp_path)
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await answer(file, Headers({}))({"type": "http"}, receive, send)
+    assert dict(sent[0]["headers"])[b"content-type"] == KINDS[".css"].encode()
 
 
 def test_the_service_worker_knows_all_files_and_changes_with_each(tmp_path: Path) -> None:

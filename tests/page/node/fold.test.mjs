@@ -163,10 +163,15 @@ test('finished sub-agents of a snapshot find the call that they were for', () =>
   const messages = [user('go', 1), said('', 2, [call('t', 'transfer_task', '{"agent":"reader","task":"Read it"}')]),
     { id: 3, session_id: 'sub', implicit: true, message: { role: 'user', content: 'brief' } }, { ...said('Read.', 4), agent_name: 'reader', session_id: 'sub' },
     { id: 5, message: { role: 'tool', tool_call_id: 't', content: 'Read.' } }, said('It is read.', 6)]
-  const made = fold({ messages, last_event_seq: 6, tail_from: 6 })
+  const nested = [{ id: 'sub', parent_session_id: S, tool_call_id: 't' }]
+  const made = fold({ messages, nested, last_event_seq: 6, tail_from: 6 })
   assert.deepEqual(made.visible(() => false).map(({ kind, text, depth }) => [kind, text, depth]),
     [['user', 'go', 0], ['sub', undefined, 0], ['user', 'Read it', 1], ['answer', 'Read.', 1], ['answer', 'It is read.', 0]])
   assert.equal(made.threads.get('sub').state, 'done')
+  const cut = fold({ messages: messages.slice(3), nested, last_event_seq: 6, tail_from: 6, more: true })
+  assert.deepEqual(cut.visible(() => false).map(({ kind, depth }) => [kind, depth]), [['sub', 0], ['answer', 1], ['answer', 0]])
+  cut.older({ messages: messages.slice(0, 3), nested, more: false })
+  assert.deepEqual(cut.visible(() => false).map(({ kind, text, depth }) => [kind, text, depth]), made.visible(() => false).map(({ kind, text, depth }) => [kind, text, depth]))
 })
 
 test('what waits marks its call, and who answers is known', () => {
@@ -213,4 +218,61 @@ test('anything may come, and nothing throws', () => {
   made.take(null, 99)
   made.take('x', 100)
   assert.ok(Array.isArray(made.visible(() => false)))
+})
+
+const remark = (id, event) => ({ id, event: { session_id: S, ...event } })
+const asking = (id, wait, about) => remark(id, { type: 'tool_call_confirmation', request_id: wait, tool_call: about })
+const answering = (id, wait, action) => remark(id, { type: 'wait_answered', request_id: wait, action, by: 'ada' })
+
+test('what happened between messages stands where it did, and is no news', () => {
+  const returned = (id, name) => ({ id, message: { role: 'tool', content: 'done', tool_call_id: name } })
+  const made = fold({
+    messages: [user('go', 2), said('', 4, [call('c1')]), returned(8, 'c1'), said('so', 12), user('on', 20)],
+    notes: [
+      remark(3, { type: 'warning', message: 'careful' }), asking(5, 'w1', call('c1')), answering(6, 'w1', 'approve'),
+      remark(13, { type: 'stream_stopped', reason: 'canceled' }), remark(15, { type: 'handed_over', from_agent: 'root', to_agent: 'coder' }),
+    ],
+    last_event_seq: 30, tail_from: 30, state: 'running', streaming: true, agent: 'root',
+  })
+  assert.deepEqual(kinds(made), ['user', 'note', 'call', 'answer', 'note', 'handover', 'user'])
+  const [, warned, called, , stopped] = made.root.rows
+  assert.deepEqual([warned.text, stopped.text, called.state, called.answered.by], ['careful', 'Interrupted', 'done', 'ada'])
+  assert.deepEqual([made.state, made.head.agent, made.waits.size, made.settled.size], ['running', 'root', 0, 0])
+})
+
+test('why a round of a CLI failed is told once, also when it is opened again', () => {
+  const made = fold({ messages: [user('go', 2)], notes: [remark(3, { type: 'round_result', success: false, message: 'no login' })], marks: [{ id: 4, type: 'error', message: 'no login' }], last_event_seq: 5, tail_from: 5 })
+  assert.deepEqual(kinds(made), ['user', 'note'])
+})
+
+test('an older page with its remarks leaves what is under way as it is', () => {
+  const wait = { id: 'w9', kind: 'approval', session_id: S, tool_call: call('c9') }
+  const made = fold({ messages: [said('now', 40, [call('c9')])], waits: [wait], state: 'running', streaming: true, more: true, last_event_seq: 50, tail_from: 50 })
+  made.older({ messages: [user('go', 2)], notes: [remark(4, { type: 'stream_stopped', reason: 'error' }), asking(5, 'w1', call('elsewhere'))], more: false })
+  assert.deepEqual(kinds(made), ['user', 'answer', 'call'])
+  assert.deepEqual([made.state, made.waits.size, made.root.rows[2].state], ['waiting', 1, 'waiting'])
+})
+
+test('sub-sessions hang where the snapshot says, those below them too', () => {
+  const task = (id, agent) => call(id, 'transfer_task', JSON.stringify({ agent, task: `for ${agent}` }))
+  const made = fold({
+    messages: [
+      user('go', 2), said('', 3, [task('t1', 'coder'), task('t2', 'coder')]),
+      { ...said('', 6, [task('t3', 'tester')]), session_id: 'b', agent_name: 'coder' }, { ...said('green', 9), session_id: 'c', agent_name: 'tester' },
+    ],
+    nested: [{ id: 'b', parent_session_id: S, tool_call_id: 't1' }, { id: 'c', parent_session_id: 'b', tool_call_id: 't3' }],
+    last_event_seq: 20, tail_from: 20,
+  })
+  const [first] = made.root.rows.filter((row) => row.call === 't1')
+  assert.equal(first.sub, 'b')
+  assert.equal(made.threads.get('c').parent, made.threads.get('b'))
+  assert.equal(made.threads.get('b').calls.get('t3').sub, 'c')
+})
+
+test('a drafted call is complete once its message is there', () => {
+  const drafted = { type: 'partial_tool_call', tool_call: call('c', 'shell', '{"cm'), answer: 'a' }
+  const made = fold({}, { type: 'session_created', session_id: S, safety_policy: 'restricted' }, drafted, { type: 'message_added', answer: 'a', id: 3, tool_calls: [call('c')] })
+  const [row] = made.root.rows
+  assert.deepEqual([row.args, row.state, row.draft], ['{"cmd":"ls"}', 'pending', false])
+  assert.equal(made.head.safety, 'restricted')
 })

@@ -40,12 +40,18 @@ def _created(fact: e.SessionCreated, here: Here) -> Body:
     asked = {} if order is None else _some(provider=order.provider, model=order.model, name=order.name)
     places = _some(parent_session_id=fact.parent, tool_call_id=fact.call, started_by=fact.started_by)
     root = here.memory.root or here.session
-    known = {"session_id": here.session, "root_session_id": root, "title": fact.template.title}
-    return known | places | asked | _some(forked_from=fact.forked_from, working_dir=fact.template.working_dir)
+    template = fact.template
+    known = {"session_id": here.session, "root_session_id": root, "title": template.title}
+    return (
+        known
+        | places
+        | asked
+        | _some(forked_from=fact.forked_from, working_dir=template.working_dir, safety_policy=template.safety)
+    )
 
 
 def _safety(fact: e.PolicySet, here: Here) -> Body:
-    return {"session_id": here.session, "safety_policy": fact.safety}
+    return {"session_id": here.session, "safety_policy": fact.safety} | ({"proposed": True} if fact.proposed else {})
 
 
 def _permissions(fact: e.PermissionsSet, here: Here) -> Body:
@@ -316,7 +322,12 @@ def _of_answer(fact: e.TextAdded | e.ReasoningAdded | e.CallDrafted | e.AnswerDr
 
 def _whole(fact: e.MessageAdded, here: Here) -> Mapping[str, Any]:
     partial = {"partial": True} if fact.partial else {}
-    return {"id": here.seq} | _some(answer=fact.answer, tool_call_id=fact.call) | partial
+    known = {"id": here.seq} | _some(answer=fact.answer, tool_call_id=fact.call) | partial
+    if fact.message is None:
+        return known
+    if not fact.answer:  # no pieces of it came before
+        return known | {"message": _message(fact.message, here)}
+    return known | _some(tool_calls=tuple(shapes.call_shape(call) for call in fact.message.calls))
 
 
 def _said(fact: e.UserSaid, here: Here) -> Mapping[str, Any]:

@@ -217,6 +217,7 @@ class Followed:
             RoostError: there is no such session, or it can't go on.
         """
         head = await self._live.sessions.head(self._principal, self.session)
+        await self._lane.put(encode_ordered({"following": self.session, "since": since}))
         if since > head.last_seq or since + 1 < head.first_seq:
             await self._lane.put(encode_ordered({"gap": self.session}))
             since = head.first_seq - 1

@@ -66,7 +66,8 @@ class Overview:
         found = []
         for record in records:
             if (shape := self._shapes.get(record.id)) is None:
-                shape = self._shapes[record.id] = encode_raw(await open_wait_shape(self._archive, record))
+                head = await self._archive.head(record.log)
+                shape = self._shapes[record.id] = encode_raw(await open_wait_shape(self._archive, record, head))
             found.append(shape)
         while len(self._shapes) > KEPT:
             del self._shapes[next(iter(self._shapes))]

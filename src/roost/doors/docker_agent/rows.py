@@ -44,6 +44,7 @@ class RowShape(ListedShape, frozen=True, kw_only=True):
     error: str = ""
     interactive: bool = False
     worktree: str = ""
+    source: str = ""  # the id of the agent file
     total_cost: Number | None = None
 
 
@@ -75,6 +76,7 @@ def row_shape(head: Head, host: str) -> RowShape:
         error=head.error if head.outcome == "error" and head.turn is None else "",
         interactive=head.interactive or bool(head.turn and head.turn.interactive),
         worktree=head.worktree,
+        source=head.turn.source if head.turn else head.source,
         total_cost=shapes.cost_shape(head.cost + head.below),
     )
 

@@ -1,14 +1,19 @@
 """A session as it stands, and the place in its log that this is: whole, or as much as a screen shows."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from roost.core import events as e
+from roost.core.ids import LogId
 from roost.core.session import Head
 from roost.core.status import State, state
 from roost.doors.docker_agent import shapes
 from roost.doors.docker_agent.details import queued_shape
 from roost.doors.docker_agent.events import team_shape
 from roost.doors.docker_agent.payloads import Teammate
+from roost.doors.docker_agent.renderer import Detailed
 from roost.doors.docker_agent.rows import model, provider, speaker
 from roost.doors.docker_agent.shapes import BudgetShape, MessageShape, PermissionsShape, Wire
 from roost.doors.docker_agent.waits import OpenWaitShape, open_wait_shape
@@ -21,6 +26,7 @@ from roost.wire.json import Number, moment, number
 
 LAST = 200  # messages, where nobody says how many
 MOST = 1000
+NOTED = 512 * 1024  # bytes of what happened between messages; the newest of it counts
 
 
 class SnapshotShape(Wire, frozen=True, kw_only=True):
@@ -94,6 +100,13 @@ class MarkShape(Wire, frozen=True, kw_only=True):
     agent_name: str = ""
 
 
+class RemarkShape(Wire, frozen=True, kw_only=True):
+    """What happened between messages: the event of that number, as the stream of events has it."""
+
+    id: int
+    event: dict[str, Any]
+
+
 class ScreenShape(SnapshotShape, frozen=True, kw_only=True):
     """As much of a session as a screen shows.  Events are read from `tail_from` on: what an event whose number is not
     past `last_event_seq` brings, and is here already, is to be left out.
@@ -110,6 +123,7 @@ class ScreenShape(SnapshotShape, frozen=True, kw_only=True):
     turns: int
     messages: list[ScreenMessageShape]  # type: ignore[assignment]
     marks: list[MarkShape]
+    notes: list[RemarkShape]
     more: bool
     tail_from: int
     waits: list[OpenWaitShape]
@@ -168,11 +182,27 @@ class Screens:
         window = await self._windows.open(
             call.principal, session, last=LAST if last is None else last, before=before or None
         )
-        title = window.head.title
-        return _screen(window, [await open_wait_shape(self._archive, record, title) for record in window.waits])
+        notes = await self._notes(LogId(window.head.id), window.remarks)
+        return _screen(
+            window, notes, [await open_wait_shape(self._archive, record, window.head) for record in window.waits]
+        )
+
+    async def _notes(self, log: LogId, remarks: Sequence[e.Event]) -> list[RemarkShape]:
+        """The newest of what happened, as events."""
+        renderer, notes, room = Detailed(self._archive, log), list[tuple[int, bytes]](), NOTED
+        for event in remarks:
+            if (data := await renderer.render(event)) is not None:
+                notes.append((event.seq, data))
+        kept: list[RemarkShape] = []
+        for seq, data in reversed(notes):
+            room -= len(data)
+            if room < 0:
+                break
+            kept.append(RemarkShape(id=seq, event=msgspec.json.decode(data)))
+        return kept[::-1]
 
 
-def _screen(window: Window, waits: list[OpenWaitShape]) -> ScreenShape:
+def _screen(window: Window, notes: list[RemarkShape], waits: list[OpenWaitShape]) -> ScreenShape:
     head = window.head
     budget, tree_budget = shapes.budget_shapes(head)
     known = {digest: shapes.slim(shape) for digest, shape in shapes.known_shapes(window.definitions).items()}
@@ -204,6 +234,7 @@ def _screen(window: Window, waits: list[OpenWaitShape]) -> ScreenShape:
         root_id=head.root or head.id,
         turns=head.turns,
         marks=[_mark(mark) for mark in window.marks],
+        notes=notes,
         more=window.more,
         tail_from=window.tail_from,
         waits=waits,

@@ -4,6 +4,7 @@ from typing import Any
 
 from roost.core.errors import NothingWaits
 from roost.core.ids import SessionId
+from roost.core.session import Head
 from roost.doors.docker_agent import bodies, shapes
 from roost.doors.docker_agent.details import full
 from roost.doors.docker_agent.health import Said
@@ -36,6 +37,7 @@ class OpenWaitShape(WaitShape, frozen=True, kw_only=True):
 
     log_id: str
     title: str = ""
+    working_dir: str = ""
     mode: str = ""
     url: str = ""
     meta: dict[str, Any] | None = None
@@ -46,12 +48,14 @@ async def wait_shape(archive: Archive, record: WaitRecord) -> WaitShape:
     return WaitShape(**await _plain(archive, record))
 
 
-async def open_wait_shape(archive: Archive, record: WaitRecord, title: str = "") -> OpenWaitShape:
-    """The same with all details; `title` is that of its session."""
+async def open_wait_shape(archive: Archive, record: WaitRecord, head: Head | None = None) -> OpenWaitShape:
+    """The same with all details; `head` is that of the session whose events it is among."""
     fact, more = record.fact, await _plain(archive, record)
+    if head is not None:
+        more |= {"title": head.title, "working_dir": head.working_dir}
     meta = free(fact.meta) or None
     more["schema"] = ordered(fact.schema)
-    return OpenWaitShape(**more, log_id=record.log, title=title, mode=fact.mode, url=fact.url, meta=meta)
+    return OpenWaitShape(**more, log_id=record.log, mode=fact.mode, url=fact.url, meta=meta)
 
 
 async def _plain(archive: Archive, record: WaitRecord) -> dict[str, Any]:
@@ -84,8 +88,8 @@ class Waits:
         """GET /api/waits: the oldest first."""
         records = await self._waits.open(call.principal)
         if full(call):
-            titles = {head.id: head.title for head in await self._sessions.heads(call.principal)}
-            return Reply([await open_wait_shape(self._archive, r, titles.get(SessionId(r.log), "")) for r in records])
+            heads = {head.id: head for head in await self._sessions.heads(call.principal)}
+            return Reply([await open_wait_shape(self._archive, r, heads.get(SessionId(r.log))) for r in records])
         return Reply([await wait_shape(self._archive, record) for record in records])
 
     async def answer(self, call: Call, body: bodies.WaitAnswer) -> Answer:

@@ -26,6 +26,18 @@ SELECT seq, at, body FROM events INDEXED BY events_messages
 WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq < ? AND bears = 1
 ORDER BY seq DESC LIMIT ?
 
+-- name: remarks
+SELECT seq, at, body FROM events INDEXED BY events_remarks
+WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq > ? AND seq < ?
+AND kind IN (
+  'AnswerDropped', 'Authorized', 'BudgetRaised', 'CallChanged', 'CompactionEnded', 'CompactionStarted',
+  'FellBack', 'HandedOver', 'HookBlocked', 'HookEnded', 'LimitHit', 'LimitRaised', 'LimitResumeFailed',
+  'LimitResumed', 'LineSkipped', 'ModelChosen', 'PlanSet', 'PolicySet', 'RoundResult', 'RunEnded', 'RunStarted',
+  'StatusShown', 'StderrAdded', 'TurnEnded', 'TurnResumed', 'UserNoted', 'WaitAnswered', 'WaitOpened', 'Warned',
+  'WorktreeLeft', 'WorktreeMade'
+)
+ORDER BY seq DESC LIMIT ?
+
 -- name: said
 SELECT count(*) FROM events INDEXED BY events_said
 WHERE log = (SELECT n FROM sessions WHERE id = ? AND swept = 0) AND seq < ?

@@ -2,6 +2,7 @@
 
 const TRIES = 3
 const PATIENCE = 30_000
+const WHO = '/web/session' // open to all: it tells the guard's word
 
 /** The server has said no. */
 export class Refused extends Error {
@@ -41,7 +42,7 @@ export class Api {
 
   /** Who we are here; also brings the word that unsafe requests must carry. */
   async who() {
-    this.#asked ??= this.get('/web/session').finally(() => (this.#asked = null))
+    this.#asked ??= this.get(WHO).finally(() => (this.#asked = null))
     return this.introduced(await this.#asked)
   }
 
@@ -68,7 +69,7 @@ export class Api {
     const tries = how.tries ?? TRIES
     for (let tried = 1; ; tried++) {
       try {
-        return await this.#ask('GET', path, undefined, how)
+        return await this.#guarded('GET', path, undefined, how)
       } catch (error) {
         const passing = error instanceof Unreached || [502, 503, 504].includes(error.status)
         if (!passing || tried >= tries || how.signal?.aborted) throw error
@@ -78,32 +79,32 @@ export class Api {
   }
 
   post(path, body, how) {
-    return this.#change('POST', path, body, how)
+    return this.#guarded('POST', path, body, how)
   }
 
   patch(path, body, how) {
-    return this.#change('PATCH', path, body, how)
+    return this.#guarded('PATCH', path, body, how)
   }
 
   put(path, body, how) {
-    return this.#change('PUT', path, body, how)
+    return this.#guarded('PUT', path, body, how)
   }
 
   delete(path, how) {
-    return this.#change('DELETE', path, how?.body, how)
+    return this.#guarded('DELETE', path, how?.body, how)
   }
 
   /** A POST that is answered by a stream which somebody else reads: done as soon as it is accepted. */
   begin(path, body, how) {
-    return this.#change('POST', path, body, { ...how, begin: true })
+    return this.#guarded('POST', path, body, { ...how, begin: true })
   }
 
-  /** Never tried twice, but where the guard's word was an old one: then nothing has happened yet. */
-  async #change(method, path, body, how = {}) {
+  /** Tried again where the guard's word was an old one: then nothing has happened yet. */
+  async #guarded(method, path, body, how = {}) {
     try {
       return await this.#ask(method, path, body, how)
     } catch (error) {
-      if (!(error.status === 403 && /csrf/i.test(`${error.code} ${error.message}`))) throw error
+      if (path === WHO || !(error.status === 403 && /csrf/i.test(`${error.code} ${error.message}`))) throw error
       const old = this.#csrf
       await this.who()
       if (old === this.#csrf) throw error
@@ -114,7 +115,8 @@ export class Api {
   async #ask(method, path, body, { query, signal, timeout = PATIENCE, begin = false, keepalive = false, headers: more = {} } = {}) {
     const headers = { accept: begin ? 'text/event-stream' : 'application/json', ...more }
     if (body !== undefined) headers['content-type'] = 'application/json'
-    if (method !== 'GET' && this.#csrf) headers['x-roost-csrf'] = this.#csrf
+    // with a GET too: over plain HTTP from another machine browsers send nothing else that shows where a request comes from
+    if (this.#csrf) headers['x-roost-csrf'] = this.#csrf
     const clock = new AbortController()
     const timer = setTimeout(() => clock.abort(), timeout)
     const stop = () => clock.abort()

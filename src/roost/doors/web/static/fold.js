@@ -51,6 +51,7 @@ export class Fold {
     this.root = new Thread(this.id)
     this.threads = new Map([[this.id, this.root]])
     this.waits = new Map()
+    this.places = new Map() // of sub-sessions: what they hang in, as the snapshot has it
     this.settled = new Map() // of waits that are over: what became of them
     this.queue = []
     this.keys = new Set()
@@ -82,6 +83,9 @@ export class Fold {
     this.more = Boolean(shot.more)
     this.#head(shot)
     this.#history(shot)
+    this.#head(shot) // what happened long ago is no news
+    this.waits.clear()
+    this.settled.clear()
     for (const sub of shot.sub_sessions ?? []) this.thread(sub.id, sub).state = 'running'
     for (const wait of shot.waits ?? []) this.waits.set(wait.id, wait)
     for (const wait of this.waits.values()) this.#await(wait)
@@ -93,7 +97,12 @@ export class Fold {
     this.more = Boolean(shot.more)
     const before = new Map([...this.threads.values()].map((thread) => [thread, { rows: thread.rows, calls: thread.calls }]))
     for (const thread of before.keys()) Object.assign(thread, { rows: [], calls: new Map() })
+    const { head, waits, settled, written } = this
+    const states = new Map([...before.keys()].map((thread) => [thread, thread.state]))
+    Object.assign(this, { head: structuredClone(head), waits: new Map(), settled: new Map(), written: new Map() })
     this.#history(shot)
+    Object.assign(this, { head, waits, settled, written })
+    for (const [thread, state] of states) thread.state = state
     for (const [thread, { rows, calls }] of before) {
       const had = new Set(thread.rows)
       thread.rows = thread.rows.concat(rows.filter((row) => !had.has(row)))
@@ -260,7 +269,7 @@ export class Fold {
   returned(row, result) {
     row.result = result
     row.draft = false
-    if (row.state !== 'rejected') row.state = result.isError ? 'failed' : 'done'
+    if (row.state !== 'rejected') row.state = !result.isError ? 'done' : result.output?.startsWith(REJECTED) ? 'rejected' : 'failed'
     this.touch(row)
   }
 
@@ -327,19 +336,32 @@ export class Fold {
     if (Array.isArray(shot.team)) head.team = shot.team
   }
 
-  /** Messages, and the marks between them. */
-  #history({ messages = [], marks = [] }) {
+  /** Messages, the marks between them, and what else happened then. */
+  #history({ messages = [], marks = [], notes = [], nested = [], sub_sessions: subs = [] }) {
+    this.places = new Map([...nested, ...subs].map((sub) => [sub.id, sub]))
     if (messages?.length > 0) this.first = Math.min(this.first || Infinity, messages[0].id)
-    for (const entry of [...(messages ?? []), ...marks].sort((a, b) => a.id - b.id)) entry.message?.role ? this.add(entry) : this.#mark(entry)
+    for (const entry of [...(messages ?? []), ...marks, ...notes].sort((a, b) => a.id - b.id)) {
+      if (entry.event) this.#remark(entry)
+      else if (entry.message?.role) this.add(entry)
+      else this.#mark(entry)
+    }
     this.changes.list = true
+  }
+
+  /** What happened between messages: its frame, taken in at its place. */
+  #remark({ id, event }) {
+    const sub = event.session_id
+    const thread = sub && event.parent_session_id && sub !== this.id ? this.#place(sub, event.agent_name) : this.root
+    if (event.type === 'tool_call_confirmation' && !thread.calls.has(event.tool_call?.id)) return // its call is on an older page
+    if (Object.hasOwn(ON, event.type)) ON[event.type].take(this, event, id, false)
   }
 
   #mark({ type, id, session_id: sub, summary, message, code }) {
     if (this.has(id)) return
     this.seen.add(id)
-    const thread = this.threads.get(sub || this.id) ?? this.root
+    const thread = sub && sub !== this.id ? this.#place(sub) : this.root
     if (type === 'summary') this.push(thread, { kind: 'summary', text: summary, id })
-    else if (type === 'error') this.push(thread, { kind: 'note', level: 'error', text: message || 'An error without a message', code: code ?? '', id })
+    else if (type === 'error' && !told(thread, message)) this.push(thread, { kind: 'note', level: 'error', text: message || 'An error without a message', code: code ?? '', id })
   }
 
   /** Whether a message is here. */
@@ -362,7 +384,7 @@ export class Fold {
     this.seen.add(entry.id)
     const { message } = entry
     const sub = entry.session_id && entry.session_id !== this.id ? entry.session_id : ''
-    const thread = sub ? this.#nested(sub, entry) : this.root
+    const thread = sub ? this.#place(sub, entry.agent_name) : this.root
     if (message.role === 'tool') this.#result(thread, message)
     else if (message.role === 'assistant') this.#answer(thread, entry, message)
     else if (message.role === 'user') {
@@ -371,10 +393,13 @@ export class Fold {
     }
   }
 
-  /** The thread of a sub-session whose messages are being put in; its row stands where the oldest of them does. */
-  #nested(id, entry) {
+  /** The thread of a sub-session whose messages are being put in: below its call, or where the oldest of them stands. */
+  #place(id, agent = '') {
     const known = this.threads.has(id)
-    const thread = this.thread(id, { ...entry, agent: entry.agent_name })
+    const place = this.places.get(id) ?? {}
+    const above = place.parent_session_id
+    if (!known && above !== this.id && this.places.has(above)) this.#place(above)
+    const thread = this.thread(id, { ...place, agent: agent || place.agent })
     if (!known) thread.state = 'done'
     const { parent } = thread
     if (!parent.rows.includes(thread.row)) this.insert(parent, thread.row, parent.calls.get(thread.call))
@@ -411,6 +436,13 @@ export class Fold {
     if (row !== undefined && row.result === null) this.returned(row, result)
     else if (row === undefined) this.orphans.set(`${thread.id}/${message.tool_call_id}`, result)
   }
+}
+
+const REJECTED = 'The user rejected the tool call.' // all that the history says of it
+/** Whether the round of a CLI has just told this error. */
+function told(thread, error) {
+  const last = thread.rows.findLast(({ kind, level }) => kind !== 'note' || level === 'error')
+  return Boolean(last?.round) && last.text === error
 }
 
 const ENDED = new Set(['done', 'failed', 'rejected', 'lost'])

@@ -102,7 +102,7 @@ function button(label, act, kind = '', more = {}) {
 
 // -- approvals --------------------------------------------------------------------------------------------------------
 
-const RISKS = { destructive: ['red', 'Destructive'], unknown: ['amber', 'Not known to be safe'], safe: ['green', 'Only reads'] }
+const RISKS = { destructive: ['red', 'Destructive'], unknown: ['amber', 'Not known to be safe'], safe: ['green', 'Only reads'], lost: ['amber', 'Was cut off'] }
 
 function approval(wait, { send, foot }) {
   const { function: { name = '', arguments: raw = '' } = {} } = wait.tool_call ?? {}
@@ -123,7 +123,8 @@ function asks(sum, name) {
 
 /** How dangerous it is, and why. */
 function judged({ metadata = {} }) {
-  const [kind, label] = Object.hasOwn(RISKS, metadata.safety_label) ? RISKS[metadata.safety_label] : ['', '']
+  const risk = metadata.lost ? 'lost' : metadata.safety_label
+  const [kind, label] = Object.hasOwn(RISKS, risk) ? RISKS[risk] : ['', '']
   const why = metadata.reason || (metadata.tools ? `It may call: ${metadata.tools}` : '')
   if (label === '' && !why) return null
   return h('p', { class: 'judged' }, label && h('span', { class: ['pill', kind] }, label), why && h('span', {}, why))

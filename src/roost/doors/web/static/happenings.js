@@ -182,6 +182,7 @@ export const ON = {
   // -- a tree of agents
   session_created: both((fold, f) => {
     if (f.parent_session_id && f.session_id !== fold.id) fold.thread(f.session_id, f)
+    else if (f.safety_policy && fold.head.safety === '') head(fold, 'safety', f.safety_policy)
   }),
   sub_session_completed: live((fold, f) => {
     const sub = f.sub_session
@@ -374,6 +375,7 @@ function completed(fold, frame, id, replayed) {
     if (row?.shown) fold.remove(thread, row)
     return
   }
+  for (const call of frame.tool_calls ?? []) wanted(fold, thread.calls.get(call.id), call.function)
   const whole = frame.message?.message ?? frame.message ?? null
   if (row === undefined && whole?.content && whole.role === 'assistant') {
     row = answer(fold, thread, frame)
@@ -388,6 +390,13 @@ function completed(fold, frame, id, replayed) {
     if (whole.reasoning_content) row.reasoning = whole.reasoning_content
   }
   Object.assign(row, { streaming: false, id, pieces: null, partial: Boolean(frame.partial) })
+  fold.touch(row)
+}
+
+/** A call whose draft is whole now. */
+function wanted(fold, row, { name, arguments: args }) {
+  if (!row?.draft) return
+  Object.assign(row, { name, args, draft: false, state: row.state === 'draft' ? 'pending' : row.state })
   fold.touch(row)
 }
 

@@ -184,7 +184,7 @@ const older = (a, b) => begun(a) - begun(b)
 const order = (a, b) => BUSY.has(b.state) - BUSY.has(a.state) || (BUSY.has(a.state) ? begun(b) - begun(a) : moved(b) - moved(a))
 
 function matches(row, query) {
-  return [titled(row), row.agent, row.provider, row.model, row.host, row.working_dir, ...(row.tags ?? [])].some((it) => it?.toLowerCase().includes(query)) || row.id.startsWith(query)
+  return [titled(row), row.agent, row.source, row.provider, row.model, row.host, row.working_dir, ...(row.tags ?? [])].some((it) => it?.toLowerCase().includes(query)) || row.id.startsWith(query)
 }
 
 function paint(node, { row, depth, below, unfolded, calls = 0 }, chosen) {
@@ -213,8 +213,14 @@ function paint(node, { row, depth, below, unfolded, calls = 0 }, chosen) {
 function about(row) {
   if (row.state === 'failed' && row.error) return row.error
   const here = store.server.value?.host
-  const agent = row.agent && row.agent !== row.provider ? row.agent : ''
-  return [agent, model(row), row.host && here && row.host !== here ? row.host : '', row.state === 'queued' ? 'queued' : row.state === 'new' ? 'not started' : ''].filter(Boolean).join(' · ')
+  return [who(row), model(row), row.host && here && row.host !== here ? row.host : '', row.state === 'queued' ? 'queued' : row.state === 'new' ? 'not started' : ''].filter(Boolean).join(' · ')
+}
+
+/** Who plays it: its agent file, and which of the file's agents where that is not the first. */
+function who({ agent = '', source = '', provider = '' }) {
+  const file = source === provider ? '' : source.replace(/^.*\//, '').replace(/\.ya?ml$/, '')
+  const name = agent === provider || (file && agent === 'root') ? '' : agent
+  return [...new Set([file, name])].filter(Boolean).join(' · ')
 }
 
 function model(row) {

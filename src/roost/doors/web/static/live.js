@@ -4,7 +4,6 @@ const SILENCE = 25_000 // the server beats every 10 s
 const FIRST = 400
 const LONGEST = 20_000
 const OPENING = 15_000
-const FENCED = 4_000 // a server that does not answer a fence has forgotten it
 
 /**
  * `new Live({ api }).open()`, then `follow` and `on`.
@@ -19,9 +18,7 @@ export class Live {
   #make
   #url
   #socket = null
-  #follows = new Map() // session → {readers, fence}
-  #left = new Set() // sessions that were followed on this line before
-  #fences = 0
+  #follows = new Map() // session → {readers, since: what was asked for, heard: whether the server follows from there}
   #listeners = new Map()
   #state = { state: 'closed', since: Date.now(), seen: 0, retry: 0 }
   #tries = 0
@@ -94,21 +91,18 @@ export class Live {
     const reader = { cursor: since, onEvents, onGap, onRefused }
     const known = this.#follows.get(session)
     if (known === undefined) {
-      this.#follows.set(session, { readers: new Set([reader]), fence: '' })
+      this.#follows.set(session, { readers: new Set([reader]), since, heard: false })
       this.#ask(session)
     } else {
       const behind = since < lowest(known)
       known.readers.add(reader)
-      if (behind && known.fence === '') {
-        this.#leave(session)
-        this.#ask(session)
-      }
+      if (behind) this.#ask(session)
     }
     return () => {
       const follow = this.#follows.get(session)
       if (follow === undefined || !follow.readers.delete(reader) || follow.readers.size) return
       this.#follows.delete(session)
-      this.#leave(session)
+      this.#send({ unfollow: session })
     }
   }
 
@@ -125,7 +119,6 @@ export class Live {
     socket.onopen = () => {
       if (socket !== this.#socket) return
       this.#heard = Date.now()
-      this.#left.clear()
       for (const session of this.#follows.keys()) this.#ask(session)
     }
     socket.onmessage = ({ data }) => socket === this.#socket && this.#take(data)
@@ -191,36 +184,23 @@ export class Live {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(value))
   }
 
-  #leave(session) {
-    if (this.#socket?.readyState !== 1) return
-    this.#send({ unfollow: session })
-    this.#left.add(session)
-  }
-
   /**
    * Ask for a session from the lowest cursor of those who read it.
    *
    * Where it was followed before on this line, events of that time may still be under way; taken for the new ones they
-   * would move the cursor past what is yet to come.  So a fence goes first, a question that the server refuses: until
-   * that is heard, nothing of the session is.
+   * would move the cursor past what is yet to come.  So nothing of it is heard until the server says that it follows
+   * from there.
    */
   #ask(session) {
     const follow = this.#follows.get(session)
-    follow.fence = ''
-    if (this.#socket?.readyState !== 1) return
-    if (!this.#left.has(session)) return this.#send({ follow: session, since: lowest(follow) })
-    const fence = `fence-${++this.#fences}`
-    follow.fence = fence
-    this.#send({ follow: fence, since: 0 })
-    setTimeout(() => this.#passed(fence), FENCED)
+    follow.since = lowest(follow)
+    follow.heard = false
+    this.#send({ follow: session, since: follow.since })
   }
 
-  #passed(fence) {
-    for (const [session, follow] of this.#follows) {
-      if (follow.fence !== fence) continue
-      this.#left.delete(session)
-      this.#ask(session)
-    }
+  #heed({ following, since }) {
+    const follow = this.#follows.get(following)
+    if (follow?.since === since) follow.heard = true
   }
 
   // -- what comes ---------------------------------------------------------------------------------
@@ -252,7 +232,7 @@ export class Live {
 
   #hand(session, items) {
     const follow = items === null ? undefined : this.#follows.get(session)
-    if (follow === undefined || follow.fence !== '') return
+    if (!follow?.heard) return
     const last = items[items.length - 1].id
     for (const reader of [...follow.readers]) {
       const news = items.filter(({ id, event }) => id > reader.cursor && event)
@@ -267,8 +247,10 @@ export class Live {
     else if (item.jobs) this.#keep('jobs', item.jobs)
     else if (item.row) this.#tell('row', item.row)
     else if (item.gone) this.#tell('gone', item.gone)
-    else if (item.gap) for (const reader of this.#readers(item.gap)) guarded(reader.onGap)
-    else if (item.refused?.startsWith('fence-')) this.#passed(item.refused)
+    else if (item.gap) {
+      if (this.#follows.get(item.gap)?.heard) for (const reader of this.#readers(item.gap)) guarded(reader.onGap)
+    }
+    else if (item.following) this.#heed(item)
     else if (item.refused !== undefined) {
       for (const reader of this.#readers(item.refused)) guarded(() => reader.onRefused(item))
       this.#tell('refused', { session: item.refused, code: item.code, message: item.message })
@@ -277,7 +259,7 @@ export class Live {
 
   #readers(session) {
     const follow = this.#follows.get(session)
-    return follow === undefined || follow.fence !== '' ? [] : [...follow.readers]
+    return follow === undefined ? [] : [...follow.readers]
   }
 
   #keep(word, value) {

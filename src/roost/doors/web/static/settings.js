@@ -119,6 +119,7 @@ async function invite(api, place, button) {
     fill(place, matrix && qr(matrix, 'The pairing link as a QR code'), h('div', { class: 'stack' }, h('p', {}, 'Scan it with the other device, or open this link there:'), h('code', { class: 'link' }, url), left,
       h('button', { class: 'button', type: 'button', onClick: copy }, icon('copy'), 'Copy the link')))
     tell()
+    place.scrollIntoView({ block: 'nearest' })
   } catch (error) {
     complain(error, 'make a link')
   } finally {

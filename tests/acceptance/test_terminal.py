@@ -214,7 +214,7 @@ def test_what_a_kill_cut_off_goes_on_and_nothing_is_there_twice(house: House, ru
     again = run("--session", killed[:8])
     again.until("pull across each other,")
     assert "they are lowest" not in again.screen()
-    kept(again, "before-the-kill")  # the same: what was cut off is not there a second time
+    kept(again, "going-on-after-the-kill")  # what was cut off is not there a second time
     house.model.go_on()
     again.until("● ready")
     kept(again, "after-the-kill")

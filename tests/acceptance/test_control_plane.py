@@ -189,7 +189,7 @@ def test_a_session_that_nobody_used_is_not_kept(house: House, run: Run) -> None:
 def test_the_last_session_of_the_agent_goes_on(house: House, run: Run) -> None:
     first = run("one", listen="")
     assert first.process.wait(30) == 0
-    second = run("two", "--continue").until_listening()
+    second = run("two [[sleep 5]]", "--continue").until_listening()
     texts = [one["message"]["content"] for one in second.snapshot(second.session)["messages"]]
     assert "one" in texts
     second.process.wait(20)

@@ -288,7 +288,7 @@ async def test_a_certificate_is_the_hosts(session: Session, monkeypatch: pytest.
     names(monkeypatch, good_test=["127.0.0.1"], bad_test=["127.0.0.1"])
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
-    monkeypatch.setattr(web, "_tls", lambda: trusting)
+    monkeypatch.setattr(web.tls, "trusted", lambda: trusting)
     with open_site(authority.issue_cert("good.test")) as secure:
         secure.page("/x", "safe")
         assert (await get(session, f"https://good.test:{secure.port}/x")).output.endswith("\nsafe")

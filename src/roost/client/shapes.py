@@ -198,6 +198,7 @@ class Row(Part, frozen=True):
     attributes: dict[str, str] = {}
     state: str = ""  # new, queued, running, waiting, idle, failed, canceled, completed
     agent: str = ""
+    source: str = ""  # the id of the agent file
     provider: str = ""
     model: str = ""
     waits: int = 0  # how many things a person is to decide

@@ -244,7 +244,7 @@ async def test_the_log_knows_no_cookie_code_nor_ticket(tmp_path: Path, caplog: p
 
 def served(caplog: pytest.LogCaptureFixture) -> str:
     """What was logged, but for what the client says."""
-    return "\n".join(one.getMessage() for one in caplog.records if not one.name.startswith("http"))
+    return "\n".join(one.getMessage() for one in caplog.records if not one.name.startswith(("http", "client")))
 
 
 # -- staying in ---------------------------------------------------------------------------------

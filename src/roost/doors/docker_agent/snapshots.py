@@ -136,28 +136,34 @@ class ScreenShape(SnapshotShape, frozen=True, kw_only=True):
     error: str = ""
 
 
+def _either(head: Head, tree_cost: float) -> dict[str, Any]:
+    """What both kinds of snapshot say of a session alike: all but its messages."""
+    budget, tree_budget = shapes.budget_shapes(head)
+    return {
+        "id": head.id,
+        "title": head.title,
+        "created_at": moment(head.created_at),
+        "working_dir": head.working_dir,
+        "tools_approved": head.tools_approved,
+        "safety_policy": head.safety,
+        "permissions": shapes.permissions_shape(head.permissions),
+        "input_tokens": head.input_tokens,
+        "output_tokens": head.output_tokens,
+        "streaming": head.turn is not None,
+        "agent": speaker(head),
+        "last_event_seq": head.last_seq,
+        "cost": number(head.cost),
+        "budget": budget,
+        "tree_budget": tree_budget,
+        "tree_cost": shapes.cost_shape(tree_cost),
+    }
+
+
 def whole(snapshot: Snapshot) -> SnapshotShape:
     """A session whole."""
-    head = snapshot.head
-    budget, tree_budget = shapes.budget_shapes(head)
     return SnapshotShape(
-        id=head.id,
-        title=head.title,
-        created_at=moment(head.created_at),
-        working_dir=head.working_dir,
+        **_either(snapshot.head, snapshot.tree_cost),
         messages=shapes.message_shapes(snapshot.history, snapshot.definitions) or None,
-        tools_approved=head.tools_approved,
-        safety_policy=head.safety,
-        permissions=shapes.permissions_shape(head.permissions),
-        input_tokens=head.input_tokens,
-        output_tokens=head.output_tokens,
-        streaming=head.turn is not None,
-        agent=speaker(head),
-        last_event_seq=head.last_seq,
-        cost=number(head.cost),
-        budget=budget,
-        tree_budget=tree_budget,
-        tree_cost=shapes.cost_shape(snapshot.tree_cost),
     )
 
 
@@ -204,26 +210,10 @@ class Screens:
 
 def _screen(window: Window, notes: list[RemarkShape], waits: list[OpenWaitShape]) -> ScreenShape:
     head = window.head
-    budget, tree_budget = shapes.budget_shapes(head)
     known = {digest: shapes.slim(shape) for digest, shape in shapes.known_shapes(window.definitions).items()}
     return ScreenShape(
-        id=head.id,
-        title=head.title,
-        created_at=moment(head.created_at),
-        working_dir=head.working_dir,
+        **_either(head, window.tree_cost),
         messages=[_message(said, known) for said in window.messages],
-        tools_approved=head.tools_approved,
-        safety_policy=head.safety,
-        permissions=shapes.permissions_shape(head.permissions),
-        input_tokens=head.input_tokens,
-        output_tokens=head.output_tokens,
-        streaming=head.turn is not None,
-        agent=speaker(head),
-        last_event_seq=head.last_seq,
-        cost=number(head.cost),
-        budget=budget,
-        tree_budget=tree_budget,
-        tree_cost=shapes.cost_shape(window.tree_cost),
         state=state(head),
         source=head.turn.source if head.turn else head.source,
         provider=provider(head),

@@ -221,8 +221,11 @@ class EventStore(Protocol):
         """How many sessions are in a turn."""
         ...
 
-    async def sweep(self, *, slice: int = 1000) -> bool:
-        """Remove rows of logs that have exited, at most `slice`; whether there are more.  Ids stay as tombstones."""
+    async def sweep(self, *, slice: int = 1000, age: int = 0) -> bool:
+        """Remove rows of logs that exited at least `age` µs ago, at most `slice`; whether there are more.
+
+        Ids stay as tombstones.
+        """
         ...
 
     async def probe(self) -> None:

@@ -1,6 +1,5 @@
 """Streams that are cut go on where they were: nothing is lost, and nothing comes twice."""
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -184,9 +183,9 @@ def test_a_reader_that_leaves_closes_its_line(api: FakeApi, face: Make) -> None:
         client = face(Server(f"http://127.0.0.1:{wire.port}", token=TOKEN))
         reading = client.stream(SID)
         next(reading)
-        before = threading.active_count()
+        assert not wire.left.acquire(blocking=False)
         reading.close()
-        assert threading.active_count() < before
+        assert wire.left.acquire(timeout=15)
 
 
 def test_the_largest_frame_is_beyond_what_servers_send() -> None:

@@ -589,6 +589,8 @@ async def test_sweeping_leaves_the_id_behind(store: EventStore) -> None:
         await store.append(LogId(name), [*many, queued("k"), wait_opened(name), e.SessionExited()], epoch=epoch)
     await store.put(LOG, [created(title="stays")])
     assert [head.id for head in await store.adrift()] == []
+    assert not await store.sweep(age=3600_000_000)
+    assert len(await store.page(LogId("one"), after=0, limit=100)) == 34
     rounds = 1
     while await store.sweep(slice=10):
         rounds += 1

@@ -7,11 +7,11 @@ import pytest
 
 from engine.fakes import ME, FakeTool, Floor, World, answers, kinds, open_world
 from roost.core import events as e
-from roost.core.errors import NotOwner, ShuttingDown, StoreFull
+from roost.core.errors import NotOwner, SessionNotFound, ShuttingDown, StoreFull
 from roost.core.ids import Epoch, LogId
 from roost.core.messages import Message, Result
 from roost.engine import supervisor as supervising
-from roost.engine.house import IDLE, House
+from roost.engine.house import GRACE, IDLE, House
 from roost.ports import Use
 from roost.testing.fakes import call
 
@@ -312,3 +312,17 @@ async def test_a_fault_of_ours_ends_its_turn_and_says_so_to_the_readers(floor: F
         (met,) = await world.facts(session, e.ErrorMet)
         assert (met.code, "fault" in met.message) == ("internal", False)
         assert (await world.play(session, "again"))[-1].outcome == "normal"
+
+
+async def test_who_reads_a_deleted_session_has_time_to_learn_of_it(floor: Floor) -> None:
+    async with open_world(floor) as world:
+        house = House(world.makers, world.supervisor)
+        session = await world.session()
+        await world.service.sessions.delete(ME, session, wait=10)
+        world.clock.wind(GRACE / 1e6 / 2)
+        await house.sweep()
+        assert (await world.store.head(LogId(session))).exited
+        world.clock.wind(GRACE / 1e6)
+        await house.sweep()
+        with pytest.raises(SessionNotFound):
+            await world.store.head(LogId(session))

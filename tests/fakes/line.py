@@ -17,6 +17,7 @@ class Line:
         self.port = self._door.getsockname()[1]
         self._refusing = False
         self.lengths: Iterator[int] = iter(())
+        self.left = threading.Semaphore(0)  # as many as clients that have ended their connections
 
     def shorten(self, lengths: Iterable[int]) -> None:
         """Cut the connections to come when so many bytes of the server's have gone through: the first after the first
@@ -33,8 +34,12 @@ class Line:
                 self.opened += 1
                 far = socket.create_connection(("127.0.0.1", self._to))
                 self._ends += [near, far]
-                for one, other, most in ((near, far, None), (far, near, next(self.lengths, None))):
-                    threading.Thread(target=_pump, args=(one, other, most), daemon=True).start()
+                threading.Thread(target=self._up, args=(near, far), daemon=True).start()
+                threading.Thread(target=_pump, args=(far, near, next(self.lengths, None)), daemon=True).start()
+
+    def _up(self, near: socket.socket, far: socket.socket) -> None:
+        _pump(near, far, None)
+        self.left.release()
 
     def cut(self) -> None:
         """End every connection, in the middle of whatever it is at."""

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 IDLE = 600.0  # seconds after which a session without a turn loses its runtime
 SWEEPS = 60.0  # seconds between two looks for runs that nobody knows
 ROUND = 2.0  # seconds between two rounds
+GRACE = 20_000_000  # µs in which those who read a deleted session learn of it, slow ones and other servers too
 
 
 class House:
@@ -34,7 +35,7 @@ class House:
         """Round after round."""
         while True:
             await self._makers.clock.sleep(ROUND)
-            for chore in (self.drop_idle, self.settle_owed, self._store.sweep, self.sweep_runs):
+            for chore in (self.drop_idle, self.settle_owed, self.sweep, self.sweep_runs):
                 try:
                     await chore()
                 except Exception:
@@ -46,6 +47,10 @@ class House:
         for live in self._supervisor.lives():
             if live.stage is None and now - live.idle_since > IDLE and not live.busy:
                 await self._supervisor.drop(live)
+
+    async def sweep(self) -> None:
+        """Remove what is left of deleted sessions, once those who read them have seen their ends."""
+        await self._store.sweep(age=GRACE)
 
     async def sweep_runs(self) -> None:
         """Now and then, end the agent CLIs that no turn knows of: they were started, and never written down."""

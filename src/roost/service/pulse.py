@@ -121,7 +121,7 @@ class Pulse:
             try:
                 heads.append(await store.head(log_id))
             except SessionNotFound:
-                continue  # swept away; that it was deleted was told before
+                continue  # swept away, long after it was deleted, and that was told
         return heads
 
     def _waits_changed(self, heads: Sequence[Head]) -> bool:

@@ -168,9 +168,9 @@ class Ledger:
         """Write and read a little."""
         self.one(Q["probe"])
 
-    def sweep(self, limit: int) -> bool:
-        """Remove rows of logs that have exited; whether there are more."""
-        while found := queries.rows(self.db, Q["next_to_sweep"]):
+    def sweep(self, limit: int, until: int) -> bool:
+        """Remove rows of logs that had exited at a time; whether there are more."""
+        while found := queries.rows(self.db, Q["next_to_sweep"], (until,)):
             n, log = found[0]
             if limit <= 0:
                 return True

@@ -121,11 +121,13 @@ class Memory:
         owned = await self._write(Write("put", log, tuple(facts), self._now(), only_if=only_if))
         return Committed(owned.events, owned.head)
 
-    async def sweep(self, *, slice: int = 1000) -> bool:
+    async def sweep(self, *, slice: int = 1000, age: int = 0) -> bool:
         """See `EventStore.sweep`."""
         self._check_open()
-        left = slice
+        left, until = slice, self._now() - age
         for log, found in self._shelf.logs.items():
+            if found.events and found.events[-1].at > until:
+                continue
             if found.exited and (found.events or not found.swept):
                 if left <= 0:
                     return True

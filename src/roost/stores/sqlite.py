@@ -129,9 +129,10 @@ class Sqlite:
         """See `EventStore.put`.  For a log that this makes there is no head to look at, and `only_if` is left out."""
         return await self._commit(Write("put", log, tuple(facts), self._now(), only_if=only_if))
 
-    async def sweep(self, *, slice: int = 1000) -> bool:
+    async def sweep(self, *, slice: int = 1000, age: int = 0) -> bool:
         """See `EventStore.sweep`."""
-        return bool(await self._do(lambda ledger: ledger.sweep(slice)))
+        until = self._now() - age
+        return bool(await self._do(lambda ledger: ledger.sweep(slice, until)))
 
     async def probe(self) -> None:
         """See `EventStore.probe`."""

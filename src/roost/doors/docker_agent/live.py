@@ -139,9 +139,10 @@ class Screen:
             self._outbox.show("beat", b'{"beat":true}')
 
     def _show(self, name: str, item: bytes) -> None:
-        """Show an item; that a session is gone is told by following it, where it is followed: at its end."""
+        """Show an item; that a session is gone is told at its end, where it is followed, unless that has been told."""
         kind, _, session = name.partition(" ")
-        if kind != "gone" or session not in self._followed:
+        followed = self._followed.get(session) if kind == "gone" else None
+        if followed is None or followed.over:
             self._outbox.show(name, item)
 
     def _finish(self, code: int, reason: str) -> None:
@@ -205,6 +206,7 @@ class Followed:
     def __init__(self, live: Live, principal: Principal, session: str, outbox: Outbox) -> None:
         self.session = session
         self.scope = anyio.CancelScope()
+        self.over = False  # whether its end has been told
         self._live = live
         self._principal = principal
         self._outbox = outbox
@@ -235,6 +237,7 @@ class Followed:
                 except SessionNotFound:
                     pass  # its rows are gone
         await self._lane.put(encode_ordered({"gone": self.session}))
+        self.over = True
 
     def stop(self) -> None:
         """Send no more of it."""

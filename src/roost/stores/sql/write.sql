@@ -73,7 +73,7 @@ SELECT id, touched FROM sessions WHERE touched > ? ORDER BY touched, n
 UPDATE probe SET count = count + 1 WHERE n = 1 RETURNING count
 
 -- name: next_to_sweep
-SELECT n, id FROM sessions WHERE exited = 1 AND swept < 2 ORDER BY n LIMIT 1
+SELECT n, id FROM sessions WHERE exited = 1 AND swept < 2 AND last_at <= ? ORDER BY n LIMIT 1
 
 -- name: sweep_events
 DELETE FROM events

@@ -1,12 +1,15 @@
 """The terminal UI over a server in this process, or elsewhere."""
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING
 
 from roost.cli.indoors import Room
 
 if TYPE_CHECKING:
     from roost.tui.app import RoostApp
+
+GARBAGE = 10_000  # objects between two looks for garbage: it stays small, and so does each look
 
 
 async def show(room: Room) -> int:
@@ -40,6 +43,7 @@ async def played(app: "RoostApp", stop: asyncio.Event) -> int:
         await stop.wait()
         app.exit()
 
+    gc.set_threshold(GARBAGE)
     ending = asyncio.create_task(ended(), name="end of the screen")
     try:
         code = await app.run_async()

@@ -214,7 +214,7 @@ class Document:
 
 def _type(value: Any) -> Any:
     if isinstance(value, list):
-        return [each for each in value if each in _TYPES] or None
+        return [each for each in value if isinstance(each, str) and each in _TYPES] or None
     return value if isinstance(value, str) and value in _TYPES else None
 
 

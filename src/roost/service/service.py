@@ -20,6 +20,7 @@ from roost.service.notices import Notices
 from roost.service.processes import Processes
 from roost.service.progress import Jobs
 from roost.service.pulse import Pulse
+from roost.service.queues import Queues
 from roost.service.results import Results
 from roost.service.reviews import Reviews
 from roost.service.search import Search
@@ -42,6 +43,7 @@ class Service:
     sessions: Sessions
     windows: Windows
     turns: Turns
+    queues: Queues
     waits: Waits
     agents: AgentFiles
     health: Health
@@ -96,6 +98,7 @@ def make_service(
         sessions=Sessions(desk),
         windows=Windows(desk),
         turns=turns,
+        queues=Queues(desk),
         waits=Waits(desk),
         agents=AgentFiles(desk),
         health=Health(desk),

@@ -9,6 +9,7 @@ from roost.doors.docker_agent.agents import either
 from roost.doors.docker_agent.details import full
 from roost.doors.docker_agent.health import Said, Status
 from roost.doors.docker_agent.shapes import Wire
+from roost.doors.docker_agent.snapshots import queued
 from roost.doors.errors import Refused
 from roost.doors.routes import Answer, Call, Reply
 from roost.doors.streams import Streams
@@ -78,6 +79,7 @@ class Turns:
     def __init__(self, service: Service, streams: Streams, detailed: Streams) -> None:
         self._sessions = service.sessions
         self._turns = service.turns
+        self._queues = service.queues
         self._clock: Clock = service.desk.makers.clock
         self._streams = streams
         self._detailed = detailed
@@ -158,6 +160,13 @@ class Turns:
                 followup=Depth(depth=head.depth("followup"), capacity=FOLLOWUPS),
             )
         )
+
+    async def withdraw(self, call: Call) -> Answer:
+        """DELETE /api/sessions/:id/queue/:seq."""
+        given = call.path["seq"]
+        if not (given.isascii() and given.isdecimal() and len(given) < 19):
+            raise Refused(400, f'failed to withdraw message: "{given}" is no number of a message that waits')
+        return Reply(queued(await self._queues.withdraw(call.principal, call.path["id"], int(given))))
 
     async def models(self, call: Call) -> Answer:
         """GET /api/sessions/:id/models."""

@@ -16,7 +16,7 @@ from roost.core.errors import AlreadyTaken, NotQueued, SessionNotFound
 from roost.core.ids import LogId
 from roost.core.messages import Message
 from roost.ports import Condition
-from roost.service.turns import Seat
+from roost.service.seats import Seat
 from roost.stores.memory import Shelf
 
 pytestmark = pytest.mark.anyio
@@ -49,8 +49,8 @@ async def test_what_is_withdrawn_is_given_back_and_no_turn_takes_it(each_floor: 
     async with open_world(each_floor, script=answers(["one"], ["two"])) as world:
         session = await world.session()
         await world.play(session, "go")
-        await world.service.turns.followup(ME, session, user("first", "second"))
-        await world.service.turns.steer(ME, session, user("quick"))
+        await world.service.queues.followup(ME, session, user("first", "second"))
+        await world.service.queues.steer(ME, session, user("quick"))
         later, steer = sorted(set(await seqs(world, session)))
         given = await world.service.queues.withdraw(ME, session, later)
         assert (given.seq, given.queue) == (later, "followup")
@@ -69,12 +69,12 @@ async def test_what_does_not_wait_is_not_withdrawn(each_floor: Floor) -> None:
     async with open_world(each_floor, script=answers(["one"], ["two"])) as world:
         session = await world.session()
         await world.play(session, "go")
-        await world.service.turns.followup(ME, session, user("later"))
+        await world.service.queues.followup(ME, session, user("later"))
         (taken,) = await seqs(world, session)
         await world.play(session, "again")
         with pytest.raises(AlreadyTaken):
             await world.service.queues.withdraw(ME, session, taken)
-        await world.service.turns.followup(ME, session, user("never"))
+        await world.service.queues.followup(ME, session, user("never"))
         (gone,) = await seqs(world, session)
         await world.service.queues.withdraw(ME, session, gone)
         for seq in (gone, 1, 99_999, 0):
@@ -89,7 +89,7 @@ async def test_of_messages_sent_together_those_that_still_wait_are_given_back(ea
     async with open_world(each_floor, script=answers(["one"], ["two"], ["three", gate])) as world:
         session = await world.session()
         await world.play(session, "go")
-        await world.service.turns.followup(ME, session, user("F1", "F2"))
+        await world.service.queues.followup(ME, session, user("F1", "F2"))
         await world.ask(session, "again")
         await world.until_fact(session, e.MessageTaken)
         ((seq),) = set(await seqs(world, session))
@@ -105,7 +105,7 @@ async def test_one_that_is_withdrawn_as_it_is_taken_is_not_taken(each_floor: Flo
     async with open_world(each_floor, script=answers(["one"], ["two"], ["three"])) as world:
         session = await world.session()
         await world.play(session, "go")
-        say = world.service.turns.steer if queue == "steer" else world.service.turns.followup
+        say = world.service.queues.steer if queue == "steer" else world.service.queues.followup
         await say(ME, session, user("gone"))
         await say(ME, session, user("stays"))
         gone = (await seqs(world, session))[0]
@@ -120,7 +120,7 @@ async def test_a_turn_that_can_t_end_because_of_a_message_ends_when_that_is_with
         session = await world.session()
 
         async def late() -> None:
-            await world.service.turns.followup(ME, session, user("one more"))
+            await world.service.queues.followup(ME, session, user("one more"))
             before(world, e.MessageTaken, withdrawn)
 
         async def withdrawn() -> None:
@@ -135,14 +135,14 @@ async def test_a_turn_that_can_t_end_because_of_a_message_ends_when_that_is_with
 async def test_a_turn_that_was_opened_for_what_is_withdrawn_asks_no_model(each_floor: Floor) -> None:
     async with open_world(each_floor) as world:
         session = await world.session()
-        await world.service.turns.attach(ME, session, "crew")
-        assert isinstance(world.service.turns.seat(session), Seat)
+        await world.service.seats.attach(ME, session, "crew")
+        assert isinstance(world.service.seats.seat(session), Seat)
 
         async def withdrawn() -> None:
             await world.service.queues.withdraw(ME, session, (await seqs(world, session))[0])
 
         before(world, e.MessageTaken, withdrawn)
-        await world.service.turns.followup(ME, session, user("never mind"))
+        await world.service.queues.followup(ME, session, user("never mind"))
         head = await world.ended(session)
         assert (head.outcome, world.provider.requests) == ("normal", [])
 
@@ -154,7 +154,7 @@ async def test_whoever_comes_at_the_same_time_one_of_them_has_it(each_floor: Flo
         session = await world.session()
         await world.play(session, "go")
         for number in range(20):
-            await world.service.turns.followup(ME, session, user(str(number)))
+            await world.service.queues.followup(ME, session, user(str(number)))
         waiting = await seqs(world, session)
 
         async def withdraw(seq: int) -> None:

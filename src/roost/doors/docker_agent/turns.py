@@ -14,8 +14,9 @@ from roost.doors.errors import Refused
 from roost.doors.routes import Answer, Call, Reply
 from roost.doors.streams import Streams
 from roost.ports import Clock, ModelInfo
+from roost.service.queues import FOLLOWUPS, STEERS
 from roost.service.service import Service
-from roost.service.turns import FOLLOWUPS, STEERS, Choice
+from roost.service.turns import Choice
 from roost.wire import body as wire
 from roost.wire.json import Number, number
 
@@ -141,14 +142,14 @@ class Turns:
 
     async def steer(self, call: Call, body: bodies.Queue) -> Answer:
         """POST /api/sessions/:id/steer."""
-        await self._turns.steer(call.principal, call.path["id"], bodies.posted(body.messages), body.framing)
+        await self._queues.steer(call.principal, call.path["id"], bodies.posted(body.messages), body.framing)
         return Reply(Status(status="queued"), 202)
 
     async def followup(self, call: Call, body: bodies.Queue) -> Answer:
         """POST /api/sessions/:id/followup."""
         key = call.headers.get("idempotency-key", "")
         messages = bodies.posted(body.messages)
-        status = await self._turns.followup(call.principal, call.path["id"], messages, key)
+        status = await self._queues.followup(call.principal, call.path["id"], messages, key)
         return Reply(Queued(status=status, duplicate=status == "duplicate"), 202)
 
     async def queue(self, call: Call) -> Answer:

@@ -53,6 +53,10 @@ class Browsers(Protocol):
         """Keep a code."""
         ...
 
+    async def offered(self, digest: str, *, at: Micros) -> PairingCode | None:
+        """A code, left where it is; None for one that is not there, or has expired by `at`."""
+        ...
+
     async def use(self, digest: str, *, at: Micros) -> PairingCode | None:
         """Take a code, so that nobody else gets it; None for one that is not there, or has expired by `at`."""
         ...

@@ -32,7 +32,7 @@ export function tend(live) {
     live.on('gone', (id) => drop(id)),
     live.on('waits', (all) => { waits.value = all }),
     live.on('jobs', (all) => { jobs.value = all }),
-    live.on('hello', (hello) => { server.value = hello; load() }), // rows that changed while we were away come whole
+    live.on('hello', (hello) => { server.value = hello; over.clear(); load() }), // rows that changed while we were away come whole
     live.on('state', (state) => { line.value = state; seen(state) }),
   ]
   return () => ends.forEach((end) => end())
@@ -60,6 +60,7 @@ function seen(state) {
 
 let fresh = new Map() // rows that came over the line while the list was being read
 let loading = null
+const over = new Set() // sessions that were deleted: a row that was read before may come over the line all the same
 
 /** Read the list anew. */
 export function load() {
@@ -72,6 +73,7 @@ async function read() {
   try {
     const all = await api.get('/api/sessions', { query: { detail: 'full', limit: MOST }, tries: line.peek().state === 'open' ? 3 : 1 })
     const known = new Map((all ?? []).map((row) => [row.id, row]))
+    for (const id of over) known.delete(id)
     for (const [id, row] of fresh) row === null ? known.delete(id) : known.set(id, row)
     rows.value = known
     trouble.value = null
@@ -81,6 +83,7 @@ async function read() {
 }
 
 function put(row) {
+  if (over.has(row.id)) return
   fresh.set(row.id, row)
   if (rows.peek() === null) return
   rows.peek().set(row.id, row)
@@ -88,6 +91,7 @@ function put(row) {
 }
 
 function drop(id) {
+  over.add(id)
   fresh.set(id, null)
   if (rows.peek() === null) return
   rows.peek().delete(id)
@@ -106,6 +110,7 @@ export function forget() {
   waits.value = []
   jobs.value = []
   server.value = null
+  over.clear()
 }
 
 /** One row, or null. */
@@ -118,10 +123,10 @@ export function remove(id, after) {
     on ? all.add(id) : all.delete(id)
     hidden.value = all
   }
-  let over = false
+  let done = false
   const act = (how) => {
-    if (over) return null
-    over = true
+    if (done) return null
+    done = true
     removeEventListener('pagehide', now)
     return how ? api.delete(`/api/sessions/${part(id)}`, { keepalive: how === 'now' }) : null
   }

@@ -168,7 +168,7 @@ class RoostApp(App[int]):
         wanted = self._theme or self.chosen.theme
         self.theme = wanted if wanted in THEMES else DEFAULT
         self.transcript.results = self._results
-        self.prompt.editor.focus()
+        self.prompt.begin()
         self.dock.display = False
         self._write(terminal.PUSH)
         self.set_interval(FRAME, self._frame)
@@ -315,7 +315,7 @@ class RoostApp(App[int]):
             if told := lists.outcome(one):
                 self.say(told)
         if held and not view.waits and self.prompt.is_attached:
-            self.prompt.editor.focus()
+            self.prompt.begin()
         if new and not self.app_focus:
             self._write(terminal.alert(f"{view.title or 'Roost'} waits for you", self.chosen.notify, os.environ))
 
@@ -335,7 +335,7 @@ class RoostApp(App[int]):
     def _left(self, event: Card.Left) -> None:
         event.stop()
         if not event.by or not self.dock.step(event.by):
-            self.prompt.editor.focus()
+            self.prompt.begin()
 
     @on(Link.Wanted)
     def _link_wanted(self, event: Link.Wanted) -> None:
@@ -352,7 +352,7 @@ class RoostApp(App[int]):
         elif self.focused is self.prompt.editor:
             self.transcript.focus()
         else:
-            self.prompt.editor.focus()
+            self.prompt.begin()
 
     # -- what is typed --------------------------------------------------------------------------
 
@@ -431,7 +431,7 @@ class RoostApp(App[int]):
             await self._orders.carry_out(typed)
         else:
             self.prompt.editor.show(chosen)
-            self.prompt.editor.focus()
+            self.prompt.begin()
 
     def action_tree(self) -> None:
         """Show the sub-agents, or not."""
@@ -464,7 +464,7 @@ class RoostApp(App[int]):
     async def action_escape(self) -> None:
         """Back to the prompt; from there, twice: stop."""
         if self.focused is not self.prompt.editor:
-            self.prompt.editor.focus()
+            self.prompt.begin()
         elif self.sitting.busy and self._again("escape", "Esc again to stop it"):
             await self.interrupt()
 

@@ -11,13 +11,14 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.driver import Driver
 from textual.events import Resize
 from textual.filter import LineFilter
 from textual.screen import Screen
 
 from roost.client.client import Client
 from roost.core.errors import RoostError
-from roost.tui import attachments, clipboard, preferences, slash, terminal
+from roost.tui import attachments, clipboard, outlet, preferences, slash, terminal
 from roost.tui.attachments import Attachment
 from roost.tui.dialogs import lists
 from roost.tui.dialogs.card import Card
@@ -135,6 +136,10 @@ class RoostApp(App[int]):
     def session(self) -> str:
         """The session that is shown; "" before there is one."""
         return self.sitting.session
+
+    def get_driver_class(self) -> type[Driver]:
+        """What carries the screen to the terminal, and keys from it."""
+        return outlet.patient(super().get_driver_class())
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every line goes through on its way to the terminal."""

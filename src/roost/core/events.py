@@ -279,7 +279,7 @@ class MessageTaken(Base, frozen=True):
 
 
 class MessageDropped(Base, frozen=True):
-    """A queued message is not taken: a hook has refused it."""
+    """A queued message is not taken: a hook has refused it, or whoever sent it has withdrawn it."""
 
     queued: int
     index: int

@@ -1,7 +1,7 @@
 """The streams of `/api/v1` for asyncio; what they promise stands in `streams`."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from roost.client import requests, sockets
 from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.dial import CONNECT_SECONDS, reason
-from roost.client.errors import Unreachable
+from roost.client.errors import Missing, Overloaded, Unreachable
 from roost.client.frames import Cursor, Frame, frame
 from roost.client.request import Stream
 from roost.client.server import Server
@@ -82,7 +82,7 @@ async def subscribe(
                         if cursor.take(one):
                             yield one
             return
-        except Unreachable as error:
+        except (Unreachable, Overloaded) as error:
             await anyio.sleep(again.after(error, told))
 
 
@@ -92,7 +92,8 @@ async def _missed(
     logs = []
     for session in await client.ask(requests.sessions(tag=tag, everywhere=True)):
         behind = cursor.after(session.session_id)
-        logs.append((behind, await client.raw(requests.events(session.session_id, after_seq=behind or None))))
+        with suppress(Missing):  # it was deleted just now
+            logs.append((behind, await client.raw(requests.events(session.session_id, after_seq=behind or None))))
     return sockets.missed(logs, since, types)
 
 
@@ -117,7 +118,7 @@ async def opened(server: Server, trust: Trust, stream: Stream, after: int) -> As
     except OSError as error:
         raise trust.meant(error) from None
     except (InvalidHandshake, ConnectionClosed, EOFError) as error:
-        raise sockets.unopened(error, server) from None
+        raise sockets.unopened(error, server, stream) from None
     async with line:
         yield line
 

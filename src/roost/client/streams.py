@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from roost.client import requests, sockets
 from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.dial import dial
-from roost.client.errors import Unreachable
+from roost.client.errors import Missing, Overloaded, Unreachable
 from roost.client.frames import Cursor, Frame, frame
 from roost.client.request import Stream
 from roost.client.server import Server
@@ -86,7 +86,7 @@ def subscribe(
                     if cursor.take(one):
                         yield one
             return
-        except Unreachable as error:
+        except (Unreachable, Overloaded) as error:
             time.sleep(again.after(error, told))
 
 
@@ -97,7 +97,8 @@ def missed(
     logs = []
     for session in client.ask(requests.sessions(tag=tag, everywhere=True)):
         behind = cursor.after(session.session_id)
-        logs.append((behind, client.raw(requests.events(session.session_id, after_seq=behind or None))))
+        with suppress(Missing):  # it was deleted just now
+            logs.append((behind, client.raw(requests.events(session.session_id, after_seq=behind or None))))
     return sockets.missed(logs, since, types)
 
 
@@ -120,7 +121,7 @@ def opened(server: Server, stream: Stream, after: int) -> Iterator["ClientConnec
                 connect(sockets.address(server, stream, after), sock=wire, **sockets.options(server))
             )
         except (InvalidHandshake, ConnectionClosed, OSError, EOFError) as error:
-            raise sockets.unopened(error, server) from None
+            raise sockets.unopened(error, server, stream) from None
         yield line
 
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from roost.client import dial, here, streams, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.answers import Answer, Turn
+from roost.client.board import Asking, News
 from roost.client.errors import Cut, Refused, Unreachable
 from roost.client.exchange import (
     ANSWER_SECONDS,
@@ -27,6 +28,7 @@ from roost.client.happenings import Happening
 from roost.client.line import Line, Lines
 from roost.client.request import Request
 from roost.client.server import Server, named
+from roost.client.shapes import Waiting
 from roost.client.start import CHECKS, Start
 from roost.client.table import Table
 from roost.client.talk import Said
@@ -248,6 +250,26 @@ class Blocking(Table):
     ) -> Generator[Event, None, None]:
         """Every session's log events of `/api/v1` from now on; after a cut, what was missed comes first."""
         return (one.event for one in streams.subscribe(self, tag=tag, types=types, told=told, patience=patience))
+
+    # -- the whole server -------------------------------------------------------------------------
+
+    def watch(self, *, told: Told = unheard, patience: float = PATIENCE) -> Generator[News, None, None]:
+        """What there is on the server, then what changes: lines of sessions, and what waits for a person.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        return streams.watch(self, told=told, patience=patience)
+
+    def asks(self, *, told: Told = unheard, patience: float = PATIENCE) -> Generator[Waiting, None, None]:
+        """What waits for a person anywhere on the server, now and from now on, each once.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        asking = Asking()
+        news = streams.watch(self, rows=False, told=told, patience=patience)
+        return (waiting for one in news for waiting in asking.new(one))
 
     # -- below ----------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from anyio.lowlevel import current_token
 from roost.client import currents, dial, here, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.answers import Answer, Turn
+from roost.client.board import Asking, News
 from roost.client.errors import Cut, Refused, Unreachable, Untrusted
 from roost.client.exchange import ANSWER_SECONDS, Tries, Watch, content, decode, headers, refused, target
 from roost.client.fleet import Event
@@ -21,6 +22,7 @@ from roost.client.following import SILENCE, Following, Frame
 from roost.client.happenings import Happening
 from roost.client.request import Request
 from roost.client.server import Server, named
+from roost.client.shapes import Waiting
 from roost.client.start import CHECKS, Start
 from roost.client.table import Table
 from roost.client.talk import Said
@@ -256,6 +258,32 @@ class Client(Table):
         async with aclosing(found) as frames:
             async for one in frames:
                 yield one.event
+
+    # -- the whole server -------------------------------------------------------------------------
+
+    async def watch(self, *, told: Told = unheard, patience: float = PATIENCE) -> AsyncGenerator[News, None]:
+        """What there is on the server, then what changes: lines of sessions, and what waits for a person.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        found = currents.watch(self, await self._trusting(), told=told, patience=patience)
+        async with aclosing(found) as news:
+            async for one in news:
+                yield one
+
+    async def asks(self, *, told: Told = unheard, patience: float = PATIENCE) -> AsyncGenerator[Waiting, None]:
+        """What waits for a person anywhere on the server, now and from now on, each once.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        asking = Asking()
+        found = currents.watch(self, await self._trusting(), rows=False, told=told, patience=patience)
+        async with aclosing(found) as news:
+            async for one in news:
+                for waiting in asking.new(one):
+                    yield waiting
 
     # -- below ----------------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ import anyio
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from roost.client import requests, sockets
+from roost.client import requests, sockets, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
+from roost.client.board import Board, News
 from roost.client.dial import CONNECT_SECONDS, reason
 from roost.client.errors import Missing, Overloaded, Unreachable
 from roost.client.frames import Cursor, Frame, frame
@@ -86,6 +87,27 @@ async def subscribe(
             await anyio.sleep(again.after(error, told))
 
 
+async def watch(
+    client: "Client", trust: Trust, *, rows: bool = True, told: Told = unheard, patience: float = PATIENCE
+) -> AsyncGenerator[News, None]:
+    """What there is on the server, then what changes."""
+    board, again = Board(), Again(patience)
+    while True:
+        try:
+            async with opened(client.server, trust, talk.live(), 0) as line:
+                if rows:
+                    there = await client.ask(talk.list_sessions())
+                    for news in board.listed(there):
+                        yield news
+                async with aclosing(_texts(line, client.server, again)) as messages:
+                    async for text in messages:
+                        for news in board.read(text):
+                            yield news
+            return
+        except (Unreachable, Overloaded) as error:
+            await anyio.sleep(again.after(error, told))
+
+
 async def _missed(
     client: "Client", cursor: Cursor, since: datetime, *, tag: str | None, types: tuple[str, ...]
 ) -> list[Frame]:
@@ -124,6 +146,13 @@ async def opened(server: Server, trust: Trust, stream: Stream, after: int) -> As
 
 
 async def _received(line: ClientConnection, server: Server, again: Again) -> AsyncGenerator[Frame, None]:
+    async with aclosing(_texts(line, server, again)) as messages:
+        async for text in messages:
+            if found := frame(text):
+                yield found
+
+
+async def _texts(line: ClientConnection, server: Server, again: Again) -> AsyncGenerator[str | bytes, None]:
     while True:
         try:
             text = await line.recv()
@@ -136,5 +165,4 @@ async def _received(line: ClientConnection, server: Server, again: Again) -> Asy
         except OSError as error:
             raise Unreachable(server.url, reason(error)) from None
         again.alive()
-        if found := frame(text):
-            yield found
+        yield text

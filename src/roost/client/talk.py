@@ -258,6 +258,11 @@ def events(session: str) -> Stream:
     return Stream(_session(session, "events"), (("detail", FULL),))
 
 
+def live() -> Stream:
+    """Lines of the list and what waits, as they change."""
+    return Stream(path(BASE, "live"))
+
+
 # -- what waits for a person --------------------------------------------------------------------
 
 

@@ -153,7 +153,7 @@ def test_each_log_event_comes_once_to_everyone(tmp_path: Path, crashes: int) -> 
         ]
         for one in heard:  # each listens, once it has heard a note
             until(lambda one=one: scene.calm.note(bell, "listen") and one.found)  # type: ignore[misc]
-        scene.trouble(60)
+        scene.trouble(24)
         scene.wire.cut()
         readers = []
         for n in range(6):
@@ -171,7 +171,7 @@ def test_each_log_event_comes_once_to_everyone(tmp_path: Path, crashes: int) -> 
         last |= {session: log[-1].seq for session, log in told.items()}
         full.set()
         for one in heard:
-            until(lambda one=one: not one.thread.is_alive() or not scene.calm.note(bell, "look"))  # type: ignore[misc]
+            until(lambda one=one: (scene.calm.note(bell, "look"), not one.thread.is_alive())[1], timeout=50)  # type: ignore[misc]
             by_session = defaultdict(list)
             for event in one.all():
                 by_session[event.session].append(event)

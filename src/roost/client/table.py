@@ -101,6 +101,7 @@ class Table:
     steer = Row(talk.steer)
     followup = Row(talk.followup)
     queue = Row(talk.queue)
+    withdraw = Row(talk.withdraw)
     cancel = Row(talk.cancel)
     models = Row(talk.models)
 

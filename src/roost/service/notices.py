@@ -1,15 +1,17 @@
 """Notices: something waits for a person, and nobody may be looking."""
 
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec import Struct
 
 from roost import ports
 from roost.core.browsers import Subscription
 from roost.core.errors import BadValue, Denied, RoostError
-from roost.core.ids import LogId, Micros, WaitId
+from roost.core.ids import LogId, Micros, WaitId, fresh
 from roost.core.notices import Notice
 from roost.core.principals import Principal
 from roost.ports import Delivery, WaitRecord
@@ -19,6 +21,7 @@ from roost.service.desk import Desk
 
 log = logging.getLogger(__name__)
 
+LEASE = 60.0  # seconds in which a server that is about to tell has that to itself
 LOOK = 0.5  # seconds between two looks at what waits
 FRESH = 60  # seconds: what had waited for longer when the server started has been told of
 UNDER_WAY = 256  # messages; what comes on top is dropped
@@ -39,6 +42,19 @@ _SENTENCES = {
 Send = Callable[[], Awaitable[Delivery]]
 
 
+class Way(Struct, frozen=True):
+    """To somebody who is to be told; `where` is an address that may be a secret."""
+
+    name: str
+    where: str
+    send: Send
+
+    @property
+    def digest(self) -> str:
+        """What the servers on one store call it."""
+        return hashlib.sha256(self.where.encode()).hexdigest()[:32]
+
+
 class Notices:
     """Tells those who asked to be told.  `place` is the address of the page, once somebody knows it."""
 
@@ -47,6 +63,7 @@ class Notices:
         desk: Desk,
         browsers: Browsers,
         couriers: ports.Couriers | None = None,
+        tellings: ports.Tellings | None = None,
         *,
         delay: float = 5.0,
         details: bool = False,
@@ -58,6 +75,8 @@ class Notices:
         self._guests = browsers
         self._browsers = browsers.store
         self._couriers = couriers
+        self._tellings = tellings
+        self._name = fresh()
         self._delay = delay
         self._details = details
         self._started = self._clock.now()
@@ -76,7 +95,7 @@ class Notices:
     @property
     def hooked(self) -> bool:
         """Whether a webhook is told."""
-        return self._couriers is not None and self._couriers.hooked
+        return self._couriers is not None and bool(self._couriers.webhook)
 
     async def subscribe(self, principal: Principal, browser: str, endpoint: str, public: str, secret: str) -> None:
         """Tell this browser from now on.
@@ -106,7 +125,7 @@ class Notices:
 
     async def watch(self) -> None:
         """Tell of what waits and is not answered soon, for as long as the server runs."""
-        if self._couriers is None or not (self._couriers.key or self._couriers.hooked):
+        if self._couriers is None or not (self._couriers.key or self._couriers.webhook):
             return
         with self._desk.hub.overhear(self._overheard):
             async with anyio.create_task_group() as tasks:
@@ -141,19 +160,19 @@ class Notices:
         self._told.add(record.id)
         if record.opened_at >= self._started - FRESH * 1_000_000:
             notice = await self._notice(record)
-            for name, send in await self._ways(record, notice):
-                self._start(tasks, name, record.id, send)
+            for way in await self._ways(record, notice):
+                self._start(tasks, record.id, way)
 
-    async def _ways(self, record: WaitRecord, notice: Notice) -> Sequence[tuple[str, Send]]:
+    async def _ways(self, record: WaitRecord, notice: Notice) -> Sequence[Way]:
         """How those are told whom it concerns: the webhook, and the browsers of whoever owns the session."""
         couriers = self._couriers
         assert couriers is not None
-        ways: list[tuple[str, Send]] = [("the webhook", lambda: couriers.hook(notice))] if couriers.hooked else []
+        ways = [Way("the webhook", couriers.webhook, lambda: couriers.hook(notice))] if couriers.webhook else []
         if couriers.key:
             known = {"" if self._guests.free else None, *(one.id for one in await self._guests.devices(OPERATOR))}
             for one in await self._browsers.subscriptions():
                 if one.account == record.owner and one.browser in known:
-                    ways.append(("a browser", self._pushing(one, notice)))
+                    ways.append(Way("a browser", one.endpoint, self._pushing(one, notice)))
         return ways
 
     def _pushing(self, to: Subscription, notice: Notice) -> Send:
@@ -166,32 +185,63 @@ class Notices:
 
         return push
 
-    def _start(self, tasks: TaskGroup, name: str, wait: WaitId, send: Send) -> None:
+    def _start(self, tasks: TaskGroup, wait: WaitId, way: Way) -> None:
         if self._under_way >= UNDER_WAY:
-            log.warning("%s is not told: too many messages are under way", name, extra={"action": "notice_dropped"})
+            log.warning("%s is not told: too many messages are under way", way.name, extra={"action": "notice_dropped"})
             return
         self._under_way += 1
-        tasks.start_soon(self._deliver, name, wait, send, name=f"telling {name}")
+        tasks.start_soon(self._deliver, wait, way, name=f"telling {way.name}")
 
-    async def _deliver(self, name: str, wait: WaitId, send: Send) -> None:
+    async def _deliver(self, wait: WaitId, way: Way) -> None:
         """Try until it has arrived, nobody waits for the answer any more, or all tries are used up."""
         try:
             for pause in (*PAUSES, None):
+                if not await self._mine(wait, way):
+                    return
                 async with self._limiter:
-                    delivery = await send()
-                if delivery.outcome in ("done", "gone"):
-                    return
-                if delivery.outcome == "refused" or pause is None:
-                    log.warning("%s was not told: %s", name, delivery.why, extra={"action": "notice_failed"})
-                    return
-                await self._clock.sleep(min(max(pause, delivery.after), LONGEST_PAUSE))
-                record = await self._desk.store.wait(wait)
-                if record is None or not record.open:
-                    return
+                    delivery = await way.send()
+                if delivery.outcome not in ("done", "gone"):
+                    if delivery.outcome == "again" and pause is not None:
+                        await self._pause(wait, way, min(max(pause, delivery.after), LONGEST_PAUSE))
+                        continue
+                    log.warning("%s was not told: %s", way.name, delivery.why, extra={"action": "notice_failed"})
+                if self._tellings is not None:
+                    await self._tellings.told(wait, way.digest)
+                return
         except Exception:
-            log.exception("%s was not told", name, extra={"action": "notice_failed"})
+            log.exception("%s was not told", way.name, extra={"action": "notice_failed"})
         finally:
             self._under_way -= 1
+
+    async def _mine(self, wait: WaitId, way: Way) -> bool:
+        """Whether it is for this server to tell, once that is settled; False where nobody is to be told any more.
+
+        Where another server has it, that is looked at again when its time is up: it may be gone.
+        """
+        while (record := await self._desk.store.wait(wait)) is not None and record.open:
+            found = await self._claim(wait, way, LEASE)
+            if found is None or (found.server == self._name and not found.told):
+                return True
+            if found.told:
+                return False
+            await self._clock.sleep(max((found.until - self._clock.now()) / 1_000_000, LOOK))
+        return False
+
+    async def _pause(self, wait: WaitId, way: Way, seconds: float) -> None:
+        await self._claim(wait, way, seconds + LEASE)
+        await self._clock.sleep(seconds)
+
+    async def _claim(self, wait: WaitId, way: Way, seconds: float) -> ports.Telling | None:
+        """How it stands now; None where nobody can say, since to be told twice is better than not at all."""
+        if self._tellings is None:
+            return None
+        now = self._clock.now()
+        until = Micros(now + round(seconds * 1_000_000))
+        try:
+            return await self._tellings.claim(wait, way.digest, server=self._name, at=now, until=until)
+        except RoostError:
+            log.warning("who tells of a wait can't be written down", extra={"action": "telling_failed"})
+            return None
 
     async def _notice(self, record: WaitRecord) -> Notice:
         fact = record.fact

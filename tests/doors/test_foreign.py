@@ -91,6 +91,7 @@ SHARED = {
     "GET /web/session",
     "DELETE /web/session",
     "POST /web/pair",
+    "POST /web/whose",
     "POST /web/login",
     "POST /web/codes",
     "GET /web/devices",

@@ -51,7 +51,13 @@ def line(text: str, *, style: str | None = None, bold: bool = False) -> None:
 def note(text: str) -> None:
     """A line on stderr, unless `--quiet` was said."""
     if not _said("quiet"):
-        click.echo(text, err=True)
+        aside(text)
+
+
+def aside(text: str, *, dim: bool = False) -> None:
+    """A line on stderr."""
+    shown = tame(text) if sys.stderr.isatty() else text
+    click.echo(click.style(shown, dim=True) if dim else shown, err=True)
 
 
 def quiet() -> bool:
@@ -69,11 +75,16 @@ def _said(flag: str) -> bool:
     return bool(ctx and ctx.find_root().params.get(flag))
 
 
-def clean(text: str) -> str:
-    """Text without what a terminal would obey; elsewhere it stays as it is."""
-    if not terminal():
+def tame(text: str) -> str:
+    """Text without what a terminal would obey."""
+    if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
+
+
+def clean(text: str) -> str:
+    """The same for stdout: elsewhere than on a terminal it stays as it is."""
+    return tame(text) if terminal() else text
 
 
 def short(text: Any, width: int = 60) -> str:

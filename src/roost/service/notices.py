@@ -1,36 +1,36 @@
 """Notices: something waits for a person, and nobody may be looking."""
 
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
-from msgspec import Struct
 
 from roost import ports
 from roost.core.browsers import Subscription
 from roost.core.errors import BadValue, Denied, RoostError
-from roost.core.ids import LogId, Micros, WaitId, fresh
+from roost.core.ids import LogId, Micros, WaitId
 from roost.core.notices import Notice
 from roost.core.principals import Principal
 from roost.ports import Delivery, WaitRecord
 from roost.service.accounts import OPERATOR
 from roost.service.browsers import Browsers
+from roost.service.claims import Claims
 from roost.service.desk import Desk
 
 log = logging.getLogger(__name__)
 
-LEASE = 60.0  # seconds in which a server that is about to tell has that to itself
 LOOK = 0.5  # seconds between two looks at what waits
 FRESH = 60  # seconds: what had waited for longer when the server started has been told of
-UNDER_WAY = 256  # messages; what comes on top is dropped
+UNDER_WAY = 256  # messages to one account, or to the webhook; what comes on top is dropped
 AT_ONCE = 8  # of them
 PAUSES = (2.0, 10.0, 60.0, 300.0)  # seconds before another try
 LONGEST_PAUSE = 600.0
 SUBSCRIPTIONS = 50  # of one account
 LONGEST = 200  # characters of a title
 INBOX = "/#/inbox"
+HOOK = "webhook"
 
 _SENTENCES = {
     "approval": "{agent} wants to run {tool}",
@@ -42,17 +42,21 @@ _SENTENCES = {
 Send = Callable[[], Awaitable[Delivery]]
 
 
-class Way(Struct, frozen=True):
-    """To somebody who is to be told; `where` is an address that may be a secret."""
+class Lane:
+    """The messages under way to one account, or to the webhook: those to others do not wait for them."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.limiter = anyio.CapacityLimiter(AT_ONCE)
+
+
+class Way(NamedTuple):
+    """How somebody is told; `lane` is the same for all that goes to the same."""
 
     name: str
+    lane: str
     where: str
     send: Send
-
-    @property
-    def digest(self) -> str:
-        """What the servers on one store call it."""
-        return hashlib.sha256(self.where.encode()).hexdigest()[:32]
 
 
 class Notices:
@@ -75,15 +79,13 @@ class Notices:
         self._guests = browsers
         self._browsers = browsers.store
         self._couriers = couriers
-        self._tellings = tellings
-        self._name = fresh()
+        self._claims = Claims(desk.store, desk.makers.clock, tellings)
         self._delay = delay
         self._details = details
         self._started = self._clock.now()
         self._grown = True
         self._told: set[WaitId] = set()
-        self._under_way = 0
-        self._limiter = anyio.CapacityLimiter(AT_ONCE)
+        self._lanes: dict[str, Lane] = {}  # those on which something is under way
 
     # -- browsers -------------------------------------------------------------------------------
 
@@ -161,87 +163,70 @@ class Notices:
         if record.opened_at >= self._started - FRESH * 1_000_000:
             notice = await self._notice(record)
             for way in await self._ways(record, notice):
-                self._start(tasks, record.id, way)
+                self._start(tasks, way, record.id)
 
     async def _ways(self, record: WaitRecord, notice: Notice) -> Sequence[Way]:
         """How those are told whom it concerns: the webhook, and the browsers of whoever owns the session."""
         couriers = self._couriers
         assert couriers is not None
-        ways = [Way("the webhook", couriers.webhook, lambda: couriers.hook(notice))] if couriers.webhook else []
+        ways = [Way("the webhook", HOOK, couriers.webhook, lambda: couriers.hook(notice))] if couriers.webhook else []
         if couriers.key:
-            known = {"" if self._guests.free else None, *(one.id for one in await self._guests.devices(OPERATOR))}
-            for one in await self._browsers.subscriptions():
-                if one.account == record.owner and one.browser in known:
-                    ways.append(Way("a browser", one.endpoint, self._pushing(one, notice)))
+            told = await self._subscribed(record.owner)
+            lane = f"account {record.owner}"
+            ways += [Way("a browser", lane, one.endpoint, self._pushing(one, notice)) for one in told]
         return ways
 
+    async def _subscribed(self, account: str) -> Sequence[Subscription]:
+        """The browsers of an account that are told, and may still come in."""
+        known = {"" if self._guests.free else None, *(one.id for one in await self._guests.devices(OPERATOR))}
+        subscriptions = await self._browsers.subscriptions()
+        return [one for one in subscriptions if one.account == account and one.browser in known]
+
     def _pushing(self, to: Subscription, notice: Notice) -> Send:
+        couriers, again = self._couriers, False
+        assert couriers is not None
+
         async def push() -> Delivery:
-            assert self._couriers is not None
-            delivery = await self._couriers.push(to, notice)
+            nonlocal again
+            if again and not any(one.endpoint == to.endpoint for one in await self._subscribed(to.account)):
+                return Delivery("gone", "it was sent away meanwhile")
+            again = True
+            delivery = await couriers.push(to, notice)
             if delivery.outcome == "gone":
                 await self._browsers.unsubscribe(to.endpoint)
             return delivery
 
         return push
 
-    def _start(self, tasks: TaskGroup, wait: WaitId, way: Way) -> None:
-        if self._under_way >= UNDER_WAY:
+    def _start(self, tasks: TaskGroup, way: Way, wait: WaitId) -> None:
+        lane = self._lanes.setdefault(way.lane, Lane())
+        if lane.under_way >= UNDER_WAY:
             log.warning("%s is not told: too many messages are under way", way.name, extra={"action": "notice_dropped"})
             return
-        self._under_way += 1
-        tasks.start_soon(self._deliver, wait, way, name=f"telling {way.name}")
+        lane.under_way += 1
+        tasks.start_soon(self._deliver, way, lane, wait, name=f"telling {way.name}")
 
-    async def _deliver(self, wait: WaitId, way: Way) -> None:
+    async def _deliver(self, way: Way, lane: Lane, wait: WaitId) -> None:
         """Try until it has arrived, nobody waits for the answer any more, or all tries are used up."""
         try:
             for pause in (*PAUSES, None):
-                if not await self._mine(wait, way):
+                if not await self._claims.mine(wait, way.where):
                     return
-                async with self._limiter:
+                async with lane.limiter:
                     delivery = await way.send()
+                if delivery.outcome == "again" and pause is not None:
+                    await self._claims.pause(wait, way.where, min(max(pause, delivery.after), LONGEST_PAUSE))
+                    continue
                 if delivery.outcome not in ("done", "gone"):
-                    if delivery.outcome == "again" and pause is not None:
-                        await self._pause(wait, way, min(max(pause, delivery.after), LONGEST_PAUSE))
-                        continue
                     log.warning("%s was not told: %s", way.name, delivery.why, extra={"action": "notice_failed"})
-                if self._tellings is not None:
-                    await self._tellings.told(wait, way.digest)
+                await self._claims.told(wait, way.where)
                 return
         except Exception:
             log.exception("%s was not told", way.name, extra={"action": "notice_failed"})
         finally:
-            self._under_way -= 1
-
-    async def _mine(self, wait: WaitId, way: Way) -> bool:
-        """Whether it is for this server to tell, once that is settled; False where nobody is to be told any more.
-
-        Where another server has it, that is looked at again when its time is up: it may be gone.
-        """
-        while (record := await self._desk.store.wait(wait)) is not None and record.open:
-            found = await self._claim(wait, way, LEASE)
-            if found is None or (found.server == self._name and not found.told):
-                return True
-            if found.told:
-                return False
-            await self._clock.sleep(max((found.until - self._clock.now()) / 1_000_000, LOOK))
-        return False
-
-    async def _pause(self, wait: WaitId, way: Way, seconds: float) -> None:
-        await self._claim(wait, way, seconds + LEASE)
-        await self._clock.sleep(seconds)
-
-    async def _claim(self, wait: WaitId, way: Way, seconds: float) -> ports.Telling | None:
-        """How it stands now; None where nobody can say, since to be told twice is better than not at all."""
-        if self._tellings is None:
-            return None
-        now = self._clock.now()
-        until = Micros(now + round(seconds * 1_000_000))
-        try:
-            return await self._tellings.claim(wait, way.digest, server=self._name, at=now, until=until)
-        except RoostError:
-            log.warning("who tells of a wait can't be written down", extra={"action": "telling_failed"})
-            return None
+            lane.under_way -= 1
+            if not lane.under_way:
+                self._lanes.pop(way.lane, None)
 
     async def _notice(self, record: WaitRecord) -> Notice:
         fact = record.fact

@@ -240,8 +240,8 @@ def warned(board: Board, happening: h.Warned) -> None:
         board.note(happening, happening.message, kind="warning", level="warn")
 
 
-SILENT = frozenset({"the turn ended"})
-"""Why an answer is dropped when nothing went wrong."""
+SILENT = frozenset({"the turn ended", "the server stopped in the middle of this turn"})
+"""Why an answer is dropped when nothing went wrong, or when what becomes of the turn is told apart."""
 
 
 def _meant(board: Board, happening: h.Warned) -> list[Draft]:

@@ -15,7 +15,7 @@ from roost.core.errors import BadValue
 from roost.core.notices import Notice
 from roost.ports import Delivery
 from roost.service.accounts import OPERATOR
-from roost.service.notices import LOOK, PAUSES
+from roost.service.notices import AT_ONCE, LOOK, PAUSES
 from roost.stores.memory import Shelf
 from roost.testing.clock import HandClock
 from roost.testing.fakes import FakeTool, answers, call
@@ -37,10 +37,10 @@ class FakeCouriers:
         self.pushes: list[tuple[str, Notice]] = []
         self.outcomes: list[Delivery] = []
 
-    async def until(self, hooks: int) -> None:
-        """Return once the webhook was told so often."""
+    async def until(self, hooks: int = 0, pushes: int = 0) -> None:
+        """Return once the webhook and browsers were told so often."""
         with anyio.fail_after(10):
-            while len(self.hooks) < hooks:
+            while len(self.hooks) < hooks or len(self.pushes) < pushes:
                 await anyio.lowlevel.checkpoint()
 
     def check(self, subscription: Subscription) -> None:
@@ -57,6 +57,21 @@ class FakeCouriers:
 
     def _outcome(self) -> Delivery:
         return self.outcomes.pop(0) if self.outcomes else Delivery("done")
+
+
+class Deaf(FakeCouriers):
+    """The same, with some addresses at which nobody ever answers."""
+
+    def __init__(self, *, deaf: str) -> None:
+        super().__init__()
+        self.deaf = deaf
+        self.stuck = 0
+
+    async def push(self, to: Subscription, notice: Notice) -> Delivery:
+        if to.endpoint.startswith(self.deaf):
+            self.stuck += 1
+            await anyio.sleep_forever()
+        return await super().push(to, notice)
 
 
 @asynccontextmanager
@@ -156,6 +171,45 @@ async def test_a_browser_that_was_sent_away_is_told_nothing(tmp_path: Path) -> N
         clock.wind(6)
         await looked(clock)
         assert couriers.pushes == []
+
+
+async def test_nor_is_one_that_was_sent_away_between_two_tries(tmp_path: Path) -> None:
+    couriers = FakeCouriers(hooked=False)
+    couriers.outcomes.append(Delivery("again", "HTTP 503"))
+    async with asking(tmp_path, couriers) as (house, clock), paired(house) as phone:
+        await subscribe(phone, "https://push.example/1")
+        await ask(house)
+        clock.wind(6)
+        await couriers.until(pushes=1)
+        await clock.until_asleep(PAUSES[0], PAUSES[0])
+        await phone.ask("DELETE", "/web/session")
+        clock.wind(PAUSES[0])
+        await looked(clock)
+        assert len(couriers.pushes) == 1
+
+
+async def test_browsers_that_never_answer_keep_nobody_else_from_being_told(tmp_path: Path) -> None:
+    """Whoever has an account may name push services of his own, and have his agents ask as often as he likes."""
+    couriers = Deaf(deaf="https://push.example/deaf")
+    async with (
+        asking(tmp_path, couriers) as (house, clock),
+        logged_in(house, "ann", tmp_path / "ann") as ann,
+        paired(house, authorization=ann.headers["authorization"]) as theirs,
+        paired(house) as keeper,
+    ):
+        for number in range(AT_ONCE):
+            await subscribe(theirs, f"https://push.example/deaf/{number}")
+        await subscribe(keeper, "https://push.example/keeper")
+        await ask(house, ann)
+        clock.wind(6)
+        await couriers.until(1)
+        with anyio.fail_after(10):
+            while couriers.stuck < AT_ONCE:
+                await anyio.lowlevel.checkpoint()
+        await ask(house)
+        clock.wind(6)
+        await couriers.until(hooks=2, pushes=1)
+        assert [endpoint for endpoint, _ in couriers.pushes] == ["https://push.example/keeper"]
 
 
 async def test_a_subscription_that_is_gone_is_forgotten(tmp_path: Path) -> None:

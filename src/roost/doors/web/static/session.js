@@ -17,6 +17,7 @@ import { count, money, when } from './words.js'
 
 const PAGE = 120 // messages at first
 const OLDER = 150
+const AGAIN = 5_000 // after so long a session that was refused is asked for again
 
 /** Mount the view of a session; `unmount` lets go of it. */
 export function mountSession(root, { api, live, id, navigate }) {
@@ -73,6 +74,7 @@ class View {
 
   end() {
     this.gone = true
+    clearTimeout(this.again)
     this.stop.abort()
     this.unfollow?.()
     this.ends.forEach((end) => end())
@@ -115,8 +117,10 @@ class View {
   }
 
   refused({ code, message }) {
-    if (code === 'unknown_session') this.left()
-    else toast(message || 'This session can’t be followed.', { kind: 'error' })
+    if (code === 'unknown_session') return this.left()
+    toast(message || 'This session can’t be followed.', { kind: 'error' })
+    clearTimeout(this.again)
+    this.again = setTimeout(() => this.load(), AGAIN) // else what is shown would stay as it is
   }
 
   heard(row) {

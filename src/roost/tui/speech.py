@@ -115,13 +115,19 @@ def _taken(board: Board, happening: h.UserMessage, number: int) -> None:
     board.stack.dequeue(row, board.level(happening))
 
 
+WITHDRAWN = "withdrawn"
+"""Why a message is not taken that somebody has taken back: it never was."""
+
+
 def refused(board: Board, happening: h.MessageDropped) -> None:
     """One of them is not taken."""
     if board.old(happening):
         return
     row = board.queued(happening.queued, happening.index)
     board.unqueue(happening.queued, happening.index)
-    if row is not None:
+    if row is not None and happening.why == WITHDRAWN:
+        board.stack.drop(row)
+    elif row is not None:
         row.state, row.why = "dropped", happening.why
         board.stack.dequeue(row, board.level(happening))
 

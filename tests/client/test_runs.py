@@ -67,7 +67,7 @@ def test_what_somebody_else_may_have_put_there_is_no_record(tmp_path: Path) -> N
     folder, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
     runs.write(folder, run())
     runs.write(elsewhere, run("stranger"))
-    os.symlink(elsewhere / f"{os.getpid()}.json", folder / "2.json")
+    (folder / "2.json").symlink_to(elsewhere / f"{os.getpid()}.json")
     os.mkfifo(folder / "3.json")
     (folder / "4.json").mkdir()
     shared = folder / "5.json"

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from roost.core import events as e
+from roost.core.errors import StoreRefused
 from roost.core.ids import AnswerId, LogId, RunId
 from roost.core.principals import Principal
+from roost.core.session import Head
 from roost.doors.docker_agent import live as live_of
+from roost.service import pulse
 from roost.service.pulse import FEW
 from roost.testing.fakes import FakeTool, answers, call
 from roost.testing.house import House, open_house
@@ -188,6 +191,26 @@ async def test_rows_are_told_as_sessions_come_change_and_go(house: House) -> Non
         assert [row for row in listed if row["id"] == session] == [line.items[-1]["row"]]
         await house.client.delete(f"/api/sessions/{session}")
         assert await line.of("gone") == {"gone": session}
+
+
+async def test_a_change_that_could_not_be_read_is_told_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "AGAIN", 0.01)
+    session = (await house.client.post("/api/sessions", json={"title": "one"})).json()["id"]
+    looks, heads = list[int](), house.service.pulse._heads
+
+    async def read(logs: Sequence[LogId]) -> list[Head]:
+        looks.append(len(logs))
+        if len(looks) == 1:
+            raise StoreRefused("the disk is busy")
+        return await heads(logs)
+
+    async with opened(house) as line:
+        await line.of("waits")
+        monkeypatch.setattr(house.service.pulse, "_heads", read)
+        await house.client.patch(f"/api/sessions/{session}/title", json={"title": "two"})
+        told = await line.until(lambda item: "row" in item and item["row"]["id"] == session)
+        assert told["row"]["title"] == "two"
+        assert len(looks) == 2
 
 
 async def test_a_session_that_is_followed_is_gone_after_its_last_event(house: House) -> None:

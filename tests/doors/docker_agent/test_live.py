@@ -301,6 +301,23 @@ async def test_a_message_that_is_too_large_ends_the_line(house: House) -> None:
         assert await closed(line) == 1009
 
 
+async def test_nor_is_one_kept_that_comes_in_pieces_and_never_ends(house: House) -> None:
+    async def pieces() -> AsyncIterator[str]:
+        for _ in range(64):
+            yield "x" * 65536
+        await anyio.sleep_forever()
+
+    async with opened(house) as line, anyio.create_task_group() as tasks:
+
+        async def send() -> None:
+            with contextlib.suppress(ConnectionClosed):
+                await line.socket.send(pieces())
+
+        tasks.start_soon(send)
+        assert await closed(line) == 1009
+        tasks.cancel_scope.cancel()
+
+
 async def test_the_server_s_end_is_said(house: House) -> None:
     async with opened(house) as line:
         await line.of("waits")

@@ -82,7 +82,7 @@ def test_what_somebody_else_may_have_put_there_is_no_record(tmp_path: Path) -> N
     assert len(list(folder.iterdir())) == 5  # none of them is ours to remove
 
 
-@pytest.mark.parametrize("pid", [0, -1, -os.getpid()])
+@pytest.mark.parametrize("pid", [0, -1, -os.getpid()], ids=["ours", "all", "another"])
 def test_a_group_of_processes_is_no_run(tmp_path: Path, pid: int) -> None:
     runs.write(tmp_path, replace(run(), pid=pid))
     assert runs.living(tmp_path) == []

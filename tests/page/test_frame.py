@@ -123,6 +123,29 @@ def test_a_session_is_renamed_starred_and_deleted_from_its_menu(site: Site, tab:
     expect(shown.row("Changed")).to_have_count(0)
 
 
+def test_a_row_that_was_read_before_its_session_was_deleted_brings_nothing_back(site: Site, tab: Opener) -> None:
+    session = site.client.create(title="To be deleted")
+    shown = tab(site).go()
+    expect(shown.row("To be deleted")).to_be_visible()
+    found = shown.page.evaluate(
+        """async (id) => {
+            const store = await import('/static/store.js')
+            const told = {}
+            const end = store.tend({ on: (word, fn) => { told[word] = fn; return () => {} } })
+            const late = { ...store.row(id) }
+            await store.remove(id, () => {}).go()
+            told.row(late)
+            const after = store.row(id)
+            await store.load()
+            end()
+            return [after, store.row(id)]
+        }""",
+        session,
+    )
+    assert found == [None, None]
+    expect(shown.row("To be deleted")).to_have_count(0)
+
+
 def test_spawned_sessions_stand_under_the_one_that_spawned_them(own_site: Site, tab: Opener) -> None:
     spawn = {"provider": "mock", "prompt": "I am the parent", "name": "parent"}
     parent = own_site.client.post("/api/v1/sessions/spawn", spawn).json["session_id"]

@@ -1,10 +1,14 @@
 """The gate of the page: who is let in, how, and who is not."""
 
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser, Request, expect
 
 from acceptance import house
+from acceptance.house import Client, until
 from fakes import llm
 from page import tabs
 from page.tabs import FAR, NARROW, TOKEN, Opener, Site
@@ -154,3 +158,57 @@ def test_it_opens_over_plain_http_where_browsers_tell_less(
         assert asked
         assert not any("sec-fetch-site" in request.all_headers() for request in asked)
         page.context.close()
+
+
+@pytest.fixture
+def anns(own_site: Site) -> str:
+    """A token of Ann's, who has an account at this site."""
+    command = [sys.executable, "-m", "roost", "user", "add", "-u", "ann", "--home-dir", str(own_site.yard.folder)]
+    subprocess.run(command, env=own_site.yard.env({}), input=b"correct horse\n", check=True, timeout=60)
+    login = {"username": "ann", "password": "correct horse"}
+    reply = until(lambda: (found := own_site.client.post("/api/v1/login", login)).status == 200 and found)
+    return str(reply.json["token"])
+
+
+def test_a_strangers_link_says_whose_it_is_before_it_is_used(own_site: Site, tab: Opener, anns: str) -> None:
+    hers = Client(f"127.0.0.1:{own_site.port}", token=anns)
+    way = f"{own_site.url}#pair={hers.post('/web/codes').json['code']}"
+    shown = tab(own_site, NARROW, let_in=False)
+    shown.page.goto(way)
+    expect(shown.page.get_by_role("heading", name="Continue as ann?")).to_be_focused()
+    expect(shown.page.get_by_role("main")).to_contain_text(
+        shown.page.evaluate("fetch('/web/session').then(r => r.json()).then(s => s.host)")
+    )
+    assert shown.context.cookies() == []
+    assert shown.overflow <= 0
+    shown.page.get_by_role("button", name="That is not me").click()
+    expect(shown.page.get_by_role("heading", name="Log in")).to_be_visible()
+    assert shown.context.cookies() == []
+
+    shown.page.goto("about:blank")
+    shown.page.goto(way)  # it was not used
+    shown.page.get_by_role("button", name="Continue as ann").click()
+    expect(shown.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
+    assert shown.page.evaluate("fetch('/web/session').then(r => r.json()).then(s => s.user)") == "ann"
+
+
+def test_where_people_have_accounts_they_log_in_by_name(own_site: Site, tab: Opener, anns: str) -> None:
+    shown = tab(own_site, let_in=False)
+    shown.page.goto(own_site.url)
+    expect(shown.page.get_by_label("Name")).to_be_focused()
+    shown.page.keyboard.type("ann")
+    shown.page.get_by_label("Password").fill("wrong")
+    shown.page.keyboard.press("Enter")
+    expect(shown.page.locator("#gate-wrong")).to_be_visible()
+    shown.page.get_by_label("Password").fill("correct horse")
+    shown.page.keyboard.press("Enter")
+    expect(shown.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
+
+    other = tab(own_site, let_in=False)
+    other.page.goto(own_site.url)
+    other.page.get_by_text("By a link, a code or a token").click()
+    other.page.get_by_label("Code or token").fill(own_site.client.post("/web/codes").json["url"])
+    other.page.keyboard.press("Enter")
+    expect(other.page.get_by_role("heading", name="Continue as the operator?")).to_be_visible()
+    other.page.get_by_role("button", name="Continue as the operator").click()
+    expect(other.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()

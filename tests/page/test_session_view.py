@@ -157,6 +157,36 @@ def test_steering_and_following_up_wait_in_the_queue_until_they_are_read(own_sit
     expect(rows(page, "answer").last).to_contain_text("And one thing more")
 
 
+def test_a_message_that_waits_is_taken_back_into_the_field(own_site: Site, tab: Opener) -> None:
+    session = own_site.client.create()
+    page = watching(tab(own_site), session)
+    say(page, "[[say This far]][[hang]]")
+    expect(page.locator(".k-answer.streaming")).to_contain_text("This far")
+    page.get_by_role("radio", name="After").click()
+    attached = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"one ``` two"}
+    page.locator("input[type=file]").set_input_files(attached)
+    say(page, "And one thing more")
+    say(page, "And the last thing")
+    expect(page.locator(".queue li .words")).to_have_text(["And one thing more", "And the last thing"])
+
+    page.get_by_label("Message", exact=True).fill("half written")
+    page.get_by_role("button", name="Take back: And one thing more").click()
+    expect(page.get_by_label("Message", exact=True)).to_have_value("And one thing more\n\nhalf written")
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    expect(page.locator(".attached li")).to_have_text(["notes.txt"])
+    expect(page.locator(".queue li .words")).to_have_text(["And the last thing"])
+
+    page.get_by_label("Message", exact=True).fill("")
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("And the last thing")
+    expect(page.locator(".queue li")).to_have_count(0)
+    assert own_site.client.get(f"/api/sessions/{session}/queue").json["followup"]["depth"] == 0
+    expect(page.locator(".transcript")).not_to_contain_text("not taken")
+    page.reload()
+    expect(page.locator(".k-answer.streaming")).to_contain_text("This far")
+    expect(page.locator(".transcript")).not_to_contain_text("one thing more")
+
+
 def test_a_turn_is_stopped(own_site: Site, tab: Opener) -> None:
     page = watching(tab(own_site), own_site.client.create())
     say(page, "[[say This far]][[hang]]")

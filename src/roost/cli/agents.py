@@ -9,6 +9,7 @@ import click
 
 from roost import __version__
 from roost.cli import asking, options, show
+from roost.cli.columns import Column
 from roost.core.errors import BadValue
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def list_(as_json: bool, **flags: Any) -> None:
     if as_json:
         _print(rows, "", as_json)
     elif rows:
-        columns = (show.Column("reference"), show.Column("digest", 19), show.Column("size", right=True))
+        columns = (Column("reference"), Column("digest", 19), Column("size", right=True))
         show.table(columns, [tuple(row.values()) for row in rows])
     else:
         show.nothing("agents")

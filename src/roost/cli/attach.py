@@ -12,6 +12,7 @@ import click
 from msgspec.structs import replace
 
 from roost.cli import asking, reach, show
+from roost.cli.columns import Column
 from roost.cli.telling import Telling
 from roost.client import connection
 from roost.client.answers import Turn
@@ -27,12 +28,12 @@ MOST = 15  # sessions in the list to choose from
 CODES = {"normal": 0, "error": 1, "canceled": 130}
 
 _COLUMNS = (
-    show.Column("n", right=True),
-    show.Column("session", 8),
-    show.Column("agent"),
-    show.Column("status"),
-    show.Column("title", 48),
-    show.Column("when"),
+    Column("n", right=True),
+    Column("session", ident=True),
+    Column("agent", 24, spare=1),
+    Column("status", firm=True),
+    Column("title"),
+    Column("when", firm=True),
 )
 
 

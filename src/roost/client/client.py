@@ -1,6 +1,7 @@
 """A client for asyncio: as many requests and streams at once as there are to ask."""
 
 import time
+from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from types import TracebackType
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 
 import anyio
 import httpx2
+from anyio.lowlevel import current_token
 
 from roost.client import currents, here, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
@@ -19,7 +21,7 @@ from roost.client.fleet import Event
 from roost.client.following import SILENCE, Following, Frame
 from roost.client.happenings import Happening
 from roost.client.request import Request
-from roost.client.server import Server
+from roost.client.server import Server, named
 from roost.client.start import CHECKS, Start
 from roost.client.table import Table
 from roost.client.talk import Said
@@ -32,14 +34,15 @@ IN_PROCESS = "http://127.0.0.1"
 
 
 class Client(Table):
-    """Asks one server, which is checked as `Server` says before it is shown the token.
+    """Asks one server, which is checked as `Server` says before it is shown the token.  It may be used in several event
+    loops, one after the other or each in a thread of its own.
 
     A `transport` of one's own takes the requests elsewhere: into an app of this process, say.
     """
 
     def __init__(
         self,
-        server: Server | str = IN_PROCESS,
+        server: Server | str = "",
         *,
         token: str = "",
         fingerprint: str | None = None,
@@ -48,18 +51,14 @@ class Client(Table):
         transport: httpx2.AsyncBaseTransport | None = None,
         watch: Watch | None = None,
     ) -> None:
-        self.server = (
-            server
-            if isinstance(server, Server)
-            else Server(server, token=token, fingerprint=fingerprint, ca=ca, insecure=insecure)
-        )
+        where = server or (IN_PROCESS if transport else "")
+        self.server = named(where, token=token, fingerprint=fingerprint, ca=ca, insecure=insecure)
         self._base = IN_PROCESS if transport else _base(self.server)
         self._transport = transport
         self._watch = watch
-        self._http: httpx2.AsyncClient | None = None
         self._trust: Trust | None = None
         self._held = ExitStack()
-        self._opening = anyio.Lock()
+        self._loops: dict[object, _Loop] = {}
 
     @classmethod
     def here(cls, env: Mapping[str, str] | None = None) -> "Client":
@@ -79,11 +78,11 @@ class Client(Table):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Hang up."""
-        http, self._http = self._http, None
+        """Hang up: all that was asked of this event loop."""
+        loop = self._loops.pop(current_token(), None)
         try:
-            if http is not None:
-                await http.aclose()
+            if loop is not None and loop.http is not None:
+                await loop.http.aclose()
         finally:
             self._held.close()
 
@@ -303,12 +302,20 @@ class Client(Table):
             raise await anyio.to_thread.run_sync(trust.meant, error, limit) from None
 
     async def _ready(self) -> httpx2.AsyncClient:
-        """The client of the library, once it is known whom it may trust."""
-        async with self._opening:
-            if self._http is None:
+        """The client of the library for this event loop, once it is known whom it may trust."""
+        loop = self._loop()
+        async with loop.opening:
+            if loop.http is None:
                 transport = self._transport or (await self._trusting()).transport()
-                self._http = httpx2.AsyncClient(transport=transport, trust_env=False)
-            return self._http
+                loop.http = httpx2.AsyncClient(transport=transport, trust_env=False)
+            return loop.http
+
+    def _loop(self) -> "_Loop":
+        here = current_token()
+        if here not in self._loops:
+            for other in [one for one in list(self._loops) if isinstance(one, AbstractEventLoop) and one.is_closed()]:
+                self._loops.pop(other, None)
+        return self._loops.setdefault(here, _Loop())
 
     async def _trusting(self) -> Trust:
         if self._transport is not None:
@@ -341,6 +348,14 @@ class Client(Table):
                 return (await self.snapshot(session, last=1)).last_event_seq
             except Unreachable as error:
                 await anyio.sleep(again.after(error, unheard))
+
+
+class _Loop:
+    """What belongs to one event loop: connections can't be taken to another."""
+
+    def __init__(self) -> None:
+        self.http: httpx2.AsyncClient | None = None
+        self.opening = anyio.Lock()
 
 
 def _base(server: Server) -> str:

@@ -243,6 +243,11 @@ def queue(session: str) -> Request[c.Queues]:
     return Request("GET", _session(session, "queue"), c.Queues)
 
 
+def withdraw(session: str, queued: int) -> Request[c.Queued]:
+    """Take back messages that wait; `queued` is the `id` that a `message_queued` or a snapshot's `queue` tells."""
+    return Request("DELETE", _session(session, "queue", str(queued)), c.Queued)
+
+
 def cancel(session: str) -> Request[Told]:
     """End its turn."""
     return Request("POST", _session(session, "cancel"), Told)

@@ -107,6 +107,26 @@ class MessagesWait(RoostError):
         super().__init__("messages wait")
 
 
+class NotQueued(RoostError):
+    """No message with this number waits: it never did, or was withdrawn or dropped."""
+
+    code = "not_queued"
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"no message {seq} waits in this session")
+        self.seq = seq
+
+
+class AlreadyTaken(RoostError):
+    """The message waits no more: a turn has taken it."""
+
+    code = "already_taken"
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"message {seq} was taken already: it can't be withdrawn any more")
+        self.seq = seq
+
+
 class WaitNotFound(RoostError):
     """No wait has this id."""
 

@@ -115,7 +115,7 @@ async def _rounds(stage: Stage) -> None:
                 return
         elif newest is None and stage.turn.interactive:
             await goes_on(stage)  # nobody has said anything yet
-        elif newest is None and stage.journal.head.depth("followup"):
+        elif newest is None and (stage.journal.head.depth("followup") or await mailbox.opened_for(stage)):
             if not await _begun(stage):
                 return
         elif spent(stage):
@@ -128,7 +128,10 @@ async def _rounds(stage: Stage) -> None:
 
 
 async def _begun(stage: Stage) -> bool:
-    """A turn that was opened for what waits begins with it; False where hooks refused it, and the turn has ended."""
+    """A turn that was opened for what waits begins with it.
+
+    False where hooks refused it, or it was withdrawn, and the turn has ended.
+    """
     if not await goes_on(stage):
         return False
     await stage.catch_up()

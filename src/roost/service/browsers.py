@@ -34,6 +34,13 @@ class Offer(Struct, frozen=True):
     expires_at: Micros
 
 
+class Asked(Struct, frozen=True):
+    """Whose a code is: an account's, or the operator's, who has no name."""
+
+    account: str
+    expires_at: Micros
+
+
 class Entry(Struct, frozen=True):
     """A browser that was let in.  The cookie is told this once."""
 
@@ -58,6 +65,11 @@ class Browsers:
     def free(self) -> bool:
         """Whether no browser has to be let in."""
         return not self._accounts.required
+
+    @property
+    def shared(self) -> bool:
+        """Whether several people come in here, each by an account."""
+        return self._accounts.enabled
 
     # -- what doors ask -------------------------------------------------------------------------
 
@@ -120,6 +132,19 @@ class Browsers:
         account = principal.name if principal.confined else ""
         await self.store.offer(PairingCode(digest(code), account, "" if account else self._bond, due))
         return Offer(code, due)
+
+    async def whose(self, code: str, *, address: str = "") -> Asked:
+        """Whom this code lets a browser in as; the code stays good.  It counts as an attempt until one has come in.
+
+        Raises:
+            TooManyLogins: too many have failed from this address.
+            PairingRefused: the code opens nothing, or not any more.
+        """
+        self._throttle.attempt(*_tried(address))
+        found = await self.store.offered(digest(code.strip()), at=self._clock.now())
+        if found is None or not (found.account or self._ties(found.bond)):
+            raise PairingRefused
+        return Asked(found.account, found.expires_at)
 
     async def pair(self, code: str, *, agent: str = "", address: str = "") -> Entry:
         """Let in the browser that has this code.

@@ -1,5 +1,6 @@
 """A person before a session: what is shown, what is said, what is answered; apart from the screen itself."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -58,6 +59,7 @@ class Sitting:
         self._opened = opened
         self._known: dict[str, tuple[Teammate, ...]] = {}
         self._heard: set[str] = set()  # answered waits of which the person knows
+        self._sending = asyncio.Lock()  # messages go in the order in which they were written
 
     # -- which session --------------------------------------------------------------------------
 
@@ -158,7 +160,8 @@ class Sitting:
         if echoed and not self.busy:
             self._show(view.said(echoed))
         try:
-            await self._deliver(posted, steer=steer)
+            async with self._sending:
+                await self._deliver(posted, steer=steer)
         except RoostError:
             if echoed:
                 self._show(view.unsaid(echoed))

@@ -364,6 +364,31 @@ async def test_a_code_of_an_account_lets_in_as_that_account(tmp_path: Path, ann:
         assert (await phone.pair(told)).json()["user"] == "ann"
 
 
+async def test_a_code_says_whose_it_is_before_it_is_used(tmp_path: Path, ann: dict[str, str]) -> None:
+    async with open_house(tmp_path, token="t") as house, browser(house) as phone:
+        assert (await phone.ask("GET", "/web/session")).json()["accounts"] is False
+        await house.service.accounts.add(OPERATOR, "ann", ann["password"], str(tmp_path / "ann"))
+        shown = (await phone.ask("GET", "/web/session")).json()
+        assert shown["accounts"] is True
+        token = (await house.client.post("/api/v1/login", json=ann)).json()["token"]
+        hers, ours = await code(house, authorization=f"Bearer {token}"), await code(house)
+        for told, user in ((hers, "ann"), (ours, "")):
+            answer = await phone.ask("POST", "/web/whose", json={"code": told})
+            assert (answer.status_code, answer.json()["user"], answer.json()["host"]) == (200, user, shown["host"])
+            assert "set-cookie" not in answer.headers
+        assert (await phone.pair(hers)).json()["user"] == "ann"
+        gone = await phone.ask("POST", "/web/whose", json={"code": hers})
+        assert (gone.status_code, gone.json()["code"]) == (410, "pairing_refused")
+
+
+async def test_to_ask_whose_a_code_is_is_no_way_to_guess_more(tmp_path: Path) -> None:
+    async with open_house(tmp_path, token="t") as house, browser(house) as phone:
+        told = await code(house)
+        tried = [(await phone.ask("POST", "/web/whose", json={"code": told if n % 2 else "x"})) for n in range(11)]
+        assert [answer.status_code for answer in tried] == [410, 200] * 5 + [429]
+        assert (await phone.pair(told)).status_code == 429
+
+
 @pytest.mark.parametrize("change", ["password", "disable", "remove"])
 async def test_what_ends_an_account_ends_its_browsers_and_codes(
     tmp_path: Path, ann: dict[str, str], change: str

@@ -228,7 +228,7 @@ def _screen(window: Window, notes: list[RemarkShape], waits: list[OpenWaitShape]
         more=window.more,
         tail_from=window.tail_from,
         waits=waits,
-        queue=[_queued(waiting) for waiting in window.queue],
+        queue=[queued(waiting) for waiting in window.queue],
         sub_sessions=[_sub(sub, head) for sub in head.below_all() if sub.turn is not None],
         nested=[_nested(born) for born in window.born],
         team=[] if window.team is None else [team_shape(mate) for mate in window.team.agents],
@@ -266,7 +266,8 @@ def _mark(mark: Mark) -> MarkShape:
     )
 
 
-def _queued(waiting: Waiting) -> QueuedShape:
+def queued(waiting: Waiting) -> QueuedShape:
+    """Messages that wait, or have waited until now."""
     return QueuedShape(
         id=waiting.seq,
         queue=waiting.queue,

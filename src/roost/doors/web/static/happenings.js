@@ -84,6 +84,7 @@ export const ON = {
   }),
   message_dropped: live((fold, f) => {
     const message = unqueue(fold, f.queued, f.index)
+    if (f.why === 'withdrawn') return // whoever did it knows
     note(fold, fold.threadOf(f), 'warn', `A message was not taken${f.why ? `: ${f.why}` : ''}${message ? `\n${message.content}` : ''}`)
   }),
 

@@ -32,7 +32,7 @@ export function tend(live) {
     live.on('gone', (id) => drop(id)),
     live.on('waits', (all) => { waits.value = all }),
     live.on('jobs', (all) => { jobs.value = all }),
-    live.on('hello', (hello) => { server.value = hello; load({ anew: true }) }), // rows that changed while we were away come whole
+    live.on('hello', (hello) => { server.value = hello; over.clear(); load({ anew: true }) }), // what changed while we were away comes whole
     live.on('state', (state) => { line.value = state; seen(state) }),
   ]
   return () => ends.forEach((end) => end())
@@ -60,6 +60,7 @@ function seen(state) {
 
 let fresh = new Map() // rows that came over the line while the list was being read
 let loading = null
+const over = new Set() // sessions that were deleted: a row that was read before may come over the line all the same
 let reading = 0 // which reading counts: of an older one the answer may be older than what the line has told, or another's
 
 /** Read the list; where it is being read already, that will do, unless it has to be read `anew`. */
@@ -77,6 +78,7 @@ async function read(mine) {
     const all = await api.get('/api/sessions', { query: { detail: 'full', limit: MOST }, tries: line.peek().state === 'open' ? 3 : 1 })
     if (mine !== reading) return
     const known = new Map((all ?? []).map((row) => [row.id, row]))
+    for (const id of over) known.delete(id)
     for (const [id, row] of fresh) row === null ? known.delete(id) : known.set(id, row)
     rows.value = known
     trouble.value = null
@@ -86,6 +88,7 @@ async function read(mine) {
 }
 
 function put(row) {
+  if (over.has(row.id)) return
   fresh.set(row.id, row)
   if (rows.peek() === null) return
   rows.peek().set(row.id, row)
@@ -93,6 +96,7 @@ function put(row) {
 }
 
 function drop(id) {
+  over.add(id)
   fresh.set(id, null)
   if (rows.peek() === null) return
   rows.peek().delete(id)
@@ -113,6 +117,7 @@ export function forget() {
   waits.value = []
   jobs.value = []
   server.value = null
+  over.clear()
 }
 
 /** One row, or null. */
@@ -125,10 +130,10 @@ export function remove(id, after) {
     on ? all.add(id) : all.delete(id)
     hidden.value = all
   }
-  let over = false
+  let done = false
   const act = (how) => {
-    if (over) return null
-    over = true
+    if (done) return null
+    done = true
     removeEventListener('pagehide', now)
     return how ? api.delete(`/api/sessions/${part(id)}`, { keepalive: how === 'now' }) : null
   }

@@ -114,7 +114,7 @@ class List {
 
   make(line, chosen) {
     const parts = {
-      dot: h('span', { class: 'dot' }), title: h('span', { class: 'title' }), state: h('span', { class: 'hush' }),
+      dot: h('span', { class: 'dot' }), title: h('span', { class: 'title', dir: 'auto' }), state: h('span', { class: 'hush' }),
       age: h('time', { class: 'age' }), about: h('span', { class: 'about' }), waits: h('span', { class: 'pill amber' }),
       star: h('span', { class: 'starred', title: 'Starred' }, icon('star'), h('span', { class: 'hush' }, 'starred')),
       cost: h('span', { class: 'cost' }),

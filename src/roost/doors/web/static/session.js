@@ -44,7 +44,7 @@ class View {
 
   build() {
     this.dot = h('span', { class: 'dot' })
-    this.title = h('h1', { tabindex: -1 }, h('button', { class: 'titled', type: 'button', title: 'Rename', onClick: () => this.rename() }))
+    this.title = h('h1', { tabindex: -1 }, h('button', { class: 'titled', dir: 'auto', type: 'button', title: 'Rename', onClick: () => this.rename() }))
     this.about = h('p', { class: 'about' })
     this.state = h('span', { class: 'word' })
     this.who = h('span', { class: 'who' }, h('span'), h('span', { class: 'on-model' }))

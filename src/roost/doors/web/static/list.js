@@ -295,7 +295,11 @@ async function erase(row) {
     const sure = await confirm({ title: 'Delete a session at work?', body: `“${titled(row)}” is ${STATES[row.state]}. Deleting it ends what it does.`, yes: 'Delete', danger: true })
     if (!sure) return
   }
+  const link = [...document.querySelectorAll('.entry')].find(({ hash }) => hash === `#/s/${part(row.id)}`)
+  const item = link?.closest('.entry-item')
+  const next = item?.nextElementSibling ?? item?.previousElementSibling
   const removal = store.remove(row.id, (error) => complain(error, 'delete it'))
+  if (item?.contains(document.activeElement) || document.activeElement === document.body) next?.querySelector('.entry').focus({ preventScroll: true })
   if (location.hash === `#/s/${part(row.id)}`) location.hash = '#/'
   toast('Session deleted', { action: { label: 'Undo', act: removal.undo }, onGone: removal.go })
 }

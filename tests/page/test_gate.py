@@ -23,7 +23,7 @@ def link(site: Site) -> str:
 
 def test_a_link_pairs_once_and_does_not_stay_in_the_address(site: Site, tab: Opener) -> None:
     way = link(site)
-    phone = tab(site, NARROW, let_in=False)
+    phone = tab(site, NARROW, let_in=False, new=True)
     phone.page.goto(way)
     expect(phone.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
     assert "pair" not in phone.page.url
@@ -34,7 +34,7 @@ def test_a_link_pairs_once_and_does_not_stay_in_the_address(site: Site, tab: Ope
     assert cookies["roost_session"]["sameSite"] == "Strict"
     assert TOKEN not in phone.page.evaluate("JSON.stringify({...localStorage})")
 
-    stranger = tab(site, NARROW, let_in=False)
+    stranger = tab(site, NARROW, let_in=False, new=True)
     stranger.page.goto(way)
     expect(stranger.page.get_by_role("heading", name="That did not pair")).to_be_focused()
     expect(stranger.page.get_by_role("alert").first).to_contain_text("works once")

@@ -66,10 +66,17 @@ def test_a_list_is_plain_columns_that_grep_and_cut_like(there: There) -> None:
 
 
 def test_a_list_has_what_each_session_is_at_and_on_which_model(there: There) -> None:
-    row = {"id": OTHER, "title": "Tidy up", "state": "waiting", "provider": "fast", "model": "fast/one"}
+    row = {
+        "id": OTHER,
+        "title": "Tidy up",
+        "state": "waiting",
+        "provider": "fast",
+        "source": "crew",
+        "model": "fast/one",
+    }
     there.api.answers["GET /api/sessions"] = (200, [{**row, "working_dir": "/srv/b"}])
     _, line = there.run("session", "list").stdout.splitlines()
-    assert re.split(r"  +", line)[:5] == [OTHER, "Tidy up", "fast", "fast/one", "waiting"]
+    assert re.split(r"  +", line)[:5] == [OTHER, "Tidy up", "crew", "fast/one", "waiting"]
     assert line.endswith("/srv/b")
     assert [target for _, target, _ in there.api.calls()] == ["/api/sessions?detail=full"]
 

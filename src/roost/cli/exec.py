@@ -98,7 +98,7 @@ def exec_(ctx: click.Context, /, *, agent: str | None, prompt: str | None, **fla
 
 def alone(agent: str) -> bool:
     """Whether an agent of this name runs in this process."""
-    if agent in BUILT_IN or Path(agent).expanduser().exists():
+    if agent in BUILT_IN or _path(agent) or Path(agent).expanduser().exists():
         return True
     if agent in asking.PROVIDERS:
         return False
@@ -107,6 +107,11 @@ def alone(agent: str) -> bool:
         return True
     home = reach.home()
     return not (reach.session() or connection.read(home) or local.find(home))
+
+
+def _path(agent: str) -> bool:
+    """Whether it can be nothing but a path, also where nothing is there."""
+    return agent.startswith(("./", "../", "/", "~")) or Path(agent).suffix.lower() in (".yaml", ".yml")
 
 
 def _resumed(flags: dict[str, Any]) -> bool:

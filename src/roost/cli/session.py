@@ -248,11 +248,12 @@ def _row(one: Session) -> Row:
 
 
 def _cells(row: Row) -> tuple[object, ...]:
+    player = row.source or row.provider
     return (
         row.id,
         row.name or row.title,
-        row.provider,
-        row.model.removeprefix(f"{row.provider}/") if show.terminal() else row.model,
+        player,
+        row.model.removeprefix(f"{player}/") if show.terminal() else row.model,
         row.state,
         show.moment(row.created_at),
         row.tags,

@@ -40,7 +40,7 @@ def approvals(ctx: click.Context, /, *, session: str | None, target: str | None,
     if as_json:
         show.document(found if session else raw)
     elif not found:
-        show.nothing("one waits for you")
+        show.note("nothing waits for you")
     else:
         rows = [
             (one.id, one.kind, one.session_id, one.agent_name, show.moment(one.opened_at), what(one)) for one in found

@@ -209,7 +209,7 @@ def _within(events: Iterable[e.Event], query: Query, start: Micros | None, end: 
         if (start is not None and event.at < start) or (end is not None and event.at > end):
             continue
         spoken = spoken_in(event)
-        if spoken is None or (query.role and spoken.role != query.role):
+        if spoken is None or not spoken.text or (query.role and spoken.role != query.role):
             continue
         if query.tool and query.tool.casefold() not in spoken.tool.casefold():
             continue

@@ -406,3 +406,38 @@ def test_a_title_is_changed_and_seen_everywhere(site: Site, tab: Opener) -> None
     expect(page.get_by_role("heading", name="New name", level=1)).to_be_visible()
     expect(shown.row("New name")).to_be_visible()
     assert until(lambda: site.client.snapshot(session)["title"] == "New name" or None)
+
+
+def test_who_comes_back_reads_on_where_he_was(site: Site, tab: Opener) -> None:
+    session = site.client.create(title="To be read on")
+    for n in range(300):
+        message = {"role": "assistant", "content": f"Old answer {n} " + "with words " * 40}
+        site.client.post(f"/api/sessions/{session}/messages", {"message": {"message": message}})
+    page = watching(tab(site), session)
+    expect(page.get_by_text("Old answer 299")).to_be_visible()
+    transcript = page.locator(".transcript")
+    transcript.press("Home")
+    expect(page.get_by_text("Old answer 180")).to_be_visible()
+    seen = "document.elementFromPoint(700, 300).closest('.piece').textContent.slice(0, 20)"
+    until(lambda: page.evaluate("history.state?.place?.[0]?.[0]") == page.evaluate(_FIRST) or None)
+    here = until(lambda: page.evaluate(seen))
+
+    page.evaluate("location.hash = '#/settings'")
+    expect(page.get_by_role("heading", name="Theme")).to_be_visible()
+    page.go_back()
+    until(lambda: page.evaluate(f"document.querySelector('.piece') && {seen}") == here or None)
+    page.reload()
+    until(lambda: page.evaluate(f"document.querySelector('.piece') && {seen}") == here or None)
+    page.get_by_role("button", name="Go to the end").click()
+    expect(page.get_by_text("Old answer 299")).to_be_visible()
+    page.evaluate("location.hash = '#/settings'")
+    expect(page.get_by_role("heading", name="Theme")).to_be_visible()
+    page.evaluate(f"location.hash = '#/s/{session}'")  # a link shows the newest
+    expect(page.get_by_text("Old answer 299")).to_be_visible()
+
+
+_FIRST = """(() => {
+    const box = document.querySelector('.transcript')
+    const seen = [...box.querySelectorAll('.piece')].find((row) => row.offsetTop + row.offsetHeight > box.scrollTop)
+    return seen.dataset.key
+})()"""

@@ -131,6 +131,7 @@ class RoostApp(App[int]):
         self._worked_since = 0.0
         self._hint = ""
         self._seated = asyncio.Event()  # a session is open
+        self._taking = asyncio.Lock()  # a message that waits is taken back
 
     @property
     def session(self) -> str:
@@ -277,6 +278,7 @@ class RoostApp(App[int]):
             hint=self._hint,
         )
         self.prompt.busy = sitting.busy
+        self.prompt.queued = len(view.queue)
         self.prompt.commands = sitting.commands
         self._furnish()
 
@@ -385,6 +387,28 @@ class RoostApp(App[int]):
         self.transcript.go_end()
         ran = await self.sitting.shell(command)
         self.prompt.attach(attachments.of_text(f"$ {command}", ran.quoted()))
+
+    @on(Prompt.TakeBack)
+    def _take_back(self, event: Prompt.TakeBack) -> None:
+        event.stop()
+        self._do(self._taken_back())
+
+    @on(Transcript.TakeBack)
+    def _take_this_back(self, event: Transcript.TakeBack) -> None:
+        event.stop()
+        self._do(self._taken_back(event.number))
+
+    async def _taken_back(self, number: int = 0) -> None:
+        """Let a message that waits stand in the prompt again."""
+        async with self._taking:
+            if not number and (self.prompt.text or not self.sitting.view.queue):
+                return  # a key that was held
+            found = await self.sitting.take_back(number)
+            if found is None:
+                self.say("It has just been taken.")
+                return
+            self.prompt.restore(*found)
+            self.prompt.begin()
 
     @on(Prompt.Dropped)
     def _dropped(self, event: Prompt.Dropped) -> None:

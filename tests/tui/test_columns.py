@@ -18,7 +18,7 @@ def test_a_wide_line_gives_its_room_to_the_column_that_grows() -> None:
 
 def test_a_narrow_one_cuts_first_and_then_leaves_out_what_matters_least() -> None:
     assert columns.line(ROW, 40).plain == f"{'The harbour at …':<16}  surveyor      $0.12   "
-    assert columns.line(ROW, 28).plain == f"The harbo…  surve…  $0.12   "
+    assert columns.line(ROW, 28).plain == "The harbo…  surve…  $0.12   "
     assert columns.line(ROW, 20).plain == "The harbo…  surveyor"
     assert columns.line(ROW, 12).plain == "The harbour…"
 

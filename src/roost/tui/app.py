@@ -299,6 +299,9 @@ class RoostApp(Surface):
         """Back to the prompt; from there, twice: stop."""
         if self.focused is not self.prompt.editor:
             self.prompt.begin()
+        elif self._voice.commanding:
+            if self.presses.again("stop", "Esc again to stop the command"):
+                self._voice.stop()
         elif self.sitting.busy and self.presses.again("escape", "Esc again to stop it"):
             await self.interrupt()
 

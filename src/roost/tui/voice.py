@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from roost.core.errors import RoostError
 from roost.tui import attachments, clipboard, slash
 from roost.tui.attachments import Attachment
+from roost.tui.shell import Ran
 
 if TYPE_CHECKING:
     from roost.tui.app import RoostApp
@@ -19,6 +20,7 @@ class Voice:
     def __init__(self, app: "RoostApp") -> None:
         self._app = app
         self._taking = asyncio.Lock()  # a message that waits is taken back
+        self._commands: list[asyncio.Task[Ran]] = []  # of the shell, that run
 
     async def say(self, text: str, attached: Sequence[Attachment] = (), *, steer: bool = False) -> None:
         """Whatever it is that was typed."""
@@ -37,8 +39,25 @@ class Voice:
 
     async def _shell(self, command: str) -> None:
         self._app.transcript.go_end()
-        ran = await self._app.sitting.shell(command)
-        self._app.prompt.attach(attachments.of_text(f"$ {command}", ran.quoted()))
+        running = asyncio.create_task(self._app.sitting.shell(command), name=f"shell {command[:40]}")
+        self._commands.append(running)
+        try:
+            await asyncio.wait([running])
+        finally:
+            self._commands.remove(running)
+            running.cancel()
+            await asyncio.wait([running])  # it ends what it has started first
+        if not running.cancelled():
+            self._app.prompt.attach(attachments.of_text(f"$ {command}", running.result().quoted()))
+
+    @property
+    def commanding(self) -> bool:
+        """Whether a command of the shell runs."""
+        return bool(self._commands)
+
+    def stop(self) -> None:
+        """End the newest of them."""
+        self._commands[-1].cancel()
 
     async def take_back(self, number: int = 0) -> None:
         """Let a message that waits stand in the prompt again: the newest, or the one of that number."""

@@ -345,6 +345,7 @@ async def test_a_message_that_is_refused_stands_in_the_prompt_again(room: Room) 
         await until(pilot, lambda: notes(app), "the refusal")
         assert app.prompt.text == "hello"
         assert not app.sitting.view.rows
+        await until(pilot, lambda: "Talks, runs and asks." in screen(app), "the welcome, as before")
 
 
 # -- sessions and agents ----------------------------------------------------------------------------

@@ -175,7 +175,7 @@ class RoostApp(Surface):
         self.transcript.apply(changes)
         if changes.parts & {"waits", "answered"}:
             self.run_worker(self._attention.draw(), group="waits")
-        if changes.parts or changes.appeared:
+        if changes.parts or changes.appeared or changes.vanished:
             self.stand()
 
     def _line_changed(self) -> None:

@@ -26,6 +26,8 @@ from roost.tui.widgets.welcome import Welcome
 
 _SIEVE = Sieve()
 
+READ = 15  # characters that are read in a second, with care
+
 Severity = Literal["information", "warning", "error"]
 
 
@@ -97,7 +99,8 @@ class Surface(App[int]):
 
     def complain(self, error: RoostError) -> None:
         """Tell what went wrong."""
-        self.notify(str(error) or type(error).__name__, severity="error", markup=False, timeout=8)
+        words = str(error) or type(error).__name__
+        self.notify(words, severity="error", markup=False, timeout=8 + len(words) / READ)
 
     def copy(self, text: str) -> None:
         """Put a text on the clipboard: the terminal's, and this machine's."""

@@ -11,6 +11,8 @@ from websockets.exceptions import InvalidStatus
 
 from doors.test_auth import OPEN, routes
 from doors.web.browsing import browser, code, paired
+from roost.service.tickets import KEPT, SHARE, Tickets
+from roost.testing.clock import HandClock
 from roost.testing.house import House, open_house
 
 pytestmark = pytest.mark.anyio
@@ -132,6 +134,14 @@ async def test_of_many_that_race_with_a_ticket_one_comes_in(tmp_path: Path) -> N
             for _ in range(12):
                 tasks.start_soon(race)
         assert sorted(came) == [101] + [401] * 11
+
+
+def test_whoever_asks_for_tickets_without_end_loses_his_own() -> None:
+    issued: Tickets[str] = Tickets(HandClock())
+    mine, _ = issued.issue("ann", owner="ann")
+    theirs = [issued.issue("bob", owner="bob")[0] for _ in range(KEPT)]
+    assert issued.redeem(mine) == "ann"
+    assert [issued.redeem(one) for one in theirs] == [None] * (KEPT - SHARE) + ["bob"] * SHARE
 
 
 async def test_a_ticket_opens_streams_and_nothing_else(tmp_path: Path) -> None:

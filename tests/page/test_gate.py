@@ -99,6 +99,20 @@ def test_who_logs_out_is_a_stranger(site: Site, tab: Opener) -> None:
     assert shown.context.cookies() == []
 
 
+def test_messages_are_still_seen_after_the_gate(site: Site, tab: Opener) -> None:
+    site.client.create(title="To be copied")
+    shown = tab(site).go()
+    shown.act("To be copied", "Copy link")
+    expect(shown.page.locator(".toast")).to_be_visible()
+    shown.context.clear_cookies()
+    shown.page.evaluate("import('/static/api.js').then(({ api }) => api.stranger())")
+    expect(shown.page.get_by_role("heading", name="Pair this browser")).to_be_visible()
+    shown.page.get_by_label("Code or token").fill(TOKEN)
+    shown.page.keyboard.press("Enter")
+    shown.act("To be copied", "Copy link")
+    expect(shown.page.locator(".toast").last).to_be_visible()
+
+
 def test_where_no_token_is_asked_for_it_just_opens(browser: Browser, tmp_path: Path, fake_llm: llm.FakeLLM) -> None:
     with house.opened(tmp_path, fake_llm) as found:
         found.agent("helper")

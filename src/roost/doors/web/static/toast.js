@@ -8,7 +8,8 @@ const STAY = 6_000
 let place = null
 
 function shelf() {
-  place ??= document.body.appendChild(h('div', { class: 'toasts', role: 'log', 'aria-live': 'polite', 'aria-label': 'Messages' }))
+  place ??= h('div', { class: 'toasts', role: 'log', 'aria-live': 'polite', 'aria-label': 'Messages' })
+  if (!place.isConnected) document.body.append(place) // the gate takes all else away
   return place
 }
 
@@ -65,7 +66,8 @@ function sentence(words) {
 
 /** Read something aloud, and show nothing. */
 export function announce(words) {
-  voice ??= document.body.appendChild(h('div', { class: 'hush', role: 'status', 'aria-live': 'polite' }))
+  voice ??= h('div', { class: 'hush', role: 'status', 'aria-live': 'polite' })
+  if (!voice.isConnected) document.body.append(voice)
   voice.textContent = ''
   setTimeout(() => { voice.textContent = words }, 60)
 }

@@ -21,7 +21,18 @@ from roost.cli.inprocess import InProcess
 from roost.client import Blocking, connection, exchange, requests
 from roost.client import happenings as h
 from roost.client.client import Client
-from roost.client.errors import Cut, Garbled, Nowhere, Refused, Unreachable, Untrusted
+from roost.client.errors import (
+    Conflict,
+    Cut,
+    Forbidden,
+    Garbled,
+    Missing,
+    Nowhere,
+    Overloaded,
+    Refused,
+    Unreachable,
+    Untrusted,
+)
 from roost.client.requests import Order
 from roost.client.server import Server
 from roost.client.shapes import Waiting
@@ -88,6 +99,41 @@ def test_but_a_follow_up_that_has_a_key_may(busy: FakeApi, face: Make) -> None:
     client = face(Server(busy.url, token=TOKEN))
     assert client.followup(SID, "and then?", key="k1").status == "queued"
     assert [one.headers["idempotency-key"] for one in busy.seen] == ["k1", "k1"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, Refused),
+        (401, Forbidden),
+        (403, Forbidden),
+        (404, Missing),
+        (410, Missing),
+        (409, Conflict),
+        (429, Overloaded),
+        (503, Overloaded),
+    ],
+)
+def test_each_refusal_has_its_type_and_says_what_was_asked(
+    api: FakeApi, client: Face, status: int, kind: type[Refused]
+) -> None:
+    api.answers[STATUS] = (status, {"error": "no", "code": "because"})
+    with pytest.raises(Refused) as error:
+        client.status(SID)
+    assert type(error.value) is kind
+    assert (error.value.status, error.value.code, str(error.value)) == (status, "because", "no")
+    assert error.value.__notes__ == [f"{STATUS}: {status} because"]
+
+
+def test_a_client_waits_as_long_as_it_was_told(face: Make, api: FakeApi) -> None:
+    import threading
+
+    api.hold = threading.Event()
+    client = face(Server(api.url, token=TOKEN), timeout=0.1)
+    with pytest.raises(Unreachable, match=r"no answer within 0\.1 s"):
+        client.status(SID)
+    api.hold.set()
+    assert client.ask(requests.status(SID), timeout=10).status == "running"
 
 
 # -- streams that are none ----------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """The page without its server: it says so, stays in one's hands, and catches up when the server is back."""
 
-from playwright.sync_api import expect
+import json
+
+from playwright.sync_api import WebSocketRoute, expect
 
 from page.tabs import NARROW, Opener, Site
 
@@ -76,3 +78,27 @@ def test_what_the_worker_keeps_is_the_page_and_no_answer(own_site: Site, tab: Op
     )
     assert {"/", "/static/app.js", "/static/app.css", "/static/session.js"} <= set(kept)
     assert [path for path in kept if path.startswith(("/api", "/web"))] == []
+
+
+def test_a_session_that_could_not_be_followed_is_asked_for_again(own_site: Site, tab: Opener) -> None:
+    session = own_site.client.create(title="Busy")
+    shown = tab(own_site)
+    refused = {"refused": session, "code": "store_failed", "message": "the database is busy"}
+    left = [refused]
+
+    def between(page: WebSocketRoute) -> None:
+        server = page.connect_to_server()
+
+        def asked(text: str | bytes) -> None:
+            if json.loads(text).get("follow") == session and left:
+                page.send(json.dumps([left.pop()]))
+            else:
+                server.send(text)
+
+        page.on_message(asked)
+
+    shown.page.route_web_socket("**/api/live", between)
+    shown.go(f"#/s/{session}")
+    expect(shown.page.get_by_text("the database is busy", exact=False)).to_be_visible()
+    own_site.client.start(session, "all is well again", "helper", detach=True).close()
+    expect(shown.page.locator(".k-user")).to_contain_text("all is well again", timeout=20_000)

@@ -99,18 +99,34 @@ def test_who_logs_out_is_a_stranger(site: Site, tab: Opener) -> None:
     assert shown.context.cookies() == []
 
 
-def test_messages_are_still_seen_after_the_gate(site: Site, tab: Opener) -> None:
-    site.client.create(title="To be copied")
-    shown = tab(site).go()
-    shown.act("To be copied", "Copy link")
-    expect(shown.page.locator(".toast")).to_be_visible()
-    shown.context.clear_cookies()
-    shown.page.evaluate("import('/static/api.js').then(({ api }) => api.stranger())")
+def test_who_logs_out_leaves_nothing_on_the_device(own_site: Site, tab: Opener) -> None:
+    session = own_site.client.create(title="Secret")
+    shown = tab(own_site).go(f"#/s/{session}")
+    shown.page.get_by_label("Message", exact=True).fill("what I would not say aloud")
+    shown.page.wait_for_function("Object.values(sessionStorage).includes('what I would not say aloud')")
+    shown.go("#/settings")
+    shown.page.evaluate("localStorage.setItem('roost.spawn', '{}')")
+    shown.page.get_by_role("button", name="Log out").click()
+    shown.page.get_by_role("dialog").get_by_role("button", name="Log out").click()
     expect(shown.page.get_by_role("heading", name="Pair this browser")).to_be_visible()
+    drafts, choices = shown.page.evaluate("[Object.keys(sessionStorage), Object.keys(localStorage)]")
+    assert drafts == []
+    assert set(choices) <= {"roost.seen"}  # when the server was there last
+
+
+def test_messages_are_seen_after_the_browser_was_paired_anew(own_site: Site, tab: Opener) -> None:
+    own_site.client.create(title="One")
+    own_site.client.create(title="Two")
+    shown = tab(own_site).go()
+    shown.act("One", "Delete")
+    expect(shown.page.get_by_text("Session deleted")).to_be_visible()
+    (device,) = own_site.client.get("/web/devices").json
+    assert own_site.client.delete(f"/web/devices/{device['id']}").status == 200
     shown.page.get_by_label("Code or token").fill(TOKEN)
-    shown.page.keyboard.press("Enter")
-    shown.act("To be copied", "Copy link")
-    expect(shown.page.locator(".toast").last).to_be_visible()
+    shown.page.get_by_role("button", name="Pair this browser").click()
+    shown.act("Two", "Delete")
+    expect(shown.page.get_by_role("log").get_by_text("Session deleted").last).to_be_visible()
+    expect(shown.page.get_by_role("button", name="Undo").last).to_be_visible()
 
 
 def test_where_no_token_is_asked_for_it_just_opens(browser: Browser, tmp_path: Path, fake_llm: llm.FakeLLM) -> None:

@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from roost.cli import asking, feed, show, targets
+from roost.cli.columns import Column, brief, meant
 from roost.client import talk
 from roost.client.blocking import Blocking
 from roost.client.fleet import Told
@@ -14,13 +15,14 @@ from roost.client.shapes import Waiting
 from roost.core.errors import BadValue
 
 _COLUMNS = (
-    show.Column("id", 8),
-    show.Column("kind"),
-    show.Column("session", 8),
-    show.Column("agent"),
-    show.Column("since"),
-    show.Column("what"),
+    Column("id", ident=True),
+    Column("kind", firm=True),
+    Column("session", ident=True),
+    Column("agent", 24, spare=1),
+    Column("since", firm=True),
+    Column("what"),
 )
+MOST = 5  # of those that may be meant, how many are named
 
 
 @click.command(short_help="List what waits for a person.")
@@ -115,11 +117,13 @@ def one_of(client: Blocking, wait: str | None) -> Waiting:
         raise BadValue(
             f"{len(waiting)} things wait: say which (`roost approvals` lists them)" if waiting else "nothing waits"
         )
-    found = [one for one in waiting if one.id == wait] or [one for one in waiting if one.id.startswith(wait or "")]
+    found = [one for one in waiting if one.id == wait] or [one for one in waiting if meant(one.id, wait or "")]
     if not found:
         raise BadValue(f"nothing that waits begins with {wait!r} (`roost approvals` lists what does)")
     if len(found) > 1:
-        raise BadValue(f"several begin like this: {', '.join(one.id for one in found)}")
+        ids = {one.id for one in found}
+        several = ", ".join(f"{brief(one.id, ids)} ({what(one)})" for one in found[:MOST])
+        raise BadValue(f"{len(found)} begin with {wait!r}: {several}")
     return found[0]
 
 

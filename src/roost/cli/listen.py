@@ -65,7 +65,7 @@ def run(
     speakers = feed.Speakers()
     for one in found:
         if form == "json":
-            click.echo(one.text)
+            click.echo(show.clean(one.text))
         elif shown := speakers.line(one.event, thinking=thinking):
             text, style = feed.stamped(one.event, shown, session=session, timestamps=timestamps)
             if form == "rich":

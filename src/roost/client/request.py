@@ -36,6 +36,11 @@ class Stream(Struct, frozen=True):
     path: str
     query: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def method(self) -> str:
+        """As a request has it."""
+        return "GET"
+
 
 def path(base: str, *segments: str) -> str:
     """An address below another."""

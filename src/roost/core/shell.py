@@ -133,14 +133,25 @@ def _not_reading(run: Run) -> str:
         if why := _is_strange(path) or _wraps_more(base(path), own, run):
             return why
     if not run.path:
-        alone = base(run.wrappers[-1][0]) if run.wrappers else ""
-        return "" if alone in ("xargs", "command") or (alone == "env" and len(run.wrappers) == 1) else "no command"
+        return _alone([base(path) for path, _ in run.wrappers])
     if any(base(path) == "command" and {"-v", "-V"} & {word.text for word in own} for path, own in run.wrappers):
         return ""
+    return _hidden(run) or _does_more(run)
+
+
+def _alone(wrappers: Sequence[str]) -> str:
+    return "" if wrappers == ["env"] or (wrappers and wrappers[-1] in ("xargs", "command")) else "no command"
+
+
+def _hidden(run: Run) -> str:
+    """Why it can't be told which program runs, or ""."""
     if run.command.words[0].dynamic or (run.path != "[" and any(char in run.path for char in "*?[{~$")):
         return "its program is decided at run time"
-    if why := _is_strange(run.path):
-        return why
+    return _is_strange(run.path)
+
+
+def _does_more(run: Run) -> str:
+    """Why a program may do more than read with these words, or ""."""
     if any(_is_network(text) for text in run.texts):
         return "talks to the network"
     if run.texts in (("--version",), ("version",)) and run.name in programs.VERSIONED:

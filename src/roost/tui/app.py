@@ -11,13 +11,14 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical
+from textual.driver import Driver
 from textual.events import Resize
 from textual.filter import LineFilter
 from textual.screen import Screen
 
 from roost.client.client import Client
 from roost.core.errors import RoostError
-from roost.tui import attachments, clipboard, preferences, slash, terminal
+from roost.tui import attachments, clipboard, outlet, preferences, slash, terminal
 from roost.tui.attachments import Attachment
 from roost.tui.dialogs import lists
 from roost.tui.dialogs.card import Card
@@ -130,11 +131,16 @@ class RoostApp(App[int]):
         self._worked_since = 0.0
         self._hint = ""
         self._seated = asyncio.Event()  # a session is open
+        self._taking = asyncio.Lock()  # a message that waits is taken back
 
     @property
     def session(self) -> str:
         """The session that is shown; "" before there is one."""
         return self.sitting.session
+
+    def get_driver_class(self) -> type[Driver]:
+        """What carries the screen to the terminal, and keys from it."""
+        return outlet.patient(super().get_driver_class())
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every line goes through on its way to the terminal."""
@@ -168,7 +174,7 @@ class RoostApp(App[int]):
         wanted = self._theme or self.chosen.theme
         self.theme = wanted if wanted in THEMES else DEFAULT
         self.transcript.results = self._results
-        self.prompt.editor.focus()
+        self.prompt.begin()
         self.dock.display = False
         self._write(terminal.PUSH)
         self.set_interval(FRAME, self._frame)
@@ -272,6 +278,7 @@ class RoostApp(App[int]):
             hint=self._hint,
         )
         self.prompt.busy = sitting.busy
+        self.prompt.queued = len(view.queue)
         self.prompt.commands = sitting.commands
         self._furnish()
 
@@ -315,7 +322,7 @@ class RoostApp(App[int]):
             if told := lists.outcome(one):
                 self.say(told)
         if held and not view.waits and self.prompt.is_attached:
-            self.prompt.editor.focus()
+            self.prompt.begin()
         if new and not self.app_focus:
             self._write(terminal.alert(f"{view.title or 'Roost'} waits for you", self.chosen.notify, os.environ))
 
@@ -335,7 +342,7 @@ class RoostApp(App[int]):
     def _left(self, event: Card.Left) -> None:
         event.stop()
         if not event.by or not self.dock.step(event.by):
-            self.prompt.editor.focus()
+            self.prompt.begin()
 
     @on(Link.Wanted)
     def _link_wanted(self, event: Link.Wanted) -> None:
@@ -352,7 +359,7 @@ class RoostApp(App[int]):
         elif self.focused is self.prompt.editor:
             self.transcript.focus()
         else:
-            self.prompt.editor.focus()
+            self.prompt.begin()
 
     # -- what is typed --------------------------------------------------------------------------
 
@@ -380,6 +387,28 @@ class RoostApp(App[int]):
         self.transcript.go_end()
         ran = await self.sitting.shell(command)
         self.prompt.attach(attachments.of_text(f"$ {command}", ran.quoted()))
+
+    @on(Prompt.TakeBack)
+    def _take_back(self, event: Prompt.TakeBack) -> None:
+        event.stop()
+        self._do(self._taken_back())
+
+    @on(Transcript.TakeBack)
+    def _take_this_back(self, event: Transcript.TakeBack) -> None:
+        event.stop()
+        self._do(self._taken_back(event.number))
+
+    async def _taken_back(self, number: int = 0) -> None:
+        """Let a message that waits stand in the prompt again."""
+        async with self._taking:
+            if not number and (self.prompt.text or not self.sitting.view.queue):
+                return  # a key that was held
+            found = await self.sitting.take_back(number)
+            if found is None:
+                self.say("It has just been taken.")
+                return
+            self.prompt.restore(*found)
+            self.prompt.begin()
 
     @on(Prompt.Dropped)
     def _dropped(self, event: Prompt.Dropped) -> None:
@@ -431,7 +460,7 @@ class RoostApp(App[int]):
             await self._orders.carry_out(typed)
         else:
             self.prompt.editor.show(chosen)
-            self.prompt.editor.focus()
+            self.prompt.begin()
 
     def action_tree(self) -> None:
         """Show the sub-agents, or not."""
@@ -464,7 +493,7 @@ class RoostApp(App[int]):
     async def action_escape(self) -> None:
         """Back to the prompt; from there, twice: stop."""
         if self.focused is not self.prompt.editor:
-            self.prompt.editor.focus()
+            self.prompt.begin()
         elif self.sitting.busy and self._again("escape", "Esc again to stop it"):
             await self.interrupt()
 

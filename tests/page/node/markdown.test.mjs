@@ -163,3 +163,10 @@ test('no link leads into the page or to a program', () => {
     }
   }
 })
+
+test('a table of many columns and long lines costs no more than its text', () => {
+  const began = performance.now()
+  const [table] = parse(`|${'a|'.repeat(900)}\n|${'-|'.repeat(900)}\n${`${'b'.repeat(40_000)}|c\n`.repeat(25)}`)
+  assert.deepEqual([table.rows.length, table.rows[0].length, table.rows[24][1]], [25, 900, [{ kind: 'text', text: 'c' }]])
+  assert.ok(performance.now() - began < 2_000)
+})

@@ -16,7 +16,7 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("Enter", "send; while it works: say it next"),
             ("Alt+Enter, Ctrl+S", "steer: say it into what runs"),
             ("Shift+Enter, Ctrl+J, \\ Enter", "a new line"),
-            ("Up, Down", "what was typed before"),
+            ("Up, Down", "what was typed before; first what still waits"),
             ("/   @   !", "commands, files, a shell command"),
             ("Ctrl+V", "paste, pictures too"),
             ("Ctrl+_", "undo"),
@@ -50,6 +50,7 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("Ctrl+F", "find in it"),
             ("Ctrl+G", "go through it: arrows, Enter opens, y copies; Esc comes back"),
             ("Ctrl+G r", "show or hide what tools return"),
+            ("Ctrl+G Backspace", "take back a message that waits"),
         ),
     ),
     (

@@ -19,12 +19,11 @@ let cards = 0
  */
 export function answerCard(wait, onAnswer, { title = true } = {}) {
   const id = `ask-${++cards}`
-  const make = KINDS[kindOf(wait)]
   const trouble = h('p', { class: 'wrong', role: 'alert', hidden: true })
   const foot = h('div', { class: 'answers' })
   const card = h('section', { class: ['ask', wait.kind], role: 'group', 'aria-labelledby': id, data: { wait: wait.id, kind: kindOf(wait) } })
   const send = sender(card, foot, trouble, onAnswer)
-  const { heading, sign, body } = make(wait, { send, foot, id, trouble })
+  const { heading, sign, body } = laidOut(wait, { send, foot, id, trouble })
   card.append(
     h('header', {}, icon(sign), h('h2', { id, class: title ? '' : 'hush' }, heading), whose(wait)),
     ...[body].flat().filter(Boolean), trouble, foot)
@@ -36,6 +35,18 @@ export function answerCard(wait, onAnswer, { title = true } = {}) {
 function kindOf(wait) {
   if (wait.kind !== 'question') return wait.kind
   return addressOf(wait) === '' ? 'question' : 'address'
+}
+
+/** What a card shows.  A question that can't be shown hides no other: it can be refused here, and seen elsewhere. */
+function laidOut(wait, parts) {
+  try {
+    return KINDS[kindOf(wait)](wait, parts)
+  } catch (error) {
+    reportError(error)
+    const no = wait.kind === 'question' ? { action: 'decline' } : { confirmation: 'reject' }
+    parts.foot.replaceChildren(button('Reject', () => parts.send(no), 'danger'))
+    return { heading: 'This can’t be shown here', sign: 'warn', body: h('p', { class: 'message' }, 'Look at it at a terminal: ', h('code', {}, 'roost approvals'), '.') }
+  }
 }
 
 function whose(wait) {

@@ -21,7 +21,11 @@ export function rowNode(row, place) {
   const show = MAKERS[row.kind]?.(article, row, place) ?? (() => {})
   article.$show = (now, where) => {
     if (where.depth > 0) article.dataset.depth = Math.min(where.depth, 4)
-    show(now, where)
+    try {
+      show(now, where)
+    } catch (error) {
+      reportError(error) // a row that can't be shown hides no other
+    }
   }
   article.$show(row, place)
   return article

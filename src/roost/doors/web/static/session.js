@@ -17,6 +17,7 @@ import { count, money, some, when } from './words.js'
 
 const PAGE = 120 // messages at first
 const OLDER = 150
+const AGAIN = 5_000 // after so long a session that was refused is asked for again
 const FAR = 8 // pages that are fetched to find again where one was
 
 /** Mount the view of a session; `unmount` lets go of it. */
@@ -77,6 +78,7 @@ class View {
 
   end() {
     this.gone = true
+    clearTimeout(this.again)
     clearTimeout(this.marking)
     this.stop.abort()
     this.unfollow?.()
@@ -139,8 +141,10 @@ class View {
   }
 
   refused({ code, message }) {
-    if (code === 'unknown_session') this.left()
-    else toast(message || 'This session can’t be followed.', { kind: 'error' })
+    if (code === 'unknown_session') return this.left()
+    toast(message || 'This session can’t be followed.', { kind: 'error' })
+    clearTimeout(this.again)
+    this.again = setTimeout(() => this.load(), AGAIN) // else what is shown would stay as it is
   }
 
   heard(row) {

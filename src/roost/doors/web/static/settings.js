@@ -208,6 +208,20 @@ const trusting = () => h('ul', { class: 'steps' },
   h('li', {}, 'Android: Settings → Security → Encryption & credentials → Install a certificate → CA certificate.'),
   h('li', {}, 'A computer: add it to the authorities of the system, or of the browser, for websites.'))
 
+/** Whoever comes next at this device finds nothing of ours on it: drafts, the last choices, messages that were shown. */
+async function emptied() {
+  try {
+    for (const storage of [sessionStorage, localStorage]) {
+      for (const name of Object.keys(storage)) if (name.startsWith('roost.') && name !== PLACE) storage.removeItem(name)
+    }
+  } catch {
+    // then nothing was kept
+  }
+  const found = await worker
+  const shown = await found.getNotifications?.().catch(() => []) // of a worker that could not be had this is a word
+  shown?.forEach((one) => one.close())
+}
+
 // -- about ----------------------------------------------------------------------------------------
 
 function about(api) {
@@ -217,6 +231,7 @@ function about(api) {
     try {
       await push.off(api).catch(() => {})
       await api.delete('/web/session')
+      await emptied()
       location.replace('/')
       location.reload()
     } catch (error) {

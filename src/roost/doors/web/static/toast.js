@@ -9,7 +9,7 @@ let place = null
 
 function shelf() {
   place ??= h('div', { class: 'toasts', role: 'log', 'aria-live': 'polite', 'aria-label': 'Messages' })
-  if (!place.isConnected) document.body.append(place) // the gate takes all else away
+  if (!place.isConnected) document.body.append(place) // the gate and the frame take each other's place, and all beside them
   return place
 }
 
@@ -19,9 +19,11 @@ function shelf() {
  */
 export function toast(message, { kind = '', action = null, stay = kind === 'error' ? 2 * STAY : STAY, onGone = () => {} } = {}) {
   let timer = 0
+  let closed = false
   const close = (told = true) => {
     clearTimeout(timer)
-    if (!box.isConnected) return
+    if (closed) return
+    closed = true
     box.remove()
     if (told) onGone()
   }

@@ -10,9 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fakes import llm, relics
 from features import Ledger
+
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # others work here too
+settings.load_profile("house")
 
 PATIENCE = 15.0  # seconds that what was told to end has for it
 GARBAGE = 100_000  # objects between two looks for garbage: at the default of 700 collecting took twice as long

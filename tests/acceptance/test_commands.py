@@ -16,6 +16,7 @@ import pytest
 from acceptance import front
 from acceptance.front import Front, Yard
 from acceptance.house import ROOT, House, free_port, until
+from fakes.line import line
 from roost.client import local
 
 SHELL = '[[tool shell {"cmd": "echo ran"}]]'
@@ -76,7 +77,7 @@ def test_the_first_command_starts_a_server_and_the_next_ones_use_it(desk: Desk) 
     assert (second.stderr, desk.server) == ("", pid)
     assert json.loads(second.stdout)["url"] == f"unix://{desk.home}/run/serve.sock"
     assert desk.type("session", "list").stderr == "no sessions\n"
-    assert desk.type("approvals").stderr == "no one waits for you\n"
+    assert desk.type("approvals").stderr == "nothing waits for you\n"
     assert os.getsid(pid) == pid
 
 
@@ -156,7 +157,7 @@ def test_a_session_from_its_start_to_its_result(connected: Desk) -> None:
     assert kinds[:2] == ["session_started", "user_message"]
     assert kinds[-1] == "session_ended"
     assert {"tool_call", "tool_result", "assistant_message"} <= set(kinds)
-    kept = [json.loads(line) for line in desk.type("events", session, "--json").stdout.splitlines()]
+    kept = [json.loads(one) for one in desk.type("events", session, "--json").stdout.splitlines()]
     assert kept == [one for one in heard if one["type"] != "heartbeat"]
     assert desk.type("wait", session).stdout == f"{session}  completed\n"
     assert desk.type("output", session[:8]).stdout == "one file\n"
@@ -233,21 +234,24 @@ def test_all_sessions_are_followed_also_one_that_is_born_later(connected: Desk) 
 
 
 def test_a_listener_outlives_the_server_and_misses_nothing(tmp_path: Path) -> None:
-    port = str(free_port())
-    flags = ("--host", "127.0.0.1", "--port", port, "--insecure-http", "--enable-mock", "--token", "t" * 32)
-    with front.opened(tmp_path) as yard:
+    port = free_port()
+    flags = ("--host", "127.0.0.1", "--port", str(port), "--insecure-http", "--enable-mock", "--token", "t" * 32)
+    with front.opened(tmp_path) as yard, line(f"http://127.0.0.1:{port}") as wire:
         first = yard.serve(*flags)
         desk = Desk(tmp_path / "desk")
-        desk.type("connect", f"http://127.0.0.1:{port}", "--token", "t" * 32)
+        desk.type("connect", f"http://127.0.0.1:{wire.port}", "--token", "t" * 32)
         steps = [step for n in range(6) for step in ({"say": f"word {n}"}, {"sleep_s": 0.5})]
         session = desk.type("spawn", played(steps=steps), "-p", "mock").stdout.strip()
-        with desk.start("listen", session, "--json") as listening, desk.start("wait", session) as waiting:
-            assert listening.stdout is not None
-            heard = [next(listening.stdout) for _ in range(4)]
-            first.kill()
-            yard.serve(*flags)
-            heard += listening.stdout.readlines()
-            assert waiting.communicate(timeout=60)[0] == f"{session}  completed\n"
+        opened = wire.opened
+        with desk.start("wait", session) as waiting:
+            until(lambda: wire.opened > opened)
+            with desk.start("listen", session, "--json") as listening:
+                assert listening.stdout is not None
+                heard = [next(listening.stdout) for _ in range(4)]
+                first.kill()
+                yard.serve(*flags)
+                heard += listening.stdout.readlines()
+                assert waiting.communicate(timeout=60)[0] == f"{session}  completed\n"
         assert listening.returncode == 0
         events = [one for one in map(json.loads, heard) if one["type"] != "heartbeat"]
         kept = [json.loads(line) for line in desk.type("events", session, "--json").stdout.splitlines()]

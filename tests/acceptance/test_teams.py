@@ -258,8 +258,8 @@ async def test_steer_follow_up_and_cancel(team: Team) -> None:
     session = await team.session()
     await team.run(session, play({"say": "one"}, {"sleep_s": 1}))
     await team.until(session, lambda head: head.spoke)
-    await team.service.turns.steer(BOSS, session, [Message("user", play({"say": "two"}))])
-    await team.service.turns.followup(BOSS, session, [Message("user", play({"say": "three"}, hang=True))])
+    await team.service.queues.steer(BOSS, session, [Message("user", play({"say": "two"}))])
+    await team.service.queues.followup(BOSS, session, [Message("user", play({"say": "three"}, hang=True))])
     await team.until(session, lambda head: not head.queue and head.turn)
     first = (await team.store.head(LogId(session))).spoke
     await team.until(session, lambda head: head.spoke > first or len(head.queue) == 0)

@@ -104,6 +104,13 @@ def repository(folder: Path) -> str:
     return str(folder)
 
 
+def withdrawn(stage: Stage) -> Any:
+    session = stage.talked()
+    stage.face.followup(session, "never mind")
+    (waiting,) = stage.face.snapshot(session).queue
+    return stage.face.withdraw(session, waiting.id)
+
+
 def edited(stage: Stage) -> Any:
     session = stage.talked()
     old = stage.face.snapshot(session).messages[-1]
@@ -214,6 +221,7 @@ CASES: dict[str, Case] = {
     "steer": lambda s: (found := s.slow(), s.face.steer(found, "quicker"), s.face.cancel(found))[1],
     "followup": lambda s: (found := s.slow(), s.face.followup(found, "and then?", key="k1"), s.face.cancel(found))[1],
     "queue": lambda s: s.face.queue(s.talked()),
+    "withdraw": withdrawn,
     "cancel": lambda s: s.face.cancel(s.slow()),
     "models": lambda s: s.face.models(s.talked()),
     "waits": lambda s: (found := s.asking("run it"), s.face.waits(), s.face.cancel(found[0]))[1],

@@ -152,6 +152,15 @@ async def test_a_code_is_taken_once_and_in_time(store: Any) -> None:
     assert await store.browsers.use("nobody's", at=Micros(1)) is None
 
 
+async def test_whose_a_code_is_can_be_seen_without_taking_it(store: Any) -> None:
+    await store.browsers.offer(CODE)
+    assert await store.browsers.offered("c1", at=Micros(49)) == CODE
+    assert await store.browsers.offered("c1", at=Micros(50)) is None
+    assert await store.browsers.offered("nobody's", at=Micros(1)) is None
+    assert await store.browsers.use("c1", at=Micros(49)) == CODE
+    assert await store.browsers.offered("c1", at=Micros(49)) is None
+
+
 async def test_the_newest_word_of_an_endpoint_counts(store: Any) -> None:
     await store.browsers.keep(PHONE, only_if=anyway)
     await store.browsers.subscribe(TELL)

@@ -14,6 +14,7 @@ from roost.core.ids import AnswerId, CallId, LogId, Micros, RunId, SessionId, Tu
 from roost.core.messages import Message, Result, ToolCall
 from roost.core.orders import Order
 from roost.core.session import Answered, Head, Limit, OpenCall, Queued, Run, Turn, apply, fold
+from roost.core.session.changes import Changes
 from roost.core.usage import Usage
 
 LOG = LogId("log")
@@ -512,6 +513,13 @@ def test_no_fact_is_forgotten() -> None:
             fact = _example(member, sub)
             for head in (head_of(), head_of(OPENED)):
                 assert apply(head, e.Event(LOG, head.last_seq + 1, Micros(99), fact)).last_seq == head.last_seq + 1
+
+
+def test_what_a_fact_changes_is_said_once() -> None:
+    changes = Changes[Head]()
+    changes.by(e.StarredSet)(lambda head, event, fact: replace(head, starred=fact.starred))
+    with pytest.raises(ValueError, match="StarredSet"):
+        changes.by(e.StarredSet)(lambda head, event, fact: head)
 
 
 def _example(member: type[e.Base], sub: str) -> e.Fact:

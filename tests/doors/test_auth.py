@@ -30,6 +30,7 @@ OPEN = {
     "/api/v1/login",
     "/web/session",
     "/web/pair",
+    "/web/whose",
     "/web/login",
     "/web/ca.pem",
     *(file.path for file in files()),

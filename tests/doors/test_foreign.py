@@ -52,6 +52,7 @@ SESSIONS: Mapping[str, Any] = {
     f"POST {S}/steer": QUEUED,
     f"POST {S}/followup": QUEUED,
     f"GET {S}/queue": None,
+    f"DELETE {S}/queue/:seq": None,
     f"POST {S}/cancel": {},
     f"POST {S}/compaction": {"instruction": "forget it all"},
     f"GET {S}/models": None,
@@ -90,6 +91,7 @@ SHARED = {
     "GET /web/session",
     "DELETE /web/session",
     "POST /web/pair",
+    "POST /web/whose",
     "POST /web/login",
     "POST /web/codes",
     "GET /web/devices",
@@ -123,6 +125,7 @@ class Street(Struct):
     bob: httpx2.AsyncClient
     session: str
     wait: str
+    queued: str  # the number of what Ann has said meanwhile
 
     async def state(self) -> Any:
         """All that Bob could have changed."""
@@ -132,7 +135,7 @@ class Street(Struct):
     async def ask(self, key: str, body: Any, **path: str) -> tuple[int, str]:
         """What Bob is told, with the names that he has given taken out."""
         method, _, place = key.partition(" ")
-        for name, value in {"msg_id": "3", "agent": "crew", "agent_name": "root", **path}.items():
+        for name, value in {"msg_id": "3", "seq": self.queued, "agent": "crew", "agent_name": "root", **path}.items():
             place = "/".join(value if part == f":{name}" else part for part in place.split("/"))
         answer = await self.bob.request(method, place, json=body)
         return answer.status_code, answer.text.replace(path.get("id", "\0"), "…")
@@ -161,8 +164,10 @@ async def street(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Street]:
         run = f"/api/sessions/{session}/agent/crew?detach=true"
         async with ann.stream("POST", run, json={"messages": [{"role": "user", "content": "go"}]}) as response:
             assert response.status_code == 200
-            head = await house.until(session, lambda head: head.waits)
-        yield Street(house, ann, bob, session, head.waits[0].id)
+            await house.until(session, lambda head: head.waits)
+        await ann.post(f"/api/sessions/{session}/followup", json=QUEUED)
+        head = await house.until(session, lambda head: head.queue)
+        yield Street(house, ann, bob, session, head.waits[0].id, str(head.queue[0].seq))
 
 
 def test_every_route_has_its_place_here() -> None:
@@ -184,7 +189,7 @@ async def test_d11_a_foreign_session_looks_as_if_it_were_not_there(street: Stree
 async def test_those_requests_would_have_worked_for_its_owner(street: Street, key: str) -> None:
     """What was refused above was so for the caller alone."""
     method, _, place = key.partition(" ")
-    place = place.replace(":id", street.session).replace(":msg_id", "3")
+    place = place.replace(":id", street.session).replace(":msg_id", "3").replace(":seq", street.queued)
     place = place.replace(":agent_name", "root").replace(":agent", "crew")
     with anyio.move_on_after(10) as late:
         async with street.ann.stream(method, place, json=SESSIONS[key]) as answer:

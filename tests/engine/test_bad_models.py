@@ -199,7 +199,7 @@ async def test_a_person_who_wants_the_same_again_is_no_circle(floor: Floor) -> N
         await world.ask(session, "look")
         await world.until_fact(session, e.ToolCalled)
         for _ in range(5):
-            await world.service.turns.followup(ME, session, [_again()])
+            await world.service.queues.followup(ME, session, [_again()])
         gate.set()
         head = await world.ended(session)
         assert (head.outcome, len(tool.runs)) == ("normal", 6)

@@ -11,13 +11,15 @@ from msgspec.structs import replace
 
 from engine.clis import Server, kinds, play, serving
 from roost.core import events as e
+from roost.core.errors import StoreFull
 from roost.core.ids import LogId, RunId, SessionId, fresh
 from roost.core.limits import Limits
 from roost.core.messages import Message
 from roost.core.orders import Order
 from roost.drivers.mock import Mock, MockDialog
 from roost.keepers import keeper
-from roost.ports import Errand, Launch, Step
+from roost.keepers.kept import Kept
+from roost.ports import Errand, Input, Launch, Step
 from roost.stores.memory import Shelf
 from roost.testing.fakes import BrittleStore
 
@@ -130,18 +132,27 @@ async def approve(server: Server, log: LogId) -> None:
 # -- between two steps --------------------------------------------------------------------------
 
 
-async def test_a_message_that_a_cli_was_given_before_a_crash_stands_before_its_answer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("logged", [False, True])
+async def test_a_message_for_a_cli_is_given_once_wherever_a_crash_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: bool
+) -> None:
     shelf = Shelf()
     async with serving(tmp_path, shelf) as server:
         log = await server.spawn("", interactive=True)
         await server.until(log, lambda head: bool(head.provider_session))
-        fails_at(server.store, e.MessageTaken)
-        await server.store.put(log, [e.MessageQueued("followup", (Message("user", "hear this"),))])
-        await owed(server, log)
-        spool = next(tmp_path.glob("runs/*/out"))
-        with anyio.fail_after(10):
-            while b"hear this" not in spool.read_bytes():
-                await anyio.sleep(0.01)
+
+        async def fails(self: Kept, *inputs: Input) -> None:
+            server.store.full = True
+            raise StoreFull("no space left on device")
+
+        if not logged:
+            fails_at(server.store, e.MessageTaken)
+        with monkeypatch.context() as patched:
+            if logged:
+                patched.setattr(Kept, "send", fails)
+            await server.store.put(log, [e.MessageQueued("followup", (Message("user", "hear this"),))])
+            await owed(server, log)
+        assert (not (await server.store.head(log)).queue) is logged
     async with serving(tmp_path, shelf, name="two") as server:
         await server.until(log, lambda head: bool(head.turn and head.turn.rounds))
         head = await server.store.head(log)

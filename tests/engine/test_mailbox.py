@@ -35,7 +35,7 @@ async def test_a_steer_enters_after_the_tools_and_before_the_next_request(each_f
         session = await world.session()
         await world.ask(session, "go")
         await started.wait()
-        await world.service.turns.steer(ME, session, [Message("user", "left"), Message("user", "no, right")])
+        await world.service.queues.steer(ME, session, [Message("user", "left"), Message("user", "no, right")])
         gate.set()
         await world.ended(session)
         tail = [("tool", "looked"), ("user", "left"), ("user", "no, right")]
@@ -51,7 +51,7 @@ async def test_a_steer_at_the_end_keeps_the_turn_alive(each_floor: Floor) -> Non
         session = await world.session()
         await world.ask(session, "go")
         await world.until_fact(session, e.TextAdded)
-        await world.service.turns.steer(ME, session, user("wait"))
+        await world.service.queues.steer(ME, session, user("wait"))
         gate.set()
         await world.ended(session)
         assert await world.talk(session) == [
@@ -69,9 +69,9 @@ async def test_follow_ups_are_taken_one_at_a_time_after_the_steers(floor: Floor)
         session = await world.session()
         await world.ask(session, "go")
         await world.until_fact(session, e.TextAdded)
-        status = await world.service.turns.followup(ME, session, [Message("user", "F1"), Message("user", "F2")])
+        status = await world.service.queues.followup(ME, session, [Message("user", "F1"), Message("user", "F2")])
         assert status == "queued_streaming"
-        await world.service.turns.steer(ME, session, user("S"))
+        await world.service.queues.steer(ME, session, user("S"))
         gate.set()
         await world.ended(session)
         assert [text for _, text in await world.talk(session)] == ["go", "one", "S", "two", "F1", "three", "F2", "four"]
@@ -82,8 +82,8 @@ async def test_an_idle_session_keeps_its_messages_for_the_next_turn(each_floor: 
     async with open_world(each_floor, script=answers(["one"], ["two"], ["three"])) as world:
         session = await world.session()
         await world.play(session, "go")
-        assert await world.service.turns.followup(ME, session, user("later")) == "queued_idle"
-        await world.service.turns.steer(ME, session, user("and mind this"))
+        assert await world.service.queues.followup(ME, session, user("later")) == "queued_idle"
+        await world.service.queues.steer(ME, session, user("and mind this"))
         assert (await world.store.head(LogId(session))).turn is None  # nobody starts a turn
         await world.play(session, "again")
         assert said(world.provider.requests[1])[-2:] == [("user", "again"), ("user", "and mind this")]
@@ -94,9 +94,9 @@ async def test_messages_survive_the_server(each_floor: Floor) -> None:
     async with open_world(each_floor) as world:
         session = await world.session()
         await world.play(session, "go")
-        await world.service.turns.followup(ME, session, user("later"), "key-1")
+        await world.service.queues.followup(ME, session, user("later"), "key-1")
     async with open_world(each_floor) as world:
-        assert await world.service.turns.followup(ME, session, user("later"), "key-1") == "duplicate"
+        assert await world.service.queues.followup(ME, session, user("later"), "key-1") == "duplicate"
         await world.play(session, "again")
         assert [text for role, text in await world.talk(session) if role == "user"] == ["go", "again", "later"]
 
@@ -111,7 +111,7 @@ async def test_a_message_that_comes_as_the_turn_ends_is_in_this_turn_or_waits(ea
             nonlocal posted
             if isinstance(facts[-1], e.TurnEnded) and not posted:
                 posted = True
-                status = await world.service.turns.followup(ME, session, user("one more"))
+                status = await world.service.queues.followup(ME, session, user("one more"))
                 assert status == "queued_streaming"
             return await append(log, facts, epoch=epoch, only_if=only_if)
 
@@ -127,8 +127,8 @@ async def test_a_cancel_drops_the_steers_and_keeps_the_follow_ups(floor: Floor) 
         session = await world.session()
         await world.ask(session, "go")
         await world.until_fact(session, e.ModelAsked)
-        await world.service.turns.steer(ME, session, user("steer"))
-        await world.service.turns.followup(ME, session, user("follow-up"))
+        await world.service.queues.steer(ME, session, user("steer"))
+        await world.service.queues.followup(ME, session, user("follow-up"))
         await world.service.turns.cancel(ME, session)
         head = await world.ended(session)
         assert [queued.queue for queued in head.queue] == ["followup"]
@@ -140,15 +140,15 @@ async def test_full_queues_refuse_a_body_whole(floor: Floor) -> None:
     async with open_world(floor) as world:
         session = await world.session()
         await world.play(session, "go")
-        await world.service.turns.steer(ME, session, user("x") * 4)
+        await world.service.queues.steer(ME, session, user("x") * 4)
         with pytest.raises(QueueFull, match="steer queue full"):
-            await world.service.turns.steer(ME, session, user("x") * 2)
+            await world.service.queues.steer(ME, session, user("x") * 2)
         assert (await world.store.head(LogId(session))).depth("steer") == 4
-        await world.service.turns.followup(ME, session, user("x") * 20)
+        await world.service.queues.followup(ME, session, user("x") * 20)
         with pytest.raises(QueueFull, match="follow-up queue full"):
-            await world.service.turns.followup(ME, session, user("x"), "key")
+            await world.service.queues.followup(ME, session, user("x"), "key")
         await world.play(session, "again")
-        assert await world.service.turns.followup(ME, session, user("x"), "key") == "queued_idle"  # the key was free
+        assert await world.service.queues.followup(ME, session, user("x"), "key") == "queued_idle"  # the key was free
 
 
 async def test_a_key_counts_once_whoever_comes_at_the_same_time(each_floor: Floor) -> None:
@@ -159,7 +159,7 @@ async def test_a_key_counts_once_whoever_comes_at_the_same_time(each_floor: Floo
         await world.play(other, "go")
 
         async def post(to: str) -> None:
-            found.append(await world.service.turns.followup(ME, to, user("x"), "key"))
+            found.append(await world.service.queues.followup(ME, to, user("x"), "key"))
 
         async with anyio.create_task_group() as tasks:
             for to in (session, session, session, other):
@@ -173,13 +173,13 @@ async def test_a_session_that_never_ran_takes_no_messages(floor: Floor) -> None:
         session = await world.session()
         for name in (session, "nobody"):
             with pytest.raises(SessionNotRunning, match="failed to steer session: session not found or not running"):
-                await world.service.turns.steer(ME, name, user("x"))
+                await world.service.queues.steer(ME, name, user("x"))
             with pytest.raises(SessionNotRunning, match="failed to enqueue follow-up: "):
-                await world.service.turns.followup(ME, name, user("x"))
+                await world.service.queues.followup(ME, name, user("x"))
         with pytest.raises(BadValue, match="at least one message"):
-            await world.service.turns.steer(ME, session, [])
+            await world.service.queues.steer(ME, session, [])
         with pytest.raises(BadValue, match="framing"):
-            await world.service.turns.steer(ME, session, user("x"), "loud")
+            await world.service.queues.steer(ME, session, user("x"), "loud")
 
 
 async def test_a_queued_command_is_its_text_for_the_model(floor: Floor) -> None:
@@ -187,7 +187,7 @@ async def test_a_queued_command_is_its_text_for_the_model(floor: Floor) -> None:
     async with open_world(floor, team=make_team(agent), env={"HOME": "/home/ada"}) as world:
         session = await world.session()
         await world.play(session, "/fix door")
-        await world.service.turns.followup(ME, session, user("/fix window"))
+        await world.service.queues.followup(ME, session, user("/fix window"))
         await world.play(session, "/unknown thing")
         texts = [text for role, text in await world.talk(session) if role == "user"]
         assert texts == ["Repair door please.", "/unknown thing", "Repair window please."]

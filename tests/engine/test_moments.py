@@ -110,8 +110,8 @@ async def test_steering_and_follow_ups_can_be_refused(floor: Floor) -> None:
         session = await world.session()
         await world.ask(session, "go")
         await held.waits.wait()
-        await world.service.turns.steer(ME, session, [Message("user", "left"), Message("user", "right")])
-        await world.service.turns.followup(ME, session, [Message("user", "later")])
+        await world.service.queues.steer(ME, session, [Message("user", "left"), Message("user", "right")])
+        await world.service.queues.followup(ME, session, [Message("user", "later")])
         held.go.set()
         await world.ended(session)
         assert [given["steering_messages"] for given in hooks.of("user_steering_messages_submit")] == [
@@ -254,21 +254,22 @@ async def at(world: World, session: str, where: str, held: Held, *, inside: bool
                 await held.waits.wait()
 
 
-@pytest.mark.parametrize(
-    "where",
-    [
+WHERE = [
         "edit", "asks", "hangs", "limit", "model", "backoff", "session_start", "user_prompt_submit", "turn_start",
         "before_llm_call", "after_llm_call", "tool_guard", "pre_tool_use", "permission_request", "on_user_input",
         "tool_response_transform", "post_tool_use", "stop", "notification", "turn_end",
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("inside", [False, True])
+]  # fmt: skip
+POSTED = {"user_prompt_submit"}  # nobody posts anything to a sub-agent
+
+
+@pytest.mark.parametrize(
+    ("where", "inside"),
+    [(where, inside) for where in WHERE for inside in (False, True) if not inside or where not in POSTED],
+)
 async def test_a_cancel_is_heard_wherever_the_turn_waits(floor: Floor, where: str, inside: bool) -> None:
     held, gate = Held(), anyio.Event()
     hooks = Hooks(**({where: held} if "_" in where or where in ("stop", "notification") else {}))
     tool = {"tool_response_transform": "look", "post_tool_use": "look", "turn_end": "look"}.get(where, "edit")
-    if inside and where == "user_prompt_submit":
-        pytest.skip("nobody posts anything to a sub-agent")
     agent = hooks.agent(name="helper" if inside else "root", max_iterations=1 if where == "limit" else 0)
     first = where if where in TOOLS else "look" if where == "limit" else tool
     script: Any = {
@@ -350,8 +351,8 @@ async def test_steering_waits_for_its_own_agent_and_follow_ups_for_the_end(floor
         session = await world.session()
         await world.ask(session, "go")
         await world.until_fact(session, lambda fact: isinstance(fact, e.ModelAsked) and bool(fact.sub))
-        await world.service.turns.steer(ME, session, [Message("user", "mind the gap")])
-        await world.service.turns.followup(ME, session, [Message("user", "later")])
+        await world.service.queues.steer(ME, session, [Message("user", "mind the gap")])
+        await world.service.queues.followup(ME, session, [Message("user", "later")])
         gate.set()
         await world.ended(session)
         taken = await world.facts(session, e.MessageTaken)

@@ -31,8 +31,12 @@ class Line:
                 if self._refusing:
                     near.close()
                     continue
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._to))
+                except OSError:  # nobody is there
+                    near.close()
+                    continue
                 self.opened += 1
-                far = socket.create_connection(("127.0.0.1", self._to))
                 self._ends += [near, far]
                 threading.Thread(target=self._up, args=(near, far), daemon=True).start()
                 threading.Thread(target=_pump, args=(far, near, next(self.lengths, None)), daemon=True).start()

@@ -263,7 +263,10 @@ async def test_nothing_is_left_in_a_sandbox(keepers: Keepers, home: Path, how: s
     else:
         await process.send(Input("end", close=True))
     end = (await said(process)).exit
-    assert end == {"exit": Exit(4), "stop": Exit(3, killed=True), "kill": Exit(137, signal=9)}[how]
+    if how == "kill":  # bubblewrap is hit too, unless it has had the time to pass on what became of the one inside
+        assert end in (Exit(137, signal=9), Exit(137))
+    else:
+        assert end == {"exit": Exit(4), "stop": Exit(3, killed=True)}[how]
     await until(lambda: not sleepers("998"))
 
 

@@ -9,7 +9,7 @@ from roost.core.agents import Agent, Team
 from roost.core.errors import AgentNotFound, BadModel, BadValue, QueueFull, SessionNotFound, SessionNotRunning
 from roost.core.messages import Message
 from roost.core.principals import Principal
-from roost.service.turns import FOLLOWUPS
+from roost.service.queues import FOLLOWUPS
 from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio
@@ -18,25 +18,25 @@ pytestmark = pytest.mark.anyio
 async def attached(world: World, **how: str) -> str:
     """A new session that a terminal shows."""
     session = await world.session()
-    await world.service.turns.attach(ME, session, "crew", **how)
+    await world.service.seats.attach(ME, session, "crew", **how)
     return session
 
 
 async def send(world: World, session: str, *texts: str, key: str = "", who: Principal = PHONE) -> str:
-    return await world.service.turns.followup(who, session, [Message("user", text) for text in texts], key)
+    return await world.service.queues.followup(who, session, [Message("user", text) for text in texts], key)
 
 
 async def test_it_answers_before_its_first_turn(each_floor: Floor) -> None:
     async with open_world(each_floor) as world:
         session = await world.session()
-        turns = world.service.turns
+        turns, seats = world.service.turns, world.service.seats
         with pytest.raises(SessionNotRunning):
             await turns.ran(ME, session)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(turns.attach, ME, session, "crew")
+            tasks.start_soon(seats.attach, ME, session, "crew")
             assert await turns.until_ran(ME, session, 5.0)
             assert await turns.until_any_ran(5.0)
-        seat = turns.seat(session)
+        seat = seats.seat(session)
         assert seat is not None
         assert seat.first == "root"
         assert (await turns.models(ME, session)).agent == "root"
@@ -139,7 +139,7 @@ async def test_nobody_sits_there_any_more(floor: Floor) -> None:
         session = await attached(world)
         await send(world, session, "hi")
         await world.ended(session)
-        world.service.turns.detach(session)
+        world.service.seats.detach(session)
         assert await send(world, session, "later") == "queued_idle"
         assert (await world.ended(session)).turns == 1
 
@@ -151,7 +151,7 @@ async def test_a_deleted_session_takes_nothing(floor: Floor) -> None:
         with pytest.raises(SessionNotRunning):
             await send(world, session, "hi")
         with pytest.raises(SessionNotFound):
-            await world.service.turns.attach(ME, "nobody", "crew")
+            await world.service.seats.attach(ME, "nobody", "crew")
 
 
 async def test_nothing_said_is_still_nothing_to_answer(floor: Floor) -> None:

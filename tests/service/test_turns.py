@@ -14,7 +14,7 @@ from roost.core.errors import AgentNotFound, BadModel, BadValue, SessionBusy, Se
 from roost.core.ids import LogId
 from roost.core.messages import Message
 from roost.core.principals import Principal
-from roost.service.turns import Run
+from roost.service.graces import Run
 from roost.testing.fakes import call
 
 pytestmark = pytest.mark.anyio

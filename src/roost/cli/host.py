@@ -14,7 +14,7 @@ import anyio
 import click
 from msgspec.structs import replace
 
-from roost.cli import invite, logs, progress
+from roost.cli import invite, lazy, logs, progress
 from roost.compose import Running, open_server
 from roost.config.settings import Settings, env_files
 from roost.doors.listen import bound, exposed, host, parse, shown
@@ -133,8 +133,6 @@ async def profiling(sockets: list[socket.socket], stop: asyncio.Event) -> AsyncI
     if not sockets:
         yield
         return
-    from roost.doors import pprof  # few ask for it
-
     where = shown(sockets[0])
     if exposed(parse(where)):
         log.warning(
@@ -142,7 +140,8 @@ async def profiling(sockets: list[socket.socket], stop: asyncio.Event) -> AsyncI
             where,
             extra={"action": "pprof_exposed"},
         )
-    task = asyncio.create_task(serve(pprof.make_app(host(parse(where))), sockets, stop=stop, grace=1), name="pprof")
+    app = lazy.pprof.make_app(host(parse(where)))
+    task = asyncio.create_task(serve(app, sockets, stop=stop, grace=1), name="pprof")
     try:
         yield
     finally:

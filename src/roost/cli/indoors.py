@@ -77,7 +77,7 @@ class Room:
     async def attach(self, session: str) -> None:
         """The terminal shows this session: what is sent to it is as good as typed, and the record names it."""
         agent = self.wish.agent_name
-        await self.running.service.turns.attach(OPERATOR, session, self.source, agent=agent)
+        await self.running.service.seats.attach(OPERATOR, session, self.source, agent=agent)
         self.shown = [*(one for one in self.shown if one != session), session]
         if self.plane is not None:
             self.plane.show(session)

@@ -106,5 +106,8 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _fail(error: BaseException) -> NoReturn:
-    click.echo(f"roost: {error}", err=True)
+    # Only what fails pays for it.
+    from roost.cli import show
+
+    show.aside(f"roost: {error}")
     sys.exit(1)

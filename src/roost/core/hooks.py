@@ -365,34 +365,50 @@ class Verdict(Struct, frozen=True, omit_defaults=True):
 
 def merge(event: str, outputs: Sequence[Output]) -> Verdict:
     """One verdict of all outputs, in the order of their hooks: deny, then ask, then allow; the last rewriting wins."""
-    decisions: list[Decision] = ["", *(o.decision for o in outputs)]
-    decision = max(decisions, key=_RANK.__getitem__)
-    reason = "\n".join(dict.fromkeys(o.reason for o in outputs if o.decision == decision and o.reason))
+    moment, (decision, reason) = EVENTS[event], _decided(outputs)
     blocked = (reason or "no reason was given") if decision == "deny" else None
-    moment = EVENTS[event]
-    ends = blocked is not None and moment.ends_run
+    stop, stop_reason = _stopped(outputs, blocked if blocked and moment.ends_run else "")
     objections = (blocked,) if blocked and moment.goes_on else ()
-    stop_reasons = dict.fromkeys(o.stop_reason or o.message for o in outputs if o.stop)
     return Verdict(
         blocked=blocked,
         decision=decision,
         reason=reason,
-        contexts=(*objections, *(o.context for o in outputs if o.context)),
-        updated_input=_last([o.updated_input for o in outputs]),
-        updated_response=_last([o.updated_response for o in outputs]),
-        updated_messages=_last([o.updated_messages for o in outputs]),
-        summary=_last([o.summary or None for o in outputs]) or "",
-        messages=tuple(o.message for o in outputs if o.message),
-        stop=ends or any(o.stop for o in outputs),
-        stop_reason="\n".join(filter(None, stop_reasons)) or (blocked if ends and blocked else ""),
-        metadata={key: value for o in outputs for key, value in o.metadata.items()},
-        errors=tuple(o.error for o in outputs if o.error),
+        contexts=(*objections, *_said(outputs, "context")),
+        updated_input=_last(outputs, "updated_input"),
+        updated_response=_last(outputs, "updated_response"),
+        updated_messages=_last(outputs, "updated_messages"),
+        summary=next(reversed(_said(outputs, "summary")), ""),
+        messages=_said(outputs, "message"),
+        stop=stop,
+        stop_reason=stop_reason,
+        metadata={key: value for output in outputs for key, value in output.metadata.items()},
+        errors=_said(outputs, "error"),
     )
 
 
-def _last(values: Sequence[Any]) -> Any:
-    """The last that is there."""
-    return next((value for value in reversed(values) if value is not None), None)
+def _decided(outputs: Sequence[Output]) -> tuple[Decision, str]:
+    """The decision that outweighs the others, and what was said for it."""
+    decisions: list[Decision] = ["", *(o.decision for o in outputs)]
+    decision = max(decisions, key=_RANK.__getitem__)
+    return decision, "\n".join(dict.fromkeys(o.reason for o in outputs if o.decision == decision and o.reason))
+
+
+def _stopped(outputs: Sequence[Output], blocked: str) -> tuple[bool, str]:
+    """Whether the run ends, and why: as the hooks that end it say, or by what blocked it."""
+    stops = [output for output in outputs if output.stop]
+    reasons = filter(None, dict.fromkeys(o.stop_reason or o.message for o in stops))
+    return bool(stops or blocked), "\n".join(reasons) or blocked
+
+
+def _said(outputs: Sequence[Output], field: str) -> tuple[str, ...]:
+    """A text of each output that has one."""
+    return tuple(filter(None, (getattr(output, field) for output in outputs)))
+
+
+def _last(outputs: Sequence[Output], field: str) -> Any:
+    """The last value that is there."""
+    values = (getattr(output, field) for output in reversed(outputs))
+    return next((value for value in values if value is not None), None)
 
 
 BLOCKED = "Tool call blocked by hook: {}"

@@ -23,7 +23,7 @@ from roost.engine.curtain import curtain
 from roost.engine.endings import ended, ending
 from roost.engine.run import Run, taken
 from roost.engine.stage import Stage
-from roost.ports import Exit, Process
+from roost.ports import Condition, Exit, Process
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class Next(Struct, frozen=True):
 
     prompt: str
     facts: tuple[e.Fact, ...] = ()
+    waits: Condition | None = None  # that what it is told has not been withdrawn
 
 
 class LastWords(Struct, frozen=True):
@@ -120,10 +121,15 @@ class Driven:
             elif stage.turn.run is not None:
                 run = await self._adopt()
             elif (following := await self._next()) is not None:
-                run = await self._start(following)
-            else:
-                await self._end("normal", ())
+                try:
+                    run = await self._start(following)
+                except mailbox.Withdrawn:
+                    await stage.journal.refresh()
+                    continue
+            elif await self._end("normal", ()):
                 return
+            else:
+                continue  # a message has come meanwhile
             if await self._closed(run, await run.attend()):
                 return
 
@@ -161,6 +167,8 @@ class Driven:
         if not turn.runs:
             posted = stage.newest()
             prompt = posted[1].content if posted else ""
+            if not (posted or head.queue or turn.interactive) and await mailbox.opened_for(stage):
+                return None  # what it was opened for was withdrawn
             if not self._resumable():
                 prompt = recounted(stage.history, turn.opened, prompt)
             if head.turns > 1:
@@ -170,7 +178,7 @@ class Driven:
         if head.queue:
             queued = head.queue[0]
             said = await mailbox.waiting(stage, queued)
-            return Next(said.content, (taken(queued, said, head),))
+            return Next(said.content, (taken(queued, said, head),), mailbox.waits(queued))
         return None
 
     def _resumable(self) -> str:
@@ -182,6 +190,8 @@ class Driven:
         await self._stage.guard.admit()
         await worktree.enter(self._stage, self._order)
         stage, head, order = self._stage, self._stage.journal.head, self._order
+        if following.waits is not None:
+            following.waits(head)
         driver = launch.driver_of(self._makers, stage.turn.driver)
         resume = self._resumable()
         errand = launch.errand(self._makers, driver, head, stage.turn, order, prompt=following.prompt, resume=resume)
@@ -202,7 +212,7 @@ class Driven:
                 sandbox=sandbox,
             )
             try:
-                await stage.journal.write(*following.facts, started)
+                await stage.journal.write(*following.facts, started, only_if=following.waits)
             except BaseException:
                 await process.clear()
                 raise

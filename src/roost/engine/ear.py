@@ -25,6 +25,7 @@ OUTSIDE = (
     e.PolicySet,
     e.ModelChosen,
     e.MessageQueued,
+    e.MessageDropped,
     e.CompactionAsked,
     e.TurnDetached,
     e.BudgetSet,

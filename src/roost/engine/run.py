@@ -26,6 +26,7 @@ from roost.ports import Dialog, Errand, Exit, Input, Process, Step
 
 LINGERS = 15.0  # seconds of silence after the end of its input, until it is ended
 STOPS_IN = 5.0  # seconds between two signals to a CLI that is to end
+END = 1 << 62  # past the seq of every event
 AT_ONCE = 500  # lines whose facts are one append
 
 
@@ -52,6 +53,7 @@ class Run:
         self._out = self._err = 0
         self._given = Given(dialog.sent)
         self._asked: dict[WaitId, e.WaitOpened] = {}
+        self._owed: tuple[str, str] | None = None  # the key and the text of a message that it was never given
         self._skipped = Skipped()
         self._closing = False  # no message is given to it any more
         self._hit: e.LimitHit | None = None  # a usage limit that it stands at
@@ -88,11 +90,16 @@ class Run:
         self._closing = self._given.closed
 
     async def _catch_up(self) -> None:
-        """Messages that were written to it, and not into the log any more."""
-        stage = self._stage
-        for queued in tuple(stage.journal.head.queue):
-            if self._given.said(_key(queued)):
-                await self._took(queued, await mailbox.waiting(stage, queued), ())
+        """The message that the log says it has, and nobody wrote to it any more."""
+        store, log = self._stage.makers.store, self._stage.log
+        newest = await store.newest(log, e.MessageTaken, before=END)
+        started = await store.newest(log, e.RunStarted, before=END)
+        if newest is None or started is None or newest.seq < started.seq:
+            return
+        assert isinstance(newest.fact, e.MessageTaken)
+        key = _key(Queued(newest.fact.queue, newest.fact.queued, newest.fact.index))
+        if not self._given.said(key):
+            self._owed = key, newest.fact.message.content
 
     # -- the present ----------------------------------------------------------------------------
 
@@ -128,7 +135,8 @@ class Run:
         if ended.code != 0 or ended.killed:
             return ""
         late = [Queued("followup", seq, index) for seq, index in self._given.unheard(self._out)]
-        return "\n\n".join([(await mailbox.waiting(self._stage, queued)).content for queued in late])
+        texts = [(await mailbox.waiting(self._stage, queued)).content for queued in late]
+        return "\n\n".join([*texts, *([self._owed[1]] if self._owed else [])])
 
     async def _read(self) -> Exit:
         while True:
@@ -219,11 +227,14 @@ class Run:
         """Where the CLI would take one, give it the next message; with none that it takes, let it end."""
         if self._closing or self._given.ahead:
             return
-        interactive = self._stage.turn.interactive and self._hit is None
+        repaid = await self._repay()
+        if not (repaid or self._dialog.ready):
+            return
+        interactive = repaid and self._stage.turn.interactive and self._hit is None
         queue = sorted(self._stage.journal.head.queue, key=lambda queued: queued.queue == "followup")  # steering first
         if queue and self._dialog.ready and await self._stage.guard.broke():
             queue, interactive = [], False  # what is left is for the next run, once there is money for one
-        for queued in queue if self._hit is None else ():
+        for queued in queue if repaid and self._hit is None else ():
             if queued.queue == "followup" and not self._dialog.ready:
                 return
             if not await self._say(queued):
@@ -234,19 +245,38 @@ class Run:
             await self._send(self._dialog.close().inputs)
 
     async def _say(self, queued: Queued) -> bool:
-        """Give the CLI a message; whether it takes one now.  Its key keeps it from being said twice."""
+        """Give the CLI a message, unless it is withdrawn; whether it takes one now.
+
+        The log has it first: from then on nobody can withdraw it.  Its key keeps it from being said twice.
+        """
         message = await mailbox.waiting(self._stage, queued)
         step = self._dialog.say(_key(queued), message.content)
         if step is None:
             return False
-        await self._send(step.inputs)
-        await self._took(queued, message, step.facts)
+        whole, waits = completed(self._stage, step.facts), mailbox.waits(queued)
+
+        def facts(head: Head) -> list[e.Fact]:
+            waits(head)
+            return [taken(queued, message, head), *whole]
+
+        with anyio.CancelScope(shield=True):  # the log says that the CLI has it
+            try:
+                await self._stage.journal.compose(facts)
+            except mailbox.Withdrawn:
+                await self._stage.journal.refresh()
+            else:
+                await self._send(step.inputs)
         return True
 
-    async def _took(self, queued: Queued, message: Message, facts: Sequence[e.Fact]) -> None:
-        whole = completed(self._stage, facts)
-        with anyio.CancelScope(shield=True):  # the CLI has it: so the log says
-            await self._stage.journal.compose(lambda head: [taken(queued, message, head), *whole])
+    async def _repay(self) -> bool:
+        """Give it what it is owed; whether it takes that now."""
+        if self._owed is None:
+            return True
+        if (step := self._dialog.say(*self._owed)) is None:
+            return False
+        self._owed = None
+        await self._send(step.inputs)
+        return True
 
     async def _reply(self, wait: WaitId, answer: e.Answer) -> None:
         """Tell the CLI; what that brings about is committed first, once."""

@@ -23,9 +23,10 @@ from roost.core.session import Head
 from roost.core.unified import AgentOutput
 from roost.service.desk import Desk
 from roost.service.fleet import Fleet
+from roost.service.openings import Work
 from roost.service.orders import LONGEST_PROMPT
 from roost.service.results import Results, until_ended
-from roost.service.turns import Turns, Work
+from roost.service.turns import Turns
 
 WAITING = 20  # messages that may wait in a session
 AT_ONCE = 4  # sessions that a broadcast resumes at the same time

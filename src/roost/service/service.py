@@ -13,16 +13,20 @@ from roost.service.desk import Desk
 from roost.service.feeds import Feeds
 from roost.service.fifos import Fifos
 from roost.service.fleet import Fleet
+from roost.service.graces import Graces
 from roost.service.health import Health
 from roost.service.imports import Imports
 from roost.service.inputs import Inputs
 from roost.service.notices import Notices
+from roost.service.openings import Openings
 from roost.service.processes import Processes
 from roost.service.progress import Jobs
 from roost.service.pulse import Pulse
+from roost.service.queues import Queues
 from roost.service.results import Results
 from roost.service.reviews import Reviews
 from roost.service.search import Search
+from roost.service.seats import Seats
 from roost.service.sessions import Sessions
 from roost.service.shelf import Shelf
 from roost.service.skills import Skills
@@ -42,6 +46,8 @@ class Service:
     sessions: Sessions
     windows: Windows
     turns: Turns
+    queues: Queues
+    seats: Seats
     waits: Waits
     agents: AgentFiles
     health: Health
@@ -87,7 +93,9 @@ def make_service(
 
     `grace` is how many seconds a turn outlives the client of its run; `jobs` is what the makers tell of long work.
     """
-    turns, fleet, shelf = Turns(desk, grace=grace), Fleet(desk), Shelf(desk)
+    openings, fleet, shelf = Openings(desk), Fleet(desk), Shelf(desk)
+    seats = Seats(desk, openings)
+    turns = Turns(desk, openings, Graces(desk, grace=grace), seats)
     results = Results(desk, fleet)
     inputs = Inputs(desk, fleet, turns, results)
     fifos = Fifos(desk, inputs)
@@ -96,6 +104,8 @@ def make_service(
         sessions=Sessions(desk),
         windows=Windows(desk),
         turns=turns,
+        queues=Queues(desk, openings, seats),
+        seats=seats,
         waits=Waits(desk),
         agents=AgentFiles(desk),
         health=Health(desk),

@@ -21,9 +21,10 @@ from roost.engine.results import result
 from roost.service.desk import Desk
 from roost.service.fifos import Fifos
 from roost.service.fleet import Fleet
+from roost.service.openings import Work
 from roost.service.orders import Defaults, Orders, Request
 from roost.service.results import Results, until_ended
-from roost.service.turns import Turns, Work
+from roost.service.turns import Turns
 
 LONGEST_TITLE = 60  # characters
 SHOWN = 8  # characters of an id that tell a session apart in a prompt

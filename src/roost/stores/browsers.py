@@ -61,6 +61,12 @@ class MemoryBrowsers:
         await anyio.lowlevel.checkpoint()
         self._book.codes[code.digest] = code
 
+    async def offered(self, digest: str, *, at: Micros) -> PairingCode | None:
+        """See `Browsers.offered`."""
+        await anyio.lowlevel.checkpoint()
+        code = self._book.codes.get(digest)
+        return code if code is not None and code.expires_at > at else None
+
     async def use(self, digest: str, *, at: Micros) -> PairingCode | None:
         """See `Browsers.use`."""
         await anyio.lowlevel.checkpoint()
@@ -135,15 +141,17 @@ class SqliteBrowsers:
         """See `Browsers.offer`."""
         await self._do("offer", code.digest, code.account, code.bond, code.expires_at)
 
+    async def offered(self, digest: str, *, at: Micros) -> PairingCode | None:
+        """See `Browsers.offered`."""
+        return await self._read(lambda db: _code(db, digest, at))
+
     async def use(self, digest: str, *, at: Micros) -> PairingCode | None:
         """See `Browsers.use`."""
 
         def use(db: Connection) -> PairingCode | None:
-            found = queries.rows(db, Q["code"], (digest,))
+            found = _code(db, digest, at)
             db.execute(Q["use"], (digest,))
-            for known, account, bond, expires_at in found:
-                return PairingCode(known, account, bond, Micros(expires_at)) if expires_at > at else None
-            return None
+            return found
 
         return await accounts.within(self._write, use)
 
@@ -178,6 +186,13 @@ class SqliteBrowsers:
             db.execute(Q[query], values)
 
         await accounts.within(self._write, do)
+
+
+def _code(db: Connection, digest: str, at: Micros) -> PairingCode | None:
+    """A code that has not expired by `at`."""
+    for known, account, bond, expires_at in queries.rows(db, Q["code"], (digest,)):
+        return PairingCode(known, account, bond, Micros(expires_at)) if expires_at > at else None
+    return None
 
 
 def _delete(db: Connection, query: str, what: str | int) -> None:

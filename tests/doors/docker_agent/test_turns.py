@@ -342,6 +342,39 @@ async def test_queues_are_bounded(house: House, path: str, room: int, name: str)
     }  # fmt: skip
 
 
+async def test_what_waits_can_be_taken_back(house: House) -> None:
+    session = await house.session()
+    await house.run(session, "hi")
+    at = f"/api/sessions/{session}"
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    parts = [{"type": "text", "text": "notes.txt: three"}, image]
+    body = {"messages": [{"content": "one"}, {"content": "two", "multi_content": parts}]}
+    assert (await house.client.post(f"{at}/followup", json=body)).status_code == 202
+    (waiting,) = (await house.client.get(f"{at}/snapshot?detail=full")).json()["queue"]
+    answer = await house.client.delete(f"{at}/queue/{waiting['id']}")
+    assert (answer.status_code, answer.json()) == (200, waiting)
+    assert [message["content"] for message in waiting["messages"]] == ["one", "two"]
+    assert waiting["messages"][1]["multi_content"] == [parts[0], image]
+    assert (await house.client.get(f"{at}/queue")).json()["followup"]["depth"] == 0
+    again = await house.client.delete(f"{at}/queue/{waiting['id']}")
+    assert (again.status_code, again.headers["x-roost-code"]) == (404, "not_queued")
+    for wrong in ("x", "-1", "1.5", "9" * 40):
+        assert (await house.client.delete(f"{at}/queue/{wrong}")).status_code == 400
+    assert (await house.client.delete(f"/api/sessions/nobody/queue/{waiting['id']}")).status_code == 404
+
+
+async def test_what_was_taken_can_t(house: House) -> None:
+    session = await house.session()
+    await house.run(session, "hi")
+    at = f"/api/sessions/{session}"
+    assert (await house.client.post(f"{at}/followup", json={"messages": [{"content": "x"}]})).status_code == 202
+    (waiting,) = (await house.client.get(f"{at}/snapshot?detail=full")).json()["queue"]
+    await house.run(session, "again")
+    answer = await house.client.delete(f"{at}/queue/{waiting['id']}")
+    assert (answer.status_code, answer.headers["x-roost-code"]) == (409, "already_taken")
+    assert answer.json()["message"] == f"message {waiting['id']} was taken already: it can't be withdrawn any more"
+
+
 async def test_a_steered_message_enters_the_turn(tmp_path: Path) -> None:
     go = anyio.Event()
     async with open_house(tmp_path, script=answers(["one", go], ["two"])) as house:

@@ -17,7 +17,7 @@ from roost.doors.docker_agent.agents import Agents, Count
 from roost.doors.docker_agent.live import Live
 from roost.doors.docker_agent.renderer import Detailed, Renderer
 from roost.doors.docker_agent.rows import ListedShape, RowShape
-from roost.doors.docker_agent.snapshots import ScreenShape, SnapshotShape
+from roost.doors.docker_agent.snapshots import QueuedShape, ScreenShape, SnapshotShape
 from roost.doors.routes import Route, asks, tells
 from roost.doors.routes import streams as streaming
 from roost.doors.streams import Frames, Streams
@@ -151,6 +151,8 @@ def _turns(service: Service, turns: t.Turns) -> list[Route]:
               answer=t.Queued, status=202, refusals=(409, 429)),
         asks("GET", f"{S}/queue", turns.queue, "How many messages wait", answer=t.Queues, statuses=unready,
              refusals=(404,)),
+        asks("DELETE", f"{S}/queue/:seq", turns.withdraw, "Take back messages that wait", answer=QueuedShape,
+             failed="failed to withdraw message: ", refusals=(400, 404, 409)),
         asks("POST", f"{S}/cancel", turns.cancel, "End the turn that runs", answer=h.Said, refusals=(404, 409)),
         asks("GET", f"{S}/models", turns.models, "The models of a session's agent", answer=t.Models,
              statuses={**unready, BadModel: 500}, refusals=(404, 500)),

@@ -103,6 +103,7 @@ class Sessions:
     def __init__(self, service: Service, host: str) -> None:
         self._sessions = service.sessions
         self._turns = service.turns
+        self._seats = service.seats
         self._screens = Screens(service)
         self._rows: Rows[Listing] = Rows(_listed)
         self._full: Rows[Head] = Rows(lambda head: row_shape(head, host))
@@ -148,7 +149,7 @@ class Sessions:
         if head is None:
             raise Refused(503, "session not ready within timeout")
         budget, tree_budget = shapes.budget_shapes(head)
-        seat = self._turns.seat(session)
+        seat = self._seats.seat(session)
         shown = StatusShape(
             id=head.id,
             title=head.title,

@@ -133,6 +133,7 @@ class ScreenShape(SnapshotShape, frozen=True, kw_only=True):
     team: list[Teammate]
     model_overrides: dict[str, str] = {}
     total_cost: Number
+    unpriced: bool = False
     error: str = ""
 
 
@@ -228,12 +229,13 @@ def _screen(window: Window, notes: list[RemarkShape], waits: list[OpenWaitShape]
         more=window.more,
         tail_from=window.tail_from,
         waits=waits,
-        queue=[_queued(waiting) for waiting in window.queue],
+        queue=[queued(waiting) for waiting in window.queue],
         sub_sessions=[_sub(sub, head) for sub in head.below_all() if sub.turn is not None],
         nested=[_nested(born) for born in window.born],
         team=[] if window.team is None else [team_shape(mate) for mate in window.team.agents],
         model_overrides=head.model_overrides,
         total_cost=number(head.cost + head.below),
+        unpriced=any(share.unpriced for share in head.shares),
         error=head.error if head.outcome == "error" and head.turn is None else "",
     )
 
@@ -266,7 +268,8 @@ def _mark(mark: Mark) -> MarkShape:
     )
 
 
-def _queued(waiting: Waiting) -> QueuedShape:
+def queued(waiting: Waiting) -> QueuedShape:
+    """Messages that wait, or have waited until now."""
     return QueuedShape(
         id=waiting.seq,
         queue=waiting.queue,

@@ -4,17 +4,19 @@ from typing import Any
 
 from roost.core.errors import AgentNotFound, BadModel, RoostError, SessionNotFound
 from roost.core.ids import LogId
-from roost.doors.docker_agent import bodies, events
+from roost.doors.docker_agent import bodies, frames
 from roost.doors.docker_agent.agents import either
 from roost.doors.docker_agent.details import full
 from roost.doors.docker_agent.health import Said, Status
 from roost.doors.docker_agent.shapes import Wire
+from roost.doors.docker_agent.snapshots import queued
 from roost.doors.errors import Refused
 from roost.doors.routes import Answer, Call, Reply
 from roost.doors.streams import Streams
 from roost.ports import Clock, ModelInfo
+from roost.service.queues import FOLLOWUPS, STEERS
 from roost.service.service import Service
-from roost.service.turns import FOLLOWUPS, STEERS, Choice
+from roost.service.turns import Choice
 from roost.wire import body as wire
 from roost.wire.json import Number, number
 
@@ -78,6 +80,7 @@ class Turns:
     def __init__(self, service: Service, streams: Streams, detailed: Streams) -> None:
         self._sessions = service.sessions
         self._turns = service.turns
+        self._queues = service.queues
         self._clock: Clock = service.desk.makers.clock
         self._streams = streams
         self._detailed = detailed
@@ -106,7 +109,7 @@ class Turns:
             opened.log,
             observed,
             marks=False,
-            after=lambda: events.stream_end(session) if old and observed.ended else b"",
+            after=lambda: frames.stream_end(session) if old and observed.ended else b"",
             broken=lambda error: self._broken(session, error),
         )
 
@@ -123,14 +126,14 @@ class Turns:
             LogId(session),
             self._turns.follow(call.principal, session, after=after),
             marks=True,
-            before=events.GAP if gap else b"",
+            before=frames.GAP if gap else b"",
             broken=lambda error: self._broken(session, error),
         )
 
     def _broken(self, session: str, error: RoostError) -> bytes:
         if isinstance(error, SessionNotFound):  # it was deleted, and its rows are gone
             return b""
-        return events.broken(session, error, self._clock.now())
+        return frames.broken(session, error, self._clock.now())
 
     async def cancel(self, call: Call) -> Answer:
         """POST /api/sessions/:id/cancel."""
@@ -139,14 +142,14 @@ class Turns:
 
     async def steer(self, call: Call, body: bodies.Queue) -> Answer:
         """POST /api/sessions/:id/steer."""
-        await self._turns.steer(call.principal, call.path["id"], bodies.posted(body.messages), body.framing)
+        await self._queues.steer(call.principal, call.path["id"], bodies.posted(body.messages), body.framing)
         return Reply(Status(status="queued"), 202)
 
     async def followup(self, call: Call, body: bodies.Queue) -> Answer:
         """POST /api/sessions/:id/followup."""
         key = call.headers.get("idempotency-key", "")
         messages = bodies.posted(body.messages)
-        status = await self._turns.followup(call.principal, call.path["id"], messages, key)
+        status = await self._queues.followup(call.principal, call.path["id"], messages, key)
         return Reply(Queued(status=status, duplicate=status == "duplicate"), 202)
 
     async def queue(self, call: Call) -> Answer:
@@ -158,6 +161,13 @@ class Turns:
                 followup=Depth(depth=head.depth("followup"), capacity=FOLLOWUPS),
             )
         )
+
+    async def withdraw(self, call: Call) -> Answer:
+        """DELETE /api/sessions/:id/queue/:seq."""
+        given = call.path["seq"]
+        if not (given.isascii() and given.isdecimal() and len(given) < 19):
+            raise Refused(400, f'failed to withdraw message: "{given}" is no number of a message that waits')
+        return Reply(queued(await self._queues.withdraw(call.principal, call.path["id"], int(given))))
 
     async def models(self, call: Call) -> Answer:
         """GET /api/sessions/:id/models."""

@@ -35,6 +35,14 @@ class Pairing(Struct):
     code: str = ""
 
 
+class Whose(Struct):
+    """Whom a code lets a browser in as: an account, or "" for the operator."""
+
+    user: str
+    host: str
+    expires_at: str
+
+
 class Login(Struct):
     """A token, or a name and a password."""
 
@@ -61,6 +69,7 @@ class Session(Struct):
     name: str
     asks: bool
     v1: bool
+    accounts: bool  # whether several people come in here: whose a code is, is asked before it is used
     ca: bool  # whether /web/ca.pem is there, for a phone that does not trust this server yet
     push: PushState
 
@@ -94,11 +103,15 @@ class Entrance:
         shown = self._session(call.caller.principal, cookie)
         return said(shown, headers=self._cookie(call, cookie) if cookie else None)
 
+    async def whose(self, call: Call, body: Pairing) -> Answer:
+        """POST /web/whose: nobody comes in by a stranger's link without having seen whose it is."""
+        self._check_code(body)
+        asked = await self._browsers.whose(body.code, address=call.address)
+        return said(Whose(asked.account, self._host, moment(asked.expires_at)))
+
     async def pair(self, call: Call, body: Pairing) -> Answer:
         """POST /web/pair."""
-        self._check(body.code)
-        if not body.code:
-            raise BadValue("`code` has to be there")
+        self._check_code(body)
         return self._entered(call, await self._browsers.pair(body.code, **_marks(call)))
 
     async def login(self, call: Call, body: Login) -> Answer:
@@ -157,12 +170,18 @@ class Entrance:
             name=self._host.partition(".")[0],
             asks=self._asks,
             v1=self._about.trusted or (known and self._asks),
+            accounts=self._browsers.shared,
             ca=bool(self._about.authority),
             push=PushState(*(self._notices.push_state() if known else ())),
         )
 
     def _cookie(self, call: Call, cookie: str) -> dict[str, str]:
         return {"set-cookie": cookies.setting(cookie, call.scope, call.headers)}
+
+    def _check_code(self, body: Pairing) -> None:
+        self._check(body.code)
+        if not body.code:
+            raise BadValue("`code` has to be there")
 
     def _check(self, *given: str) -> None:
         if not self._asks:

@@ -23,6 +23,8 @@ def routes(entrance: e.Entrance, devices: d.Devices, notices: n.Notices, looks: 
              greets=True),
         tells("POST", f"{PREFIX}/pair", e.Pairing, coded(entrance.pair), "Come in by a pairing code",
               answer=e.Session, refusals=(400, 410, 429), open=True),
+        tells("POST", f"{PREFIX}/whose", e.Pairing, coded(entrance.whose), "Whom a pairing code lets in",
+              answer=e.Whose, refusals=(400, 410, 429), open=True),
         tells("POST", f"{PREFIX}/login", e.Login, coded(entrance.login), "Come in by a token, or by a password",
               answer=e.Session, refusals=(400, 401, 429), open=True),
         asks("GET", f"{PREFIX}/ca.pem", entrance.authority, "Who vouches for this server, to be trusted once",

@@ -120,7 +120,7 @@ function pairing() {
 }
 
 async function ask(code = '', why = '') {
-  const { mountGate } = await import('./pair.js')
+  const [{ mountGate }] = await Promise.all([import('./pair.js'), api.session ?? api.who().catch(() => {})])
   leave()
   live.close()
   untend()

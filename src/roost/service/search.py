@@ -214,8 +214,8 @@ def _within(events: Iterable[e.Event], query: Query, start: Micros | None, end: 
 
 
 def _wanted(spoken: Spoken, query: Query) -> bool:
-    """Whether it is of the role and the tool that are asked for."""
-    if query.role and spoken.role != query.role:
+    """Whether it says something, and is of the role and the tool that are asked for."""
+    if not spoken.text or (query.role and spoken.role != query.role):
         return False
     if not (query.tool or query.tool_kind):
         return True

@@ -370,6 +370,7 @@ class Snapshot(Talk, frozen=True):
     agent: str = ""
     last_event_seq: int = 0
     cost: float = 0.0
+    unpriced: bool = False  # whether something of it has no price that anybody knows
     budget: Budget | None = None
     tree_budget: Budget | None = None
     tree_cost: float | None = None

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from roost import private
+from roost.client.shapes import Content, Posted
 from roost.core.errors import BadValue
 
 INLINE = 600_000  # bytes that go inside a request
@@ -46,6 +47,27 @@ class Attachment:
     def label(self) -> str:
         """Its name and size."""
         return f"{self.name} {amount(self.size)}"
+
+
+def unpacked(message: Posted, folder: Path | None) -> tuple[str, list[Attachment]]:
+    """What was typed for a message, and what was to go along; files that the text names are left out of that."""
+    named = {str(path.absolute()) for path in mentioned(message.content, folder)}
+    found = [_of_part(part) for part in message.multi_content if part.text != message.content]
+    return message.content, [one for one in found if one is not None and one.path not in named]
+
+
+def _of_part(part: Content) -> Attachment | None:
+    if part.text:
+        return of_text(part.text.splitlines()[0], part.text)
+    if part.file is not None and part.file.path:
+        path = Path(part.file.path)
+        return Attachment(path.name, part.file.mime_type, path.stat().st_size if path.exists() else 0, path=str(path))
+    url = part.image_url.url if part.image_url is not None else ""
+    kind, comma, data = url.removeprefix("data:").partition(";base64,")
+    if not (comma and url.startswith("data:")):
+        return None
+    picture = base64.b64decode(data)
+    return Attachment(f"image.{kind.partition('/')[2]}", kind, len(picture), data=picture)
 
 
 def amount(size: int) -> str:
@@ -126,9 +148,9 @@ def dropped(text: str) -> list[Path]:
         return []
     try:
         words = [text] if _path(text) else shlex.split(text)
+        found = [_path(word) for word in words]
     except ValueError:
         return []
-    found = [_path(word) for word in words]
     return [path for path in found if path] if found and all(found) else []
 
 

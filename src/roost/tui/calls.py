@@ -100,9 +100,11 @@ def _tail(row: Call, palette: Palette) -> Line:
         told.append((f"  {count} line{'s' if count != 1 else ''}", palette.faint))
     if row.state == "waiting":
         told.append(("  needs your approval", palette.warn))
-    elif row.state == "lost":
-        told.append(("  nobody knows how it ended", palette.warn))
-    elif row.state == "canceled":
+    if row.state == "lost":
+        told.append(("  lost in a crash: nobody knows how it ended", palette.warn))
+    elif row.lost:
+        told.append(("  lost in a crash before", palette.warn))
+    if row.state == "canceled":
         told.append(("  canceled", palette.warn))
     if row.changed:
         told.append(("  changed by a hook", palette.warn))
@@ -115,7 +117,7 @@ def _tail(row: Call, palette: Palette) -> Line:
 
 
 def _preview(row: Call, cells: int, palette: Palette) -> list[Line]:
-    if row.state in ("denied", "canceled"):
+    if row.state in ("denied", "canceled", "lost"):
         return []
     text = row.output if row.state == "running" else row.result
     if row.state == "failed":

@@ -24,6 +24,8 @@ WAITS = frozenset(
 """What the stream's replay leaves out, wherever it begins."""
 REJECTED = "The user rejected the tool call."
 CANCELED = "The tool call was canceled by the user."
+LOST = ("The server stopped while this tool was running. It was not run again", "The tool call was interrupted;")
+"""What a model reads of a call that a crash cut off and that was not tried again begins so."""
 
 
 def lay(board: Board, snapshot: Snapshot, remark: Callable[[Happening], None]) -> None:
@@ -168,6 +170,8 @@ def end(row: Call, result: str, *, failed: bool) -> None:
         row.verdict = row.verdict or "rejected" + (f": {why}" if why else "")
     elif result == CANCELED:
         row.state = "canceled"
+    elif failed and result.startswith(LOST):
+        row.state, row.lost = "lost", True
     else:
         row.state = "failed" if failed else "done"
 

@@ -195,6 +195,24 @@ class Sitting:
         else:
             await self.client.followup(self.session, posted, key=uuid.uuid4().hex)
 
+    async def take_back(self, number: int = 0) -> tuple[str, list[Attachment]] | None:
+        """What was typed for a message that waits, the newest unless it is told which: it waits no longer.
+
+        None where it has been taken meanwhile.
+
+        Raises:
+            RoostError: it can't be had.
+        """
+        number = number or max((one.id for one in self.view.queue), default=0)
+        try:
+            withdrawn = await self.client.withdraw(self.session, number)
+        except Refused as error:
+            if error.code in ("already_taken", "not_queued"):
+                return None
+            raise
+        found = [attachments.unpacked(message, self.folder) for message in withdrawn.messages]
+        return "\n\n".join(text for text, _ in found if text), [one for _, along in found for one in along]
+
     def _posted(self, text: str, attached: Sequence[Attachment]) -> Posted:
         """The message, with the files that it names."""
         named = [attachments.of_file(path, local=True) for path in attachments.mentioned(text, self.folder)]
@@ -253,8 +271,8 @@ class Sitting:
 
         try:
             ran = await shell.run(command, folder, show=shown)
-        except BaseException:
-            shown(row.output, "failed")
+        except BaseException as error:
+            shown(row.output, "canceled" if isinstance(error, asyncio.CancelledError) else "failed")
             raise
         row.result = ran.output.rstrip("\n")
         shown(ran.output, "failed" if ran.code else "done")

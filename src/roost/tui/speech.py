@@ -115,13 +115,19 @@ def _taken(board: Board, happening: h.UserMessage, number: int) -> None:
     board.stack.dequeue(row, board.level(happening))
 
 
+WITHDRAWN = "withdrawn"
+"""Why a message is not taken that somebody has taken back: it never was."""
+
+
 def refused(board: Board, happening: h.MessageDropped) -> None:
     """One of them is not taken."""
     if board.old(happening):
         return
     row = board.queued(happening.queued, happening.index)
     board.unqueue(happening.queued, happening.index)
-    if row is not None:
+    if row is not None and happening.why == WITHDRAWN:
+        board.stack.drop(row)
+    elif row is not None:
         row.state, row.why = "dropped", happening.why
         board.stack.dequeue(row, board.level(happening))
 
@@ -240,8 +246,8 @@ def warned(board: Board, happening: h.Warned) -> None:
         board.note(happening, happening.message, kind="warning", level="warn")
 
 
-SILENT = frozenset({"the turn ended"})
-"""Why an answer is dropped when nothing went wrong."""
+SILENT = frozenset({"the turn ended", "the server stopped in the middle of this turn"})
+"""Why an answer is dropped when nothing went wrong, or when what becomes of the turn is told apart."""
 
 
 def _meant(board: Board, happening: h.Warned) -> list[Draft]:

@@ -139,6 +139,7 @@ class View(Board):
             snapshot.context_limit,
             snapshot.cost,
             snapshot.tree_cost or snapshot.cost,
+            unpriced=snapshot.unpriced,
         )
 
 

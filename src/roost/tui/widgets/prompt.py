@@ -23,6 +23,7 @@ from roost.tui.widgets.editor import Editor
 
 IDLE = "Ask anything   / commands   @ files   ! shell"
 BUSY = "Write the next message: Enter queues it, Alt+Enter steers"
+QUEUED = "Enter queues one more, Alt+Enter steers, ↑ takes the newest back"
 
 
 class Prompt(Vertical):
@@ -31,6 +32,7 @@ class Prompt(Vertical):
     BINDINGS = [Binding("tab,shift+tab", "app.attend", "what waits", show=False)]
 
     busy: reactive[bool] = reactive(False)
+    queued: reactive[int] = reactive(0)  # messages that wait
 
     class Sent(Message):
         """A message is ready to go."""
@@ -45,6 +47,9 @@ class Prompt(Vertical):
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
+
+    class TakeBack(Message):
+        """The newest message that waits is wanted here again."""
 
     class ClipboardWanted(Message):
         """What is on the clipboard is to be put here."""
@@ -88,10 +93,18 @@ class Prompt(Vertical):
         """Where paths begin."""
         self._folder = Folder(folder) if folder else None
 
-    def watch_busy(self, busy: bool) -> None:
+    def watch_busy(self) -> None:
         """Enter means something else while somebody works."""
+        self.hint()
+
+    def watch_queued(self) -> None:
+        """And so does Up while something waits."""
+        self.hint()
+
+    def hint(self) -> None:
+        """Say in the empty prompt what can be done there."""
         if self.is_mounted:
-            self.editor.placeholder = BUSY if busy else IDLE
+            self.editor.placeholder = QUEUED if self.queued else BUSY if self.busy else IDLE
 
     # -- text -----------------------------------------------------------------------------------
 
@@ -144,7 +157,10 @@ class Prompt(Vertical):
         self.post_message(sent)
 
     def recall(self, *, back: bool) -> None:
-        """Show what was typed before."""
+        """Show what was typed before; what still waits is taken back rather than said twice."""
+        if back and self.queued and not self.editor.text and not self._history.browsing:
+            self.post_message(self.TakeBack())
+            return
         found = self._history.back(self.editor.text) if back else self._history.forth()
         if found is not None:
             self._recalled = found

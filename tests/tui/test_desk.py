@@ -319,6 +319,19 @@ async def test_output_that_is_not_wanted_is_taken_away_with_backspace(room: Room
         assert not app.prompt.attached
 
 
+async def test_a_command_of_the_shell_is_stopped_by_escape_twice(room: Room) -> None:
+    async with shown(room) as (app, pilot):
+        await type_in(pilot, "!echo begun; sleep 300")
+        await until(pilot, lambda: "begun" in screen(app).replace("echo begun", ""), "its output")
+        await pilot.press("escape")
+        await until(pilot, lambda: "Esc again to stop the command" in screen(app), "what a second one does")
+        await pilot.press("escape")
+        await until(pilot, lambda: "canceled" in screen(app), "its end")
+        assert not app.prompt.attached
+        await type_in(pilot, "!echo and on")
+        await until(pilot, lambda: app.prompt.attached, "the next one")
+
+
 async def test_the_shell_is_refused_where_the_session_is_elsewhere(room: Room) -> None:
     async with shown(room, local=False) as (app, pilot):
         await type_in(pilot, "!true")
@@ -332,6 +345,7 @@ async def test_a_message_that_is_refused_stands_in_the_prompt_again(room: Room) 
         await until(pilot, lambda: notes(app), "the refusal")
         assert app.prompt.text == "hello"
         assert not app.sitting.view.rows
+        await until(pilot, lambda: "Talks, runs and asks." in screen(app), "the welcome, as before")
 
 
 # -- sessions and agents ----------------------------------------------------------------------------

@@ -1,23 +1,33 @@
 """What many tests stand on."""
 
+import gc
 import os
 import signal
+import sys
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fakes import llm, relics
 from features import Ledger
 
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # others work here too
+settings.load_profile("house")
+
 PATIENCE = 15.0  # seconds that what was told to end has for it
+GARBAGE = 100_000  # objects between two looks for garbage: at the default of 700 collecting took twice as long
 
 collect_ignore = [] if os.environ.get("ZAG_BIN") else ["conformance"]  # `make conformance` builds what they need
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.set_threshold(GARBAGE)
+    sys.dont_write_bytecode = False  # what is compiled once is read by every worker, and by every server
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Ledger(config), "features")
 
@@ -29,6 +39,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = item.get_closest_marker("xdist_group")
         if mark is not None and hasattr(item, "_id") and not item.nodeid.endswith(end := f"@{mark.args[0]}"):
             item._id = type(item._id).parse(item.nodeid + end)
+
+
+def pytest_collection_finish() -> None:
+    """What has been collected stays: nobody need look for garbage there in every test."""
+    gc.freeze()
 
 
 @pytest.fixture

@@ -223,7 +223,15 @@ async def open_server(
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
         couriers = await stack.enter_async_context(_couriers(settings))
         told = settings.notify
-        notices = Notices(desk, browsers, couriers, delay=told.delay, details=told.details, place=settings.public_url)
+        notices = Notices(
+            desk,
+            browsers,
+            couriers,
+            store.tellings,
+            delay=told.delay,
+            details=told.details,
+            place=settings.public_url,
+        )
         service = make_service(
             desk,
             accounts,

@@ -66,10 +66,17 @@ def test_a_list_is_plain_columns_that_grep_and_cut_like(there: There) -> None:
 
 
 def test_a_list_has_what_each_session_is_at_and_on_which_model(there: There) -> None:
-    row = {"id": OTHER, "title": "Tidy up", "state": "waiting", "provider": "fast", "model": "fast/one"}
+    row = {
+        "id": OTHER,
+        "title": "Tidy up",
+        "state": "waiting",
+        "provider": "fast",
+        "source": "crew",
+        "model": "fast/one",
+    }
     there.api.answers["GET /api/sessions"] = (200, [{**row, "working_dir": "/srv/b"}])
     _, line = there.run("session", "list").stdout.splitlines()
-    assert re.split(r"  +", line)[:5] == [OTHER, "Tidy up", "fast", "fast/one", "waiting"]
+    assert re.split(r"  +", line)[:5] == [OTHER, "Tidy up", "crew", "fast/one", "waiting"]
     assert line.endswith("/srv/b")
     assert [target for _, target, _ in there.api.calls()] == ["/api/sessions?detail=full"]
 
@@ -361,10 +368,23 @@ def test_a_failed_pipe_is_a_failure(there: There) -> None:
 
 def test_several_things_wait_and_one_has_to_be_named(there: There) -> None:
     there.api.answers["GET /api/waits"] = (200, [WAITING, {**WAITING, "id": "1f3b"}])
-    assert "2 things wait" in there.run("approve", code=1).stderr
+    both = f'{WAIT[:8]} (Bash {{"command":"rm x"}}), 1f3b (Bash {{"command":"rm x"}})'
+    assert there.run("approve", code=1).stderr == f"roost: 2 things wait, say which: {both}\n"
+    assert f"2 begin with '{SID[:6]}'" in there.run("approve", SID[:6], code=1).stderr
     assert "2 begin with '1f': 1f" in there.run("approve", "1f", code=1).stderr
     assert "nothing that waits begins with 'zz'" in there.run("approve", "zz", code=1).stderr
     assert there.run("approve", "1f3b", code=1).stderr == "roost: Session not found\n"  # its answer has no row here
+
+
+def test_what_waits_in_a_session_is_named_by_the_session(there: There) -> None:
+    there.api.answers["GET /api/waits"] = (200, [WAITING, {**WAITING, "id": "1f3b", "session_id": OTHER}])
+    asked = there.asked("approve", SID[:6])
+    assert asked[-1][:2] == ("POST", f"/api/waits/{WAIT}")
+
+
+def test_a_session_that_waits_for_somebody_says_so(there: There) -> None:
+    there.api.answers[f"GET {P}/sessions/{SID}/status"] = (200, {"session_id": SID, "status": "idle", "waits": 1})
+    assert re.search(r"^status +waiting$", there.run("status", SID).stdout, re.MULTILINE)
 
 
 def test_verbose_says_what_is_asked(there: There) -> None:

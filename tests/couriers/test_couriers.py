@@ -82,7 +82,7 @@ async def test_a_browser_is_told_who_asks_and_where_but_not_what(post: Post, tmp
     reader = Reader()
     async with open_couriers(keys=tmp_path / "push.pem", private=True) as couriers:
         assert couriers is not None
-        assert not couriers.hooked
+        assert not couriers.webhook
         told = await couriers.push(subscribed(post.url, reader), NOTICE)
         assert told.outcome == "done"
         ((path, headers, raw),) = post.taken
@@ -105,7 +105,7 @@ async def test_a_browser_is_told_who_asks_and_where_but_not_what(post: Post, tmp
 async def test_a_webhook_is_told_and_can_check_by_whom(post: Post) -> None:
     async with open_couriers(hook=f"{post.url}/hook", secret="s3cret") as couriers:
         assert couriers is not None
-        assert (couriers.hooked, couriers.key) == (True, "")
+        assert (couriers.webhook, couriers.key) == (f"{post.url}/hook", "")
         assert (await couriers.hook(NOTICE)).outcome == "done"
     ((_, headers, raw),) = post.taken
     fields = dict(part.split("=") for part in headers["roost-signature"].split(","))

@@ -23,7 +23,7 @@ def link(site: Site) -> str:
 
 def test_a_link_pairs_once_and_does_not_stay_in_the_address(site: Site, tab: Opener) -> None:
     way = link(site)
-    phone = tab(site, NARROW, let_in=False)
+    phone = tab(site, NARROW, let_in=False, new=True)
     phone.page.goto(way)
     expect(phone.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
     assert "pair" not in phone.page.url
@@ -34,7 +34,7 @@ def test_a_link_pairs_once_and_does_not_stay_in_the_address(site: Site, tab: Ope
     assert cookies["roost_session"]["sameSite"] == "Strict"
     assert TOKEN not in phone.page.evaluate("JSON.stringify({...localStorage})")
 
-    stranger = tab(site, NARROW, let_in=False)
+    stranger = tab(site, NARROW, let_in=False, new=True)
     stranger.page.goto(way)
     expect(stranger.page.get_by_role("heading", name="That did not pair")).to_be_focused()
     expect(stranger.page.get_by_role("alert").first).to_contain_text("works once")
@@ -83,7 +83,8 @@ def test_another_device_is_paired_from_the_settings_and_sent_away(site: Site, ta
     phone = tab(site, NARROW, let_in=False, user_agent="Mozilla/5.0 (iPhone; CPU iPhone OS 26_0) Safari/605.1")
     phone.page.goto(way)
     expect(phone.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
-    desk.page.reload()
+    expect(desk.page.get_by_text("Safari on iPhone is paired.")).to_be_visible()
+    expect(desk.page.get_by_role("img", name="The pairing link as a QR code")).to_have_count(0)
     desk.page.get_by_role("button", name="Remove Safari on iPhone").click()
     desk.page.get_by_role("button", name="Remove", exact=True).click()
     expect(desk.page.get_by_text("Safari on iPhone")).to_have_count(0)

@@ -248,11 +248,12 @@ def _row(one: Session) -> Row:
 
 
 def _cells(row: Row) -> tuple[object, ...]:
+    player = row.source or row.provider
     return (
         row.id,
         row.name or row.title,
-        row.provider,
-        row.model.removeprefix(f"{row.provider}/") if show.terminal() else row.model,
+        player,
+        row.model.removeprefix(f"{player}/") if show.terminal() else row.model,
         row.state,
         show.moment(row.created_at),
         row.tags,
@@ -270,8 +271,8 @@ def _show(one: Session) -> None:
             ("provider", one.provider),
             ("model", one.model),
             ("tags", one.tags),
-            ("created", show.moment(one.created_at)),
-            ("ended", show.moment(one.ended_at)),
+            ("created", show.instant(one.created_at)),
+            ("ended", show.instant(one.ended_at)),
             ("folder", one.worktree_path),
             ("worktree", one.worktree_name if one.is_worktree else None),
             ("sandbox", one.sandbox_name),

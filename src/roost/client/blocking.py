@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from roost.client import here, streams, talk
+from roost.client import dial, here, streams, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.answers import Answer, Turn
-from roost.client.dial import reason
+from roost.client.board import Asking, News
 from roost.client.errors import Cut, Refused, Unreachable
 from roost.client.exchange import (
     ANSWER_SECONDS,
@@ -28,6 +28,7 @@ from roost.client.happenings import Happening
 from roost.client.line import Line, Lines
 from roost.client.request import Request
 from roost.client.server import Server, named
+from roost.client.shapes import Waiting
 from roost.client.start import CHECKS, Start
 from roost.client.table import Table
 from roost.client.talk import Said
@@ -48,11 +49,14 @@ class Blocking(Table):
         fingerprint: str | None = None,
         ca: str | None = None,
         insecure: bool = False,
+        timeout: float = ANSWER_SECONDS,
         watch: Watch | None = None,
     ) -> None:
         self.server = named(server, token=token, fingerprint=fingerprint, ca=ca, insecure=insecure)
+        self._timeout = timeout
         self._watch = watch
         self._lines = Lines(self.server)
+        self._heard = False  # whether the server has ever answered
 
     @classmethod
     def here(cls, env: Mapping[str, str] | None = None) -> "Blocking":
@@ -86,7 +90,7 @@ class Blocking(Table):
 
     def raw(self, request: Request[Any], *, timeout: float | None = None) -> bytes:
         """The answer's bytes; else as `ask`."""
-        limit = timeout or (None if request.patient else ANSWER_SECONDS)
+        limit = timeout or (None if request.patient else self._timeout)
         tries = Tries(request, timeout)
         while True:
             try:
@@ -247,6 +251,26 @@ class Blocking(Table):
         """Every session's log events of `/api/v1` from now on; after a cut, what was missed comes first."""
         return (one.event for one in streams.subscribe(self, tag=tag, types=types, told=told, patience=patience))
 
+    # -- the whole server -------------------------------------------------------------------------
+
+    def watch(self, *, told: Told = unheard, patience: float = PATIENCE) -> Generator[News, None, None]:
+        """What there is on the server, then what changes: lines of sessions, and what waits for a person.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        return streams.watch(self, told=told, patience=patience)
+
+    def asks(self, *, told: Told = unheard, patience: float = PATIENCE) -> Generator[Waiting, None, None]:
+        """What waits for a person anywhere on the server, now and from now on, each once.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        asking = Asking()
+        news = streams.watch(self, rows=False, told=told, patience=patience)
+        return (waiting for one in news for waiting in asking.new(one))
+
     # -- below ----------------------------------------------------------------------------------
 
     def _once(self, request: Request[Any], limit: float | None) -> bytes:
@@ -260,13 +284,15 @@ class Blocking(Table):
         if self._watch:
             self._watch(request.method, request.path, status, time.monotonic() - started)
         if not 200 <= status < 300:
-            raise refused(status, body, response.getheader)
+            raise refused(request, status, body, response.getheader)
         return body
 
     def _sent(self, line: Line, request: Request[Any]) -> http.client.HTTPResponse:
         path = self.server.place.prefix + target(request)
         line.request(request.method, path, content(request), headers(self.server, request))
-        return line.getresponse()
+        response = line.getresponse()
+        self._heard = True
+        return response
 
     @contextmanager
     def _opened(self, request: Request[Any], silence: float | None = None) -> Iterator[http.client.HTTPResponse]:
@@ -276,7 +302,7 @@ class Blocking(Table):
             line.settimeout(silence)
             response = self._sent(line, request)
             if not 200 <= response.status < 300:
-                raise refused(response.status, response.read(), response.getheader)
+                raise refused(request, response.status, response.read(), response.getheader)
             yield response
         except (OSError, http.client.HTTPException) as error:
             raise self._meant(error, silence) from None
@@ -296,8 +322,10 @@ class Blocking(Table):
             case TimeoutError():
                 return Unreachable(self.server.url, f"no answer within {limit:g} s" if limit else "no answer")
             case OSError():
-                return Cut(self.server.url, reason(error))
-        return Cut(self.server.url, "it closed the connection")
+                cut = Cut(self.server.url, dial.reason(error))
+            case _:
+                cut = Cut(self.server.url, "it closed the connection")
+        return cut if self._heard else dial.unheard(self.server, cut)
 
     def _accepted(self, start: Start, error: Cut) -> None:
         """Return if the turn is in the log.

@@ -11,17 +11,18 @@ import anyio
 import httpx2
 from anyio.lowlevel import current_token
 
-from roost.client import currents, here, talk
+from roost.client import currents, dial, here, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.answers import Answer, Turn
-from roost.client.dial import CONNECT_SECONDS
-from roost.client.errors import Cut, Refused, Unreachable
+from roost.client.board import Asking, News
+from roost.client.errors import Cut, Refused, Unreachable, Untrusted
 from roost.client.exchange import ANSWER_SECONDS, Tries, Watch, content, decode, headers, refused, target
 from roost.client.fleet import Event
 from roost.client.following import SILENCE, Following, Frame
 from roost.client.happenings import Happening
 from roost.client.request import Request
 from roost.client.server import Server, named
+from roost.client.shapes import Waiting
 from roost.client.start import CHECKS, Start
 from roost.client.table import Table
 from roost.client.talk import Said
@@ -48,6 +49,7 @@ class Client(Table):
         fingerprint: str | None = None,
         ca: str | None = None,
         insecure: bool = False,
+        timeout: float = ANSWER_SECONDS,
         transport: httpx2.AsyncBaseTransport | None = None,
         watch: Watch | None = None,
     ) -> None:
@@ -55,10 +57,12 @@ class Client(Table):
         self.server = named(where, token=token, fingerprint=fingerprint, ca=ca, insecure=insecure)
         self._base = IN_PROCESS if transport else _base(self.server)
         self._transport = transport
+        self._timeout = timeout
         self._watch = watch
         self._trust: Trust | None = None
         self._held = ExitStack()
         self._loops: dict[object, _Loop] = {}
+        self._heard = transport is not None  # whether the server has ever answered
 
     @classmethod
     def here(cls, env: Mapping[str, str] | None = None) -> "Client":
@@ -103,7 +107,7 @@ class Client(Table):
 
     async def raw(self, request: Request[Any], *, timeout: float | None = None) -> bytes:
         """The answer's bytes; else as `ask`."""
-        limit = timeout or (None if request.patient else ANSWER_SECONDS)
+        limit = timeout or (None if request.patient else self._timeout)
         tries = Tries(request, timeout)
         while True:
             try:
@@ -255,6 +259,32 @@ class Client(Table):
             async for one in frames:
                 yield one.event
 
+    # -- the whole server -------------------------------------------------------------------------
+
+    async def watch(self, *, told: Told = unheard, patience: float = PATIENCE) -> AsyncGenerator[News, None]:
+        """What there is on the server, then what changes: lines of sessions, and what waits for a person.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        found = currents.watch(self, await self._trusting(), told=told, patience=patience)
+        async with aclosing(found) as news:
+            async for one in news:
+                yield one
+
+    async def asks(self, *, told: Told = unheard, patience: float = PATIENCE) -> AsyncGenerator[Waiting, None]:
+        """What waits for a person anywhere on the server, now and from now on, each once.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        asking = Asking()
+        found = currents.watch(self, await self._trusting(), rows=False, told=told, patience=patience)
+        async with aclosing(found) as news:
+            async for one in news:
+                for waiting in asking.new(one):
+                    yield waiting
+
     # -- below ----------------------------------------------------------------------------------
 
     async def _once(self, request: Request[Any], limit: float | None) -> bytes:
@@ -263,10 +293,11 @@ class Client(Table):
         async with self._translated(limit):
             with anyio.fail_after(limit):
                 response = await http.send(self._built(http, request, limit))
+                self._heard = True
         if self._watch:
             self._watch(request.method, request.path, response.status_code, time.monotonic() - started)
         if not response.is_success:
-            raise refused(response.status_code, response.content, response.headers.get)
+            raise refused(request, response.status_code, response.content, response.headers.get)
         return response.content
 
     @asynccontextmanager
@@ -275,16 +306,17 @@ class Client(Table):
         http = await self._ready()
         async with self._translated(silence):
             response = await http.send(self._built(http, request, silence), stream=True)
+            self._heard = True
             try:
                 if not response.is_success:
-                    raise refused(response.status_code, await response.aread(), response.headers.get)
+                    raise refused(request, response.status_code, await response.aread(), response.headers.get)
                 yield response
             finally:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
 
     def _built(self, http: httpx2.AsyncClient, request: Request[Any], limit: float | None) -> httpx2.Request:
-        timeout = httpx2.Timeout(limit, connect=min(CONNECT_SECONDS, limit or CONNECT_SECONDS))
+        timeout = httpx2.Timeout(limit, connect=min(dial.CONNECT_SECONDS, limit or dial.CONNECT_SECONDS))
         carried = {**headers(self.server, request), "Accept-Encoding": "identity"}
         return http.build_request(
             request.method, self._base + target(request), content=content(request), headers=carried, timeout=timeout
@@ -298,8 +330,12 @@ class Client(Table):
         except TimeoutError:
             raise Unreachable(self.server.url, f"no answer within {limit:g} s") from None
         except httpx2.TransportError as error:
-            trust = self._trust or Trust(self.server, None, "")
-            raise await anyio.to_thread.run_sync(trust.meant, error, limit) from None
+            raise await anyio.to_thread.run_sync(self._meant, error, limit) from None
+
+    def _meant(self, error: httpx2.TransportError, limit: float | None) -> Unreachable | Untrusted:
+        trust = self._trust or Trust(self.server, None, "")
+        meant = trust.meant(error, limit)
+        return dial.unheard(self.server, meant) if isinstance(meant, Cut) and not self._heard else meant
 
     async def _ready(self) -> httpx2.AsyncClient:
         """The client of the library for this event loop, once it is known whom it may trust."""

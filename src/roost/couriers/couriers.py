@@ -87,9 +87,9 @@ class Couriers:
         return self._sender.public if self._sender is not None else ""
 
     @property
-    def hooked(self) -> bool:
-        """See `Couriers.hooked`."""
-        return bool(self._hook)
+    def webhook(self) -> str:
+        """See `Couriers.webhook`."""
+        return self._hook
 
     def check(self, subscription: Subscription) -> None:
         """See `Couriers.check`."""

@@ -230,7 +230,7 @@ def _bind_unix(address: Unix) -> socket.socket:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Of two servers that start at once none takes the other's socket, where nobody listens yet, for a dead one's."""
+    """Of two servers that start at once none takes the other's fresh socket for a dead one's."""
     try:
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except PermissionError:  # a folder that may be written to, and not looked into

@@ -25,6 +25,7 @@ Call = Callable[[], object]
 
 HEADER_SECONDS = 10.0  # to send the whole head of a request
 HEADER_BYTES = 1 << 20
+SOCKET_BYTES = 1 << 20  # of a message from a WebSocket's client, in however many pieces
 GRACE_SECONDS = 3  # for answers under way, once the app knows that it stops
 IDLE_SECONDS = 75  # between two requests of one connection
 STUCK_SECONDS = 60.0  # in which a client reads nothing of an answer
@@ -380,6 +381,7 @@ async def serve(
         app,
         http=partial(Protocol, header_seconds=header_seconds, stuck_seconds=stuck_seconds),  # type: ignore[arg-type]
         ws=partial(SocketProtocol, stuck_seconds=stuck_seconds),  # type: ignore[arg-type]
+        ws_max_size=SOCKET_BYTES,
         ws_per_message_deflate=False,
         ws_ping_interval=ping_seconds,
         ws_ping_timeout=pong_seconds,

@@ -16,6 +16,7 @@ from roost.core.principals import Principal
 from roost.ports import Delivery, WaitRecord
 from roost.service.accounts import OPERATOR
 from roost.service.browsers import Browsers
+from roost.service.claims import Claims
 from roost.service.desk import Desk
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Way(NamedTuple):
 
     name: str
     lane: str
+    where: str
     send: Send
 
 
@@ -65,6 +67,7 @@ class Notices:
         desk: Desk,
         browsers: Browsers,
         couriers: ports.Couriers | None = None,
+        tellings: ports.Tellings | None = None,
         *,
         delay: float = 5.0,
         details: bool = False,
@@ -76,6 +79,7 @@ class Notices:
         self._guests = browsers
         self._browsers = browsers.store
         self._couriers = couriers
+        self._claims = Claims(desk.store, desk.makers.clock, tellings)
         self._delay = delay
         self._details = details
         self._started = self._clock.now()
@@ -93,7 +97,7 @@ class Notices:
     @property
     def hooked(self) -> bool:
         """Whether a webhook is told."""
-        return self._couriers is not None and self._couriers.hooked
+        return self._couriers is not None and bool(self._couriers.webhook)
 
     async def subscribe(self, principal: Principal, browser: str, endpoint: str, public: str, secret: str) -> None:
         """Tell this browser from now on.
@@ -123,7 +127,7 @@ class Notices:
 
     async def watch(self) -> None:
         """Tell of what waits and is not answered soon, for as long as the server runs."""
-        if self._couriers is None or not (self._couriers.key or self._couriers.hooked):
+        if self._couriers is None or not (self._couriers.key or self._couriers.webhook):
             return
         with self._desk.hub.overhear(self._overheard):
             async with anyio.create_task_group() as tasks:
@@ -165,10 +169,11 @@ class Notices:
         """How those are told whom it concerns: the webhook, and the browsers of whoever owns the session."""
         couriers = self._couriers
         assert couriers is not None
-        ways = [Way("the webhook", HOOK, lambda: couriers.hook(notice))] if couriers.hooked else []
+        ways = [Way("the webhook", HOOK, couriers.webhook, lambda: couriers.hook(notice))] if couriers.webhook else []
         if couriers.key:
             told = await self._subscribed(record.owner)
-            ways += [Way("a browser", f"account {record.owner}", self._pushing(one, notice)) for one in told]
+            lane = f"account {record.owner}"
+            ways += [Way("a browser", lane, one.endpoint, self._pushing(one, notice)) for one in told]
         return ways
 
     async def _subscribed(self, account: str) -> Sequence[Subscription]:
@@ -205,17 +210,17 @@ class Notices:
         """Try until it has arrived, nobody waits for the answer any more, or all tries are used up."""
         try:
             for pause in (*PAUSES, None):
+                if not await self._claims.mine(wait, way.where):
+                    return
                 async with lane.limiter:
                     delivery = await way.send()
-                if delivery.outcome in ("done", "gone"):
-                    return
-                if delivery.outcome == "refused" or pause is None:
+                if delivery.outcome == "again" and pause is not None:
+                    await self._claims.pause(wait, way.where, min(max(pause, delivery.after), LONGEST_PAUSE))
+                    continue
+                if delivery.outcome not in ("done", "gone"):
                     log.warning("%s was not told: %s", way.name, delivery.why, extra={"action": "notice_failed"})
-                    return
-                await self._clock.sleep(min(max(pause, delivery.after), LONGEST_PAUSE))
-                record = await self._desk.store.wait(wait)
-                if record is None or not record.open:
-                    return
+                await self._claims.told(wait, way.where)
+                return
         except Exception:
             log.exception("%s was not told", way.name, extra={"action": "notice_failed"})
         finally:

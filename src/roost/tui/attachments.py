@@ -162,9 +162,9 @@ def dropped(text: str) -> list[Path]:
         return []
     try:
         words = [text] if _path(text) else shlex.split(text)
+        found = [_path(word) for word in words]
     except ValueError:
         return []
-    found = [_path(word) for word in words]
     return [path for path in found if path] if found and all(found) else []
 
 

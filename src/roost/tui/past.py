@@ -31,7 +31,7 @@ LOST = ("The server stopped while this tool was running. It was not run again", 
 def lay(board: Board, snapshot: Snapshot, remark: Callable[[Happening], None]) -> None:
     """Put a snapshot's messages, and what stands between them, below what is there; `remark` takes in what happened."""
     places = {sub.id: sub for sub in (*snapshot.nested, *snapshot.sub_sessions)}
-    things: list[Message | Mark | Remark] = [*(snapshot.messages or ()), *snapshot.marks, *snapshot.notes]
+    things: list[Message | Mark | Remark] = [*snapshot.messages, *snapshot.marks, *snapshot.notes]
     for thing in sorted(things, key=lambda thing: thing.id):
         if isinstance(thing, Mark):
             _mark(board, thing)

@@ -15,6 +15,7 @@ from roost.core.errors import BadValue
 from roost.core.notices import Notice
 from roost.ports import Delivery
 from roost.service.accounts import OPERATOR
+from roost.service.claims import LEASE
 from roost.service.notices import AT_ONCE, LOOK, PAUSES
 from roost.stores.memory import Shelf
 from roost.testing.clock import HandClock
@@ -32,16 +33,17 @@ class FakeCouriers:
 
     def __init__(self, *, key: str = "key", hooked: bool = True) -> None:
         self.key = key
-        self.hooked = hooked
+        self.webhook = "https://chat.example/hook" if hooked else ""
         self.hooks: list[Notice] = []
         self.pushes: list[tuple[str, Notice]] = []
         self.outcomes: list[Delivery] = []
 
     async def until(self, hooks: int = 0, pushes: int = 0) -> None:
-        """Return once the webhook and browsers were told so often."""
+        """Return once the webhook and browsers were told so often, and what comes of it is settled."""
         with anyio.fail_after(10):
             while len(self.hooks) < hooks or len(self.pushes) < pushes:
                 await anyio.lowlevel.checkpoint()
+            await anyio.wait_all_tasks_blocked()
 
     def check(self, subscription: Subscription) -> None:
         if not subscription.endpoint.startswith("https://"):
@@ -98,8 +100,10 @@ async def looked(clock: HandClock) -> None:
     """Return once all that was due by now has been looked at."""
     for _ in range(3):
         await clock.until_asleep(LOOK, LOOK)
+        await anyio.wait_all_tasks_blocked()
         clock.wind(LOOK)
     await clock.until_asleep(LOOK, LOOK)
+    await anyio.wait_all_tasks_blocked()
 
 
 async def test_the_webhook_is_told_of_what_is_not_answered_soon(tmp_path: Path) -> None:
@@ -304,3 +308,63 @@ async def test_without_settings_nobody_can_subscribe(tmp_path: Path) -> None:
         assert (refused.status_code, refused.json()["code"]) == (400, "bad_value")
         assert "[notify]" in refused.json()["message"]
         assert (await phone.ask("GET", "/web/session")).json()["push"] == {"enabled": False, "key": ""}
+
+
+# -- several servers on one store ---------------------------------------------------------------
+
+
+@asynccontextmanager
+async def two(tmp_path: Path, *couriers: FakeCouriers) -> AsyncIterator[tuple[House, HandClock]]:
+    """A server that plays, and one beside it that only looks on."""
+    shelf, clock = Shelf(), HandClock()
+    async with (
+        asking(tmp_path / "a", couriers[0], shelf=shelf, clock=clock) as (house, _),
+        asking(tmp_path / "b", couriers[1], shelf=shelf, clock=clock),
+    ):
+        yield house, clock
+
+
+async def test_of_two_servers_one_tells(tmp_path: Path) -> None:
+    one, other = FakeCouriers(key=""), FakeCouriers(key="")
+    async with two(tmp_path, one, other) as (house, clock):
+        await ask(house)
+        clock.wind(6)
+        await looked(clock)
+        assert len(one.hooks + other.hooks) == 1
+        clock.wind(10 * LEASE)
+        await looked(clock)
+        assert len(one.hooks + other.hooks) == 1
+
+
+async def test_two_webhooks_are_both_told(tmp_path: Path) -> None:
+    one, other = FakeCouriers(key=""), FakeCouriers(key="")
+    other.webhook = "https://elsewhere.example/hook"
+    async with two(tmp_path, one, other) as (house, clock):
+        await ask(house)
+        clock.wind(6)
+        await looked(clock)
+        assert (len(one.hooks), len(other.hooks)) == (1, 1)
+
+
+async def test_what_a_server_that_is_gone_wanted_to_tell_another_tells(tmp_path: Path) -> None:
+    class Lost(FakeCouriers):
+        """Whose server goes before it arrives."""
+
+        async def hook(self, notice: Notice) -> Delivery:
+            await super().hook(notice)
+            return await anyio.sleep_forever()  # type: ignore[func-returns-value]
+
+    shelf, clock, one, other = Shelf(), HandClock(), Lost(key=""), FakeCouriers(key="")
+    async with AsyncExitStack() as stack:
+        first = asking(tmp_path / "a", one, shelf=shelf, clock=clock)
+        house, _ = await first.__aenter__()
+        _, wait = await ask(house)
+        clock.wind(6)
+        await one.until(1)
+        await first.__aexit__(None, None, None)
+        await stack.enter_async_context(asking(tmp_path / "b", other, shelf=shelf, clock=clock))
+        await looked(clock)
+        assert other.hooks == []
+        clock.wind(LEASE)
+        await other.until(1)
+        assert other.hooks[0].wait == wait

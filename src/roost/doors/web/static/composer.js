@@ -41,7 +41,7 @@ export class Composer {
     this.attached = h('ul', { class: 'attached', 'aria-label': 'Attachments' })
     this.list = h('ul', { class: 'commands', id: 'commands', role: 'listbox', 'aria-label': 'Commands', hidden: true })
     this.input = h('textarea', {
-      class: 'write', rows: 1, 'aria-label': 'Message', placeholder: 'Message…', autocomplete: 'off', 'aria-controls': 'commands', 'aria-autocomplete': 'list',
+      class: 'write', rows: 1, dir: 'auto', 'aria-label': 'Message', placeholder: 'Message…', autocomplete: 'off', 'aria-controls': 'commands', 'aria-autocomplete': 'list',
       onInput: () => this.typed(), onKeydown: (event) => this.keys(event), onPaste: (event) => this.pasted(event),
     })
     this.file = h('input', { type: 'file', multiple: true, hidden: true, onChange: () => { this.attach(this.file.files); this.file.value = '' } })

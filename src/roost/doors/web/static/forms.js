@@ -123,7 +123,7 @@ function approval(wait, { send, foot }) {
   const no = button('Reject', () => rejecting(foot, send, choices), 'danger')
   const choices = () => foot.replaceChildren(no, always, yes)
   choices()
-  return { heading: seen(asks(sum, name)), sign: sum.icon, body: [judged(wait), wait.message && h('p', { class: 'message' }, wait.message), wanted(name, raw)] }
+  return { heading: seen(asks(sum, name)), sign: sum.icon, body: [judged(wait), wait.message && h('p', { class: 'message', dir: 'auto' }, wait.message), wanted(name, raw)] }
 }
 
 function asks(sum, name) {
@@ -211,7 +211,7 @@ function budget(wait, { send, foot, id, trouble }) {
   foot.append(button('Stop', () => send({ confirmation: 'reject' }), 'danger'), button('Raise and go on', raise, 'primary'))
   return {
     heading: `The budget ${name ? `“${name}” ` : ''}is used up`, sign: 'warn',
-    body: [h('p', { class: 'message' }, wait.message), h('div', { class: 'field raise' }, h('label', { for: `${id}-to` }, `Raise it to (${unit})`), input)],
+    body: [h('p', { class: 'message', dir: 'auto' }, wait.message), h('div', { class: 'field raise' }, h('label', { for: `${id}-to` }, `Raise it to (${unit})`), input)],
   }
 }
 
@@ -243,7 +243,7 @@ function question(wait, { send, foot, id }) {
     resume ? null : button('Cancel', () => send({ action: 'cancel' }), 'quiet', { title: 'Neither yes nor no: the tool is told that nobody answered' }),
     button(resume ? 'End it' : 'Decline', () => send({ action: 'decline' }), 'danger'),
     button(resume ? 'Go on' : shown.length > 0 ? 'Send' : 'Accept', accept, 'primary'))
-  return { heading: metaOf(wait, 'title') || (resume ? 'Go on with it?' : 'The agent asks'), sign: 'info', body: [h('p', { class: 'message' }, wait.message), shown.length > 0 && form] }
+  return { heading: metaOf(wait, 'title') || (resume ? 'Go on with it?' : 'The agent asks'), sign: 'info', body: [h('p', { class: 'message', dir: 'auto' }, wait.message), shown.length > 0 && form] }
 }
 
 const TOKEN = { properties: { access_token: { title: 'Access token', description: 'Log in at the server with another program, and put its token here.', type: 'string' } }, required: ['access_token'] }
@@ -352,7 +352,7 @@ function address(wait, { send, foot }) {
   return {
     heading: login ? 'Log in' : 'Open an address', sign: 'link',
     body: [
-      h('p', { class: 'message' }, wait.message),
+      h('p', { class: 'message', dir: 'auto' }, wait.message),
       h('p', { class: 'address' }, h('span', { class: 'host' }, `${url.protocol}//`, h('strong', {}, url.host)), h('span', { class: 'rest' }, url.pathname + url.search)),
       url.protocol === 'http:' && h('p', { class: 'judged' }, h('span', { class: 'pill amber' }, 'Not encrypted')),
     ],

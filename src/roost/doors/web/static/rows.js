@@ -48,7 +48,7 @@ const button = (label, symbol, act) => h('button', { class: 'tool small', type: 
 const VIA = { steer: 'steered', followup: 'follow-up' }
 
 function user(article, row, { memory, act, depth }) {
-  const words = h('div', { class: 'words' })
+  const words = h('div', { class: 'words', dir: 'auto' })
   const fold = h('button', { class: 'opener', type: 'button', hidden: true, onClick: () => { memory.open = !memory.open; paint(row) } })
   const parts = h('div', { class: 'pictures' })
   const mark = h('span', { class: 'via' })

@@ -37,6 +37,17 @@ def test_a_server_that_is_killed_and_started_again_is_found_again(own_site: Site
     expect(shown.row("Before").get_by_title("Starred")).to_be_visible()
 
 
+def test_health_is_asked_again_as_soon_as_the_line_is_there(own_site: Site, tab: Opener) -> None:
+    shown = tab(own_site).go("#/health")
+    expect(shown.page.get_by_text("Up for")).to_be_visible()
+    shown.page.clock.install()
+    shown.context.set_offline(True)
+    shown.page.clock.run_for(11_000)
+    expect(shown.page.get_by_text("Could not ask the server how it is")).to_be_visible()
+    shown.context.set_offline(False)
+    expect(shown.page.get_by_text("Could not ask the server how it is")).to_have_count(0)
+
+
 def test_the_page_opens_without_a_network_and_says_so(own_site: Site, tab: Opener) -> None:
     shown = tab(own_site, NARROW).go()
     expect(shown.page.locator(".empty").first).to_be_visible()

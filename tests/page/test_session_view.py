@@ -438,3 +438,15 @@ _FIRST = """(() => {
     const seen = [...box.querySelectorAll('.piece')].find((row) => row.offsetTop + row.offsetHeight > box.scrollTop)
     return seen.dataset.key
 })()"""
+
+
+def test_what_is_found_everywhere_is_marked_to_a_bound(own_site: Site, tab: Opener) -> None:
+    session = own_site.client.create(title="Many")
+    own_site.client.start(session, f"{'İ' * 300} {'é' * 3000}", "helper", detach=True).close()
+    page = watching(tab(own_site), session)
+    expect(page.locator(".k-user")).to_be_visible()
+    page.get_by_role("button", name="Find in this session").click()
+    for word in ("é", "i\u0307"):  # of the second small letters take two places
+        page.get_by_label("Find in this session").last.fill(word)
+        expect(page.locator(".finder .count")).to_contain_text("of")
+        assert 0 < page.evaluate("CSS.highlights.get('found').size") <= 500

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from roost.client.blocking import Blocking
 from roost.client.errors import Refused
 from roost.client.server import Server, normal
 from roost.client.shapes import Row
-from roost.core.errors import BadValue, SessionNotFound
+from roost.core.errors import BadValue, ServerFailed, SessionNotFound
 
 MOST = 15  # sessions in the list to choose from
 CODES = {"normal": 0, "error": 1, "canceled": 130}

@@ -65,7 +65,7 @@ class History:
         if self._path is None:
             return []
         with suppress(OSError, UnicodeDecodeError):
-            found = [_line(text) for text in self._path.read_text("utf-8").splitlines()[-MOST:]]
+            found = [_line(text) for text in self._path.read_text("utf-8").split("\n")[-MOST - 1 :]]
             return [line for line in found if line]
         return []
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ class Ran:
         half = QUOTED // 2
         if len(text) > QUOTED:
             text = f"{text[:half]}\n[…]\n{text[-half:]}"
-        fence = "```" if "```" not in text else "`````"
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
         return f"{RAN}\n\n{fence}\n{text}\n{fence}"
 
 

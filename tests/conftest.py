@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fakes import llm, relics
 from features import Ledger
 
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # others work here too
+settings.load_profile("house")
+
 PATIENCE = 15.0  # seconds that what was told to end has for it
+GARBAGE = 100_000  # objects between two looks for garbage: at the default of 700 collecting took twice as long
 
 collect_ignore = [] if os.environ.get("ZAG_BIN") else ["conformance"]  # `make conformance` builds what they need
 
@@ -26,6 +31,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.set_threshold(GARBAGE)
     if hasattr(config, "workerinput"):
         config.pluginmanager.register(Share(config.workerinput), "share")
     else:

@@ -92,6 +92,15 @@ def test_d13_secrets_that_others_can_read_are_warned_of(yard: Yard) -> None:
     assert yard.ask(front, "/api/ping", token=front.token).status == 200
 
 
+def test_an_authority_s_key_that_others_can_read_is_warned_of(yard: Yard) -> None:
+    front = yard.serve("--own-ca")
+    assert front.term() == 0
+    (key,) = yard.folder.rglob("ca-key.pem")
+    key.chmod(0o640)
+    front = yard.serve("--own-ca")
+    until(lambda: any(line.startswith(f"WARNING: other users can read {key}") for line in front.lines))
+
+
 def test_d15_the_token_of_the_environment_is_used_and_an_empty_one_is_none(yard: Yard) -> None:
     front = yard.serve(env={"ZAG_SERVE_TOKEN": "zag-token", "ROOST_SERVE_TOKEN": ""})
     assert yard.ask(front, "/api/ping", token="zag-token").status == 200

@@ -27,6 +27,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def agents(where: str, env: dict[str, str]) -> list[checks.Finding]:
+    return list(checks.agents(checks.load_all(where, env), env))
+
+
 def test_keys_are_named_and_not_shown() -> None:
     found = checks.keys({"OPENAI_API_KEY": "sk-hidden", "OTHER": "x"})
     assert found == checks.Finding("keys", "ok", "OPENAI_API_KEY")
@@ -37,7 +41,7 @@ def test_agent_files_are_loaded_one_by_one(folder: Path) -> None:
     (folder / "good.yaml").write_text(GOOD)
     (folder / "bad.YML").write_text("agents:\n  root:\n    modell: x\n")
     (folder / "notes.txt").write_text("no agent")
-    bad, good = checks.agents(str(folder), {"OPENAI_API_KEY": "k"})
+    bad, good = agents(str(folder), {"OPENAI_API_KEY": "k"})
     assert bad.state == "fail"
     assert "bad.YML" in bad.text
     assert "modell" in bad.text
@@ -46,24 +50,35 @@ def test_agent_files_are_loaded_one_by_one(folder: Path) -> None:
 
 def test_a_model_without_its_key_is_said(folder: Path) -> None:
     (folder / "a.yaml").write_text(GOOD)
-    [found] = checks.agents("a.yaml", {})
+    [found] = agents("a.yaml", {})
     assert (found.state, found.text) == ("warn", "a.yaml: loads, but\nnot set: OPENAI_API_KEY")
+
+
+def test_keys_of_providers_of_the_files_own_are_keys(folder: Path) -> None:
+    own = "providers:\n  mine:\n    base_url: https://llm.example/v1\n    token_key: MY_OWN_WORD\n"
+    (folder / "a.yaml").write_text(GOOD.replace("openai/gpt-5-mini", "mine/small") + own)
+    loaded = checks.load_all("a.yaml", {})
+    assert checks.keys({"MY_OWN_WORD": "hidden"}, checks.own_keys(loaded)) == checks.Finding(
+        "keys", "ok", "MY_OWN_WORD"
+    )
+    assert agents("a.yaml", {})[0].text == "a.yaml: loads, but\nnot set: MY_OWN_WORD"
+    assert agents("a.yaml", {"MY_OWN_WORD": "hidden"})[0].state == "ok"
 
 
 def test_what_an_agent_file_asks_for_in_vain_is_said(folder: Path) -> None:
     (folder / "a.yaml").write_text(GOOD + "    toolsets:\n      - type: scheduler\n")
-    [found] = checks.agents("a.yaml", {"OPENAI_API_KEY": "k"})
+    [found] = agents("a.yaml", {"OPENAI_API_KEY": "k"})
     assert found.state == "warn"
     assert "'scheduler' is not supported yet" in found.text
 
 
 def test_the_built_in_agent_loads() -> None:
-    [found] = checks.agents("default", {"ANTHROPIC_API_KEY": "k"})
+    [found] = agents("default", {"ANTHROPIC_API_KEY": "k"})
     assert found.state == "ok"
 
 
 def test_no_agent_at_all_is_a_failure() -> None:
-    [found] = checks.agents("nowhere", {})
+    [found] = agents("nowhere", {})
     assert found.state == "fail"
 
 
@@ -146,7 +161,7 @@ def test_the_agent_clis_that_are_there_are_named(folder: Path) -> None:
 def test_an_agent_that_lives_elsewhere_is_fetched(tmp_path: Path) -> None:
     env = {"ROOST_HOME": str(tmp_path), "HOME": str(tmp_path), "OPENAI_API_KEY": "k"}
     with site(a=GOOD.encode()) as there:
-        [found] = checks.agents(f"{there.url}/a.yaml", env)
+        [found] = agents(f"{there.url}/a.yaml", env)
         assert found == checks.Finding("agents", "ok", f"{there.url}/a.yaml: root")
-        [gone] = checks.agents(f"{there.url}/b.yaml", env)
+        [gone] = agents(f"{there.url}/b.yaml", env)
         assert (gone.state, gone.text) == ("fail", f"{there.url}/b.yaml can't be fetched: HTTP 404")

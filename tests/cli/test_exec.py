@@ -149,6 +149,8 @@ def test_a_result_before_the_prompt(there: There) -> None:
         (["default", "a", "--timeout", "5m"], "--timeout is for agents of a server"),
         (["default", "a", "-o", "json"], "--output is for agents of a server"),
         (["claude", ""], "the prompt is empty"),
+        (["nope.yaml", "a"], "no such agent file or folder: nope.yaml"),
+        (["./nope", "a"], "no such agent file or folder: ./nope"),
     ],
 )
 def test_what_does_not_go_together_is_said(there: There, words: list[str], says: str) -> None:

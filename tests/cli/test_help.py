@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from roost import __version__
-from roost.cli import demo
+from roost.cli import demo, lazy
 from roost.cli.main import COMMANDS, roost
 
 HEAVY = ("asyncio", "anyio", "httpx2", "pydantic", "mcp", "apsw", "uvicorn", "starlette", "structlog", "yaml")
@@ -79,6 +79,13 @@ def modules_after(*arguments: str) -> set[str]:
 )
 def test_what_needs_no_server_loads_none(arguments: tuple[str, ...]) -> None:
     assert modules_after(*arguments).isdisjoint(HEAVY)
+
+
+def test_what_is_loaded_when_it_is_named_is_there() -> None:
+    for name in lazy.__all__:
+        assert getattr(lazy, name).__name__.startswith("roost."), name
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = lazy.nothing
 
 
 def test_help_loads_the_command_line_alone() -> None:

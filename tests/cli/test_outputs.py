@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_a_list_is_plain_columns_that_grep_and_cut_like(there: There) -> None:
         "claude",
         "sonnet",
         "completed",
-        "2026-05-16T09:12:01.118+00:00",
+        "2026-05-16T09:12:01Z",
         "nightly",
         "/srv/app",
     ]
@@ -65,12 +66,44 @@ def test_a_list_is_plain_columns_that_grep_and_cut_like(there: There) -> None:
 
 
 def test_a_list_has_what_each_session_is_at_and_on_which_model(there: There) -> None:
-    row = {"id": OTHER, "title": "Tidy up", "state": "waiting", "model": "fast/one", "working_dir": "/srv/b"}
-    there.api.answers["GET /api/sessions"] = (200, [row])
-    there.api.answers[f"GET {P}/sessions"] = (200, [entry(OTHER, name=None, model=None, worktree_path="")])
+    row = {
+        "id": OTHER,
+        "title": "Tidy up",
+        "state": "waiting",
+        "provider": "fast",
+        "source": "crew",
+        "model": "fast/one",
+    }
+    there.api.answers["GET /api/sessions"] = (200, [{**row, "working_dir": "/srv/b"}])
     _, line = there.run("session", "list").stdout.splitlines()
-    assert re.split(r"  +", line)[:5] == [OTHER, "Tidy up", "claude", "fast/one", "waiting"]
+    assert re.split(r"  +", line)[:5] == [OTHER, "Tidy up", "crew", "fast/one", "waiting"]
     assert line.endswith("/srv/b")
+    assert [target for _, target, _ in there.api.calls()] == ["/api/sessions?detail=full"]
+
+
+def test_a_list_is_sifted_by_what_it_shows(there: There) -> None:
+    row = {"provider": "claude", "source": "crew", "tags": ["Nightly"], "name": "a", "title": "A", "state": "waiting"}
+    rows = [{"id": SID, **row}, {"id": OTHER, **row, "tags": [], "state": "idle", "title": "B", "source": ""}]
+    there.api.answers["GET /api/sessions"] = (200, rows)
+    for words in ("--tag nightly", "--status waiting", "-p crew", "--name A"):
+        assert [line.split()[0] for line in there.run("session", "list", *words.split()).stdout.splitlines()[1:]] == [
+            SID
+        ], words
+    assert there.run("session", "list", "-p", "claude", "-n", "1").stdout.count(SID) == 1
+    assert "is not one of 'running', 'waiting'" in there.run("session", "list", "--status", "well", code=2).stderr
+    there.api.answers[f"GET {P}/sessions"] = (200, [entry(status="idle"), entry(OTHER, status="dead")])
+    found = json.loads(there.run("session", "list", "--status", "waiting", "--json").stdout)
+    assert [one["session_id"] for one in found] == [SID]
+    assert OTHER in there.run("session", "list", "--status", "dead").stdout
+
+
+def test_of_several_that_are_to_be_deleted_one_that_runs_stays(there: There) -> None:
+    there.api.answers[f"DELETE {P}/sessions/{OTHER}"] = (409, {"error": "session is already processing a request"})
+    done = there.run("session", "delete", OTHER, SID, code=1)
+    assert done.stdout == f"{SID}  deleted\n"
+    assert done.stderr == (
+        f"roost: {OTHER}: session is already processing a request; `roost cancel {OTHER}` ends what it does\n"
+    )
 
 
 def test_nothing_is_nothing_on_stdout(there: There) -> None:
@@ -92,7 +125,7 @@ def test_nothing_is_nothing_on_stdout(there: There) -> None:
     ],
 )
 def test_json_is_the_servers_answer_whole(there: There, typed: str, answer: Any) -> None:
-    method, target, _ = there.asked(*typed.split())[0]
+    method, target, _ = there.asked(*typed.split(), "--json")[0]
     there.api.answers[f"{method} {target}"] = (200, answer)
     assert json.loads(there.run(*typed.split(), "--json").stdout) == answer
 
@@ -273,6 +306,7 @@ def test_waiting_outlives_the_server(there: There) -> None:
     ("typed", "says"),
     [
         ("wait", "say which sessions"),
+        ("sesion list", "no such command 'sesion': did you mean session or send?"),
         ("status", "say which session"),
         (f"status {SID} --latest", "say which session"),
         ("spawn  --timeout 5ms", "invalid duration"),
@@ -335,10 +369,23 @@ def test_a_failed_pipe_is_a_failure(there: There) -> None:
 
 def test_several_things_wait_and_one_has_to_be_named(there: There) -> None:
     there.api.answers["GET /api/waits"] = (200, [WAITING, {**WAITING, "id": "1f3b"}])
-    assert "2 things wait" in there.run("approve", code=1).stderr
-    assert "several begin like this" in there.run("approve", "1f", code=1).stderr
+    both = f'{WAIT[:8]} (Bash {{"command":"rm x"}}), 1f3b (Bash {{"command":"rm x"}})'
+    assert there.run("approve", code=1).stderr == f"roost: 2 things wait, say which: {both}\n"
+    assert f"2 begin with '{SID[:6]}'" in there.run("approve", SID[:6], code=1).stderr
+    assert "2 begin with '1f': 1f" in there.run("approve", "1f", code=1).stderr
     assert "nothing that waits begins with 'zz'" in there.run("approve", "zz", code=1).stderr
     assert there.run("approve", "1f3b", code=1).stderr == "roost: Session not found\n"  # its answer has no row here
+
+
+def test_what_waits_in_a_session_is_named_by_the_session(there: There) -> None:
+    there.api.answers["GET /api/waits"] = (200, [WAITING, {**WAITING, "id": "1f3b", "session_id": OTHER}])
+    asked = there.asked("approve", SID[:6])
+    assert asked[-1][:2] == ("POST", f"/api/waits/{WAIT}")
+
+
+def test_a_session_that_waits_for_somebody_says_so(there: There) -> None:
+    there.api.answers[f"GET {P}/sessions/{SID}/status"] = (200, {"session_id": SID, "status": "idle", "waits": 1})
+    assert re.search(r"^status +waiting$", there.run("status", SID).stdout, re.MULTILINE)
 
 
 def test_verbose_says_what_is_asked(there: There) -> None:
@@ -357,7 +404,30 @@ def test_a_terminal_gets_a_table_in_colour(there: There) -> None:
     plain = ESCAPE.sub("", seen)
     assert SID[:8] in plain
     assert SID not in plain
-    assert re.search(r"\d+d(\d+h)? ago|in |\d+s ago", plain) or "ago" in plain
+    assert "2026-05-16" in plain  # long ago
+
+
+def test_what_a_terminal_shows_fits_it(there: There) -> None:
+    long = {"title": "Tidy up all that was ever left lying about", "provider": "claude", "model": "claude/opus"}
+    now = datetime.now(UTC) - timedelta(minutes=3)
+    more = {"state": "waiting", "tags": ["nightly"], "working_dir": "/srv/a/very/long/way/down/to/here"}
+    row = {"id": SID, "created_at": now.isoformat(), **long, **more}
+    there.api.answers["GET /api/sessions"] = (200, [row, {**row, "id": OTHER}])
+    for columns in (60, 80, 120, 200):
+        _, seen = on_a_terminal(there, "session", "list", env={"COLUMNS": str(columns), "NO_COLOR": "1"})
+        lines = seen.splitlines()
+        assert len(lines) == 3 and max(map(len, lines)) <= columns, seen
+        assert SID[:8] in lines[1] and "waiting" in lines[1] and "3m ago" in lines[1]
+    assert "/srv/a/very/long/way/down/to/here" in seen and "opus" in seen and "claude/opus" not in seen
+
+
+def test_a_terminal_gets_the_newest_and_is_told_of_the_others(there: There) -> None:
+    rows = [{"id": f"{n:08}-0000", "title": "x", "state": "idle"} for n in range(120)]
+    there.api.answers["GET /api/sessions"] = (200, rows)
+    _, seen = on_a_terminal(there, "session", "list", env={"NO_COLOR": "1"})
+    assert len(seen.splitlines()) == 52
+    assert "the newest 50 of 120: `-n 120` shows all" in seen
+    assert len(there.run("session", "list").stdout.splitlines()) == 121
 
 
 def test_no_color_is_obeyed(there: There) -> None:

@@ -29,13 +29,12 @@ ROWS: list[tuple[str, list[Call]]] = [
     ("user remove ann", [("POST", f"{P}/users/remove", {"username": "ann"})]),
     ("user passwd ann --password new", [("POST", f"{P}/users/passwd", {"username": "ann", "password": "new"})]),
     ("user list", [("GET", f"{P}/users", None)]),
-    ("session list", [("GET", f"{P}/sessions", None), ("GET", "/api/sessions?detail=full", None)]),
+    # a server of another make has no list for screens
+    ("session list", [("GET", "/api/sessions?detail=full", None), ("GET", f"{P}/sessions", None)]),
+    ("session list -n 5", [("GET", "/api/sessions?detail=full&limit=5", None), ("GET", f"{P}/sessions?limit=5", None)]),
     (
-        "session list --tag nightly -p claude -n 5 --global",
-        [
-            ("GET", f"{P}/sessions?tag=nightly&provider=claude&limit=5&global=true", None),
-            ("GET", "/api/sessions?detail=full", None),
-        ],
+        "session list --tag nightly -p claude -n 5 --global --json",
+        [("GET", f"{P}/sessions?tag=nightly&provider=claude&limit=5&global=true", None)],
     ),
     (f"session show {SID}", [("GET", ONE, None)]),
     (f"session delete {SID}", [("DELETE", ONE, None)]),

@@ -166,4 +166,4 @@ def test_a_server_does_not_print_its_token() -> None:
 
 
 def test_a_long_refusal_is_cut_short() -> None:
-    assert len(str(refused(500, b"x" * 10_000, {}.get))) == 2000
+    assert len(str(refused(requests.health(), 500, b"x" * 10_000, {}.get))) == 2000

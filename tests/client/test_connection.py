@@ -1,14 +1,16 @@
-"""`connect.json`, what is known of a server's health, and the server of this machine."""
+"""`connect.json`, what is known of a server's health, the server of this machine, and what a client is told of one."""
 
 import json
 import os
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fakes.api import FakeApi, P
+from roost import Client
 from roost.client import connection, health, local
 from roost.client.blocking import Blocking
 from roost.client.errors import Unreachable
@@ -128,3 +130,37 @@ def test_a_session_talks_to_the_server_that_started_it(tmp_path: Path) -> None:
 def test_the_home(tmp_path: Path) -> None:
     assert home({"ROOST_HOME": str(tmp_path)}) == tmp_path
     assert home({"HOME": str(tmp_path)}) == tmp_path / ".roost"
+
+
+# -- what is said to a client -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Client, Blocking])
+def test_a_fingerprint_may_be_written_as_the_server_prints_it(kind: Any) -> None:
+    printed = "AB:" * 31 + "CD"
+    for said in (kind("https://h", fingerprint=printed), kind(Server("https://h", fingerprint=printed))):
+        assert said.server.fingerprint == "ab" * 31 + "cd"
+
+
+@pytest.mark.parametrize("kind", [Client, Blocking])
+def test_what_is_said_beside_a_server_counts_more(kind: Any) -> None:
+    known = Server("https://h", token="t1", ca="/a")
+    assert kind(known).server == known
+    assert kind(known, token="t2").server == Server("https://h", token="t2", ca="/a")
+
+
+@pytest.mark.parametrize("kind", [Client, Blocking])
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"server": ""}, r"which server\? Give its address"),
+        ({"server": "127.0.0.1:2100"}, "write https://host:port"),
+        ({"server": "http://h:99999"}, "is no address of a server"),
+        ({"server": "http://h", "token": "t\n"}, "a line break at its end"),
+        ({"server": "http://h", "token": "schlüssel"}, "a character in it that no token has"),
+        ({"server": "https://h", "fingerprint": "zz"}, "no SHA-256 fingerprint"),
+    ],
+)
+def test_what_can_not_be_is_said_at_once(kind: Any, said: dict[str, str], why: str) -> None:
+    with pytest.raises(BadValue, match=why):
+        kind(**said)

@@ -3,6 +3,7 @@
 import datetime
 import itertools
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,10 +19,21 @@ from client.faces import BOTH, Face, Make, making
 from fakes.api import SID, TOKEN, FakeApi, P, serving
 from fakes.line import line
 from roost.cli.inprocess import InProcess
-from roost.client import Blocking, connection, exchange, requests
+from roost.client import Blocking, connection, exchange, requests, shapes
 from roost.client import happenings as h
 from roost.client.client import Client
-from roost.client.errors import Cut, Garbled, Nowhere, Refused, Unreachable, Untrusted
+from roost.client.errors import (
+    Conflict,
+    Cut,
+    Forbidden,
+    Garbled,
+    Missing,
+    Nowhere,
+    Overloaded,
+    Refused,
+    Unreachable,
+    Untrusted,
+)
 from roost.client.requests import Order
 from roost.client.server import Server
 from roost.client.shapes import Waiting
@@ -88,6 +100,67 @@ def test_but_a_follow_up_that_has_a_key_may(busy: FakeApi, face: Make) -> None:
     client = face(Server(busy.url, token=TOKEN))
     assert client.followup(SID, "and then?", key="k1").status == "queued"
     assert [one.headers["idempotency-key"] for one in busy.seen] == ["k1", "k1"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, Refused),
+        (401, Forbidden),
+        (403, Forbidden),
+        (404, Missing),
+        (410, Missing),
+        (409, Conflict),
+        (429, Overloaded),
+        (503, Overloaded),
+    ],
+)
+def test_each_refusal_has_its_type_and_says_what_was_asked(
+    api: FakeApi, client: Face, status: int, kind: type[Refused]
+) -> None:
+    api.answers[STATUS] = (status, {"error": "no", "code": "because"})
+    with pytest.raises(Refused) as error:
+        client.status(SID)
+    assert type(error.value) is kind
+    assert (error.value.status, error.value.code, str(error.value)) == (status, "because", "no")
+    assert error.value.__notes__ == [f"{STATUS}: {status} because"]
+
+
+def test_a_client_waits_as_long_as_it_was_told(face: Make, api: FakeApi) -> None:
+    import threading
+
+    api.hold = threading.Event()
+    client = face(Server(api.url, token=TOKEN), timeout=0.1)
+    with pytest.raises(Unreachable, match=r"no answer within 0\.1 s"):
+        client.status(SID)
+    api.hold.set()
+    assert client.ask(requests.status(SID), timeout=10).status == "running"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Missing(404, "no", "unknown_session"),
+        Overloaded(503, "later", retry_after=2.0),
+        Unreachable("http://h", "connection refused"),
+        Cut("http://h", "it closed the connection"),
+        Untrusted("https://h", "self-signed certificate", "ab" * 32),
+    ],
+)
+def test_an_error_reaches_another_process_as_it_is(error: Exception) -> None:
+    error.add_note("GET /api/sessions/s")
+    found = pickle.loads(pickle.dumps(error))
+    assert (type(found), str(found), vars(found)) == (type(error), str(error), vars(error))
+
+
+def test_a_session_is_meant_by_its_id(client: Face) -> None:
+    with pytest.raises(BadValue, match="an id is a text, and Made is none"):
+        client.snapshot(shapes.Made(SID))
+
+
+def test_a_client_says_where_it_goes_and_not_with_which_token(api: FakeApi) -> None:
+    for kind in (Client, Blocking):
+        assert repr(kind(api.url, token=TOKEN)) == f"{kind.__name__}({api.url!r})"
 
 
 # -- streams that are none ----------------------------------------------------------------------
@@ -341,6 +414,11 @@ def test_the_blocking_face_needs_the_standard_library_alone() -> None:
     assert not loaded("from roost.client import Blocking; Blocking('http://x').close()") & heavy
     assert not loaded("import roost, roost.client.talk, roost.client.happenings") & heavy
     assert {"httpx2", "anyio"} <= loaded("from roost import Client")
+
+
+def test_what_is_loaded_when_it_is_named_is_offered_before() -> None:
+    assert "Client" in dir(roost)
+    assert {"Client", "Blocking"} <= set(dir(roost.client))
 
 
 def test_a_name_that_is_not_there_is_said() -> None:

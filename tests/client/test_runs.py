@@ -62,6 +62,32 @@ def test_dead_ones_are_swept_away(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("*.json")) == ["1.json", "2.json"]
 
 
+def test_what_somebody_else_may_have_put_there_is_no_record(tmp_path: Path) -> None:
+    """Whoever is believed gets prompts, answers and the token."""
+    folder, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
+    runs.write(folder, run())
+    runs.write(elsewhere, run("stranger"))
+    (folder / "2.json").symlink_to(elsewhere / f"{os.getpid()}.json")
+    os.mkfifo(folder / "3.json")
+    (folder / "4.json").mkdir()
+    shared = folder / "5.json"
+    shared.write_bytes((elsewhere / f"{os.getpid()}.json").read_bytes())
+    shared.chmod(0o606)
+    assert runs.living(folder) == [run()]
+    shared.chmod(0o644)
+    assert {found.session_id for found in runs.living(folder)} == {run().session_id, "stranger"}
+    if os.geteuid() == 0:
+        os.chown(shared, 12345, -1)
+        assert runs.living(folder) == [run()]
+    assert len(list(folder.iterdir())) == 5  # none of them is ours to remove
+
+
+@pytest.mark.parametrize("pid", [0, -1, -os.getpid()], ids=["ours", "all", "another"])
+def test_a_group_of_processes_is_no_run(tmp_path: Path, pid: int) -> None:
+    runs.write(tmp_path, replace(run(), pid=pid))
+    assert runs.living(tmp_path) == []
+
+
 def test_no_folder_is_no_runs(tmp_path: Path) -> None:
     assert runs.living(tmp_path / "runs") == []
 

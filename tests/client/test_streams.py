@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 
 from client.faces import Face, Make
-from fakes.api import LOG, OTHER, SID, TOKEN, FakeApi, P, entry, event
+from fakes.api import LOG, OTHER, SID, TOKEN, FakeApi, P, entry, event, serving
 from fakes.line import line
-from roost.client import sockets
-from roost.client.errors import Refused, Unreachable
+from roost.client import requests, sockets
+from roost.client.errors import Garbled, Refused, Unreachable
 from roost.client.server import Server
 from roost.client.streams import Again
 
@@ -139,6 +142,13 @@ def test_what_is_no_event_is_skipped(api: FakeApi, client: Face) -> None:
     assert [one.seq for one in client.stream(SID)] == [1]
 
 
+def test_what_opens_no_websocket_is_no_server_of_ours() -> None:
+    welcome = InvalidStatus(Response(200, "OK", Headers(), b"Welcome"))
+    error = sockets.unopened(welcome, Server("http://h"), requests.stream(SID))
+    assert isinstance(error, Garbled)
+    assert "it answered 200" in str(error)
+
+
 # -- all sessions -------------------------------------------------------------------------------
 
 
@@ -175,6 +185,38 @@ def test_what_was_missed_is_chosen_like_the_rest(api: FakeApi, client: Face) -> 
     assert [one.seq for one in found] == [1, 3, 6]
     assert targets(api) == ["/subscribe?tag=nightly&type=tool_call"] * 2
     assert f"{P}/sessions?tag=nightly&global=true" in [one.target for one in api.seen]
+
+
+def test_a_session_that_is_deleted_while_the_missed_is_read_stops_nothing(api: FakeApi, client: Face) -> None:
+    first = iter([True, False])
+    api.frames = lambda _: [event(1, "tool_call"), 1012] if next(first) else [event(6, "tool_call"), 1000]
+    api.answers[f"GET {P}/sessions/{SID}/events"] = (200, [event(3, "tool_call")])
+    api.answers[f"GET {P}/sessions/{OTHER}/events"] = (404, {"error": "Session not found"})
+    api.answers[f"GET {P}/sessions"] = (200, [entry(OTHER), entry()])
+    assert [one.seq for one in client.subscribe()] == [1, 3, 6]
+
+
+class Starting(FakeApi):
+    """Can't list its sessions yet, the first time it is asked."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.once = [status]
+
+    def _answer(self, scope: Any, headers: Mapping[str, str]) -> Any:
+        if scope["path"] == f"{P}/sessions" and self.once:
+            return self.once.pop(), {"error": "the server is starting"}
+        return super()._answer(scope, headers)
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_server_that_is_still_starting_when_the_missed_is_read_is_waited_for(face: Make, status: int) -> None:
+    lines = iter([[event(1, "tool_call"), 1012], [1000], [event(6, "tool_call"), 1000]])
+    with serving(Starting(status)) as api:
+        api.frames = lambda _: next(lines)
+        api.answers[f"GET {P}/sessions"] = (200, [entry()])
+        api.answers[f"GET {P}/sessions/{SID}/events"] = (200, [event(3, "tool_call")])
+        assert [one.seq for one in face(Server(api.url, token=TOKEN)).subscribe()] == [1, 3, 6]
 
 
 def test_a_reader_that_leaves_closes_its_line(api: FakeApi, face: Make) -> None:

@@ -96,8 +96,17 @@ def test_what_a_server_shows_can_be_looked_at(api: FakeApi, authority: trustme.C
 
 
 def test_plain_http_behind_an_https_address_is_said(face: Make) -> None:
-    with serving(FakeApi()) as fake, pytest.raises(Unreachable, match="no TLS there"):
+    with serving(FakeApi()) as fake, pytest.raises(Unreachable, match=r"no TLS there .* begins with http://"):
         ask(face, Server(fake.url.replace("http:", "https:"), insecure=True))
+
+
+def test_tls_behind_an_http_address_is_said(api: FakeApi, face: Make) -> None:
+    there = Server(api.url.replace("https:", "http:"), token=TOKEN)
+    with pytest.raises(Unreachable, match="it speaks TLS, and such an address begins with https://"):
+        ask(face, there)
+    with pytest.raises(Unreachable, match="it speaks TLS"):
+        next(iter(face(there).follow(SID, patience=0)))
+    assert api.seen == []
 
 
 @pytest.mark.parametrize(

@@ -148,3 +148,17 @@ def test_it_is_an_authority_and_nothing_else(tmp_path: Path) -> None:
     assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, 0)
     assert found.extensions.get_extension_for_class(x509.NameConstraints).critical
     assert "Kiwi" in found.subject.rfc4514_string()
+
+
+def test_only_its_certificate_is_told(tmp_path: Path) -> None:
+    made = authority.own(tmp_path, "")
+    made.cert.write_bytes(made.key.read_bytes() + made.cert.read_bytes())
+    told = authority.own(tmp_path, "").public
+    assert told.count(b"-----BEGIN ") == 1
+    assert told.startswith(b"-----BEGIN CERTIFICATE-----")
+
+
+def test_one_that_was_made_by_a_clock_ahead_is_refused_with_the_reason(tmp_path: Path) -> None:
+    authority.own(tmp_path, "", now=datetime.now(UTC) + timedelta(days=400))
+    with pytest.raises(BadValue, match="clock"):
+        authority.own(tmp_path, "")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from roost.core import approvals, patterns
+from roost.core import approvals, modes, patterns
 from roost.core.approvals import Allow, Ask, Confirmation, Deny, Verdict, decide
 from roost.core.errors import BadValue
 from roost.core.events import Permissions
@@ -271,12 +271,12 @@ def test_nobody_to_ask_is_a_denial(session: Permissions | None) -> None:
      ("unsafe", "autonomous"), ("autonomous", "autonomous"), ("restricted", "restricted")],
 )  # fmt: skip
 def test_names_of_modes(name: str, canonical: str) -> None:
-    assert approvals.safety(name) == canonical
+    assert modes.safety(name) == canonical
 
 
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(BadValue, match=r'^invalid safety_policy: "yolo"$'):
-        approvals.safety("yolo")
+        modes.safety("yolo")
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,25 @@
 import hashlib
 import hmac
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
+from anyio.abc import SocketAttribute, SocketStream
 
 from couriers.reader import Reader
 from roost.core.browsers import Subscription
 from roost.core.errors import BadValue
 from roost.core.ids import Micros
 from roost.core.notices import Notice
+from roost.couriers import couriers
 from roost.couriers.couriers import open_couriers
+from roost.ports import Delivery
 
 pytestmark = pytest.mark.anyio
 
@@ -77,7 +82,7 @@ async def test_a_browser_is_told_who_asks_and_where_but_not_what(post: Post, tmp
     reader = Reader()
     async with open_couriers(keys=tmp_path / "push.pem", private=True) as couriers:
         assert couriers is not None
-        assert not couriers.hooked
+        assert not couriers.webhook
         told = await couriers.push(subscribed(post.url, reader), NOTICE)
         assert told.outcome == "done"
         ((path, headers, raw),) = post.taken
@@ -100,7 +105,7 @@ async def test_a_browser_is_told_who_asks_and_where_but_not_what(post: Post, tmp
 async def test_a_webhook_is_told_and_can_check_by_whom(post: Post) -> None:
     async with open_couriers(hook=f"{post.url}/hook", secret="s3cret") as couriers:
         assert couriers is not None
-        assert (couriers.hooked, couriers.key) == (True, "")
+        assert (couriers.webhook, couriers.key) == (f"{post.url}/hook", "")
         assert (await couriers.hook(NOTICE)).outcome == "done"
     ((_, headers, raw),) = post.taken
     fields = dict(part.split("=") for part in headers["roost-signature"].split(","))
@@ -150,6 +155,26 @@ async def test_nobody_there_may_come_back(tmp_path: Path) -> None:
     async with open_couriers(hook="http://127.0.0.1:9/", secret="s") as couriers:
         assert couriers is not None
         assert (await couriers.hook(NOTICE)).outcome == "again"
+
+
+async def test_who_answers_byte_by_byte_is_late_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(couriers, "PATIENCE", 0.3)
+
+    async def dawdle(stream: SocketStream) -> None:
+        with suppress(anyio.BrokenResourceError, anyio.EndOfStream, anyio.ClosedResourceError):
+            await stream.send(b"HTTP/1.1 201 Created\r\n")
+            while True:
+                await stream.send(b"x-more: 1\r\n")
+                await anyio.sleep(0.05)
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, dawdle)
+        port = listener.extra(SocketAttribute.local_port)
+        async with open_couriers(hook=f"http://127.0.0.1:{port}/", secret="s") as sent:
+            assert sent is not None
+            with anyio.fail_after(10):
+                assert await sent.hook(NOTICE) == Delivery("again", "no answer in time")
+        tasks.cancel_scope.cancel()
 
 
 async def test_no_browser_leads_us_to_private_addresses(post: Post, tmp_path: Path) -> None:

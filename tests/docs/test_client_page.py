@@ -1,10 +1,12 @@
 """The programs on the page of the Python client, and the one in the README, run one after the other."""
 
+import inspect
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import typing
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,10 @@ import pytest
 from acceptance import front
 from acceptance.front import Front
 from docs.pages import README, ROOT, Block, blocks
-from roost.client import errors
+from roost import Client
+from roost.client import errors, table
+from roost.client.board import News
+from roost.client.happenings import Happening
 from roost.client.table import ROWS
 from roost.core.errors import ServerFailed
 
@@ -68,10 +73,12 @@ SAYS = {
     "The Python client": r"You said: Hello! \d+\n",
     "Two faces": r"You said: Hello!\n",
     "Which server": r"",
-    "A turn, as it happens": r'\[shell {"cmd":"echo assistant.yaml"}\]\nHere is assistant.yaml\n?',
+    "A turn, as it happens": r'normal\n|\[shell {"cmd":"echo assistant.yaml"}\]\nHere is assistant.yaml\n?',
     "Following": r"(\d+ \w+\n)+\d+ stream_stopped\n",
+    "A dashboard": r"(.*\n)*A new one new 0\n",
     "A fleet": r"(\S+ done\n){3}(completed [^\n]+\n){3}(.|\n)*Make one text of these(.|\n)*",
     "When something goes wrong": r"404 unknown_session\n",
+    "Threads, notebooks, event loops": r"(You said: Hello!\n){3}",
 }
 
 
@@ -79,6 +86,21 @@ SAYS = {
 def test_a_program_of_the_page_runs(served: Front, tmp_path: Path, block: Block) -> None:
     said = run(block.text, served, tmp_path)
     assert re.fullmatch(SAYS.get(block.heading, r"(.|\n)*"), said), said
+
+
+def test_the_programs_of_the_page_are_typed(tmp_path: Path) -> None:
+    for place, block in enumerate(PROGRAMS):
+        (tmp_path / f"program{place}.py").write_text(block.text)
+    words = ("--strict", "--follow-imports=silent", "--scripts-are-modules", f"--cache-dir={tmp_path / 'cache'}")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *words, *sorted(tmp_path.glob("*.py"))],
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_follower_that_is_started_again_goes_on_where_it_was(served: Front, tmp_path: Path) -> None:
@@ -101,12 +123,78 @@ def test_every_error_is_in_the_table() -> None:
     there = {
         name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, ServerFailed)
     } - {"ServerFailed"}
+    assert set(errors.__all__) >= there
     assert set(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)) == there
 
 
 def test_the_methods_that_are_named_are_there() -> None:
-    from roost import Client
-
     named = set(re.findall(r"client\.(\w+)\(", PAGE.read_text()))
     assert {name for name in named if not hasattr(Client, name)} == set()
     assert named & set(ROWS)
+
+
+# -- the table of all methods -------------------------------------------------------------------
+
+STREAMS = "Turns, events, the whole server"
+MARK = "writes what follows -->\n"
+
+
+def parameters(signature: inspect.Signature) -> str:
+    """What a method is given: with `=` what may be left out."""
+    names = []
+    for parameter in signature.parameters.values():
+        if parameter.name == "self":
+            continue
+        optional = parameter.default is not parameter.empty
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in names:
+            names.append("*")
+        names.append(parameter.name + ("=" if optional else ""))
+    return ", ".join(names)
+
+
+NAMES = {str(Happening): "Happening", str(News): "News", "T": "T"}
+
+
+def answer(kind: object) -> str:
+    """A type as it is written in a program that has imported it."""
+    if typing.get_origin(kind) is AsyncGenerator:
+        return f"each `{answer(typing.get_args(kind)[0])}`"
+    if str(kind) in NAMES:
+        return NAMES[str(kind)]
+    plain = isinstance(kind, type) and not typing.get_args(kind)
+    text = kind.__name__ if plain else re.sub(r"\b(?:\w+\.)+(?=\w)", "", str(kind))
+    return text.lstrip("~").replace("NoneType", "None")
+
+
+def line(name: str, signature: inspect.Signature, about: str) -> str:
+    found = answer(signature.return_annotation)
+    kind = found if found.startswith("each") else f"`{found}`"
+    summary = about.strip().partition("\n\n")[0].replace("\n", " ")
+    summary = re.sub(r"\s+", " ", summary).replace("|", "or")
+    return f"| `{name}({parameters(signature)})` | {kind} | {summary} |"
+
+
+def methods() -> str:
+    """The tables, from the code: the rows in the order and under the headings of the table."""
+    source = inspect.getsource(table.Table)
+    found = []
+    for heading, body in re.findall(r"# -- ([^\n]+)\n(.*?)(?=# --|\Z)", source, re.DOTALL):
+        rows = [Client.__mro__[1].__dict__[name] for name in re.findall(r"^    (\w+) = Row\(", body, re.MULTILINE)]
+        names = re.findall(r"^    (\w+) = Row\(", body, re.MULTILINE)
+        lines = [line(name, row.signature, row.__doc__) for name, row in zip(names, rows, strict=True)]
+        found.append((heading[0].upper() + heading[1:], lines))
+    own = [name for name in vars(Client) if not name.startswith("_") and callable(getattr(Client, name))]
+    lines = [line(name, inspect.signature(getattr(Client, name)), getattr(Client, name).__doc__) for name in own]
+    tables = [(STREAMS, lines), *found]
+    head = "| method | answer | |\n|---|---|---|\n"
+    return "".join(f"\n### {heading}\n\n{head}" + "\n".join(lines) + "\n" for heading, lines in tables)
+
+
+def test_the_table_of_all_methods_is_that_of_the_code() -> None:
+    text = PAGE.read_text()
+    before, mark, after = text.partition(MARK)
+    if os.environ.get("ROOST_WRITE_DOCS"):
+        PAGE.write_text(before + mark + methods())
+        return
+    assert after == methods(), "ROOST_WRITE_DOCS=1 writes it anew"
+    assert all(f"| `{name}(" in after for name in ROWS)

@@ -1,13 +1,17 @@
 """Addresses: what is taken, what is refused, and what is left on disk."""
 
+import fcntl
 import os
 import socket
 import stat
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from roost.core.errors import BadValue
+from roost.doors import listen
 from roost.doors.listen import Fd, Tcp, Unix, bind, bound, exposed, parse, shown
 
 
@@ -117,6 +121,41 @@ def test_a_dead_servers_socket_is_taken_over(tmp_path: Path) -> None:
     assert path.exists()
     with bound([Unix(path)]):
         assert path.exists()
+
+
+def test_of_many_that_start_at_once_one_has_the_socket(tmp_path: Path) -> None:
+    address = Unix(tmp_path / "s.sock")
+    for _ in range(20):
+        bind(address).close()  # a dead server's
+        had: list[socket.socket] = []
+        start = threading.Barrier(6)
+
+        def take(start: threading.Barrier = start, had: list[socket.socket] = had) -> None:
+            start.wait()
+            with suppress(BadValue):
+                had.append(bind(address))
+
+        those = [threading.Thread(target=take) for _ in range(6)]
+        for one in those:
+            one.start()
+        for one in those:
+            one.join()
+        assert len(had) == 1
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(address.path))
+        had[0].close()
+
+
+def test_a_folder_that_somebody_holds_is_waited_for_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listen, "TRIES", 2)
+    held = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        bind(Unix(tmp_path / "s.sock")).close()
+    finally:
+        os.close(held)
 
 
 def test_a_living_servers_socket_is_left_alone(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The house itself: what is copied is the same, and nothing names what it should not."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
+from flit_core.wheel import make_wheel_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,3 +29,8 @@ def test_pins_have_hashes_and_name_no_registry(path: Path) -> None:
 def test_every_module_says_in_its_first_line_what_it_is() -> None:
     for path in (ROOT / "src/roost").rglob("*.py"):
         assert path.read_text().startswith('"""'), path
+
+
+def test_the_package_says_that_it_is_typed(tmp_path: Path) -> None:
+    built = make_wheel_in(ROOT / "pyproject.toml", tmp_path, editable=False)
+    assert "roost/py.typed" in zipfile.ZipFile(built.file).namelist()

@@ -69,6 +69,15 @@ def test_the_count_stands_at_the_inbox_and_in_the_title(bare_site: Site, tab: Op
     expect(shown.page.get_by_role("status").filter(has_text="in the inbox")).to_be_attached()
 
 
+def test_in_a_session_on_a_phone_the_way_back_tells_of_the_others(bare_site: Site, tab: Opener) -> None:
+    session = bare_site.ask_for("echo own", title="Its own")
+    shown = tab(bare_site, NARROW).go(f"#/s/{session}")
+    expect(shown.page.get_by_role("link", name="Sessions", exact=True)).to_be_visible()
+    bare_site.ask_for("echo other", title="Another")
+    expect(shown.page.get_by_role("link", name="Sessions (1 question in others)")).to_be_visible()
+    assert shown.overflow <= 0
+
+
 def test_half_an_answer_survives_what_comes_in_between(bare_site: Site, tab: Opener) -> None:
     bare_site.ask_for("make first", title="The first")
     shown = tab(bare_site, NARROW).go("#/inbox")

@@ -1,6 +1,8 @@
 """The page without its server: it says so, stays in one's hands, and catches up when the server is back."""
 
-from playwright.sync_api import expect
+import json
+
+from playwright.sync_api import WebSocketRoute, expect
 
 from page.tabs import NARROW, Opener, Site
 
@@ -35,6 +37,17 @@ def test_a_server_that_is_killed_and_started_again_is_found_again(own_site: Site
     expect(shown.row("Before").get_by_title("Starred")).to_be_visible()
 
 
+def test_health_is_asked_again_as_soon_as_the_line_is_there(own_site: Site, tab: Opener) -> None:
+    shown = tab(own_site).go("#/health")
+    expect(shown.page.get_by_text("Up for")).to_be_visible()
+    shown.page.clock.install()
+    shown.context.set_offline(True)
+    shown.page.clock.run_for(11_000)
+    expect(shown.page.get_by_text("Could not ask the server how it is")).to_be_visible()
+    shown.context.set_offline(False)
+    expect(shown.page.get_by_text("Could not ask the server how it is")).to_have_count(0)
+
+
 def test_the_page_opens_without_a_network_and_says_so(own_site: Site, tab: Opener) -> None:
     shown = tab(own_site, NARROW).go()
     expect(shown.page.locator(".empty").first).to_be_visible()
@@ -65,3 +78,27 @@ def test_what_the_worker_keeps_is_the_page_and_no_answer(site: Site, tab: Opener
     )
     assert {"/", "/static/app.js", "/static/app.css", "/static/session.js"} <= set(kept)
     assert [path for path in kept if path.startswith(("/api", "/web"))] == []
+
+
+def test_a_session_that_could_not_be_followed_is_asked_for_again(own_site: Site, tab: Opener) -> None:
+    session = own_site.client.create(title="Busy")
+    shown = tab(own_site)
+    refused = {"refused": session, "code": "store_failed", "message": "the database is busy"}
+    left = [refused]
+
+    def between(page: WebSocketRoute) -> None:
+        server = page.connect_to_server()
+
+        def asked(text: str | bytes) -> None:
+            if json.loads(text).get("follow") == session and left:
+                page.send(json.dumps([left.pop()]))
+            else:
+                server.send(text)
+
+        page.on_message(asked)
+
+    shown.page.route_web_socket("**/api/live", between)
+    shown.go(f"#/s/{session}")
+    expect(shown.page.get_by_text("the database is busy", exact=False)).to_be_visible()
+    own_site.client.start(session, "all is well again", "helper", detach=True).close()
+    expect(shown.page.locator(".k-user")).to_contain_text("all is well again", timeout=20_000)

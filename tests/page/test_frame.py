@@ -123,6 +123,18 @@ def test_a_session_is_renamed_starred_and_deleted_from_its_menu(site: Site, tab:
     expect(shown.row("Changed")).to_have_count(0)
 
 
+def test_after_a_deletion_the_focus_is_on_the_next_one(own_site: Site, tab: Opener) -> None:
+    for title in ("First", "Second", "Third"):
+        own_site.client.create(title=title)
+    shown = tab(own_site).go()
+    shown.page.get_by_role("button", name="Actions for Second").focus()
+    shown.page.keyboard.press("Enter")
+    shown.page.keyboard.press("End")
+    shown.page.keyboard.press("Enter")
+    expect(shown.row("Second")).to_have_count(0)
+    expect(shown.row("First").locator(".entry")).to_be_focused()
+
+
 def test_a_row_that_was_read_before_its_session_was_deleted_brings_nothing_back(site: Site, tab: Opener) -> None:
     session = site.client.create(title="To be deleted")
     shown = tab(site).go()

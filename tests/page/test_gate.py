@@ -12,6 +12,9 @@ from acceptance.house import Client, until
 from fakes import llm
 from page import tabs
 from page.tabs import FAR, NARROW, TOKEN, Opener, Site
+from page.test_hands import axe, faults
+
+__all__ = ["axe"]
 
 
 def link(site: Site) -> str:
@@ -30,8 +33,10 @@ def test_a_link_pairs_once_and_does_not_stay_in_the_address(site: Site, tab: Ope
     assert phone.page.evaluate("history.length") <= 2
     assert not any("pair=" in url for url in phone.requests)
     cookies = {cookie["name"]: cookie for cookie in phone.context.cookies()}
-    assert cookies["roost_session"]["httpOnly"] is True
-    assert cookies["roost_session"]["sameSite"] == "Strict"
+    (cookie,) = cookies.values()
+    assert cookie["name"] == f"roost_session_{site.port}"
+    assert cookie["httpOnly"] is True
+    assert cookie["sameSite"] == "Strict"
     assert TOKEN not in phone.page.evaluate("JSON.stringify({...localStorage})")
 
     stranger = tab(site, NARROW, let_in=False, new=True)
@@ -83,7 +88,8 @@ def test_another_device_is_paired_from_the_settings_and_sent_away(site: Site, ta
     phone = tab(site, NARROW, let_in=False, user_agent="Mozilla/5.0 (iPhone; CPU iPhone OS 26_0) Safari/605.1")
     phone.page.goto(way)
     expect(phone.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
-    desk.page.reload()
+    expect(desk.page.get_by_text("Safari on iPhone is paired.")).to_be_visible()
+    expect(desk.page.get_by_role("img", name="The pairing link as a QR code")).to_have_count(0)
     desk.page.get_by_role("button", name="Remove Safari on iPhone").click()
     desk.page.get_by_role("button", name="Remove", exact=True).click()
     expect(desk.page.get_by_text("Safari on iPhone")).to_have_count(0)
@@ -96,6 +102,36 @@ def test_who_logs_out_is_a_stranger(site: Site, tab: Opener) -> None:
     shown.page.get_by_role("dialog").get_by_role("button", name="Log out").click()
     expect(shown.page.get_by_role("heading", name="Pair this browser")).to_be_visible()
     assert shown.context.cookies() == []
+
+
+def test_who_logs_out_leaves_nothing_on_the_device(own_site: Site, tab: Opener) -> None:
+    session = own_site.client.create(title="Secret")
+    shown = tab(own_site).go(f"#/s/{session}")
+    shown.page.get_by_label("Message", exact=True).fill("what I would not say aloud")
+    shown.page.wait_for_function("Object.values(sessionStorage).includes('what I would not say aloud')")
+    shown.go("#/settings")
+    shown.page.evaluate("localStorage.setItem('roost.spawn', '{}')")
+    shown.page.get_by_role("button", name="Log out").click()
+    shown.page.get_by_role("dialog").get_by_role("button", name="Log out").click()
+    expect(shown.page.get_by_role("heading", name="Pair this browser")).to_be_visible()
+    drafts, choices = shown.page.evaluate("[Object.keys(sessionStorage), Object.keys(localStorage)]")
+    assert drafts == []
+    assert set(choices) <= {"roost.seen"}  # when the server was there last
+
+
+def test_messages_are_seen_after_the_browser_was_paired_anew(own_site: Site, tab: Opener) -> None:
+    own_site.client.create(title="One")
+    own_site.client.create(title="Two")
+    shown = tab(own_site).go()
+    shown.act("One", "Delete")
+    expect(shown.page.get_by_text("Session deleted")).to_be_visible()
+    (device,) = own_site.client.get("/web/devices").json
+    assert own_site.client.delete(f"/web/devices/{device['id']}").status == 200
+    shown.page.get_by_label("Code or token").fill(TOKEN)
+    shown.page.get_by_role("button", name="Pair this browser").click()
+    shown.act("Two", "Delete")
+    expect(shown.page.get_by_role("log").get_by_text("Session deleted").last).to_be_visible()
+    expect(shown.page.get_by_role("button", name="Undo").last).to_be_visible()
 
 
 def test_where_no_token_is_asked_for_it_just_opens(browser: Browser, tmp_path: Path, fake_llm: llm.FakeLLM) -> None:
@@ -160,6 +196,21 @@ def test_a_strangers_link_says_whose_it_is_before_it_is_used(own_site: Site, tab
     shown.page.get_by_role("button", name="Continue as ann").click()
     expect(shown.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
     assert shown.page.evaluate("fetch('/web/session').then(r => r.json()).then(s => s.user)") == "ann"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_fault_where_people_have_accounts(
+    own_site: Site, tab: Opener, anns: str, axe: str, theme: str
+) -> None:
+    hers = Client(f"127.0.0.1:{own_site.port}", token=anns)
+    shown = tab(own_site, NARROW, theme=theme, bypass_csp=True, let_in=False)
+    shown.page.goto(f"{own_site.url}#pair={hers.post('/web/codes').json['code']}")
+    expect(shown.page.get_by_role("heading", name="Continue as ann?")).to_be_visible()
+    shown.page.evaluate(axe)
+    assert faults(shown.page.evaluate("axe.run(document, {resultTypes: ['violations']})")) == []
+    shown.page.get_by_role("button", name="That is not me").click()
+    expect(shown.page.get_by_role("heading", name="Log in")).to_be_visible()
+    assert faults(shown.page.evaluate("axe.run(document, {resultTypes: ['violations']})")) == []
 
 
 def test_where_people_have_accounts_they_log_in_by_name(own_site: Site, tab: Opener, anns: str) -> None:

@@ -157,6 +157,36 @@ def test_steering_and_following_up_wait_in_the_queue_until_they_are_read(site: S
     expect(rows(page, "answer").last).to_contain_text("And one thing more")
 
 
+def test_a_message_that_waits_is_taken_back_into_the_field(site: Site, tab: Opener) -> None:
+    session = site.client.create()
+    page = watching(tab(site), session)
+    say(page, "[[say This far]][[hang]]")
+    expect(page.locator(".k-answer.streaming")).to_contain_text("This far")
+    page.get_by_role("radio", name="After").click()
+    attached = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"one ``` two"}
+    page.locator("input[type=file]").set_input_files(attached)
+    say(page, "And one thing more")
+    say(page, "And the last thing")
+    expect(page.locator(".queue li .words")).to_have_text(["And one thing more", "And the last thing"])
+
+    page.get_by_label("Message", exact=True).fill("half written")
+    page.get_by_role("button", name="Take back: And one thing more").click()
+    expect(page.get_by_label("Message", exact=True)).to_have_value("And one thing more\n\nhalf written")
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
+    expect(page.locator(".attached li")).to_have_text(["notes.txt"])
+    expect(page.locator(".queue li .words")).to_have_text(["And the last thing"])
+
+    page.get_by_label("Message", exact=True).fill("")
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("And the last thing")
+    expect(page.locator(".queue li")).to_have_count(0)
+    assert site.client.get(f"/api/sessions/{session}/queue").json["followup"]["depth"] == 0
+    expect(page.locator(".transcript")).not_to_contain_text("not taken")
+    page.reload()
+    expect(page.locator(".k-answer.streaming")).to_contain_text("This far")
+    expect(page.locator(".transcript")).not_to_contain_text("one thing more")
+
+
 def test_a_turn_is_stopped(site: Site, tab: Opener) -> None:
     page = watching(tab(site), site.client.create())
     say(page, "[[say This far]][[hang]]")
@@ -373,3 +403,50 @@ def test_a_title_is_changed_and_seen_everywhere(site: Site, tab: Opener) -> None
     expect(page.get_by_role("heading", name="New name", level=1)).to_be_visible()
     expect(shown.row("New name")).to_be_visible()
     assert until(lambda: site.client.snapshot(session)["title"] == "New name" or None)
+
+
+def test_who_comes_back_reads_on_where_he_was(site: Site, tab: Opener) -> None:
+    session = site.client.create(title="To be read on")
+    for n in range(300):
+        message = {"role": "assistant", "content": f"Old answer {n} " + "with words " * 40}
+        site.client.post(f"/api/sessions/{session}/messages", {"message": {"message": message}})
+    page = watching(tab(site), session)
+    expect(page.get_by_text("Old answer 299")).to_be_visible()
+    transcript = page.locator(".transcript")
+    transcript.press("Home")
+    expect(page.get_by_text("Old answer 180")).to_be_visible()
+    seen = "document.elementFromPoint(700, 300).closest('.piece').textContent.slice(0, 20)"
+    until(lambda: page.evaluate("history.state?.place?.[0]?.[0]") == page.evaluate(_FIRST) or None)
+    here = until(lambda: page.evaluate(seen))
+
+    page.evaluate("location.hash = '#/settings'")
+    expect(page.get_by_role("heading", name="Theme")).to_be_visible()
+    page.go_back()
+    until(lambda: page.evaluate(f"document.querySelector('.piece') && {seen}") == here or None)
+    page.reload()
+    until(lambda: page.evaluate(f"document.querySelector('.piece') && {seen}") == here or None)
+    page.get_by_role("button", name="Go to the end").click()
+    expect(page.get_by_text("Old answer 299")).to_be_visible()
+    page.evaluate("location.hash = '#/settings'")
+    expect(page.get_by_role("heading", name="Theme")).to_be_visible()
+    page.evaluate(f"location.hash = '#/s/{session}'")  # a link shows the newest
+    expect(page.get_by_text("Old answer 299")).to_be_visible()
+
+
+_FIRST = """(() => {
+    const box = document.querySelector('.transcript')
+    const seen = [...box.querySelectorAll('.piece')].find((row) => row.offsetTop + row.offsetHeight > box.scrollTop)
+    return seen.dataset.key
+})()"""
+
+
+def test_what_is_found_everywhere_is_marked_to_a_bound(own_site: Site, tab: Opener) -> None:
+    session = own_site.client.create(title="Many")
+    own_site.client.start(session, f"{'İ' * 300} {'é' * 3000}", "helper", detach=True).close()
+    page = watching(tab(own_site), session)
+    expect(page.locator(".k-user")).to_be_visible()
+    page.get_by_role("button", name="Find in this session").click()
+    for word in ("é", "i\u0307"):  # of the second small letters take two places
+        page.get_by_label("Find in this session").last.fill(word)
+        expect(page.locator(".finder .count")).to_contain_text("of")
+        assert 0 < page.evaluate("CSS.highlights.get('found').size") <= 500

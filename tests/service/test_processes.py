@@ -49,6 +49,20 @@ async def test_the_list_is_filtered_before_it_is_cut(tmp_path: Path) -> None:
         assert (one.status, one.live, one.record.fact.prompt[:5]) == ("running", "running", "@mock")
 
 
+async def test_the_beginning_of_an_id_will_do_where_it_is_one_processs(tmp_path: Path) -> None:
+    async with open_fleet(tmp_path) as world:
+        _, run = await hanging(world)
+        processes = world.service.processes
+        assert (await processes.show(BOSS, run[:8])).record.id == run
+        for unknown in (run[:3], "nobody"):
+            with pytest.raises(ProcessNotFound):
+                await processes.show(BOSS, unknown)
+        head, _ = await hanging(world)
+        await world.store.put(LogId(head.id), [started(f"{run[:8]}-twin")])
+        with pytest.raises(BadValue, match=f"several processes begin with '{run[:8]}'"):
+            await processes.stop(BOSS, run[:8])
+
+
 async def test_d6_each_run_is_one_entry_with_its_own_end(tmp_path: Path) -> None:
     async with open_fleet(tmp_path) as world:
         head = await world.done('@mock {"steps": [{"say": "x"}], "fail": "broken", "exit_code": 3}')

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from roost.core import events as e
-from roost.core.ids import Epoch, LogId, Micros, ServerId
+from roost.core.ids import Epoch, LogId, Micros, ServerId, TurnId
 from roost.stores.sqlite import Sqlite, open_sqlite
 
 pytestmark = pytest.mark.anyio
@@ -167,7 +167,7 @@ async def test_what_was_acknowledged_survives_a_kill(servers: list[Server], path
         await check_dense(found, LOG, known)
         assert [head.id for head in await found.adrift()] == [LOG]
         assert await found.rebuild() == []
-        owned = await found.take(LOG, [e.TurnResumed(e.TurnId("turn"), 1)])
+        owned = await found.take(LOG, [e.TurnResumed(TurnId("turn"), 1)])
         assert owned.epoch == Epoch(2)
         locks = sorted(lock.name for lock in path.with_name(path.name + ".servers").iterdir())
         assert locks == ["observer.lock"]

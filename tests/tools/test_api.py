@@ -311,6 +311,16 @@ def test_parts_that_make_no_sense_are_left_out() -> None:
     assert document.base() == "http://a.test/"
 
 
+def test_types_that_make_no_sense_are_left_out() -> None:
+    schema = {"type": [{"a": 1}, ["string"], "string", "nothing"]}
+    odd = {
+        "openapi": "3.0.0",
+        "paths": {"/": {"get": {"parameters": [{"name": "x", "in": "query", "schema": schema}]}}},
+    }
+    (operation,) = Document(odd, "http://a.test").operations()
+    assert operation.parameters["properties"]["x"] == {"type": ["string"]}
+
+
 def test_a_schema_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = {f"p{n}": {"$ref": "#/components/schemas/W"} for n in range(20)}
     data = {

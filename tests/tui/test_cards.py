@@ -181,6 +181,21 @@ async def test_what_is_no_web_page_is_not_opened(monkeypatch: pytest.MonkeyPatch
         assert app.answers == [("u", {"action": "decline", "content": None})]
 
 
+@pytest.mark.parametrize("url", ["http://[", "https://[::1/x", "//", "\ud800"])
+async def test_what_is_no_address_at_all_is_not_opened_either(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    async with shelf(monkeypatch, page(url)) as (app, pilot):
+        assert "no web page" in screen(app)
+        await pilot.press("o", "n")
+        assert not app.wanted and app.answers == [("u", {"action": "decline", "content": None})]
+
+
+async def test_a_tool_is_not_taken_for_another_by_what_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait = Wait("w", "approval", agent="root", tool="she\u200bll", arguments='{"": 7, "cmd ": "x"}')
+    async with shelf(monkeypatch, wait) as (app, _):
+        assert "she⟨U+200B⟩ll" in screen(app)
+        assert "cmd : x" in screen(app)
+
+
 async def test_a_login_has_its_address_beside_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
     wait = page("", **{"docker-agent/authorize_url": "https://login.example/go"})
     async with shelf(monkeypatch, wait) as (app, _):

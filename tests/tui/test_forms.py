@@ -108,3 +108,28 @@ def test_a_question_without_a_schema_takes_a_text() -> None:
 
 def test_a_pattern_that_is_no_expression_here_is_left_to_the_server() -> None:
     assert forms.read(field(type="string", pattern="(?<name"), "x") == "x"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("^(a|a)*$", "^(a+)+$", "^(?:a|aa)+$", "(a|a)" * 30 + "$", "(a?){40}a{40}$", "a*" * 20 + "$"),
+        *("([)]|a|a)*$", "(?x)(a|a) *$", "(a|a)(?#)*$", "(?P<n>a|a)*$", "(a|a){40}$", "((((a|a)|a)|a)|a)*$"),
+    ],
+)
+def test_a_pattern_that_may_take_for_ever_is_left_to_the_server(pattern: str) -> None:
+    typed = "a" * 40 + "!"
+    assert forms.read(field(type="string", pattern=pattern), typed) == typed
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"^\d+\.\d+\.\d+$", r"^\d{4}-\d{2}$", "^(main|dev)$", r"^(feat|fix)(\(.+\))?: .+$"]
+)
+def test_patterns_that_people_write_are_looked_at(pattern: str) -> None:
+    with pytest.raises(Wrong, match="look like"):
+        forms.read(field(type="string", pattern=pattern), "A!")
+
+
+def test_no_number_is_too_large_to_be_looked_at() -> None:
+    for given, step in (("1e300", 1e-300), (str(10**400), 7)):
+        assert forms.read(field(type="number" if "e" in given else "integer", multipleOf=step), given)

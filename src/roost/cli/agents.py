@@ -1,21 +1,14 @@
 """`roost agents`: agents in registries."""
 
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from roost import __version__
-from roost.cli import asking, options, show
+from roost.cli import asking, lazy, show
+from roost.cli.columns import Column
 from roost.core.errors import BadValue
-
-if TYPE_CHECKING:
-    from roost.config.references import Reference
-    from roost.config.remotes import Remotes
-    from roost.config.storeroom import Kept
-    from roost.ports import Progress
 
 _STORE = (
     click.option("--home", type=click.Path(path_type=Path), metavar="DIR", help="Roost's folder.  [default: ~/.roost]"),
@@ -51,23 +44,12 @@ def push(file: Path, reference: str, as_json: bool, **flags: Any) -> None:
     \b
     roost agents push reviewer.yaml registry.example/team/reviewer:stable
     """
-    # What follows loads half of the server: help and completion do without.
-    from datetime import UTC, datetime
-
-    import anyio
-
-    from roost.config import artifact
-    from roost.config.yaml import LARGEST
-
-    named = _named(reference)
+    named = lazy.registry.named(reference)
     if named.digest:
         raise BadValue(f"{reference}: a digest is known only after the push: name a tag")
-    with file.open("rb") as opened:
-        raw = opened.read(LARGEST + 1)
-    packed = artifact.pack(raw, name=file.name, tool=__version__, now=datetime.now(UTC))
-    digest = anyio.run(_remotes(flags).push, named, packed)
+    digest, versioned = lazy.registry.push(file, named, flags)
     _print({"reference": str(named), "digest": digest}, digest, as_json)
-    added = f"; {file.name} has no `version`, what was pushed has one" if packed.layer != raw else ""
+    added = f"; {file.name} has no `version`, what was pushed has one" if versioned else ""
     show.note(f"pushed {named}{added}")
 
 
@@ -86,13 +68,10 @@ def pull(reference: str, output: Path | None, force: bool, as_json: bool, **flag
     roost agents pull agentcatalog/coder
     roost agents pull agentcatalog/coder -o coder.yaml
     """
-    # What follows loads half of the server: help and completion do without.
-    import anyio
-
-    named = _named(reference)
+    named = lazy.registry.named(reference)
     if output is not None and str(output) != "-" and output.exists() and not force:
         raise BadValue(f"{output} is there already: --force writes over it")
-    kept = anyio.run(_pull, flags, named)
+    kept = lazy.registry.pull(named, flags)
     if output is not None and str(output) == "-":
         sys.stdout.buffer.write(kept.raw)
         return
@@ -110,44 +89,15 @@ def pull(reference: str, output: Path | None, force: bool, as_json: bool, **flag
 @asking.as_json
 def list_(as_json: bool, **flags: Any) -> None:
     """List what has been pulled, and is kept on this machine."""
-    # What follows loads half of the server: help and completion do without.
-    import anyio
-
-    found = anyio.run(_remotes(flags).kept)
+    found = lazy.registry.kept(flags)
     rows = [{"reference": one.reference, "digest": one.digest, "size": len(one.raw)} for one in found]
     if as_json:
         _print(rows, "", as_json)
     elif rows:
-        columns = (show.Column("reference"), show.Column("digest", 19), show.Column("size", right=True))
+        columns = (Column("reference"), Column("digest", 19), Column("size", right=True))
         show.table(columns, [tuple(row.values()) for row in rows])
     else:
         show.nothing("agents")
-
-
-def _named(reference: str) -> "Reference":
-    from roost.config.references import is_address, parse
-
-    named = parse(reference)
-    if named is None or is_address(reference):
-        raise BadValue(f"{reference!r} is no name in a registry: those are like org/name:tag")
-    return named
-
-
-async def _pull(flags: dict[str, Any], named: "Reference") -> "Kept":
-    from roost.cli import progress
-    from roost.clock import SystemClock
-    from roost.service.progress import Jobs
-
-    jobs = Jobs(SystemClock())
-    async with progress.shown(jobs):
-        return await _remotes(flags, jobs).pull(named)
-
-
-def _remotes(flags: dict[str, Any], told: "Progress | None" = None) -> "Remotes":
-    from roost.config.remotes import Remotes
-    from roost.config.settings import load
-
-    return Remotes(load(options.given(flags), os.environ).data_dir, os.environ, told)
 
 
 def _print(found: Any, text: str, as_json: bool) -> None:

@@ -1,38 +1,36 @@
 """`roost attach`: the terminal UI on a session of a server, which goes on when you leave."""
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from msgspec.structs import replace
 
-from roost.cli import asking, reach, show
+from roost.cli import asking, lazy, reach, show
+from roost.cli.columns import Column
 from roost.cli.telling import Telling
-from roost.client import connection
+from roost.client import connection, requests
 from roost.client.answers import Turn
 from roost.client.blocking import Blocking
+from roost.client.errors import Refused
 from roost.client.server import Server, normal
 from roost.client.shapes import Row
 from roost.core.errors import BadValue, ServerFailed, SessionNotFound
-
-if TYPE_CHECKING:
-    from roost.client.client import Client
 
 MOST = 15  # sessions in the list to choose from
 CODES = {"normal": 0, "error": 1, "canceled": 130}
 
 _COLUMNS = (
-    show.Column("n", right=True),
-    show.Column("session", 8),
-    show.Column("agent"),
-    show.Column("status"),
-    show.Column("title", 48),
-    show.Column("when"),
+    Column("n", right=True),
+    Column("session", ident=True),
+    Column("agent", 24, spare=1),
+    Column("status", firm=True),
+    Column("title"),
+    Column("when", firm=True),
 )
 
 
@@ -52,7 +50,7 @@ def attach(ctx: click.Context, /, *, session: str | None, latest: bool, remote: 
     client, here = _server(ctx, remote)
     row = _chosen(client.list_sessions(), session, latest=latest)
     client.close()
-    ctx.exit(look(client.server, row.id, row.provider or row.agent, here=here, theme=theme or ""))
+    ctx.exit(lazy.screen.look(client.server, row.id, row.provider or row.agent, here=here, theme=theme or ""))
 
 
 def talk(ctx: click.Context, agent: str, prompt: str, session: str, flags: dict[str, Any]) -> int:
@@ -64,6 +62,7 @@ def talk(ctx: click.Context, agent: str, prompt: str, session: str, flags: dict[
     client, here = _server(ctx, flags["remote"])
     if not flags["headless"]:
         see()
+    new = not session
     if session:
         rows = client.list_sessions()
         session = _chosen(rows, None if session in ("last", "latest", "-1") else session, latest=True).id
@@ -75,10 +74,11 @@ def talk(ctx: click.Context, agent: str, prompt: str, session: str, flags: dict[
         session = made.id
     model, name = flags["model"] or "", flags["agent_name"] or ""
     if flags["headless"]:
-        return _printed(client, session, agent, prompt, model=model, name=name, raw=flags["as_json"])
+        since = _begun(client, session, agent, prompt, model=model, name=name, new=new)
+        return _printed(client, session, since, raw=flags["as_json"])
     client.close()
     safety = "autonomous" if flags["yolo"] else flags["safety"] or ""
-    return look(
+    return lazy.screen.look(
         client.server,
         session,
         agent,
@@ -102,81 +102,6 @@ def see(instead: str = "`roost run --exec` prints the answer without one") -> No
         raise click.UsageError(f"the screen needs a terminal: {instead}")
 
 
-def look(
-    server: Server,
-    session: str,
-    agent: str,
-    *,
-    here: bool,
-    prompt: str = "",
-    model: str = "",
-    name: str = "",
-    theme: str = "",
-    safety: str = "",
-    results: bool = True,
-) -> int:
-    """Show a session until somebody leaves; the exit code."""
-    # What is on the screen is not needed to print an answer.
-    import anyio
-
-    from roost.cli import logs
-
-    logs.set_up(file=reach.home() / "logs" / "run.log", quiet=True)
-    return anyio.run(_look, server, session, agent, here, prompt, model, name, theme, safety, results)
-
-
-async def _look(
-    server: Server,
-    session: str,
-    agent: str,
-    here: bool,
-    prompt: str,
-    model: str,
-    name: str,
-    theme: str,
-    safety: str,
-    results: bool,
-) -> int:
-    from roost.cli.screen import played
-    from roost.client.client import Client
-    from roost.doors.server import until_told
-    from roost.tui.app import RoostApp
-
-    with until_told(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as stop:
-        async with Client(server) as client:
-            app = RoostApp(
-                client,
-                session,
-                agent,
-                agent_name=name,
-                model=model,
-                prompt=prompt,
-                theme=theme,
-                safety=safety,
-                attached=True,
-                local=here,
-                working_dir=str(Path.cwd()) if here else "",
-                results=results,
-                home=reach.home(),
-            )
-            code = await played(app, stop)
-            session = app.session or session
-            if await _unused(client, session):
-                return code
-    show.note(f"The session goes on; to open it again:\n\n    roost attach {session}\n")
-    return code
-
-
-async def _unused(client: "Client", session: str) -> bool:
-    """Whether nobody has said anything there; then it is gone now."""
-    with suppress(ServerFailed):
-        now = await client.snapshot(session, last=1)
-        if now.state == "new" and not now.messages and not now.queue:
-            await client.delete(session)
-            return True
-    return False
-
-
 def _server(ctx: click.Context, remote: str | None) -> tuple[Blocking, bool]:
     """A client of the server that is meant, and whether it sees the same files."""
     if not remote:
@@ -194,10 +119,6 @@ def _server(ctx: click.Context, remote: str | None) -> tuple[Blocking, bool]:
 
 def _spawned(ctx: click.Context, provider: str, prompt: str, flags: dict[str, Any]) -> int:
     """A session of a coding CLI, which waits for what is said next."""
-    # What is asked of a server is not needed to look at one.
-    from roost.cli import errand
-    from roost.client import requests
-
     reached = reach.find(ctx)
     told = {
         "provider": provider,
@@ -207,10 +128,10 @@ def _spawned(ctx: click.Context, provider: str, prompt: str, flags: dict[str, An
     }
     order = asking.order(reached, prompt or None, told)
     if flags["headless"]:
-        return errand.run(reached.client, order, "events" if flags["as_json"] else "text")
+        return lazy.errand.run(reached.client, order, "events" if flags["as_json"] else "text")
     started = reached.client.ask(requests.spawn(replace(order, interactive=True)))
     reached.client.close()
-    return look(
+    return lazy.screen.look(
         reached.client.server,
         started.session_id,
         provider,
@@ -220,10 +141,20 @@ def _spawned(ctx: click.Context, provider: str, prompt: str, flags: dict[str, An
     )
 
 
-def _printed(client: Blocking, session: str, agent: str, prompt: str, *, model: str, name: str, raw: bool) -> int:
-    """One turn without a screen; the exit code says how it ended."""
+def _begun(client: Blocking, session: str, agent: str, prompt: str, *, model: str, name: str, new: bool) -> int:
+    """Start a turn; a session that is `new` does not stay where it can't be."""
+    try:
+        return client.start(session, agent, prompt, agent_name=name, model=model)
+    except Refused:
+        if new:
+            with suppress(ServerFailed):
+                client.delete(session)
+        raise
+
+
+def _printed(client: Blocking, session: str, since: int, *, raw: bool) -> int:
+    """One turn without a screen, from after a number on; the exit code says how it ended."""
     telling, course = Telling(sys.stdout, sys.stderr), Turn(session)
-    since = client.start(session, agent, prompt, agent_name=name, model=model)
     for frame in client.frames(session, since, told=show.note):
         if raw:
             click.echo(show.clean(frame.data.decode()))

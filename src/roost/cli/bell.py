@@ -5,9 +5,7 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-import click
-
-from roost.cli import approvals
+from roost.cli import approvals, show
 from roost.client import talk
 from roost.client.blocking import Blocking
 from roost.client.server import Server
@@ -44,7 +42,7 @@ def _look(server: Server, sessions: Collection[str], over: threading.Event) -> N
             if one.id in told or (sessions and not any(one.session_id.startswith(name) for name in sessions)):
                 continue
             told.add(one.id)
-            click.echo(f"waits for you: {approvals.what(one)}\n  {_how(one)}", err=True)
+            show.aside(f"waits for you: {approvals.what(one)}\n  {_how(one)}")
     client.close()
 
 

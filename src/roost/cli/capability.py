@@ -3,6 +3,7 @@
 import click
 
 from roost.cli import asking, reach, show
+from roost.cli.columns import Column
 from roost.client import requests
 from roost.client.fleet import Capability
 
@@ -45,4 +46,4 @@ def one(found: Capability) -> None:
     rows = [(name, words.get((one.supported, one.native), "no")) for name, one in found.features.items()]
     if rows:
         click.echo()
-        show.table((show.Column("feature"), show.Column("there")), rows)
+        show.table((Column("feature"), Column("there")), rows)

@@ -7,7 +7,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -57,10 +57,10 @@ def python() -> Finding:
     return Finding("python", "ok" if sys.version_info >= (3, 11) else "fail", f"{version} at {sys.executable}")
 
 
-def keys(env: Mapping[str, str]) -> Finding:
-    """The variables that hold keys of model providers: their names alone."""
-    known = sorted({key for one in vendors.VENDORS.values() for key in (one.token_key, *one.spare_keys) if key})
-    found = [name for name in known if env.get(name)]
+def keys(env: Mapping[str, str], own: Iterable[str] = ()) -> Finding:
+    """The variables that hold keys of model providers: their names alone.  `own` are those that agent files name."""
+    known = {key for one in vendors.VENDORS.values() for key in (one.token_key, *one.spare_keys) if key}
+    found = [name for name in sorted({*known, *own}) if env.get(name)]
     if found:
         return Finding("keys", "ok", ", ".join(found))
     return Finding("keys", "warn", "no provider's key is set (ANTHROPIC_API_KEY, OPENAI_API_KEY …)")
@@ -73,32 +73,50 @@ def local_model() -> Finding:
     return Finding("local model", "warn", "not installed; `roost model install` does it")
 
 
-def agents(where: str, env: Mapping[str, str]) -> Iterator[Finding]:
-    """The agent files at `where`: whether they load, and whether the keys of their models are there."""
+class Loaded(Struct, frozen=True):
+    """An agent file: what is in it, or why it does not load."""
+
+    name: str
+    team: Team | None = None
+    trouble: str = ""
+
+
+def load_all(where: str, env: Mapping[str, str]) -> list[Loaded]:
+    """The agent files at `where`."""
     if is_external(where) and not Path(where).exists():
-        yield from _remote(where, env)
-        return
-    paths = list(_agent_files(where))
-    if not paths:
-        yield Finding("agents", "fail", f"{where}: no agent file there")
-    for name, raw in paths:
-        try:
-            team = agentfile.load(Path(name).stem, raw, name=name, env=env, folder=Path(name).absolute().parent)
-        except AgentBroken as error:
-            yield Finding("agents", "fail", error.message)
-            continue
-        yield _loaded(name, team, env)
+        return [_remote(where, env)]
+    return [_local(name, raw, env) for name, raw in _agent_files(where)] or [
+        Loaded(where, trouble=f"{where}: no agent file there")
+    ]
 
 
-def _remote(where: str, env: Mapping[str, str]) -> Iterator[Finding]:
+def agents(loaded: Iterable[Loaded], env: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether agent files load, and whether the keys of their models are there."""
+    for one in loaded:
+        yield _loaded(one.name, one.team, env) if one.team else Finding("agents", "fail", one.trouble)
+
+
+def own_keys(loaded: Iterable[Loaded]) -> set[str]:
+    """The variables that hold the keys of their models, and of providers of their own."""
+    teams = [one.team for one in loaded if one.team]
+    return {spec.token_key for team in teams for spec in (*team.models.values(), *team.providers.values())} - {""}
+
+
+def _local(name: str, raw: bytes, env: Mapping[str, str]) -> Loaded:
+    try:
+        team = agentfile.load(Path(name).stem, raw, name=name, env=env, folder=Path(name).absolute().parent)
+    except AgentBroken as error:
+        return Loaded(name, trouble=error.message)
+    return Loaded(name, team)
+
+
+def _remote(where: str, env: Mapping[str, str]) -> Loaded:
     """An agent that lives elsewhere, fetched as a server would."""
     settings = load({}, env)
     try:
-        team = anyio.run(open_agents([where], data_dir=str(settings.data_dir), env=env).team, where)
+        return Loaded(where, anyio.run(open_agents([where], data_dir=str(settings.data_dir), env=env).team, where))
     except RoostError as error:
-        yield Finding("agents", "fail", error.message)
-    else:
-        yield _loaded(where, team, env)
+        return Loaded(where, trouble=error.message)
 
 
 def _loaded(name: str, team: Team, env: Mapping[str, str]) -> Finding:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+import roost
+from roost.cli import lazy
 from roost.cli import model as local
 from roost.core.errors import BadValue
 from roost.doors.listen import bind, parse
@@ -63,10 +65,6 @@ def demo(ctx: click.Context, /, *, once: bool, prompt: str, state: Path) -> None
     """Serve a demo agent, show one answer, and go on until Ctrl-C."""
     if not local.installed():
         raise BadValue("the demo needs the local model: `roost model install` (or `make demo`) installs it")
-    # What follows loads the whole server: help and completion do without.
-    from roost.cli import host
-    from roost.config.settings import load
-
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     codes: list[int] = []
 
@@ -84,18 +82,15 @@ def demo(ctx: click.Context, /, *, once: bool, prompt: str, state: Path) -> None
             "session_db": str((state / "session.db").absolute()),
             "log_file": str((state / "roost.log").absolute()),
         }
-        host.run(load(flags, os.environ), then=show)
+        lazy.host.run(lazy.settings.load(flags, os.environ), then=show)
     ctx.exit(codes[0] if codes else 1)
 
 
 async def _answer(address: str, prompt: str) -> int:
-    from roost.cli.turn import Request, Turn
-    from roost.client.client import Client
-
     click.echo(f"\n> {prompt}\n")
-    async with Client(f"http://{address}") as client:
-        turn = Turn(client, Nobody(), out=sys.stdout, err=sys.stderr)
-        return await turn.run(Request("demo", prompt))
+    async with roost.Client(f"http://{address}") as client:
+        turn = lazy.turn.Turn(client, Nobody(), out=sys.stdout, err=sys.stderr)
+        return await turn.run(lazy.turn.Request("demo", prompt))
 
 
 def _free(address: str) -> str:

@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from roost.cli import asking, capability, reach, show
+from roost.cli.columns import Column
 from roost.client import requests
 from roost.client.fleet import Capability
 
@@ -60,9 +61,9 @@ def _show(found: Any) -> None:
                 for item in found
                 for model in item["models"]
             ]
-            show.table((show.Column("provider"), show.Column("model"), show.Column("default")), rows)
+            show.table((Column("provider", firm=True), Column("model"), Column("default")), rows)
         case [*items]:
             rows = [(item.get("provider"), item.get("default_model"), item.get("available_models")) for item in items]
-            show.table((show.Column("provider"), show.Column("default"), show.Column("models")), rows)
+            show.table((Column("provider", firm=True), Column("default"), Column("models")), rows)
         case _:
             show.document(found)

@@ -57,11 +57,11 @@ def doctor(
 def look(agents: str | None, listen: str, database: Path, *, given: bool = False) -> Iterator[checks.Finding]:
     """All checks, one after the other."""
     known = Secrets(os.environ)
+    loaded = checks.load_all(agents, known) if agents else []
     yield checks.python()
-    yield checks.keys(known)
+    yield checks.keys(known, checks.own_keys(loaded))
     yield checks.local_model()
-    if agents:
-        yield from checks.agents(agents, known)
+    yield from checks.agents(loaded, known)
     yield checks.disk(Path(os.environ.get("ROOST_HOME") or "~/.roost").expanduser())
     yield checks.disk(database.parent)
     yield checks.database(database, given=given)

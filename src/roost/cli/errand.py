@@ -79,12 +79,12 @@ def _watch(client: Blocking, started: Spawned, form: str) -> None:
     if form in ("stream-json", "events"):
         schema = "unified" if form == "stream-json" else None
         for one in streams.follow(client, started.session_id, schema=schema, told=show.note):
-            click.echo(one.text)
+            click.echo(show.clean(one.text))
     elif form == "text" and sys.stderr.isatty():
         speakers = feed.Speakers()
         for one in streams.follow(client, started.session_id, types=("tool_call", "tool_result", "stderr")):
             if shown := speakers.line(one.event):
-                click.echo(click.style(shown.text, dim=True), err=True)
+                show.aside(shown.text, dim=True)
 
 
 def _answer(client: Blocking, started: Spawned) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from roost.cli import asking, options, reach
-from roost.client import connection, local
+from roost.cli import asking, lazy, options, reach
+from roost.client import connection, local, requests
 
 BUILT_IN = ("default", "coder")
 
@@ -98,19 +98,20 @@ def exec_(ctx: click.Context, /, *, agent: str | None, prompt: str | None, **fla
 
 def alone(agent: str) -> bool:
     """Whether an agent of this name runs in this process."""
-    if agent in BUILT_IN or Path(agent).expanduser().exists():
+    if agent in BUILT_IN or _path(agent) or Path(agent).expanduser().exists():
         return True
     if agent in asking.PROVIDERS:
         return False
-    # Most agents are files: these are for the others.
-    from roost.config import aliases, settings
-    from roost.config.references import is_external
-
-    told = settings.load({}, os.environ)
-    if is_external(agent) or agent in aliases.known(told.aliases, told.config_dir, os.environ):
+    told = lazy.settings.load({}, os.environ)
+    if lazy.references.is_external(agent) or agent in lazy.aliases.known(told.aliases, told.config_dir, os.environ):
         return True
     home = reach.home()
     return not (reach.session() or connection.read(home) or local.find(home))
+
+
+def _path(agent: str) -> bool:
+    """Whether it can be nothing but a path, also where nothing is there."""
+    return agent.startswith(("./", "../", "/", "~")) or Path(agent).suffix.lower() in (".yaml", ".yml")
 
 
 def _resumed(flags: dict[str, Any]) -> bool:
@@ -128,15 +129,12 @@ def _alone(agent: str, prompt: str | None, flags: dict[str, Any]) -> int:
     kept = options.given({name: flags[name] for name in _ALONE})
     if flags["root"]:
         kept["working_dir"] = str(Path(flags["root"]).expanduser().absolute())
-    # What follows loads the whole server: help and completion do without.
-    from roost.cli import alone as lone
-    from roost.config.settings import load
-
-    settings = options.placed(load({**lone.defaults(kept, os.environ), **kept}, os.environ), (agent,))
+    defaults = lazy.alone.defaults(kept, os.environ)
+    settings = options.placed(lazy.settings.load({**defaults, **kept}, os.environ), (agent,))
     approved = flags["yolo"] or flags["auto_approve"]
     if approved and flags["safety"]:
         raise click.UsageError("--safety and --yolo exclude each other: --yolo is --safety autonomous")
-    return lone.run(settings, text, model=flags["model"] or "", approved=approved, raw=flags["as_json"])
+    return lazy.alone.run(settings, text, model=flags["model"] or "", approved=approved, raw=flags["as_json"])
 
 
 _NEEDS_SERVER = (
@@ -166,10 +164,6 @@ def _there(ctx: click.Context, prompt: str | None, flags: dict[str, Any]) -> int
     flags["timeout"] = asking.duration(flags["timeout"])
     flags["auto_approve"] = flags["auto_approve"] or flags["yolo"]
     text = asking.typed(prompt, wanted=not (flags["plan"] or flags["files"]))
-    # What is asked of a server is not needed by an agent file.
-    from roost.cli import errand
-    from roost.client import requests
-
     reached = reach.find(ctx)
     form = "events" if flags["as_json"] else flags["form"] or "text"
     if flags["context"]:
@@ -177,8 +171,9 @@ def _there(ctx: click.Context, prompt: str | None, flags: dict[str, Any]) -> int
         text = f"{said}\n\n---\n\n{text or ''}"
     if _resumed(flags):
         named = asking.pick(reached.client, flags["resume"], latest=flags["go_on"])
-        return errand.go_on(reached.client, named, asking.attached(text, flags["files"], flags["plan"]) or "", form)
-    return errand.run(reached.client, asking.order(reached, text, flags), form)
+        said = asking.attached(text, flags["files"], flags["plan"]) or ""
+        return lazy.errand.go_on(reached.client, named, said, form)
+    return lazy.errand.run(reached.client, asking.order(reached, text, flags), form)
 
 
 def _flag(name: str) -> str:

@@ -20,7 +20,10 @@ def line(event: Event, *, thinking: bool = False) -> Line | None:
     if event.type == "reasoning" and not thinking:
         return None
     made = _LINES.get(event.type)
-    return made(event) if made else None
+    if made is None:
+        return None
+    shown = made(event)
+    return Line(show.clean(shown.text), shown.style)
 
 
 class Speakers:
@@ -35,7 +38,7 @@ class Speakers:
         if shown is None or not event.agent:
             return shown
         before, self._last[event.session] = self._last.get(event.session), event.agent
-        return shown if before in (None, event.agent) else Line(f"{event.agent}: {shown.text}", shown.style)
+        return shown if before in (None, event.agent) else Line(f"{show.clean(event.agent)}: {shown.text}", shown.style)
 
 
 def stamped(event: Event, shown: Line, *, session: bool = False, timestamps: bool = False) -> Line:

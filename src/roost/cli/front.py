@@ -58,6 +58,7 @@ def run(front: Front, settings: Settings, *, generate: bool = False) -> None:
     settings = replace(settings, session_db=settings.session_db.absolute(), listen=front.address)
     if settings.working_dir:
         os.chdir(settings.working_dir)
+    gc.freeze()  # what has been loaded stays
     anyio.run(_run, front, settings, generate, backend_options={"use_uvloop": sys.platform != "win32"})
 
 
@@ -92,7 +93,7 @@ async def _run(front: Front, settings: Settings, generate: bool) -> None:
                 front=front,
                 roll=users_file(settings, env),
                 trusted=plan.trusted,
-                authority=plan.authority.cert.read_bytes() if plan.authority else b"",
+                authority=plan.authority.public if plan.authority else b"",
             )
         )
         await stack.enter_async_context(progress.shown(running.jobs))
@@ -241,6 +242,8 @@ def _warnings(front: Front, plan: Plan) -> list[str]:
         secrets.append(plan.pair.key)
         if plan.pair.ends < datetime.now(UTC):
             lines.append(f"WARNING: the TLS certificate {plan.pair.cert} has expired")
+    if plan.authority is not None:
+        secrets.append(plan.authority.key)
     for path in filter(private.is_open, secrets):
         lines.append(f"WARNING: other users can read {path}: {shlex.join(('chmod', '600', str(path)))}")
     if front.insecure_http and exposed(parse(front.address)):

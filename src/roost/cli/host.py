@@ -14,7 +14,7 @@ import anyio
 import click
 from msgspec.structs import replace
 
-from roost.cli import invite, logs, progress
+from roost.cli import invite, lazy, logs, progress
 from roost.compose import Running, open_server
 from roost.config.settings import Settings, env_files
 from roost.doors.listen import bound, exposed, host, parse, shown
@@ -42,6 +42,7 @@ def run(settings: Settings, *, then: Then | None = None) -> None:
         settings = beside(settings)
     if settings.working_dir:
         os.chdir(settings.working_dir)
+    gc.freeze()  # what has been loaded stays
     anyio.run(_run, settings, then, backend_options={"use_uvloop": sys.platform != "win32"})
 
 
@@ -132,8 +133,6 @@ async def profiling(sockets: list[socket.socket], stop: asyncio.Event) -> AsyncI
     if not sockets:
         yield
         return
-    from roost.doors import pprof  # few ask for it
-
     where = shown(sockets[0])
     if exposed(parse(where)):
         log.warning(
@@ -141,7 +140,8 @@ async def profiling(sockets: list[socket.socket], stop: asyncio.Event) -> AsyncI
             where,
             extra={"action": "pprof_exposed"},
         )
-    task = asyncio.create_task(serve(pprof.make_app(host(parse(where))), sockets, stop=stop, grace=1), name="pprof")
+    app = lazy.pprof.make_app(host(parse(where)))
+    task = asyncio.create_task(serve(app, sockets, stop=stop, grace=1), name="pprof")
     try:
         yield
     finally:

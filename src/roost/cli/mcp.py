@@ -5,10 +5,11 @@ from typing import Any
 import click
 
 from roost.cli import asking, rest, show
+from roost.cli.columns import Column
 from roost.cli.skills import told
 from roost.client import requests
 
-_COLUMNS = (show.Column("name"), show.Column("transport"), show.Column("runs"), show.Column("description", 60))
+_COLUMNS = (Column("name", firm=True), Column("transport", firm=True), Column("runs"), Column("description", spare=1))
 
 _root = click.option("-r", "--root", metavar="DIR", help="Those of this project.")
 

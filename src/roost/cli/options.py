@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from roost.cli import lazy
+
 if TYPE_CHECKING:
     from roost.config.settings import Settings
 
@@ -174,9 +176,7 @@ def placed(settings: "Settings", names: Iterable[str]) -> "Settings":
     """The settings with these agents, where there are any: files and folders as seen from here, others as named."""
     from msgspec.structs import replace
 
-    from roost.config import aliases
-
-    known = aliases.known(settings.aliases, settings.config_dir, os.environ)
+    known = lazy.aliases.known(settings.aliases, settings.config_dir, os.environ)
     found = tuple(name if name in known else _seen(name) for name in names)
     return replace(settings, agents=found) if found else settings
 

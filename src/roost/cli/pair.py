@@ -5,6 +5,7 @@ import sys
 import click
 
 from roost.cli import asking, paper, reach, show
+from roost.cli.columns import Column
 from roost.client import devices
 from roost.core.errors import BadValue
 
@@ -57,7 +58,7 @@ def _list(ctx: click.Context, *, as_json: bool) -> None:
     elif not found:
         show.nothing("devices")
     else:
-        columns = (show.Column("id"), show.Column("device"), show.Column("user"), show.Column("last seen"))
+        columns = (Column("id", firm=True), Column("device"), Column("user"), Column("last seen", firm=True))
         rows = [(one.id, one.label, one.user or "-", show.moment(one.last_seen_at)) for one in found]
         show.table(columns, rows)
 

@@ -5,20 +5,21 @@ from pathlib import Path
 import click
 
 from roost.cli import asking, reach, show
+from roost.cli.columns import Column
 from roost.client import requests
 from roost.client.fleet import Process, Told
 from roost.client.request import Request
 from roost.core.errors import BadValue
 
 _COLUMNS = (
-    show.Column("id", 8),
-    show.Column("pid", right=True),
-    show.Column("session", 8),
-    show.Column("provider"),
-    show.Column("model"),
-    show.Column("status"),
-    show.Column("started"),
-    show.Column("prompt", 40),
+    Column("id", ident=True),
+    Column("pid", right=True),
+    Column("session", ident=True),
+    Column("provider", spare=1),
+    Column("model", spare=2),
+    Column("status", firm=True),
+    Column("started", firm=True),
+    Column("prompt"),
 )
 
 _listing = asking.combined(
@@ -90,8 +91,8 @@ def show_(ctx: click.Context, /, *, process: str, as_json: bool) -> None:
             ("command", found.command),
             ("status", found.live_status or found.status),
             ("exit code", found.exit_code),
-            ("started", show.moment(found.started_at)),
-            ("ended", show.moment(found.exited_at)),
+            ("started", show.instant(found.started_at)),
+            ("ended", show.instant(found.exited_at)),
             ("folder", found.root),
             ("started by", found.parent_session_id or found.parent_process_id),
             ("prompt", found.prompt),

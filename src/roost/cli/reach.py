@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from roost.cli import show
+from roost.cli import lazy, show
 from roost.client import connection, health, here, local, server
 from roost.client.blocking import Blocking
 from roost.client.errors import Unreachable
@@ -94,10 +94,7 @@ def _local() -> Blocking:
             near.close()  # what it says of itself is out of date
         else:
             return near
-    # What starts a server is not needed where one runs.
-    from roost.cli import background
-
-    return of(background.start(home()))
+    return of(lazy.background.start(home()))
 
 
 def of(found: Server) -> Blocking:

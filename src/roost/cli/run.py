@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from roost.cli import asking, attach, options
+from roost.cli import asking, attach, lazy, options
 from roost.cli.exec import alone
 
 _LISTENING = ("auth_token", "allow_unauthenticated")
@@ -129,24 +129,15 @@ def _session(flags: Mapping[str, Any]) -> str:
 
 def _here(agent: str, prompt: str | None, session: str, flags: dict[str, Any]) -> int:
     """In this process, with a whole server around it."""
-    if flags["yolo"] and flags["safety"]:
-        raise click.UsageError("--safety and --yolo exclude each other: --yolo is --safety autonomous")
-    if not flags["headless"]:
-        attach.see()
-    for name in _LISTENING:
-        if flags[name] and not flags["listen"]:
-            raise click.UsageError(f"{_flag(name)} is for --listen")
+    _refuse(flags)
     text = asking.attached(_prompt(prompt, flags), flags["files"]) or ""
     given = options.given({name: flags[name] for name in _SETTINGS})
-    # What follows loads the whole server: help and completion do without.
-    from roost.cli import indoors, plane, screen
-    from roost.config.settings import load
-
-    found = load({**indoors.defaults(given, os.environ, headless=flags["headless"]), **given}, os.environ)
+    defaults = lazy.indoors.defaults(given, os.environ, headless=flags["headless"])
+    found = lazy.settings.load({**defaults, **given}, os.environ)
     settings = options.placed(found, (agent,))
     if flags["listen"]:
-        plane.refuse_open(settings)
-    wish = indoors.Wish(
+        lazy.plane.refuse_open(settings)
+    wish = lazy.indoors.Wish(
         agent,
         agent_name=flags["agent_name"] or "",
         prompt=text,
@@ -159,7 +150,18 @@ def _here(agent: str, prompt: str | None, session: str, flags: dict[str, Any]) -
         hide_results=flags["hide_tool_results"],
         theme=flags["theme"] or "",
     )
-    return indoors.run(settings, wish, indoors.headless if wish.headless else screen.show)
+    return lazy.indoors.run(settings, wish, lazy.indoors.headless if wish.headless else lazy.screen.show)
+
+
+def _refuse(flags: Mapping[str, Any]) -> None:
+    """Turn down flags that make no sense together, and a screen that nobody would see."""
+    if flags["yolo"] and flags["safety"]:
+        raise click.UsageError("--safety and --yolo exclude each other: --yolo is --safety autonomous")
+    if not flags["headless"]:
+        attach.see()
+    for name in _LISTENING:
+        if flags[name] and not flags["listen"]:
+            raise click.UsageError(f"{_flag(name)} is for --listen")
 
 
 def _prompt(prompt: str | None, flags: Mapping[str, Any]) -> str:

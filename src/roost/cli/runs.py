@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from roost.cli import asking, reach, show, targets
+from roost.cli.columns import Column
 from roost.client import runs as records
 from roost.client import talk
 from roost.client.errors import Refused, Unreachable
@@ -12,13 +13,13 @@ from roost.client.runs import Run
 from roost.client.shapes import State
 
 _COLUMNS = (
-    show.Column("pid"),
-    show.Column("session", 8),
-    show.Column("agent"),
-    show.Column("status"),
-    show.Column("title", 40),
-    show.Column("started"),
-    show.Column("address"),
+    Column("pid", firm=True),
+    Column("session", ident=True),
+    Column("agent"),
+    Column("status", firm=True),
+    Column("title", 40),
+    Column("started", firm=True),
+    Column("address", tail=True, spare=1),
 )
 PATIENCE = 2.0  # seconds for a run to say how it is
 

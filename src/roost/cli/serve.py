@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from roost.cli import options
+from roost.cli import lazy, options
 from roost.core.errors import BadValue
 from roost.doors.listen import exposed, parse
 
@@ -37,15 +37,12 @@ def serve(ctx: click.Context, /, **flags: Any) -> None:
         return
     generate = flags.pop("generate_token", False)
     refuse(flags.get("agents", ()), flags)
-    # What follows loads the whole server: help and completion do without.
-    from roost.cli import front as desk
-    from roost.config import front, settings
-
+    front, desk = lazy.front, lazy.desk
     mine = {name: value for name, value in flags.items() if name in front.FIELDS or name == "home"}
     rest = {name: value for name, value in flags.items() if name not in front.FIELDS}
     told = front.load(mine, os.environ, generate=generate)
     desk.refuse_plain(told, options.command("serve", {k: v for k, v in flags.items() if k not in ("host", "token")}))
-    desk.run(told, options.placed(settings.load(rest, os.environ), rest.get("agents", ())), generate=generate)
+    desk.run(told, options.placed(lazy.settings.load(rest, os.environ), rest.get("agents", ())), generate=generate)
 
 
 @serve.command(short_help="Serve agents at /api, on 127.0.0.1:8080.")
@@ -71,15 +68,11 @@ def api(agents: str, **flags: Any) -> None:
     """
     flags = options.given(flags)
     refuse([agents], flags)
-    # What follows loads the whole server: help and completion do without.
-    from roost.cli import host
-    from roost.config.settings import load
-
-    settings = options.placed(load(flags, os.environ), (agents,))
+    settings = options.placed(lazy.settings.load(flags, os.environ), (agents,))
     refuse_open(
         settings.listen, agents, flags, token=settings.auth_token.reveal(), allowed=settings.allow_unauthenticated
     )
-    host.run(settings)
+    lazy.host.run(settings)
 
 
 def refuse(agents: Iterable[str], flags: dict[str, Any]) -> None:

@@ -1,10 +1,11 @@
 """`roost session`: list, show, rename, limit and delete sessions."""
 
-from collections.abc import Mapping
+from contextlib import suppress
 
 import click
 
 from roost.cli import asking, bar, reach, show
+from roost.cli.columns import Column
 from roost.client import requests, talk
 from roost.client.blocking import Blocking
 from roost.client.errors import Garbled, Refused
@@ -12,15 +13,20 @@ from roost.client.fleet import Session
 from roost.client.shapes import Row
 
 _COLUMNS = (
-    show.Column("id", 8),
-    show.Column("name", 24),
-    show.Column("provider"),
-    show.Column("model"),
-    show.Column("status"),
-    show.Column("created"),
-    show.Column("tags", 24),
-    show.Column("folder"),
+    Column("id", ident=True),
+    Column("name", 48),
+    Column("provider", spare=2),
+    Column("model", 24, spare=4),
+    Column("status", firm=True),
+    Column("created", firm=True),
+    Column("tags", 24, spare=3),
+    Column("folder", tail=True, spare=1),
 )
+_SHOWN_ALONE = ("new", "queued", "waiting", "canceled")  # words that screens have and the list does not
+_LISTED_ALONE = ("dead", "unknown")  # the other way round
+_WORDS = ("running", "waiting", "queued", "idle", "completed", "failed", "canceled", "new", "dead", "unknown")
+BUSY = 409  # a turn runs there
+AT_ONCE = 50  # sessions on a terminal, unless another limit is set
 
 
 @click.group(short_help="List, show, rename and delete sessions.")
@@ -32,7 +38,7 @@ def session() -> None:
 @click.option("-p", "--provider", metavar="NAME", help="Only those of this provider.")
 @click.option("--tag", metavar="TAG", help="Only those with this tag.")
 @click.option("--name", metavar="NAME", help="Only those of this name.")
-@click.option("--status", metavar="STATUS", help="Only those that are so: running, failed, …")
+@click.option("--status", type=click.Choice(_WORDS), metavar="STATUS", help=f"Only those that are {', '.join(_WORDS)}.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
 @click.option("--global", "everywhere", is_flag=True, help="In all folders; they are anyway.")
 @asking.as_json
@@ -51,22 +57,25 @@ def list_(
 ) -> None:
     """List them, the newest first."""
     client = reach.client(ctx)
-    sifted = name is not None or status is not None
-    request = requests.sessions(
-        tag=tag, provider=provider, limit=None if sifted else limit, everywhere=everywhere or None
-    )
-    raw = client.raw(request)
-    found = client.read(request, raw)
-    if sifted:
-        kept = (one for one in found if name in (None, one.name) and status in (None, one.status))
-        found = list(kept)[:limit]
     if as_json:
-        show.document(found if sifted else raw)
-    elif not found:
+        _print(client, tag=tag, provider=provider, name=name, status=status, limit=limit, everywhere=everywhere)
+        return
+    sifted = bool(tag or provider or name or status)
+    found = [
+        row
+        for row in _rows(client, limit=None if sifted else limit, status=status)
+        if (tag is None or tag.casefold() in (own.casefold() for own in row.tags))
+        and provider in (None, row.provider, row.source)
+        and name in (None, row.name, row.title)
+        and status in (None, row.state)
+    ]
+    if not found:
         show.nothing("sessions")
-    else:
-        rows = _rows(client)
-        show.table(_COLUMNS, [_row(one, rows.get(one.session_id)) for one in found])
+        return
+    room = limit or (AT_ONCE if show.terminal() else len(found))
+    show.table(_COLUMNS, [_cells(row) for row in found[:room]])
+    if limit is None and len(found) > room:
+        show.note(f"the newest {room} of {len(found)}: `-n {len(found)}` shows all")
 
 
 @session.command("show", short_help="Show one.")
@@ -154,14 +163,25 @@ def budget(
 @asking.as_json
 @click.pass_context
 def delete(ctx: click.Context, /, *, sessions: tuple[str, ...], as_json: bool) -> None:
-    """Delete some; one that runs is refused."""
-    client = reach.client(ctx)
-    for session in sessions:
-        raw = client.raw(request := requests.delete(session))
+    """Delete some; one that runs is refused.
+
+    The exit code is 1 if one could not be deleted; the others are all the same.
+    """
+    client, failed = reach.client(ctx), False
+    for session in dict.fromkeys(sessions):
+        request = requests.delete(session)
+        try:
+            raw = client.raw(request)
+        except Refused as error:
+            failed = True
+            hint = f"; `roost cancel {session}` ends what it does" if error.status == BUSY else ""
+            click.echo(f"roost: {session}: {error}{hint}", err=True)
+            continue
         if as_json:
             show.document(raw)
         else:
             show.line(f"{client.read(request, raw).deleted}  deleted")
+    ctx.exit(1 if failed else 0)
 
 
 @session.command("import", short_help="Take over what other programs have kept.")
@@ -178,24 +198,66 @@ def import_(ctx: click.Context, /, *, as_json: bool) -> None:
         show.line(f"{client.read(request, raw).imported} imported")
 
 
-def _rows(client: Blocking) -> Mapping[str, Row]:
-    """What the other door knows besides: what each session is at, and on which model."""
-    try:
-        return {row.id: row for row in client.list_sessions()}
-    except (Refused, Garbled):  # it has no such door, or is of another make
-        return {}
+def _print(
+    client: Blocking,
+    *,
+    tag: str | None,
+    provider: str | None,
+    name: str | None,
+    status: str | None,
+    limit: int | None,
+    everywhere: bool,
+) -> None:
+    """The server's own list, whole or sifted."""
+    sifted = name is not None or status is not None
+    request = requests.sessions(
+        tag=tag, provider=provider, limit=None if sifted else limit, everywhere=everywhere or None
+    )
+    raw = client.raw(request)
+    if not sifted:
+        show.document(raw)
+        return
+    states = {row.id: row.state for row in _rows(client)} if status in _SHOWN_ALONE else {}
+    kept = (
+        one
+        for one in client.read(request, raw)
+        if name in (None, one.name) and status in (None, one.status, states.get(one.session_id))
+    )
+    show.document(list(kept)[:limit])
 
 
-def _row(one: Session, row: Row | None) -> tuple[object, ...]:
+def _rows(client: Blocking, *, limit: int | None = None, status: str | None = None) -> list[Row]:
+    """The sessions as screens have them; of a server that has none for screens, or for a word of its own, its list."""
+    if status not in _LISTED_ALONE:
+        with suppress(Refused, Garbled):  # it has no such door, or is of another make
+            return client.ask(talk.list_sessions(limit=limit))
+    return [_row(one) for one in client.ask(requests.sessions(limit=limit))]
+
+
+def _row(one: Session) -> Row:
+    return Row(
+        id=one.session_id,
+        name=one.name or "",
+        provider=one.provider,
+        model=one.model or "",
+        state=one.status or "",
+        created_at=one.created_at,
+        tags=one.tags,
+        working_dir=one.worktree_path or "",
+    )
+
+
+def _cells(row: Row) -> tuple[object, ...]:
+    player = row.source or row.provider
     return (
-        one.session_id,
-        one.name or (row and row.title),
-        one.provider,
-        one.model or (row and row.model),
-        (row and row.state) or one.status,
-        show.moment(one.created_at),
-        one.tags,
-        one.worktree_path or (row and row.working_dir),
+        row.id,
+        row.name or row.title,
+        player,
+        row.model.removeprefix(f"{player}/") if show.terminal() else row.model,
+        row.state,
+        show.moment(row.created_at),
+        row.tags,
+        show.folder(row.working_dir),
     )
 
 
@@ -209,8 +271,8 @@ def _show(one: Session) -> None:
             ("provider", one.provider),
             ("model", one.model),
             ("tags", one.tags),
-            ("created", show.moment(one.created_at)),
-            ("ended", show.moment(one.ended_at)),
+            ("created", show.instant(one.created_at)),
+            ("ended", show.instant(one.ended_at)),
             ("folder", one.worktree_path),
             ("worktree", one.worktree_name if one.is_worktree else None),
             ("sandbox", one.sandbox_name),

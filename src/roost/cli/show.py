@@ -1,18 +1,24 @@
 """What commands print: for a person at a terminal, for a pipe, or as JSON."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import msgspec
 
+from roost.cli.columns import GAP, Column, fitted
+
+LONG_AGO = 30 * 86400.0  # seconds
 STATUS = {
     "running": "cyan",
+    "waiting": "yellow",
+    "queued": "yellow",
     "idle": "yellow",
     "completed": "green",
     "sent": "green",
@@ -21,16 +27,10 @@ STATUS = {
     "error": "red",
     "dead": "red",
     "killed": "red",
+    "canceled": "bright_black",
+    "new": "bright_black",
     "unknown": "bright_black",
 }
-
-
-class Column(NamedTuple):
-    """A column of a table; a short one is cut to its first characters on a terminal."""
-
-    name: str
-    short: int = 0
-    right: bool = False
 
 
 def terminal() -> bool:
@@ -51,7 +51,13 @@ def line(text: str, *, style: str | None = None, bold: bool = False) -> None:
 def note(text: str) -> None:
     """A line on stderr, unless `--quiet` was said."""
     if not _said("quiet"):
-        click.echo(text, err=True)
+        aside(text)
+
+
+def aside(text: str, *, dim: bool = False) -> None:
+    """A line on stderr."""
+    shown = tame(text) if sys.stderr.isatty() else text
+    click.echo(click.style(shown, dim=True) if dim else shown, err=True)
 
 
 def quiet() -> bool:
@@ -69,11 +75,16 @@ def _said(flag: str) -> bool:
     return bool(ctx and ctx.find_root().params.get(flag))
 
 
-def clean(text: str) -> str:
-    """Text without what a terminal would obey; elsewhere it stays as it is."""
-    if not terminal():
+def tame(text: str) -> str:
+    """Text without what a terminal would obey."""
+    if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
+
+
+def clean(text: str) -> str:
+    """The same for stdout: elsewhere than on a terminal it stays as it is."""
+    return tame(text) if terminal() else text
 
 
 def short(text: Any, width: int = 60) -> str:
@@ -106,10 +117,10 @@ def lines(raw: bytes) -> None:
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> None:
-    """Rows under their names: with colours on a terminal, elsewhere in plain columns."""
-    cells = [[_cell(column, value) for column, value in zip(columns, row, strict=True)] for row in rows]
+    """Rows under their names: as wide as a terminal, elsewhere whole, with two spaces or more between two columns."""
+    cells = [[_cell(value) for value in row] for row in rows]
     if terminal():
-        _rich(columns, cells)
+        _fitted(columns, cells)
     else:
         _plain(columns, cells)
 
@@ -130,11 +141,8 @@ def nothing(what: str) -> None:
     note(f"no {what}")
 
 
-def _cell(column: Column, value: Any) -> str:
-    words = clean(" ".join(_word(value).split()))
-    if column.short and terminal() and len(words) > column.short:
-        return words[: column.short] if column.name == "id" else words[: column.short - 1] + "…"
-    return words
+def _cell(value: Any) -> str:
+    return clean(" ".join(_word(value).split()))
 
 
 def _word(value: Any) -> str:
@@ -161,51 +169,64 @@ def _plain(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(padded).rstrip())
 
 
-def _rich(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
-    # Only a terminal pays for it.
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def _fitted(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    shown, grid = fitted(columns, rows, shutil.get_terminal_size().columns)
+    for number, (*row, last) in enumerate(grid):
+        cells = zip(shown, [*row, last.rstrip()], strict=True)
+        click.echo((" " * GAP).join(_styled(column, cell, head=not number) for column, cell in cells), color=True)
 
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for column in columns:
-        grid.add_column(
-            column.name,
-            justify="right" if column.right else "left",
-            no_wrap=bool(column.short),
-            overflow="fold" if column.name == "id" else "ellipsis",
-        )
-    for row in cells:
-        grid.add_row(
-            *(
-                Text(cell, style=STATUS.get(cell, "") if column.name == "status" else "")
-                for column, cell in zip(columns, row, strict=True)
-            )
-        )
-    Console(highlight=False).print(grid)
+
+def _styled(column: Column, cell: str, *, head: bool) -> str:
+    if not colored():
+        return cell
+    if head:
+        return click.style(cell, dim=True)
+    style = STATUS.get(cell.strip()) if column.name == "status" else None
+    return click.style(cell, fg=style) if style else cell
 
 
 # -- time ---------------------------------------------------------------------------------------
 
 
 def moment(at: str | None) -> str:
-    """A moment: how long ago on a terminal, else as it came."""
-    if not at or not terminal():
-        return at or ""
+    """A moment: on a terminal how long ago, or the day of what is long ago; elsewhere in UTC, to the second."""
+    if not at:
+        return ""
     try:
         then = datetime.fromisoformat(at)
     except ValueError:
         return at
-    return f"{span((datetime.now(UTC) - (then if then.tzinfo else then.replace(tzinfo=UTC))).total_seconds())} ago"
+    then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    if not terminal():
+        return f"{then.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    seconds = (datetime.now(UTC) - then).total_seconds()
+    return f"{span(seconds, units=1)} ago" if seconds < LONG_AGO else f"{then.astimezone():%Y-%m-%d}"
 
 
-def span(seconds: float) -> str:
-    """A length of time in its two largest units."""
+def instant(at: str | None) -> str:
+    """A moment by itself: on a terminal the time of day here, too."""
+    shown = moment(at)
+    if not at or not terminal() or shown == at:
+        return shown
+    then = datetime.fromisoformat(at)
+    here = (then if then.tzinfo else then.replace(tzinfo=UTC)).astimezone()
+    return f"{here:%Y-%m-%d %H:%M:%S}" + (f" ({shown})" if shown.endswith("ago") else "")
+
+
+def folder(path: str | None) -> str:
+    """A folder: on a terminal from home on."""
+    home = os.environ.get("HOME", "").rstrip("/")
+    if path and home and terminal() and (path == home or path.startswith(home + "/")):
+        return "~" + path[len(home) :]
+    return path or ""
+
+
+def span(seconds: float, *, units: int = 2) -> str:
+    """A length of time in its two largest units, or in the largest alone."""
     whole = max(0, round(seconds))
     for size, unit, less, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
         if whole >= size:
-            rest = whole % size // less
+            rest = whole % size // less if units > 1 else 0
             return f"{whole // size}{unit}{rest}{smaller}" if rest else f"{whole // size}{unit}"
     return f"{whole}s"
 

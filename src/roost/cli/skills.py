@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from roost.cli import asking, reach, show
+from roost.cli.columns import Column
 from roost.client import requests
 from roost.client.request import Request
 
@@ -22,7 +23,7 @@ def list_(ctx: click.Context, /, *, as_json: bool) -> None:
     found = told(ctx, requests.skills("list"), as_json)
     if found:
         show.table(
-            (show.Column("name"), show.Column("description", 80)),
+            (Column("name", firm=True), Column("description")),
             [(one["name"], one.get("description")) for one in found],
         )
     elif found == []:

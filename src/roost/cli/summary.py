@@ -3,21 +3,22 @@
 import click
 
 from roost.cli import asking, reach, show
+from roost.cli.columns import Column
 from roost.client import requests
 from roost.client.fleet import Summary
 
 _COLUMNS = (
-    show.Column("id", 8),
-    show.Column("name", 24),
-    show.Column("provider"),
-    show.Column("status"),
-    show.Column("time", right=True),
-    show.Column("turns", right=True),
-    show.Column("tools", right=True),
-    show.Column("files", right=True),
-    show.Column("tokens in", right=True),
-    show.Column("tokens out", right=True),
-    show.Column("cost", right=True),
+    Column("id", ident=True),
+    Column("name", 24),
+    Column("provider", spare=5),
+    Column("status", firm=True),
+    Column("time", right=True),
+    Column("turns", right=True, spare=2),
+    Column("tools", right=True, spare=3),
+    Column("files", right=True, spare=4),
+    Column("tokens in", right=True, spare=1),
+    Column("tokens out", right=True, spare=1),
+    Column("cost", right=True),
 )
 
 

@@ -4,6 +4,8 @@ import asyncio
 import os
 import sys
 
+from roost.cli import show
+
 
 class Terminal:
     """Asks on stderr and reads a line from stdin."""
@@ -15,7 +17,7 @@ class Terminal:
 
     async def ask(self, question: str) -> str:
         """The line that was typed; "" at the end of input."""
-        sys.stderr.write(question)
+        sys.stderr.write(show.tame(question))  # some of it is an agent's, or a tool server's
         sys.stderr.flush()
         loop = asyncio.get_running_loop()
         line: asyncio.Future[str] = loop.create_future()

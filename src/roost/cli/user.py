@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from roost.cli import asking, reach, show
+from roost.cli.columns import Column
 from roost.client import requests
 
 _password = click.option("--password", metavar="TEXT", help="Its password; without this it is asked for.")
@@ -68,7 +69,7 @@ def list_(ctx: click.Context, /, *, as_json: bool) -> None:
     elif not found:
         show.nothing("accounts")
     else:
-        columns = (show.Column("name"), show.Column("folder"), show.Column("enabled"), show.Column("created"))
+        columns = (Column("name"), Column("folder", tail=True), Column("enabled"), Column("created", firm=True))
         rows = [(one.username, one.home_dir, one.enabled, show.moment(one.created_at)) for one in found]
         show.table(columns, rows)
 

@@ -1,20 +1,16 @@
 """A client that blocks: one request after the other, on a line that is kept open between them."""
 
-import errno
 import http.client
-import io
-import select
-import socket
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
-from roost.client import here, streams, talk
+from roost.client import dial, here, streams, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.answers import Answer, Turn
-from roost.client.dial import CONNECT_SECONDS, dial, reason
+from roost.client.board import Asking, News
 from roost.client.errors import Cut, Refused, Unreachable
 from roost.client.exchange import (
     ANSWER_SECONDS,
@@ -29,20 +25,21 @@ from roost.client.exchange import (
 from roost.client.fleet import Event
 from roost.client.following import SILENCE, Following, Frame
 from roost.client.happenings import Happening
+from roost.client.line import Line, Lines
 from roost.client.request import Request
-from roost.client.server import Server
+from roost.client.server import Server, named
+from roost.client.shapes import Waiting
 from roost.client.start import CHECKS, Start
 from roost.client.table import Table
 from roost.client.talk import Said
 
 T = TypeVar("T")
 
-_KEPT_SECONDS = 2.0  # a line that has been idle for longer may be closed at the other end
 _CHUNK = 64 * 1024
 
 
 class Blocking(Table):
-    """Asks one server, and needs nothing but the standard library.  It is for one thread."""
+    """Asks one server, and needs the standard library alone.  Threads may share it, each with streams of its own."""
 
     def __init__(
         self,
@@ -52,16 +49,14 @@ class Blocking(Table):
         fingerprint: str | None = None,
         ca: str | None = None,
         insecure: bool = False,
+        timeout: float = ANSWER_SECONDS,
         watch: Watch | None = None,
     ) -> None:
-        self.server = (
-            server
-            if isinstance(server, Server)
-            else Server(server, token=token, fingerprint=fingerprint, ca=ca, insecure=insecure)
-        )
+        self.server = named(server, token=token, fingerprint=fingerprint, ca=ca, insecure=insecure)
+        self._timeout = timeout
         self._watch = watch
-        self._line: _Line | None = None
-        self._used = 0.0
+        self._lines = Lines(self.server)
+        self._heard = False  # whether the server has ever answered
 
     @classmethod
     def here(cls, env: Mapping[str, str] | None = None) -> "Blocking":
@@ -95,7 +90,7 @@ class Blocking(Table):
 
     def raw(self, request: Request[Any], *, timeout: float | None = None) -> bytes:
         """The answer's bytes; else as `ask`."""
-        limit = timeout or (None if request.patient else ANSWER_SECONDS)
+        limit = timeout or (None if request.patient else self._timeout)
         tries = Tries(request, timeout)
         while True:
             try:
@@ -118,14 +113,13 @@ class Blocking(Table):
             Unreachable: nobody is there.
             Untrusted: it is not the one that it should be.
         """
-        self._ready(None).connect()
-        self._used = time.monotonic()
+        line = Line(self.server)
+        line.connect()
+        self._lines.keep(line)
 
     def close(self) -> None:
         """Hang up."""
-        if self._line:
-            self._line.close()
-            self._line = None
+        self._lines.close()
 
     # -- turns and events -----------------------------------------------------------------------
 
@@ -257,40 +251,58 @@ class Blocking(Table):
         """Every session's log events of `/api/v1` from now on; after a cut, what was missed comes first."""
         return (one.event for one in streams.subscribe(self, tag=tag, types=types, told=told, patience=patience))
 
+    # -- the whole server -------------------------------------------------------------------------
+
+    def watch(self, *, told: Told = unheard, patience: float = PATIENCE) -> Generator[News, None, None]:
+        """What there is on the server, then what changes: lines of sessions, and what waits for a person.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        return streams.watch(self, told=told, patience=patience)
+
+    def asks(self, *, told: Told = unheard, patience: float = PATIENCE) -> Generator[Waiting, None, None]:
+        """What waits for a person anywhere on the server, now and from now on, each once.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        asking = Asking()
+        news = streams.watch(self, rows=False, told=told, patience=patience)
+        return (waiting for one in news for waiting in asking.new(one))
+
     # -- below ----------------------------------------------------------------------------------
 
     def _once(self, request: Request[Any], limit: float | None) -> bytes:
         started = time.monotonic()
-        line = self._ready(limit)
         try:
-            line.settimeout(limit)
-            response = self._sent(line, request)
-            status, body = response.status, response.read()
-        except BaseException as error:
-            self.close()
+            with self._lines.lent(limit) as line:
+                response = self._sent(line, request)
+                status, body = response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
             raise self._meant(error, limit) from None
-        finally:
-            self._used = time.monotonic()
         if self._watch:
             self._watch(request.method, request.path, status, time.monotonic() - started)
         if not 200 <= status < 300:
-            raise refused(status, body, response.getheader)
+            raise refused(request, status, body, response.getheader)
         return body
 
-    def _sent(self, line: "_Line", request: Request[Any]) -> http.client.HTTPResponse:
+    def _sent(self, line: Line, request: Request[Any]) -> http.client.HTTPResponse:
         path = self.server.place.prefix + target(request)
         line.request(request.method, path, content(request), headers(self.server, request))
-        return line.getresponse()
+        response = line.getresponse()
+        self._heard = True
+        return response
 
     @contextmanager
     def _opened(self, request: Request[Any], silence: float | None = None) -> Iterator[http.client.HTTPResponse]:
         """The answer to a request, unread, on a line of its own."""
-        line = _Line(self.server, CONNECT_SECONDS)
+        line = Line(self.server)
         try:
             line.settimeout(silence)
             response = self._sent(line, request)
             if not 200 <= response.status < 300:
-                raise refused(response.status, response.read(), response.getheader)
+                raise refused(request, response.status, response.read(), response.getheader)
             yield response
         except (OSError, http.client.HTTPException) as error:
             raise self._meant(error, silence) from None
@@ -304,16 +316,16 @@ class Blocking(Table):
             raise Unreachable(self.server.url, "the stream ended")
         return found
 
-    def _meant(self, error: BaseException, limit: float | None) -> BaseException:
+    def _meant(self, error: OSError | http.client.HTTPException, limit: float | None) -> Unreachable:
         """An error of the library, as one of ours."""
         match error:
             case TimeoutError():
                 return Unreachable(self.server.url, f"no answer within {limit:g} s" if limit else "no answer")
             case OSError():
-                return Cut(self.server.url, reason(error))
-            case http.client.HTTPException():
-                return Cut(self.server.url, "it closed the connection")
-        return error
+                cut = Cut(self.server.url, dial.reason(error))
+            case _:
+                cut = Cut(self.server.url, "it closed the connection")
+        return cut if self._heard else dial.unheard(self.server, cut)
 
     def _accepted(self, start: Start, error: Cut) -> None:
         """Return if the turn is in the log.
@@ -336,55 +348,3 @@ class Blocking(Table):
                 return self.snapshot(session, last=1).last_event_seq
             except Unreachable as error:
                 time.sleep(again.after(error, unheard))
-
-    def _ready(self, limit: float | None) -> "_Line":
-        """The line that is open, if it is surely open still; else a new one."""
-        if self._line and (time.monotonic() - self._used > _KEPT_SECONDS or self._line.stale()):
-            self.close()
-        if self._line is None:
-            self._line = _Line(self.server, min(CONNECT_SECONDS, limit or CONNECT_SECONDS))
-        return self._line
-
-
-class _Whole(io.BufferedReader):
-    """What comes over a line.  The library takes a head that was cut for a whole one; this does not."""
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        """A line of a head, or of what stands between chunks.
-
-        Raises:
-            ConnectionResetError: it was cut.
-        """
-        found = super().readline(size)
-        if not found.endswith(b"\n") and len(found) != size:
-            raise ConnectionResetError(errno.ECONNRESET, "it closed the connection")
-        return found
-
-
-class _Answer(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = _Whole(self.fp.detach())
-
-
-class _Line(http.client.HTTPConnection):
-    response_class = _Answer
-
-    def __init__(self, server: Server, patience: float) -> None:
-        super().__init__(server.place.authority, timeout=None)
-        self.sock: socket.socket | None
-        self._server = server
-        self._patience = patience
-
-    def connect(self) -> None:
-        self.sock = dial(self._server, timeout=self._patience)
-        self.sock.settimeout(self.timeout)
-
-    def settimeout(self, seconds: float | None) -> None:
-        self.timeout = seconds
-        if self.sock:
-            self.sock.settimeout(seconds)
-
-    def stale(self) -> bool:
-        """Whether the other end has hung up, or says what nobody asked."""
-        return self.sock is not None and bool(select.select([self.sock], [], [], 0)[0])

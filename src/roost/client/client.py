@@ -1,6 +1,7 @@
 """A client for asyncio: as many requests and streams at once as there are to ask."""
 
 import time
+from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from types import TracebackType
@@ -8,18 +9,20 @@ from typing import Any, TypeVar
 
 import anyio
 import httpx2
+from anyio.lowlevel import current_token
 
-from roost.client import currents, here, talk
+from roost.client import currents, dial, here, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
 from roost.client.answers import Answer, Turn
-from roost.client.dial import CONNECT_SECONDS
-from roost.client.errors import Cut, Refused, Unreachable
+from roost.client.board import Asking, News
+from roost.client.errors import Cut, Refused, Unreachable, Untrusted
 from roost.client.exchange import ANSWER_SECONDS, Tries, Watch, content, decode, headers, refused, target
 from roost.client.fleet import Event
 from roost.client.following import SILENCE, Following, Frame
 from roost.client.happenings import Happening
 from roost.client.request import Request
-from roost.client.server import Server
+from roost.client.server import Server, named
+from roost.client.shapes import Waiting
 from roost.client.start import CHECKS, Start
 from roost.client.table import Table
 from roost.client.talk import Said
@@ -32,34 +35,34 @@ IN_PROCESS = "http://127.0.0.1"
 
 
 class Client(Table):
-    """Asks one server, which is checked as `Server` says before it is shown the token.
+    """Asks one server, which is checked as `Server` says before it is shown the token.  It may be used in several event
+    loops, one after the other or each in a thread of its own.
 
     A `transport` of one's own takes the requests elsewhere: into an app of this process, say.
     """
 
     def __init__(
         self,
-        server: Server | str = IN_PROCESS,
+        server: Server | str = "",
         *,
         token: str = "",
         fingerprint: str | None = None,
         ca: str | None = None,
         insecure: bool = False,
+        timeout: float = ANSWER_SECONDS,
         transport: httpx2.AsyncBaseTransport | None = None,
         watch: Watch | None = None,
     ) -> None:
-        self.server = (
-            server
-            if isinstance(server, Server)
-            else Server(server, token=token, fingerprint=fingerprint, ca=ca, insecure=insecure)
-        )
+        where = server or (IN_PROCESS if transport else "")
+        self.server = named(where, token=token, fingerprint=fingerprint, ca=ca, insecure=insecure)
         self._base = IN_PROCESS if transport else _base(self.server)
         self._transport = transport
+        self._timeout = timeout
         self._watch = watch
-        self._http: httpx2.AsyncClient | None = None
         self._trust: Trust | None = None
         self._held = ExitStack()
-        self._opening = anyio.Lock()
+        self._loops: dict[object, _Loop] = {}
+        self._heard = transport is not None  # whether the server has ever answered
 
     @classmethod
     def here(cls, env: Mapping[str, str] | None = None) -> "Client":
@@ -79,11 +82,11 @@ class Client(Table):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Hang up."""
-        http, self._http = self._http, None
+        """Hang up: all that was asked of this event loop."""
+        loop = self._loops.pop(current_token(), None)
         try:
-            if http is not None:
-                await http.aclose()
+            if loop is not None and loop.http is not None:
+                await loop.http.aclose()
         finally:
             self._held.close()
 
@@ -104,7 +107,7 @@ class Client(Table):
 
     async def raw(self, request: Request[Any], *, timeout: float | None = None) -> bytes:
         """The answer's bytes; else as `ask`."""
-        limit = timeout or (None if request.patient else ANSWER_SECONDS)
+        limit = timeout or (None if request.patient else self._timeout)
         tries = Tries(request, timeout)
         while True:
             try:
@@ -256,6 +259,32 @@ class Client(Table):
             async for one in frames:
                 yield one.event
 
+    # -- the whole server -------------------------------------------------------------------------
+
+    async def watch(self, *, told: Told = unheard, patience: float = PATIENCE) -> AsyncGenerator[News, None]:
+        """What there is on the server, then what changes: lines of sessions, and what waits for a person.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        found = currents.watch(self, await self._trusting(), told=told, patience=patience)
+        async with aclosing(found) as news:
+            async for one in news:
+                yield one
+
+    async def asks(self, *, told: Told = unheard, patience: float = PATIENCE) -> AsyncGenerator[Waiting, None]:
+        """What waits for a person anywhere on the server, now and from now on, each once.
+
+        Raises:
+            Refused, Unreachable: as of `follow`.
+        """
+        asking = Asking()
+        found = currents.watch(self, await self._trusting(), rows=False, told=told, patience=patience)
+        async with aclosing(found) as news:
+            async for one in news:
+                for waiting in asking.new(one):
+                    yield waiting
+
     # -- below ----------------------------------------------------------------------------------
 
     async def _once(self, request: Request[Any], limit: float | None) -> bytes:
@@ -264,10 +293,11 @@ class Client(Table):
         async with self._translated(limit):
             with anyio.fail_after(limit):
                 response = await http.send(self._built(http, request, limit))
+                self._heard = True
         if self._watch:
             self._watch(request.method, request.path, response.status_code, time.monotonic() - started)
         if not response.is_success:
-            raise refused(response.status_code, response.content, response.headers.get)
+            raise refused(request, response.status_code, response.content, response.headers.get)
         return response.content
 
     @asynccontextmanager
@@ -276,16 +306,17 @@ class Client(Table):
         http = await self._ready()
         async with self._translated(silence):
             response = await http.send(self._built(http, request, silence), stream=True)
+            self._heard = True
             try:
                 if not response.is_success:
-                    raise refused(response.status_code, await response.aread(), response.headers.get)
+                    raise refused(request, response.status_code, await response.aread(), response.headers.get)
                 yield response
             finally:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
 
     def _built(self, http: httpx2.AsyncClient, request: Request[Any], limit: float | None) -> httpx2.Request:
-        timeout = httpx2.Timeout(limit, connect=min(CONNECT_SECONDS, limit or CONNECT_SECONDS))
+        timeout = httpx2.Timeout(limit, connect=min(dial.CONNECT_SECONDS, limit or dial.CONNECT_SECONDS))
         carried = {**headers(self.server, request), "Accept-Encoding": "identity"}
         return http.build_request(
             request.method, self._base + target(request), content=content(request), headers=carried, timeout=timeout
@@ -299,16 +330,28 @@ class Client(Table):
         except TimeoutError:
             raise Unreachable(self.server.url, f"no answer within {limit:g} s") from None
         except httpx2.TransportError as error:
-            trust = self._trust or Trust(self.server, None, "")
-            raise await anyio.to_thread.run_sync(trust.meant, error, limit) from None
+            raise await anyio.to_thread.run_sync(self._meant, error, limit) from None
+
+    def _meant(self, error: httpx2.TransportError, limit: float | None) -> Unreachable | Untrusted:
+        trust = self._trust or Trust(self.server, None, "")
+        meant = trust.meant(error, limit)
+        return dial.unheard(self.server, meant) if isinstance(meant, Cut) and not self._heard else meant
 
     async def _ready(self) -> httpx2.AsyncClient:
-        """The client of the library, once it is known whom it may trust."""
-        async with self._opening:
-            if self._http is None:
+        """The client of the library for this event loop, once it is known whom it may trust."""
+        loop = self._loop()
+        async with loop.opening:
+            if loop.http is None:
                 transport = self._transport or (await self._trusting()).transport()
-                self._http = httpx2.AsyncClient(transport=transport, trust_env=False)
-            return self._http
+                loop.http = httpx2.AsyncClient(transport=transport, trust_env=False)
+            return loop.http
+
+    def _loop(self) -> "_Loop":
+        here = current_token()
+        if here not in self._loops:
+            for other in [one for one in list(self._loops) if isinstance(one, AbstractEventLoop) and one.is_closed()]:
+                self._loops.pop(other, None)
+        return self._loops.setdefault(here, _Loop())
 
     async def _trusting(self) -> Trust:
         if self._transport is not None:
@@ -341,6 +384,14 @@ class Client(Table):
                 return (await self.snapshot(session, last=1)).last_event_seq
             except Unreachable as error:
                 await anyio.sleep(again.after(error, unheard))
+
+
+class _Loop:
+    """What belongs to one event loop: connections can't be taken to another."""
+
+    def __init__(self) -> None:
+        self.http: httpx2.AsyncClient | None = None
+        self.opening = anyio.Lock()
 
 
 def _base(server: Server) -> str:

@@ -1,7 +1,7 @@
 """The streams of `/api/v1` for asyncio; what they promise stands in `streams`."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +9,11 @@ import anyio
 from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from roost.client import requests, sockets
+from roost.client import requests, sockets, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
+from roost.client.board import Board, News
 from roost.client.dial import CONNECT_SECONDS, reason
-from roost.client.errors import Unreachable
+from roost.client.errors import Missing, Overloaded, Unreachable
 from roost.client.frames import Cursor, Frame, frame
 from roost.client.request import Stream
 from roost.client.server import Server
@@ -82,7 +83,28 @@ async def subscribe(
                         if cursor.take(one):
                             yield one
             return
-        except Unreachable as error:
+        except (Unreachable, Overloaded) as error:
+            await anyio.sleep(again.after(error, told))
+
+
+async def watch(
+    client: "Client", trust: Trust, *, rows: bool = True, told: Told = unheard, patience: float = PATIENCE
+) -> AsyncGenerator[News, None]:
+    """What there is on the server, then what changes."""
+    board, again = Board(), Again(patience)
+    while True:
+        try:
+            async with opened(client.server, trust, talk.live(), 0) as line:
+                if rows:
+                    there = await client.ask(talk.list_sessions())
+                    for news in board.listed(there):
+                        yield news
+                async with aclosing(_texts(line, client.server, again)) as messages:
+                    async for text in messages:
+                        for news in board.read(text):
+                            yield news
+            return
+        except (Unreachable, Overloaded) as error:
             await anyio.sleep(again.after(error, told))
 
 
@@ -92,7 +114,8 @@ async def _missed(
     logs = []
     for session in await client.ask(requests.sessions(tag=tag, everywhere=True)):
         behind = cursor.after(session.session_id)
-        logs.append((behind, await client.raw(requests.events(session.session_id, after_seq=behind or None))))
+        with suppress(Missing):  # it was deleted just now
+            logs.append((behind, await client.raw(requests.events(session.session_id, after_seq=behind or None))))
     return sockets.missed(logs, since, types)
 
 
@@ -117,12 +140,19 @@ async def opened(server: Server, trust: Trust, stream: Stream, after: int) -> As
     except OSError as error:
         raise trust.meant(error) from None
     except (InvalidHandshake, ConnectionClosed, EOFError) as error:
-        raise sockets.unopened(error, server) from None
+        raise sockets.unopened(error, server, stream) from None
     async with line:
         yield line
 
 
 async def _received(line: ClientConnection, server: Server, again: Again) -> AsyncGenerator[Frame, None]:
+    async with aclosing(_texts(line, server, again)) as messages:
+        async for text in messages:
+            if found := frame(text):
+                yield found
+
+
+async def _texts(line: ClientConnection, server: Server, again: Again) -> AsyncGenerator[str | bytes, None]:
     while True:
         try:
             text = await line.recv()
@@ -135,5 +165,4 @@ async def _received(line: ClientConnection, server: Server, again: Again) -> Asy
         except OSError as error:
             raise Unreachable(server.url, reason(error)) from None
         again.alive()
-        if found := frame(text):
-            yield found
+        yield text

@@ -7,11 +7,12 @@ import ssl
 from contextlib import suppress
 from pathlib import Path
 
-from roost.client.errors import Unreachable, Untrusted
+from roost.client.errors import Cut, Unreachable, Untrusted
 from roost.client.server import Place, Server
 from roost.core.errors import BadValue
 
 CONNECT_SECONDS = 10.0
+_PROBE_SECONDS = 2.0
 LONGEST_SOCKET = 100  # bytes of a unix socket's path that every system takes
 
 
@@ -46,6 +47,23 @@ def reason(error: OSError) -> str:
     return (known or str(error) or type(error).__name__).lower()
 
 
+def no_tls(error: ssl.SSLError) -> str:
+    """What it means that there is no encrypted line."""
+    hint = "; an address of a server without TLS begins with http://" if error.reason == "WRONG_VERSION_NUMBER" else ""
+    return f"no TLS there ({error.reason or error}){hint}"
+
+
+def unheard(server: Server, cut: Cut) -> Unreachable:
+    """Why a line was cut to a server from which nothing has come yet: it may be one that speaks TLS."""
+    if server.place.tls or server.place.socket:
+        return cut
+    try:
+        with _tcp(server.place, _PROBE_SECONDS) as line, careless().wrap_socket(line):
+            return Unreachable(server.url, "it speaks TLS, and such an address begins with https://")
+    except OSError:
+        return cut
+
+
 def shown(server: Server, *, timeout: float = CONNECT_SECONDS) -> str:
     """The fingerprint of the certificate that a server shows, whoever it is."""
     place = server.place
@@ -66,7 +84,7 @@ def certificate(server: Server) -> bytes:
     except TimeoutError:
         raise Unreachable(server.url, "it does not finish the TLS handshake") from None
     except ssl.SSLError as error:
-        raise Unreachable(server.url, f"no TLS there ({error.reason or error})") from None
+        raise Unreachable(server.url, no_tls(error)) from None
     except OSError as error:
         raise Unreachable(server.url, reason(error)) from None
 
@@ -109,7 +127,7 @@ def _encrypted(line: socket.socket, server: Server, place: Place) -> ssl.SSLSock
     except TimeoutError:
         raise Unreachable(server.url, "it does not finish the TLS handshake") from None
     except ssl.SSLError as error:
-        raise Unreachable(server.url, f"no TLS there ({error.reason or error})") from None
+        raise Unreachable(server.url, no_tls(error)) from None
     except OSError as error:
         raise Unreachable(server.url, reason(error)) from None
     if (

@@ -1,6 +1,23 @@
 """What goes wrong between here and a server."""
 
-from roost.core.errors import ServerFailed
+from roost.core.errors import BadValue, ServerFailed
+
+__all__ = [
+    "BadValue",
+    "Conflict",
+    "Cut",
+    "Forbidden",
+    "Garbled",
+    "Missing",
+    "Nowhere",
+    "Overloaded",
+    "Refused",
+    "ServerFailed",
+    "Unreachable",
+    "Untrusted",
+    "colons",
+    "refusal",
+]
 
 
 class Unreachable(ServerFailed):
@@ -37,6 +54,31 @@ class Refused(ServerFailed):
         self.retry_after = retry_after
 
 
+class Forbidden(Refused):
+    """Whoever asks may not: the token is none that the server knows, or not of somebody who may do this."""
+
+
+class Missing(Refused):
+    """What was asked for, or about, is not there."""
+
+
+class Conflict(Refused):
+    """As things are it can't be done: a turn has the session, or somebody else was faster."""
+
+
+class Overloaded(Refused):
+    """Not now: the server has too much to do, is starting or stopping, or a proxy does not reach it."""
+
+
+_KINDS = {401: Forbidden, 403: Forbidden, 404: Missing, 410: Missing, 409: Conflict}
+_KINDS |= dict.fromkeys((429, 502, 503, 504), Overloaded)
+
+
+def refusal(status: int, reason: str, code: str = "", retry_after: float | None = None) -> Refused:
+    """The refusal that a status stands for."""
+    return _KINDS.get(status, Refused)(status, reason, code, retry_after)
+
+
 class Untrusted(ServerFailed):
     """The server's certificate can't be trusted; `fingerprint` is what it showed."""
 
@@ -48,6 +90,7 @@ class Untrusted(ServerFailed):
             f"If that is what the server printed when it started, trust it from now on:\n\n"
             f"    roost connect {url} --fingerprint {shown}\n"
         )
+        self.add_note(f"In Python: Client({url!r}, fingerprint={fingerprint!r}, token=…)")
         self.fingerprint = fingerprint
 
 

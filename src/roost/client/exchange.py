@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from roost import __version__
-from roost.client.errors import Cut, Garbled, Refused
-from roost.client.request import Request
+from roost.client.errors import Cut, Garbled, Refused, refusal
+from roost.client.request import Request, Stream
 from roost.client.server import Server
 
 T = TypeVar("T")
@@ -62,8 +62,8 @@ def decode(request: Request[T], body: bytes) -> T:
         raise Garbled(f"the server's answer to {request.method} {request.path} is not understood: {error}") from None
 
 
-def refused(status: int, body: bytes, header: Callable[[str], str | None]) -> Refused:
-    """A server's no, in either door's words or a proxy's."""
+def refused(request: Request[Any] | Stream, status: int, body: bytes, header: Callable[[str], str | None]) -> Refused:
+    """A server's no, in either door's words or a proxy's; who is shown the error as a whole sees what was asked."""
     text, code = body.decode("utf-8", "replace").strip(), header("x-roost-code") or ""
     try:
         said = msgspec.json.decode(body)
@@ -74,7 +74,9 @@ def refused(status: int, body: bytes, header: Callable[[str], str | None]) -> Re
         code = code or str(said.get("code") or "")
     elif text.startswith("<"):
         text = ""  # a page for browsers
-    return Refused(status, text[:2000], code, _seconds(header("retry-after")))
+    error = refusal(status, text[:2000], code, _seconds(header("retry-after")))
+    error.add_note(f"{request.method} {request.path}: {status} {code}".rstrip())
+    return error
 
 
 class Tries:

@@ -8,8 +8,8 @@ from msgspec import Struct
 from roost.client import happenings as h
 from roost.client import talk
 from roost.client.again import Again, Told
-from roost.client.errors import Garbled, Refused, Unreachable
-from roost.client.exchange import BUSY, clock
+from roost.client.errors import Garbled, Missing, Overloaded, Refused, Unreachable
+from roost.client.exchange import clock
 from roost.client.happenings import Happening
 from roost.client.request import Request
 from roost.wire.lines import TooLong
@@ -17,7 +17,6 @@ from roost.wire.sse import Parser
 
 SILENCE = 45.0  # seconds without a byte after which a line is dead: a server pings every 15
 _STEADY = 5.0  # seconds that a line has to hold for its server to count as back
-_AWAY = (*BUSY, 502, 504)
 
 
 class Frame(Struct, frozen=True):
@@ -101,9 +100,9 @@ class Following:
             Unreachable: it is not worth it any more.
             Refused: the server said no.
         """
-        if isinstance(error, Refused) and error.status not in _AWAY:
-            if self._taken_in and error.status == 404:
-                return None
+        if isinstance(error, Missing) and self._taken_in:
+            return None
+        if isinstance(error, Refused) and not isinstance(error, Overloaded):
             raise error
         if self._since is not None and self._now() - self._since >= _STEADY:
             self._again.alive()

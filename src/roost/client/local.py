@@ -66,6 +66,8 @@ def of_session(home: Path, env: Mapping[str, str]) -> Server | None:
 
 def alive(pid: int, start_time: int | None = None) -> bool:
     """Whether this process runs still, and is the one that started then."""
+    if pid <= 0:  # a whole group, to the system
+        return False
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

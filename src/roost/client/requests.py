@@ -20,28 +20,28 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What to start: a prompt, who is to work on it, and where."""
 
     prompt: str | None = None
-    provider: str | None = None
-    model: str | None = None
-    root: str | None = None
-    auto_approve: bool = False
-    system_prompt: str | None = None
-    add_dirs: Sequence[str] | None = None
-    size: str | None = None
-    max_turns: int | None = None
-    timeout: str | None = None
+    provider: str | None = None  # claude, codex … or the id of an agent; else the server's default
+    model: str | None = None  # a model of the provider's, or small, medium or large
+    root: str | None = None  # the folder it works in
+    auto_approve: bool = False  # run every tool unasked
+    system_prompt: str | None = None  # instructions beside its own
+    add_dirs: Sequence[str] | None = None  # further folders that it may use
+    size: str | None = None  # of an Ollama model, as in 9b
+    max_turns: int | None = None  # after that many it stops
+    timeout: str | None = None  # after that long it is ended, as in 90s or 1h30m
     name: str | None = None
     description: str | None = None
     tags: Sequence[str] | None = None
-    depends_on: Sequence[str] | None = None
-    inject_context: bool = False
-    interactive: bool = False
+    depends_on: Sequence[str] | None = None  # sessions that it waits for before it begins
+    inject_context: bool = False  # their results are put before the prompt
+    interactive: bool = False  # it stays, and takes messages by `send`
     env_vars: Sequence[str] | None = None  # "K=V"
-    mcp_config: Any = None
-    worktree: str | bool | None = None  # a name, or True for one that is made up
-    sandbox: str | bool | None = None
-    json_schema: Any = None
+    mcp_config: Any = None  # tool servers for it
+    worktree: str | bool | None = None  # a git worktree of its own: its name, or True for one that is made up
+    sandbox: str | bool | None = None  # a sandbox, likewise
+    json_schema: Any = None  # the form of its answer
     parent_session_id: str | None = None
-    roost_tools: bool = False
+    roost_tools: bool = False  # it may start agents of its own
 
 
 class Target(Struct, frozen=True):
@@ -68,7 +68,7 @@ def health(*, public: bool = True) -> Request[fleet.Health]:
 
 
 def login(username: str, password: str) -> Request[fleet.Login]:
-    """A token for a name and a password."""
+    """Get a token for a name and a password."""
     body = {"username": username, "password": password}
     return Request("POST", f"{BASE}/login", fleet.Login, body=body, public=True)
 
@@ -79,23 +79,23 @@ def logout() -> Request[fleet.Told]:
 
 
 def users() -> Request[list[fleet.User]]:
-    """All accounts."""
+    """List the accounts."""
     return _get(list[fleet.User], "users")
 
 
 def add_user(username: str, password: str, home_dir: str, *, force_sandbox: bool | None = None) -> Request[fleet.Told]:
-    """A new account."""
+    """Add an account."""
     body: Table = {"username": username, "password": password, "home_dir": home_dir, "force_sandbox": force_sandbox}
     return _post(fleet.Told, "users", "add", **body)
 
 
 def remove_user(username: str) -> Request[fleet.Told]:
-    """An account's end; its files stay."""
+    """Remove an account; its files stay."""
     return _post(fleet.Told, "users", "remove", username=username)
 
 
 def set_password(username: str, password: str) -> Request[fleet.Told]:
-    """Another password."""
+    """Give an account another password."""
     return _post(fleet.Told, "users", "passwd", username=username, password=password)
 
 
@@ -105,12 +105,12 @@ def set_password(username: str, password: str) -> Request[fleet.Told]:
 def sessions(
     *, tag: str | None = None, provider: str | None = None, limit: int | None = None, everywhere: bool | None = None
 ) -> Request[list[Session]]:
-    """The sessions, the newest first."""
+    """List the sessions as `/api/v1` shows them, the newest first."""
     return _get(list[Session], "sessions", tag=tag, provider=provider, limit=limit, **{"global": everywhere})
 
 
 def session(session: str) -> Request[Session]:
-    """One session."""
+    """Show a session as `/api/v1` does."""
     return _get(Session, "sessions", session)
 
 
@@ -122,13 +122,13 @@ def update(
     tags: Sequence[str] = (),
     clear_tags: bool = False,
 ) -> Request[Session]:
-    """Another name, description or tags."""
+    """Give a session another name, description or tags."""
     body = {"name": name, "description": description, "tags": list(tags) or None, "clear_tags": clear_tags}
     return Request("PATCH", path(BASE, "sessions", session), Session, body=given(body))
 
 
 def delete(session: str) -> Request[fleet.Deleted]:
-    """A session's end."""
+    """Delete a spawned session."""
     return Request("DELETE", path(BASE, "sessions", session), fleet.Deleted)
 
 
@@ -138,12 +138,12 @@ def import_histories() -> Request[fleet.Imported]:
 
 
 def spawn(order: Order) -> Request[fleet.Spawned]:
-    """Start a session."""
+    """Start a session: an agent CLI, or an agent of the server, at a prompt."""
     return _post(fleet.Spawned, "sessions", "spawn", **_order(order))
 
 
 def status(session: str) -> Request[fleet.Status]:
-    """How it is doing."""
+    """Tell how a spawned session is doing."""
     return _get(fleet.Status, "sessions", session, "status")
 
 
@@ -156,33 +156,33 @@ def events(
     before_seq: int | None = None,
     schema: str | None = None,
 ) -> Request[list[fleet.Event]]:
-    """What happened in it."""
+    """Read a session's log events of `/api/v1`."""
     query = {"type": type, "last": last, "after_seq": after_seq, "before_seq": before_seq, "schema": schema}
     return _get(list[fleet.Event], "sessions", session, "events", **query)
 
 
 def output(session: str) -> Request[fleet.Output]:
-    """The text it ended with."""
+    """Read the text that a session ended with."""
     return _get(fleet.Output, "sessions", session, "output")
 
 
 def send(session: str, message: str) -> Request[fleet.AgentOutput]:
-    """A message for it; the answer of one that had ended comes when it has ended again."""
+    """Send a session a message; the answer of one that had ended comes when it has ended again."""
     return _post(fleet.AgentOutput, "sessions", session, "input", patient=True, message=message)
 
 
 def cancel(session: str, reason: str | None = None) -> Request[fleet.Told]:
-    """End what it does."""
+    """End what a spawned session does."""
     return _post(fleet.Told, "sessions", session, "cancel", reason=reason)
 
 
 def note(session: str, message: str, *, level: str | None = None, data: str | None = None) -> Request[fleet.Told]:
-    """A line of one's own in its log."""
+    """Put a note into a session's log."""
     return _post(fleet.Told, "sessions", session, "log", message=message, level=level, data=data)
 
 
 def variables(session: str) -> Request[dict[str, str]]:
-    """The variables that its agent is given."""
+    """Show the variables that a session's agent is given."""
     return _get(dict[str, str], "sessions", session, "env")
 
 
@@ -190,30 +190,30 @@ def variables(session: str) -> Request[dict[str, str]]:
 
 
 def wait(target: Targets, *, timeout: str | None = None, any: bool = False) -> Request[list[fleet.WaitResult]]:
-    """Their ends; with `any`, the first one's."""
+    """Wait until sessions have ended; with `any`, until one has."""
     more = {"timeout": timeout, "any": any or None}
     return _post(list[fleet.WaitResult], "sessions", "wait", patient=True, **_fields(target), **more)
 
 
 def collect(target: Targets) -> Request[list[fleet.Collected]]:
-    """What came of them so far."""
+    """Collect what has come of sessions so far."""
     return _post(list[fleet.Collected], "sessions", "collect", **_fields(target))
 
 
 def summary(target: Targets, *, stats: bool = False) -> Request[list[fleet.Summary]]:
-    """Them in figures."""
+    """Sum sessions up in figures."""
     return _post(list[fleet.Summary], "sessions", "summary", **_fields(target), stats=stats or None)
 
 
 def retry(target: Targets, *, failed: bool = False, model: str | None = None) -> Request[list[fleet.Retried]]:
-    """The same again, in new sessions."""
+    """Start the same again, in new sessions; with `failed`, of those alone that failed."""
     return _post(
         list[fleet.Retried], "sessions", "retry", **_fields(target), failed=failed or None, model=model, patient=True
     )
 
 
 def pipe(target: Targets, order: Order, *, context: str | None = None) -> Request[fleet.AgentOutput]:
-    """A new session that is given their results."""
+    """Start a session that is given the results of others."""
     return _post(
         fleet.AgentOutput, "sessions", "pipe", patient=True, **_fields(target), **_order(order), context=context
     )
@@ -222,7 +222,7 @@ def pipe(target: Targets, order: Order, *, context: str | None = None) -> Reques
 def broadcast(
     message: str, *, tag: str | None = None, everywhere: bool = False, raw: bool = False
 ) -> Request[list[fleet.Sent]]:
-    """One message for all of them."""
+    """Send one message to all sessions, or those with a tag."""
     more = {"global": everywhere or None, "raw": raw or None}
     return _post(list[fleet.Sent], "sessions", "broadcast", patient=True, message=message, tag=tag, **more)
 
@@ -233,22 +233,22 @@ def broadcast(
 def processes(
     *, running: bool | None = None, limit: int | None = None, provider: str | None = None
 ) -> Request[list[fleet.Process]]:
-    """The programs that run, or ran, the newest first."""
+    """List the programs that run, or ran, the newest first."""
     return _get(list[fleet.Process], "processes", running=running, limit=limit, provider=provider)
 
 
 def process(process: str) -> Request[fleet.Process]:
-    """One of them."""
+    """Show a program that runs, or ran."""
     return _get(fleet.Process, "processes", process)
 
 
 def stop(process: str) -> Request[fleet.Told]:
-    """Ask it to end."""
+    """Ask a program to end."""
     return _post(fleet.Told, "processes", process, "stop")
 
 
 def kill(process: str, *, result: str | None = None) -> Request[fleet.Told]:
-    """End it; `result` is what its session is to have come to."""
+    """End a program; `result` is what its session is to have come to."""
     return _post(fleet.Told, "processes", process, "kill", result=result)
 
 
@@ -259,18 +259,18 @@ class Query(Struct, frozen=True, kw_only=True):
     """What to look for."""
 
     query: str | None = None
-    regex: bool | None = None
+    regex: bool | None = None  # `query` is a regular expression
     case_sensitive: bool | None = None
     provider: str | None = None
-    role: str | None = None
-    tool: str | None = None
-    tool_kind: str | None = None
-    since: str | None = None
+    role: str | None = None  # only messages of this role
+    tool: str | None = None  # only calls of tools with this in their name
+    tool_kind: str | None = None  # only calls of this kind: shell, file_read, file_edit …
+    since: str | None = None  # a date, or 3d, 2w for so long ago
     until: str | None = None
     session: str | None = None
     tag: str | None = None
-    everywhere: bool | None = None
-    count: bool | None = None
+    everywhere: bool | None = None  # in sessions of all folders
+    count: bool | None = None  # only how many there are
     limit: int | None = None
 
 
@@ -278,7 +278,7 @@ _SPELLED = {"since": "from", "until": "to", "everywhere": "global"}
 
 
 def search(query: Query) -> Request[fleet.Found]:
-    """Where a text occurs."""
+    """Find the places in all logs where a text occurs."""
     fields = {_SPELLED.get(name, name): getattr(query, name) for name in query.__struct_fields__}
     return _post(fleet.Found, "search", patient=True, **fields)
 
@@ -296,7 +296,7 @@ def review(
     commit: str | None = None,
     title: str | None = None,
 ) -> Request[fleet.Reviewed]:
-    """Have changes looked at."""
+    """Have changes in a repository reviewed."""
     what = {"uncommitted": uncommitted or None, "base": base, "commit": commit, "title": title}
     return _post(fleet.Reviewed, "review", patient=True, **what, **_order(order))
 
@@ -309,7 +309,7 @@ def config(args: Sequence[str], root: str | None = None) -> Request[dict[str, An
 def capability(
     provider: str | None = None, *, form: str = "json", pretty: bool | None = None
 ) -> Request[fleet.Capability]:
-    """What a provider can do; in another form than JSON it is to be read as it is."""
+    """Tell what a provider can do; in another form than JSON, read it with `raw`."""
     return _get(fleet.Capability, "capability", provider=provider, format=form, pretty=pretty)
 
 

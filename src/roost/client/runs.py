@@ -1,6 +1,7 @@
 """Runs at terminals that listen: a record of each in `<data-dir>/runs/<pid>.json`, and which of them is meant."""
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -137,14 +138,20 @@ def _path(folder: Path, pid: int) -> Path:
 
 
 def _read(path: Path) -> Run | None:
-    """A record, however its keys are spelled; None for what is none."""
+    """A record, however its keys are spelled; None for what is none, or may have been put there by somebody else."""
     try:
-        if path.stat().st_size > LARGEST:
-            return None
-        raw = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        raw = msgspec.json.decode(_ours(path), type=dict[str, Any])
         return msgspec.convert({_key(name): value for name, value in raw.items()}, Run)
     except (OSError, msgspec.MsgspecError):
         return None
+
+
+def _ours(path: Path) -> bytes:
+    """What is in a file of ours, which nobody else can write to; nothing, where it is another's, or no file at all."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        found = os.fstat(file.fileno())
+        ours = stat.S_ISREG(found.st_mode) and found.st_uid in (os.geteuid(), 0) and not found.st_mode & 0o022
+        return file.read() if ours and found.st_size <= LARGEST else b""
 
 
 _NAMES = {name.replace("_", ""): name for name in Run.__struct_fields__}

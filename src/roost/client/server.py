@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from roost.core.errors import BadValue
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_TOKEN = re.compile(r"([!-~]([ -~]*[!-~])?)?")  # what a header can carry
 
 
 class Server(Struct, frozen=True, omit_defaults=True):
@@ -60,6 +61,30 @@ class Place(Struct, frozen=True):
             return "localhost"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == {"https": 443, "http": 80}[self.scheme] else f"{host}:{self.port}"
+
+
+def named(
+    server: Server | str,
+    *,
+    token: str = "",
+    fingerprint: str | None = None,
+    ca: str | None = None,
+    insecure: bool = False,
+) -> Server:
+    """The server that somebody means; what is said beside it counts more than what it says itself.
+
+    Raises:
+        BadValue: it can't be: its address, its token or its fingerprint is none.
+    """
+    if not server:
+        raise BadValue("which server? Give its address, as https://host:port; `here()` finds that of this machine")
+    found = Server(server) if isinstance(server, str) else server
+    said = {"token": token, "fingerprint": fingerprint, "ca": ca, "insecure": insecure}
+    found = structs.replace(found, **{name: value for name, value in said.items() if value})
+    _place(found.url)
+    if not _TOKEN.fullmatch(found.token):
+        raise BadValue("the token has a character in it that no token has: a line break at its end, maybe")
+    return structs.replace(found, fingerprint=plain(found.fingerprint)) if found.fingerprint else found
 
 
 def normal(url: str) -> str:

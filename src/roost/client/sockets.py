@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from roost.client.errors import Refused, Unreachable
+from roost.client.errors import Garbled, Missing, Overloaded, Refused, Unreachable
 from roost.client.exchange import headers, refused
 from roost.client.frames import Frame, frames
 from roost.client.request import Stream
@@ -16,7 +16,6 @@ from roost.client.server import Server
 LARGEST = 64 * 1024 * 1024  # bytes of a frame
 FINISHED = (1000, 1005)  # close codes of a stream that is at its end; 1005 is a close without one
 _FORBIDDEN = 1008
-_BUSY = (429, 502, 503, 504)
 
 
 def address(server: Server, stream: Stream, after: int = 0, *, scheme: str = "ws") -> str:
@@ -38,15 +37,17 @@ def options(server: Server) -> dict[str, Any]:
     }
 
 
-def unopened(error: Exception, server: Server) -> Refused | Unreachable:
+def unopened(error: Exception, server: Server, stream: Stream) -> Refused | Unreachable | Garbled:
     """Why a stream could not be opened."""
     # A command that follows nothing does without: this is a tenth of a second.
     from websockets.exceptions import InvalidHandshake, InvalidStatus
 
     if isinstance(error, InvalidStatus):
         answer = error.response
-        said = refused(answer.status_code, bytes(answer.body or b""), answer.headers.get)
-        return Unreachable(server.url, str(said)) if answer.status_code in _BUSY else said
+        if answer.status_code < 400:
+            return Garbled(f"no WebSocket is opened at {server.url}: it answered {answer.status_code}")
+        said = refused(stream, answer.status_code, bytes(answer.body or b""), answer.headers.get)
+        return Unreachable(server.url, str(said)) if isinstance(said, Overloaded) else said
     if isinstance(error, InvalidHandshake):
         return Unreachable(server.url, f"no WebSocket there ({error})")
     return Unreachable(server.url, "it closed the connection")
@@ -56,7 +57,7 @@ def ended(code: int, why: str, server: Server) -> Refused | Unreachable | None:
     """Why a stream was closed; None where it is at its end."""
     if code in FINISHED:
         return None
-    return Refused(404, why) if code == _FORBIDDEN else Unreachable(server.url, why or "the stream was cut")
+    return Missing(404, why) if code == _FORBIDDEN else Unreachable(server.url, why or "the stream was cut")
 
 
 def moment(said: str | None) -> datetime:

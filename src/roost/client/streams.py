@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from roost.client import requests, sockets
+from roost.client import requests, sockets, talk
 from roost.client.again import PATIENCE, Again, Told, unheard
+from roost.client.board import Board, News
 from roost.client.dial import dial
-from roost.client.errors import Unreachable
+from roost.client.errors import Missing, Overloaded, Unreachable
 from roost.client.frames import Cursor, Frame, frame
 from roost.client.request import Stream
 from roost.client.server import Server
@@ -86,7 +87,31 @@ def subscribe(
                     if cursor.take(one):
                         yield one
             return
-        except Unreachable as error:
+        except (Unreachable, Overloaded) as error:
+            time.sleep(again.after(error, told))
+
+
+def watch(
+    client: "Blocking", *, rows: bool = True, told: Told = unheard, patience: float = PATIENCE
+) -> Generator[News, None, None]:
+    """What there is on the server, then what changes; on each new line the list is read, so that nothing is missed.
+
+    Raises:
+        Refused: the server said no.
+        Unreachable: it was gone for longer than `patience`.
+        Garbled: what came is not understood.
+    """
+    board, again = Board(), Again(patience)
+    while True:
+        try:
+            with opened(client.server, talk.live(), 0) as line:
+                if rows:
+                    there = client.ask(talk.list_sessions())
+                    yield from board.listed(there)
+                for text in texts(line, client.server, again):
+                    yield from board.read(text)
+            return
+        except (Unreachable, Overloaded) as error:
             time.sleep(again.after(error, told))
 
 
@@ -97,7 +122,8 @@ def missed(
     logs = []
     for session in client.ask(requests.sessions(tag=tag, everywhere=True)):
         behind = cursor.after(session.session_id)
-        logs.append((behind, client.raw(requests.events(session.session_id, after_seq=behind or None))))
+        with suppress(Missing):  # it was deleted just now
+            logs.append((behind, client.raw(requests.events(session.session_id, after_seq=behind or None))))
     return sockets.missed(logs, since, types)
 
 
@@ -120,12 +146,19 @@ def opened(server: Server, stream: Stream, after: int) -> Iterator["ClientConnec
                 connect(sockets.address(server, stream, after), sock=wire, **sockets.options(server))
             )
         except (InvalidHandshake, ConnectionClosed, OSError, EOFError) as error:
-            raise sockets.unopened(error, server) from None
+            raise sockets.unopened(error, server, stream) from None
         yield line
 
 
 def received(line: "ClientConnection", server: Server, again: Again) -> Generator[Frame, None, None]:
-    """The frames of an open WebSocket up to the end of its stream.
+    """The events among them."""
+    for text in texts(line, server, again):
+        if found := frame(text):
+            yield found
+
+
+def texts(line: "ClientConnection", server: Server, again: Again) -> Generator[str | bytes, None, None]:
+    """The messages of an open WebSocket up to the end of its stream.
 
     Raises:
         Unreachable: the line was cut before.
@@ -142,8 +175,7 @@ def received(line: "ClientConnection", server: Server, again: Again) -> Generato
                 return
             raise why from None
         again.alive()
-        if found := frame(text):
-            yield found
+        yield text
 
 
 def _cut(server: Server) -> Unreachable:

@@ -1,10 +1,14 @@
 """All requests of both doors, each a method of both faces: it blocks on `Blocking`, and is awaited on `Client`."""
 
-from collections.abc import Awaitable, Callable
+import inspect
+import typing
+from collections.abc import Callable, Coroutine
+from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from roost.client import requests, talk
 from roost.client.request import Request
+from roost.client.server import Server
 
 if TYPE_CHECKING:
     from roost.client.blocking import Blocking
@@ -24,7 +28,7 @@ class Row(Generic[P, T]):
     @overload
     def __get__(self, face: None, owner: type) -> Callable[P, Request[T]]: ...
     @overload
-    def __get__(self, face: "Client", owner: type) -> Callable[P, Awaitable[T]]: ...
+    def __get__(self, face: "Client", owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
     @overload
     def __get__(self, face: "Blocking", owner: type) -> Callable[P, T]: ...
 
@@ -33,11 +37,29 @@ class Row(Generic[P, T]):
         if face is None:
             return self.make
         ask: Callable[[Request[T]], Any] = face.ask
-        return lambda *args, **kwargs: ask(self.make(*args, **kwargs))
+
+        def asked(*args: P.args, **kwargs: P.kwargs) -> Any:
+            return ask(self.make(*args, **kwargs))
+
+        update_wrapper(asked, self.make)
+        asked.__signature__ = self.signature  # type: ignore[attr-defined]
+        return asked
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """That of the methods: of the request that is made, its answer comes back."""
+        made = inspect.signature(self.make)
+        answer = typing.get_args(made.return_annotation)
+        return made.replace(return_annotation=answer[0] if answer else made.empty)
 
 
 class Table:
     """The rows.  What the two doors call the same has the name of `/api`; the other's stands beside it."""
+
+    server: Server
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.server.url!r})"
 
     # -- the server, its agents, accounts
 

@@ -4,7 +4,7 @@ What is None is not sent, and stays as it is.  Requests of `/api/v1` are in `req
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,6 +18,12 @@ FULL = "full"
 
 Said = str | Posted | Sequence[str | Posted]
 """What goes to an agent: a text, or messages."""
+
+Confirmation = Literal["approve", "approve-session", "approve-balanced", "approve-tool", "reject"]
+"""What a person says to a call; to a limit and a budget it is approve or reject."""
+
+Action = Literal["accept", "decline", "cancel"]
+"""What a person says to a question."""
 
 
 # -- the server, its agents ---------------------------------------------------------------------
@@ -49,17 +55,17 @@ def jobs() -> Request[list[c.Job]]:
 
 
 def agents() -> Request[list[c.AgentRow]]:
-    """The agent files that are served."""
+    """List the agent files that are served."""
     return Request("GET", path(BASE, "agents"), list[c.AgentRow])
 
 
 def agent(agent: str) -> Request[Table]:
-    """One of them, as it was loaded."""
+    """Show an agent file as it was loaded."""
     return Request("GET", path(BASE, "agents", agent), Table, patient=True)
 
 
 def tools(agent: str, agent_name: str) -> Request[c.Count]:
-    """How many tools an agent of a file has."""
+    """Count the tools of an agent of a file."""
     return Request("GET", path(BASE, "agents", agent, agent_name, "tools", "count"), c.Count, patient=True)
 
 
@@ -75,7 +81,7 @@ def logged_in(
 
 
 def list_sessions(*, limit: int | None = None, offset: int | None = None) -> Request[list[c.Row]]:
-    """The sessions, the newest first."""
+    """List the sessions, the newest first."""
     query = {"detail": FULL, "limit": limit, "offset": offset}
     return Request("GET", path(BASE, "sessions"), list[c.Row], query=query_of(query))
 
@@ -94,7 +100,7 @@ def create(
     tree_budget: c.Budget | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Request[c.Made]:
-    """A new session; `more` are the fields that have no parameter here."""
+    """Make a session; `more` are the fields that have no parameter here."""
     body: Table = {
         "title": title,
         "working_dir": working_dir,
@@ -112,44 +118,44 @@ def create(
 
 
 def show(session: str) -> Request[c.Shown]:
-    """A session with its messages."""
+    """Show a session with its messages."""
     return Request("GET", _session(session), c.Shown)
 
 
 def snapshot(session: str, *, last: int | None = None, before: int | None = None) -> Request[c.Snapshot]:
-    """A session whole, and its place in the stream of events; of its messages the `last`, or those `before` one."""
+    """Show a session whole, and its place in its log; of its messages the `last`, or those `before` one."""
     query = {"detail": FULL, "last": last, "before": before}
     return Request("GET", _session(session, "snapshot"), c.Snapshot, query=query_of(query))
 
 
 def state(session: str, *, wait: str | None = None) -> Request[c.State]:
-    """What it is doing; with `wait`, as soon as it has run."""
+    """Tell what a session is doing; with `wait`, as soon as it has run."""
     return Request("GET", _session(session, "status"), c.State, query=query_of({"wait": wait}), patient=bool(wait))
 
 
 def delete(session: str, *, wait: bool | None = None, timeout: str | None = None) -> Request[Told]:
-    """A session's end; with `wait`, after that of its turn."""
+    """Delete a session; with `wait`, the answer comes when its turn has ended."""
     return Request("DELETE", _session(session), Told, query=query_of({"wait": wait, "timeout": timeout}))
 
 
 def fork(session: str, user_message_index: int) -> Request[c.Shown]:
-    """A new session that begins like this one, up to that message of the user (counted from 0) without it."""
+    """Make a session that begins like this one, up to that message of the user (counted from 0) and without it."""
     return _post(c.Shown, session, "fork", user_message_index=user_message_index)
 
 
 def recovery(session: str) -> Request[c.Recovery]:
-    """A session, to be kept elsewhere."""
+    """Read a session, to keep it elsewhere."""
     return Request("GET", _session(session, "recovery"), c.Recovery)
 
 
 def delete_all(sessions: Iterable[str]) -> Request[c.Removed]:
-    """The end of several."""
+    """Delete several sessions."""
     body = {"session_ids": list(sessions)}
     return Request("POST", path(BASE, "sessions", "batch", "delete"), c.Removed, body=body)
 
 
 def export(sessions: Iterable[str]) -> Request[c.Exported]:
-    """Several, to be kept elsewhere."""
+    """Read several sessions, to keep them elsewhere."""
     body = {"session_ids": list(sessions)}
     return Request("POST", path(BASE, "sessions", "batch", "export"), c.Exported, body=body)
 
@@ -158,62 +164,62 @@ def export(sessions: Iterable[str]) -> Request[c.Exported]:
 
 
 def title(session: str, title: str) -> Request[c.Titled]:
-    """Another title."""
+    """Give a session another title."""
     return _patch(c.Titled, session, "title", title=title)
 
 
 def safety(session: str, safety_policy: str) -> Request[Told]:
-    """Another safety policy: strict, balanced, restricted, autonomous."""
+    """Give a session another safety policy: strict, balanced, restricted or autonomous."""
     return _patch(Told, session, "safety-policy", safety_policy=safety_policy)
 
 
 def permit(session: str, permissions: c.Permissions | None) -> Request[Told]:
-    """Other permissions, whole; None takes them away."""
+    """Give a session other permissions, whole; None takes them away."""
     return _patch(Told, session, "permissions", permissions=permissions)
 
 
 def budget(session: str, limits: c.Budget | Mapping[str, Any] | None, *, tree: bool = False) -> Request[None]:
-    """What it, or it and all below it, may spend; None takes the budget away."""
+    """Limit what a session, or with `tree` all below it too, may spend; None takes the budget away."""
     return _patch(type(None), session, "budget", **{"tree_budget" if tree else "budget": limits})
 
 
 def tokens(session: str, *, input: int, output: int, cost: float = 0.0) -> Request[Told]:
-    """Other counters."""
+    """Overwrite a session's counters."""
     return _patch(Told, session, "tokens", input_tokens=input, output_tokens=output, cost=cost)
 
 
 def star(session: str, starred: bool = True) -> Request[Told]:
-    """A mark, or none."""
+    """Mark a session, or take the mark away."""
     return _patch(Told, session, "starred", starred=starred)
 
 
 def toggle_tools(session: str) -> Request[None]:
-    """Run every tool unasked, or no longer."""
+    """Let a session run every tool unasked, or no longer."""
     return Request("POST", _session(session, "tools", "toggle"), type(None))
 
 
 def toggle_thinking(session: str) -> Request[None]:
-    """An old switch."""
+    """Turn a stored flag of a session, which nothing depends on."""
     return Request("POST", _session(session, "thinking", "toggle"), type(None))
 
 
 def add_message(session: str, message: c.Message) -> Request[Told]:
-    """Put a message into its history, as it is."""
+    """Put a message into a session's history, as it is."""
     return _post(Told, session, "messages", message=message)
 
 
 def edit_message(session: str, message_id: int, message: c.Message) -> Request[Told]:
-    """Put another in the place of one."""
+    """Put another message in the place of one."""
     return _patch(Told, session, f"messages/{message_id}", message=message)
 
 
 def add_summary(session: str, summary: str, *, first_kept_entry: int = 0, model: str | None = None) -> Request[Told]:
-    """A summary that stands for what went before it."""
+    """Put a summary into a session's history, which stands for what went before it."""
     return _post(Told, session, "summaries", summary=summary, first_kept_entry=first_kept_entry, model=model)
 
 
 def compact(session: str, instruction: str | None = None) -> Request[Told]:
-    """Have its history summed up before it goes on."""
+    """Have a session's history summed up before it goes on."""
     return _post(Told, session, "compaction", instruction=instruction)
 
 
@@ -228,18 +234,18 @@ def turn(session: str, agent: str, messages: Said, *, agent_name: str = "", mode
 
 
 def steer(session: str, messages: Said, *, framing: str | None = None) -> Request[Told]:
-    """Messages for the middle of the turn."""
+    """Say something in the middle of a session's turn."""
     return _post(Told, session, "steer", messages=posted(messages), framing=framing)
 
 
 def followup(session: str, messages: Said, *, key: str = "") -> Request[c.Followed]:
-    """Messages for after the turn; of two with one `key`, the second counts for nothing."""
+    """Say something for after a session's turn; of two with one `key`, the second counts for nothing."""
     body = {"messages": posted(messages)}
     return Request("POST", _session(session, "followup"), c.Followed, body=body, key=key)
 
 
 def queue(session: str) -> Request[c.Queues]:
-    """How many messages wait in it."""
+    """Count the messages that wait in a session."""
     return Request("GET", _session(session, "queue"), c.Queues)
 
 
@@ -249,12 +255,12 @@ def withdraw(session: str, queued: int) -> Request[c.Queued]:
 
 
 def cancel(session: str) -> Request[Told]:
-    """End its turn."""
+    """End a session's turn."""
     return Request("POST", _session(session, "cancel"), Told)
 
 
 def models(session: str) -> Request[c.Models]:
-    """The models that its agent can use."""
+    """List the models that a session's agent can use."""
     return Request("GET", _session(session, "models"), c.Models)
 
 
@@ -263,25 +269,30 @@ def events(session: str) -> Stream:
     return Stream(_session(session, "events"), (("detail", FULL),))
 
 
+def live() -> Stream:
+    """Lines of the list and what waits, as they change."""
+    return Stream(path(BASE, "live"))
+
+
 # -- what waits for a person --------------------------------------------------------------------
 
 
 def waits() -> Request[list[c.Waiting]]:
-    """What waits for a person, the oldest first."""
+    """List what waits for a person, the oldest first."""
     return Request("GET", path(BASE, "waits"), list[c.Waiting], query=(("detail", FULL),))
 
 
 def answer(
     wait: str,
     *,
-    confirmation: str | None = None,
+    confirmation: Confirmation | None = None,
     reason: str | None = None,
     tool_name: str | None = None,
-    action: str | None = None,
+    action: Action | None = None,
     content: Any = None,
     budget: c.Budget | None = None,
 ) -> Request[Told]:
-    """A person's answer, by the id of the wait.
+    """Answer what waits, by its id.
 
     To a call `confirmation` is approve, approve-session, approve-tool or reject; to a limit and a budget, approve or
     reject; to a question `action` is accept (with `content`), decline or cancel.
@@ -292,22 +303,22 @@ def answer(
 
 def resume(
     session: str,
-    confirmation: str,
+    confirmation: Confirmation,
     *,
     reason: str | None = None,
     tool_name: str | None = None,
     tool_call_id: str | None = None,
     budget: c.Budget | None = None,
 ) -> Request[Told]:
-    """The same, to whatever of a session waits first."""
+    """Answer whatever of a session waits first; the words are those of `answer`."""
     more = {"reason": reason, "tool_name": tool_name, "tool_call_id": tool_call_id, "budget": budget}
     return _post(Told, session, "resume", confirmation=confirmation, **more)
 
 
 def elicit(
-    session: str, action: str, content: Mapping[str, Any] | None = None, *, elicitation_id: str | None = None
+    session: str, action: Action, content: Mapping[str, Any] | None = None, *, elicitation_id: str | None = None
 ) -> Request[None]:
-    """An answer to its question: accept, decline or cancel."""
+    """Answer a session's question: accept (with `content`), decline or cancel."""
     return _post(type(None), session, "elicitation", action=action, content=content, elicitation_id=elicitation_id)
 
 

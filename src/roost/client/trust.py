@@ -9,7 +9,17 @@ from typing import TypeVar
 import httpx2
 from msgspec import Struct
 
-from roost.client.dial import LONGEST_SOCKET, careless, certificate, fingerprint, reason, seen, verdict, verified
+from roost.client.dial import (
+    LONGEST_SOCKET,
+    careless,
+    certificate,
+    fingerprint,
+    no_tls,
+    reason,
+    seen,
+    verdict,
+    verified,
+)
 from roost.client.errors import Cut, Unreachable, Untrusted
 from roost.client.server import Server
 
@@ -52,7 +62,7 @@ class Trust(Struct, frozen=True):
         if (distrust := _below(error, ssl.SSLCertVerificationError)) is not None:
             return Untrusted(url, verdict(distrust), seen(self.server))
         if (tls := _below(error, ssl.SSLError)) is not None:
-            return Unreachable(url, f"no TLS there ({tls.reason or tls})")
+            return Unreachable(url, no_tls(tls))
         system = _below(error, OSError)
         return Unreachable(url, reason(system) if system else str(error))
 

@@ -41,8 +41,16 @@ class Authority(Struct, frozen=True):
     """The authority's certificate, and the pair that it vouches for."""
 
     cert: Path
+    key: Path
     pair: Pair
     left_out: tuple[str, ...] = ()  # names that clients may use, and that it may not vouch for
+
+    @property
+    def public(self) -> bytes:
+        """Its certificate in PEM form, and nothing else that its file may hold."""
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        return certificates.read(self.cert).public_bytes(Encoding.PEM)
 
 
 def own(folder: Path, host: str, *, also: tuple[str, ...] = (), now: datetime | None = None) -> Authority:
@@ -66,7 +74,7 @@ def own(folder: Path, host: str, *, also: tuple[str, ...] = (), now: datetime | 
             if not (leaf.exists() and secret.exists()) or signer.is_due(leaf, secret, wanted):
                 signer.sign(leaf, secret, wanted)
             left_out = tuple(name for name in _wanted(host, also) if not signer.may(name))
-            return Authority(cert, certificates.load(leaf, secret), left_out)
+            return Authority(cert, key, certificates.load(leaf, secret), left_out)
     except OSError as error:
         place = error.filename or folder
         raise BadValue(f"can't keep an authority of our own: {place}: {error.strerror or error}") from error
@@ -98,6 +106,8 @@ class _Signer:
         except (ValueError, TypeError) as error:
             raise BadValue(f"{key} is no private key in PEM form") from error
         certificates.fits(cert, key)
+        if now < self._cert.not_valid_before_utc:
+            raise BadValue(f"the authority {cert} is not valid yet: set this machine's clock, or delete it and {key}")
         if now >= self._cert.not_valid_after_utc:
             raise BadValue(f"the authority {cert} has expired: delete it and {key}, and install the new one on phones")
         self._key: ec.EllipticCurvePrivateKey = secret  # type: ignore[assignment]

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from roost.core import modes
+
 
 class Secret:
     """A text that prints as stars."""
@@ -228,12 +230,10 @@ def as_aliases(value: Any) -> dict[str, str]:
 
 def as_safety(value: Any) -> str:
     """A safety mode."""
-    from roost.core.approvals import SAFETY  # most commands read no such setting, and this brings a shell's grammar
-
     word = as_text(value).lower()
-    if not SAFETY.get(word):
+    if not modes.SAFETY.get(word):
         raise Wrong("must be strict, balanced, restricted or autonomous")
-    return SAFETY[word]
+    return modes.SAFETY[word]
 
 
 def as_resume(value: Any) -> str:

@@ -49,17 +49,6 @@ Source = Literal[
 ]
 """Who decided about a call.  The last two are of calls that a restart cut off."""
 
-SAFETY: Mapping[str, str] = {
-    "": "",
-    "strict": "strict",
-    "balanced": "balanced",
-    "safer": "balanced",
-    "safe-auto": "balanced",
-    "restricted": "restricted",
-    "autonomous": "autonomous",
-    "unsafe": "autonomous",
-}
-
 _BY_MODE: Mapping[str, Mapping[str, Literal["allow", "ask", "deny"]]] = {
     "strict": {"safe": "ask", "destructive": "ask", "unknown": "ask"},
     "balanced": {"safe": "allow", "destructive": "ask", "unknown": "ask"},
@@ -128,17 +117,6 @@ CONFIRMATIONS: Mapping[str, Confirmation] = {
     "approve-tool": Confirmation("approve", remember=True),
     "reject": Confirmation("reject"),
 }
-
-
-def safety(name: str) -> str:
-    """The canonical name of a safety mode.
-
-    Raises:
-        BadValue: there is none of this name.
-    """
-    if name not in SAFETY:
-        raise BadValue(f"invalid safety_policy: {json.dumps(name, ensure_ascii=False)}")
-    return SAFETY[name]
 
 
 def confirmation(word: str) -> Confirmation:

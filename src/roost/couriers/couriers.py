@@ -87,9 +87,9 @@ class Couriers:
         return self._sender.public if self._sender is not None else ""
 
     @property
-    def hooked(self) -> bool:
-        """See `Couriers.hooked`."""
-        return bool(self._hook)
+    def webhook(self) -> str:
+        """See `Couriers.webhook`."""
+        return self._hook
 
     def check(self, subscription: Subscription) -> None:
         """See `Couriers.check`."""
@@ -155,8 +155,11 @@ async def _post(client: "httpx2.AsyncClient", url: str, raw: bytes, headers: dic
     import httpx2
 
     try:
-        async with client.stream("POST", url, content=raw, headers=headers) as answer:
-            return _outcome(answer.status_code, answer.headers.get("retry-after", ""))
+        with anyio.fail_after(PATIENCE):  # whoever answers byte by byte is late as well
+            async with client.stream("POST", url, content=raw, headers=headers) as answer:
+                return _outcome(answer.status_code, answer.headers.get("retry-after", ""))
+    except TimeoutError:
+        return Delivery("again", "no answer in time")
     except (Forbidden, httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
         return Delivery("refused", str(error))
     except (httpx2.HTTPError, OSError) as error:

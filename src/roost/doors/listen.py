@@ -1,11 +1,13 @@
 """Addresses to listen on, and the sockets behind them."""
 
 import errno
+import fcntl
 import ipaddress
 import os
 import socket
 import stat
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +15,10 @@ from typing import Any, assert_never
 
 from msgspec import Struct
 
+from roost import private
 from roost.core.errors import BadValue
+
+TRIES, PAUSE = 40, 0.05  # to be alone in a socket's folder
 
 
 class Tcp(Struct, frozen=True):
@@ -205,23 +210,41 @@ def _bound_to(family: int, place: Any, *, both: bool) -> socket.socket:
 
 def _bind_unix(address: Unix) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = -1
     try:
-        address.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _clear(address)
-        mask = os.umask(0o177)
-        sock.bind(str(address.path))
-        sock.listen()
+        with _alone(private.folder(address.path.parent)):
+            _clear(address)
+            mask = os.umask(0o177)
+            try:
+                sock.bind(str(address.path))
+                sock.listen()
+            finally:
+                os.umask(mask)
     except OSError as error:
         sock.close()
         raise _failed(address, error) from error
     except BadValue:
         sock.close()
         raise
-    finally:
-        if mask >= 0:
-            os.umask(mask)
     return sock
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Of two servers that start at once none takes the other's fresh socket for a dead one's."""
+    try:
+        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:  # a folder that may be written to, and not looked into
+        yield
+        return
+    try:
+        for _ in range(TRIES):
+            with suppress(BlockingIOError):
+                fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(PAUSE)
+        yield  # whoever has held it for so long is no server that starts
+    finally:
+        os.close(place)
 
 
 def _failed(address: Address, error: OSError) -> BadValue:

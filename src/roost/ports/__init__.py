@@ -25,6 +25,7 @@ from roost.ports.providers import (
 from roost.ports.runs import Exit, Input, Launch, Output, Process, Runs
 from roost.ports.sandbox import Confinement, Sandbox
 from roost.ports.stores import Committed, Condition, EventStore, Grown, Listing, Owned, RunRecord, WaitRecord
+from roost.ports.tellings import Telling, Tellings
 from roost.ports.tools import Ask, Logins, Place, Scripts, Speaker, Tool, Toolset, Toolsets, Use, Wrapped
 from roost.ports.worktrees import Worktree, Worktrees
 
@@ -79,6 +80,8 @@ __all__ = [
     "Step",
     "Surroundings",
     "Task",
+    "Telling",
+    "Tellings",
     "TextPiece",
     "Tool",
     "Toolset",

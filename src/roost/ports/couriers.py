@@ -25,8 +25,8 @@ class Couriers(Protocol):
         ...
 
     @property
-    def hooked(self) -> bool:
-        """Whether there is a webhook."""
+    def webhook(self) -> str:
+        """Where messages are posted; "" for nowhere."""
         ...
 
     def check(self, subscription: Subscription) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import anyio
 from anyio.abc import TaskGroup
@@ -15,19 +16,21 @@ from roost.core.principals import Principal
 from roost.ports import Delivery, WaitRecord
 from roost.service.accounts import OPERATOR
 from roost.service.browsers import Browsers
+from roost.service.claims import Claims
 from roost.service.desk import Desk
 
 log = logging.getLogger(__name__)
 
 LOOK = 0.5  # seconds between two looks at what waits
 FRESH = 60  # seconds: what had waited for longer when the server started has been told of
-UNDER_WAY = 256  # messages; what comes on top is dropped
+UNDER_WAY = 256  # messages to one account, or to the webhook; what comes on top is dropped
 AT_ONCE = 8  # of them
 PAUSES = (2.0, 10.0, 60.0, 300.0)  # seconds before another try
 LONGEST_PAUSE = 600.0
 SUBSCRIPTIONS = 50  # of one account
 LONGEST = 200  # characters of a title
 INBOX = "/#/inbox"
+HOOK = "webhook"
 
 _SENTENCES = {
     "approval": "{agent} wants to run {tool}",
@@ -39,6 +42,23 @@ _SENTENCES = {
 Send = Callable[[], Awaitable[Delivery]]
 
 
+class Lane:
+    """The messages under way to one account, or to the webhook: those to others do not wait for them."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        self.limiter = anyio.CapacityLimiter(AT_ONCE)
+
+
+class Way(NamedTuple):
+    """How somebody is told; `lane` is the same for all that goes to the same."""
+
+    name: str
+    lane: str
+    where: str
+    send: Send
+
+
 class Notices:
     """Tells those who asked to be told.  `place` is the address of the page, once somebody knows it."""
 
@@ -47,6 +67,7 @@ class Notices:
         desk: Desk,
         browsers: Browsers,
         couriers: ports.Couriers | None = None,
+        tellings: ports.Tellings | None = None,
         *,
         delay: float = 5.0,
         details: bool = False,
@@ -58,13 +79,13 @@ class Notices:
         self._guests = browsers
         self._browsers = browsers.store
         self._couriers = couriers
+        self._claims = Claims(desk.store, desk.makers.clock, tellings)
         self._delay = delay
         self._details = details
         self._started = self._clock.now()
         self._grown = True
         self._told: set[WaitId] = set()
-        self._under_way = 0
-        self._limiter = anyio.CapacityLimiter(AT_ONCE)
+        self._lanes: dict[str, Lane] = {}  # those on which something is under way
 
     # -- browsers -------------------------------------------------------------------------------
 
@@ -76,7 +97,7 @@ class Notices:
     @property
     def hooked(self) -> bool:
         """Whether a webhook is told."""
-        return self._couriers is not None and self._couriers.hooked
+        return self._couriers is not None and bool(self._couriers.webhook)
 
     async def subscribe(self, principal: Principal, browser: str, endpoint: str, public: str, secret: str) -> None:
         """Tell this browser from now on.
@@ -106,7 +127,7 @@ class Notices:
 
     async def watch(self) -> None:
         """Tell of what waits and is not answered soon, for as long as the server runs."""
-        if self._couriers is None or not (self._couriers.key or self._couriers.hooked):
+        if self._couriers is None or not (self._couriers.key or self._couriers.webhook):
             return
         with self._desk.hub.overhear(self._overheard):
             async with anyio.create_task_group() as tasks:
@@ -141,57 +162,71 @@ class Notices:
         self._told.add(record.id)
         if record.opened_at >= self._started - FRESH * 1_000_000:
             notice = await self._notice(record)
-            for name, send in await self._ways(record, notice):
-                self._start(tasks, name, record.id, send)
+            for way in await self._ways(record, notice):
+                self._start(tasks, way, record.id)
 
-    async def _ways(self, record: WaitRecord, notice: Notice) -> Sequence[tuple[str, Send]]:
+    async def _ways(self, record: WaitRecord, notice: Notice) -> Sequence[Way]:
         """How those are told whom it concerns: the webhook, and the browsers of whoever owns the session."""
         couriers = self._couriers
         assert couriers is not None
-        ways: list[tuple[str, Send]] = [("the webhook", lambda: couriers.hook(notice))] if couriers.hooked else []
+        ways = [Way("the webhook", HOOK, couriers.webhook, lambda: couriers.hook(notice))] if couriers.webhook else []
         if couriers.key:
-            known = {"" if self._guests.free else None, *(one.id for one in await self._guests.devices(OPERATOR))}
-            for one in await self._browsers.subscriptions():
-                if one.account == record.owner and one.browser in known:
-                    ways.append(("a browser", self._pushing(one, notice)))
+            told = await self._subscribed(record.owner)
+            lane = f"account {record.owner}"
+            ways += [Way("a browser", lane, one.endpoint, self._pushing(one, notice)) for one in told]
         return ways
 
+    async def _subscribed(self, account: str) -> Sequence[Subscription]:
+        """The browsers of an account that are told, and may still come in."""
+        known = {"" if self._guests.free else None, *(one.id for one in await self._guests.devices(OPERATOR))}
+        subscriptions = await self._browsers.subscriptions()
+        return [one for one in subscriptions if one.account == account and one.browser in known]
+
     def _pushing(self, to: Subscription, notice: Notice) -> Send:
+        couriers, again = self._couriers, False
+        assert couriers is not None
+
         async def push() -> Delivery:
-            assert self._couriers is not None
-            delivery = await self._couriers.push(to, notice)
+            nonlocal again
+            if again and not any(one.endpoint == to.endpoint for one in await self._subscribed(to.account)):
+                return Delivery("gone", "it was sent away meanwhile")
+            again = True
+            delivery = await couriers.push(to, notice)
             if delivery.outcome == "gone":
                 await self._browsers.unsubscribe(to.endpoint)
             return delivery
 
         return push
 
-    def _start(self, tasks: TaskGroup, name: str, wait: WaitId, send: Send) -> None:
-        if self._under_way >= UNDER_WAY:
-            log.warning("%s is not told: too many messages are under way", name, extra={"action": "notice_dropped"})
+    def _start(self, tasks: TaskGroup, way: Way, wait: WaitId) -> None:
+        lane = self._lanes.setdefault(way.lane, Lane())
+        if lane.under_way >= UNDER_WAY:
+            log.warning("%s is not told: too many messages are under way", way.name, extra={"action": "notice_dropped"})
             return
-        self._under_way += 1
-        tasks.start_soon(self._deliver, name, wait, send, name=f"telling {name}")
+        lane.under_way += 1
+        tasks.start_soon(self._deliver, way, lane, wait, name=f"telling {way.name}")
 
-    async def _deliver(self, name: str, wait: WaitId, send: Send) -> None:
+    async def _deliver(self, way: Way, lane: Lane, wait: WaitId) -> None:
         """Try until it has arrived, nobody waits for the answer any more, or all tries are used up."""
         try:
             for pause in (*PAUSES, None):
-                async with self._limiter:
-                    delivery = await send()
-                if delivery.outcome in ("done", "gone"):
+                if not await self._claims.mine(wait, way.where):
                     return
-                if delivery.outcome == "refused" or pause is None:
-                    log.warning("%s was not told: %s", name, delivery.why, extra={"action": "notice_failed"})
-                    return
-                await self._clock.sleep(min(max(pause, delivery.after), LONGEST_PAUSE))
-                record = await self._desk.store.wait(wait)
-                if record is None or not record.open:
-                    return
+                async with lane.limiter:
+                    delivery = await way.send()
+                if delivery.outcome == "again" and pause is not None:
+                    await self._claims.pause(wait, way.where, min(max(pause, delivery.after), LONGEST_PAUSE))
+                    continue
+                if delivery.outcome not in ("done", "gone"):
+                    log.warning("%s was not told: %s", way.name, delivery.why, extra={"action": "notice_failed"})
+                await self._claims.told(wait, way.where)
+                return
         except Exception:
-            log.exception("%s was not told", name, extra={"action": "notice_failed"})
+            log.exception("%s was not told", way.name, extra={"action": "notice_failed"})
         finally:
-            self._under_way -= 1
+            lane.under_way -= 1
+            if not lane.under_way:
+                self._lanes.pop(way.lane, None)
 
     async def _notice(self, record: WaitRecord) -> Notice:
         fact = record.fact

@@ -16,6 +16,7 @@ from roost.core.principals import Principal
 from roost.core.session import Head
 from roost.ports import Process, RunRecord
 from roost.service.desk import Desk
+from roost.service.fleet import NAMED, SHORTEST
 
 LONGEST_RESULT = 4 << 20  # characters
 LONGEST_REASON = 300
@@ -88,9 +89,24 @@ class Processes:
         if process == "self":
             raise BadValue("`self` means nothing here: name the process by its id")
         record = await self._store.run(RunId(self._desk.policy.session_id(process)))
-        if record is None or not self._desk.policy.sees(principal, record.owner):
+        if record is None:
+            return await self._begun(principal, process)
+        if not self._desk.policy.sees(principal, record.owner):
             raise ProcessNotFound(process)
         return record
+
+    async def _begun(self, principal: Principal, process: str) -> RunRecord:
+        """The process whose id begins like that."""
+        if len(process) < SHORTEST:
+            raise ProcessNotFound(process)
+        found = [one for one in await self._store.runs() if one.id.startswith(process)]
+        found = list(self._desk.policy.seen(principal, found))
+        if not found:
+            raise ProcessNotFound(process)
+        if len(found) > 1:
+            known = ", ".join(one.id for one in found[:NAMED]) + (", …" if len(found) > NAMED else "")
+            raise BadValue(f"several processes begin with {process!r}: {known}")
+        return found[0]
 
     async def _signal(self, record: RunRecord, number: int) -> Known:
         await (await self._living(record)).signal(number)

@@ -17,6 +17,7 @@ from roost.service.policy import Policy
 log = logging.getLogger(__name__)
 
 PAUSE = 0.25  # seconds in which what changes is told together
+AGAIN = 1.0  # seconds before another look, where one has failed
 FEW = 16  # sessions that are read one by one; where more have changed, the store knows which
 
 Changes = Mapping[SessionId, Head]
@@ -102,9 +103,12 @@ class Pulse:
         try:
             heads = await self._heads(logs)
             waits = await self._desk.store.waits() if self._waits_changed(heads) else None
-        except RoostError as error:  # the next look finds it
+        except RoostError as error:
             log.warning("what has changed can't be read: %s", error, extra={"action": "pulse_failed"})
             self._waiting = None
+            self._grown = dict.fromkeys(logs) | self._grown  # the next look finds it, though nothing more may grow
+            self._bell.set()
+            await anyio.sleep(AGAIN)
             return
         if waits is not None:
             self._waiting = _by_session(waits)

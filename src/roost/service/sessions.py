@@ -7,7 +7,7 @@ import anyio
 from msgspec import Struct
 from msgspec.structs import replace
 
-from roost.core import approvals, budgets
+from roost.core import budgets, modes
 from roost.core import events as e
 from roost.core.errors import BadValue, MessageNotFound, NotBuilt, SessionBusy, SessionNotFound
 from roost.core.history import History
@@ -66,7 +66,7 @@ class Sessions:
             template,
             title=template.title.strip(),
             working_dir=self._desk.policy.working_dir(principal, template.working_dir),
-            safety=approvals.safety(template.safety),
+            safety=modes.safety(template.safety),
             owner=self._desk.policy.owner(principal),
         )
         committed = await self._store.put(LogId(fresh()), [e.SessionCreated(template)])
@@ -142,7 +142,7 @@ class Sessions:
 
     async def set_safety(self, principal: Principal, session: str, safety: str) -> Head:
         """Raises BadValue for a policy that does not exist."""
-        policy = approvals.safety(safety)
+        policy = modes.safety(safety)
         return await self._change(principal, session, lambda head: e.PolicySet(policy, head.prior_safety))
 
     async def toggle_tools(self, principal: Principal, session: str) -> Head:

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 from roost.core.accounts import Account, SessionToken, imported
 from roost.core.browsers import Browser, PairingCode, Subscription
 from roost.core.errors import AccountExists, AccountNotFound, RoostError
-from roost.core.ids import Micros
-from roost.ports import Login
+from roost.core.ids import Micros, WaitId
+from roost.ports import Login, Telling
 from roost.stores import queries
 
 Q = queries.load("accounts")
@@ -31,6 +31,7 @@ class Book:
     browsers: dict[str, Browser] = field(default_factory=dict)
     codes: dict[str, PairingCode] = field(default_factory=dict)
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    tellings: dict[tuple[WaitId, str], Telling] = field(default_factory=dict)
 
     def see(self, id: str, at: Micros, expires_at: Micros) -> None:
         """A browser was here."""

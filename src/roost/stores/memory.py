@@ -20,6 +20,7 @@ from roost.stores import rules
 from roost.stores.accounts import Book, MemoryAccounts
 from roost.stores.browsers import MemoryBrowsers
 from roost.stores.rules import Write
+from roost.stores.tellings import MemoryTellings
 
 _UNTAKEN = Epoch(0)
 
@@ -77,6 +78,7 @@ class Memory:
         self._shelf.living[server] = self
         self.accounts = MemoryAccounts(self._shelf.book)
         self.browsers = MemoryBrowsers(self._shelf.book)
+        self.tellings = MemoryTellings(self._shelf.book)
 
     @property
     def server(self) -> ServerId:

@@ -30,6 +30,7 @@ from roost.stores.ledger import Ledger, Written
 from roost.stores.readers import Readers, Roll
 from roost.stores.rules import Write
 from roost.stores.servers import Servers
+from roost.stores.tellings import SqliteTellings
 from roost.stores.turnstile import Turnstile
 from roost.stores.writer import Fatal, Job, Writer
 
@@ -79,6 +80,7 @@ class Sqlite:
         self._writer = writer(self._let_go)
         self.accounts = SqliteAccounts(reads.run, self._change)
         self.browsers = SqliteBrowsers(reads.run, self._change)
+        self.tellings = SqliteTellings(self._change)
 
     @property
     def server(self) -> ServerId:

@@ -211,7 +211,7 @@ async def open_house(
         desk = Desk(makers, hub, supervisor, Policy(working_dir), bulkhead)
         accounts = Accounts(store.accounts, clock, token=token)
         browsers = Browsers(store.browsers, accounts, clock, token=token)
-        notices = Notices(desk, browsers, couriers, details=details, place="https://roost.example")
+        notices = Notices(desk, browsers, couriers, store.tellings, details=details, place="https://roost.example")
         service = make_service(desk, accounts, browsers, notices, grace=grace, logins=logins)
         await accounts.refresh()
         bulkhead.start(accounts.watch, name="accounts")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urljoin
 
@@ -202,33 +202,61 @@ class Document:
     def _part(self, key: str, value: Any, depth: int) -> Any:
         """One keyword of a schema, or None where it makes no sense."""
         match key, value:
-            case "type", str():
-                return value if value in _TYPES else None
-            case "type", list():
-                return [each for each in value if each in _TYPES] or None
             case "properties", dict():
                 return {str(name): self._schema(inner, depth + 1) for name, inner in value.items()}
             case (("anyOf" | "oneOf" | "allOf"), list()):
                 return [self._schema(inner, depth + 1) for inner in value] or None
-            case "items", dict():
+            case (("items" | "additionalProperties"), dict()):
                 return self._schema(value, depth + 1)
-            case "additionalProperties", dict():
-                return self._schema(value, depth + 1)
-            case (("additionalProperties" | "nullable"), bool()):
-                return value
-            case "required", list():
-                return [name for name in value if isinstance(name, str)]
-            case "enum", list():
-                return [each for each in value if _scalar(each)] or None
-            case (("description" | "title"), str()):
-                return value[:1000]
-            case (("minLength" | "maxLength" | "minItems" | "maxItems"), int()) if value >= 0:
-                return value
-            case (("minimum" | "maximum"), int() | float()):
-                return value
-            case (("default" | "const"), _) if _scalar(value):
-                return value
-        return None
+        plain = _PLAIN.get(key)
+        return plain(value) if plain is not None else None
+
+
+def _type(value: Any) -> Any:
+    if isinstance(value, list):
+        return [each for each in value if isinstance(each, str) and each in _TYPES] or None
+    return value if isinstance(value, str) and value in _TYPES else None
+
+
+def _names(value: Any) -> Any:
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else None
+
+
+def _choices(value: Any) -> Any:
+    return [each for each in value if _scalar(each)] or None if isinstance(value, list) else None
+
+
+def _words(value: Any) -> Any:
+    return value[:1000] if isinstance(value, str) else None
+
+
+def _flag(value: Any) -> Any:
+    return value if isinstance(value, bool) else None
+
+
+def _count(value: Any) -> Any:
+    return value if isinstance(value, int) and value >= 0 else None
+
+
+def _number(value: Any) -> Any:
+    return value if isinstance(value, int | float) else None
+
+
+def _constant(value: Any) -> Any:
+    return value if _scalar(value) else None
+
+
+_PLAIN: Mapping[str, Callable[[Any], Any]] = {
+    "type": _type,
+    "required": _names,
+    "enum": _choices,
+    **dict.fromkeys(("description", "title"), _words),
+    **dict.fromkeys(("additionalProperties", "nullable"), _flag),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), _count),
+    **dict.fromkeys(("minimum", "maximum"), _number),
+    **dict.fromkeys(("default", "const"), _constant),
+}
+"""What stays of a keyword that holds no schema; None where it makes no sense."""
 
 
 def _joint(schema: dict[str, Any]) -> dict[str, Any]:

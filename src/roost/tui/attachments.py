@@ -11,11 +11,14 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from roost import private
+from roost.client.shapes import Content, Posted
 from roost.core.errors import BadValue
 
 INLINE = 600_000  # bytes that go inside a request
 LARGEST = 20 * 1024 * 1024  # bytes of one
 MOST = 20  # with one message
+BULKY, TALL = 10_000, 100  # characters, and lines, from which on a text that is pasted goes along
+RAN = "I ran this command:"  # stands above what a command printed
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 _MENTION = re.compile(r"(?:^|(?<=\s))@(\"[^\"\n]+\"|[^\s@]+)")
@@ -46,6 +49,27 @@ class Attachment:
     def label(self) -> str:
         """Its name and size."""
         return f"{self.name} {amount(self.size)}"
+
+
+def unpacked(message: Posted, folder: Path | None) -> tuple[str, list[Attachment]]:
+    """What was typed for a message, and what was to go along; files that the text names are left out of that."""
+    named = {str(path.absolute()) for path in mentioned(message.content, folder)}
+    found = [_of_part(part) for part in message.multi_content if part.text != message.content]
+    return message.content, [one for one in found if one is not None and one.path not in named]
+
+
+def _of_part(part: Content) -> Attachment | None:
+    if part.text:
+        return of_text(entitled(part.text), part.text)
+    if part.file is not None and part.file.path:
+        path = Path(part.file.path)
+        return Attachment(path.name, part.file.mime_type, path.stat().st_size if path.exists() else 0, path=str(path))
+    url = part.image_url.url if part.image_url is not None else ""
+    kind, comma, data = url.removeprefix("data:").partition(";base64,")
+    if not (comma and url.startswith("data:")):
+        return None
+    picture = base64.b64decode(data)
+    return Attachment(f"image.{kind.partition('/')[2]}", kind, len(picture), data=picture)
 
 
 def amount(size: int) -> str:
@@ -107,6 +131,18 @@ def _fitting(
     return Attachment(name, kind, len(data), path=str(path and path.absolute()))
 
 
+def entitled(text: str) -> str:
+    """What a text that goes along is called: the command that printed it, or the line that it begins with."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("```")] or ["text"]
+    first = lines[1] if len(lines) > 1 and lines[0] == RAN else lines[0]
+    return first if len(first) <= 60 else f"{first[:59]}…"
+
+
+def bulky(text: str) -> bool:
+    """Whether a text is better not written among others."""
+    return len(text) > BULKY or len(text.splitlines()) >= TALL
+
+
 def of_text(name: str, text: str) -> Attachment:
     """Words that go along without standing in the prompt."""
     return Attachment(name if len(name) <= 40 else f"{name[:39]}…", "text/plain", len(text.encode()), text=text)
@@ -126,9 +162,9 @@ def dropped(text: str) -> list[Path]:
         return []
     try:
         words = [text] if _path(text) else shlex.split(text)
+        found = [_path(word) for word in words]
     except ValueError:
         return []
-    found = [_path(word) for word in words]
     return [path for path in found if path] if found and all(found) else []
 
 

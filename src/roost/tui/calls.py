@@ -89,20 +89,14 @@ def _command(command: str, mark: Run, tail: Line, cells: int, palette: Palette) 
 
 def _tail(row: Call, palette: Palette) -> Line:
     """What stands behind it: how many lines changed or came, and what a person had to say."""
-    told: Line = []
-    plus, minus = edits.counts(edits.diff(row)) if row.state not in ("failed", "denied") else (0, 0)
-    if plus or minus:
-        told.append(("  ", palette.muted))
-        told += [(f"+{plus}", palette.good)] if plus else []
-        told += [(f"{' ' if plus else ''}−{minus}", palette.bad)] if minus else []
-    elif row.state == "done" and quiet(row) and row.result and row.name not in DELEGATING:
-        count = row.result.strip("\n").count("\n") + 1
-        told.append((f"  {count} line{'s' if count != 1 else ''}", palette.faint))
+    told = _size(row, palette)
     if row.state == "waiting":
         told.append(("  needs your approval", palette.warn))
-    elif row.state == "lost":
-        told.append(("  nobody knows how it ended", palette.warn))
-    elif row.state == "canceled":
+    if row.state == "lost":
+        told.append(("  lost in a crash: nobody knows how it ended", palette.warn))
+    elif row.lost:
+        told.append(("  lost in a crash before", palette.warn))
+    if row.state == "canceled":
         told.append(("  canceled", palette.warn))
     if row.changed:
         told.append(("  changed by a hook", palette.warn))
@@ -111,11 +105,23 @@ def _tail(row: Call, palette: Palette) -> Line:
     return told
 
 
+def _size(row: Call, palette: Palette) -> Line:
+    plus, minus = edits.counts(edits.diff(row)) if row.state not in ("failed", "denied") else (0, 0)
+    if plus or minus:
+        added: Line = [(f"+{plus}", palette.good)] if plus else []
+        removed: Line = [(f"{' ' if plus else ''}−{minus}", palette.bad)] if minus else []
+        return [("  ", palette.muted), *added, *removed]
+    if row.state == "done" and quiet(row) and row.result and row.name not in DELEGATING:
+        count = row.result.strip("\n").count("\n") + 1
+        return [(f"  {count} line{'s' if count != 1 else ''}", palette.faint)]
+    return []
+
+
 # -- what came of it ----------------------------------------------------------------------------
 
 
 def _preview(row: Call, cells: int, palette: Palette) -> list[Line]:
-    if row.state in ("denied", "canceled"):
+    if row.state in ("denied", "canceled", "lost"):
         return []
     text = row.output if row.state == "running" else row.result
     if row.state == "failed":

@@ -14,8 +14,8 @@ from roost.tui.parts import Wait
 
 Ink = Literal["", "command", "add", "remove", "place", "name", "faint"]
 
-MOST = 400  # lines that are shown
-WIDEST = 2000  # characters of a line
+MOST = 2000  # lines that are shown
+WIDEST = 1000  # characters of a line: what is left of it stands on the next
 
 _BEFORE = ("oldText", "old_string", "old_str", "old_text", "old")
 _AFTER = ("newText", "new_string", "new_str", "new_text", "new")
@@ -92,14 +92,18 @@ def _diff(given: Mapping[str, Any]) -> tuple[list[Line], tuple[str, ...]]:
         return _patch(given)
     path = _first(given, _PATHS)
     lines = [Line(given[path], "place")] if path else []
-    for number, ((before, after), one) in enumerate(zip(pairs, found, strict=True)):
-        if number:
-            lines.append(Line("⋯", "faint"))
-        lines += _changes(one[before] if before else "", one[after] if after else "")
+    lines += _parts(found, pairs)
     if not listed:
         return lines, (path, *pairs[0])
     whole = all(set(one) <= set(pair) for one, pair in zip(found, pairs, strict=True))
     return lines, (path, "edits") if whole else (path,)
+
+
+def _parts(edits: Sequence[Mapping[str, Any]], pairs: Sequence[tuple[str, str]]) -> Iterator[Line]:
+    for number, (one, (before, after)) in enumerate(zip(edits, pairs, strict=True)):
+        if number:
+            yield Line("⋯", "faint")
+        yield from _changes(one[before] if before else "", one[after] if after else "")
 
 
 def _first(given: Mapping[str, Any], names: tuple[str, ...]) -> str:
@@ -121,10 +125,12 @@ def _changes(before: str, after: str) -> Iterator[Line]:
 
 def _patch(given: Mapping[str, Any]) -> tuple[list[Line], tuple[str, ...]]:
     name = _first(given, ("patch", "diff", "unified_diff"))
+    if not name:
+        return [], ()
     inks: Mapping[str, Ink] = {"+": "add", "-": "remove", "@": "faint"}
     lines = [
         Line(line, "place" if line.startswith(("+++", "---", "***")) else inks.get(line[:1], ""))
-        for line in _lines(given.get(name, ""))
+        for line in _lines(given[name])
     ]
     return lines, (name,)
 
@@ -145,18 +151,23 @@ def _named(given: Mapping[str, Any], without: tuple[str, ...]) -> list[Line]:
 
 
 def _bounded(lines: list[Line]) -> list[Line]:
-    shown = [Line(clean(line.text), line.ink) for line in lines[:MOST]]
-    if len(lines) > MOST:
-        shown.append(Line(f"… {len(lines) - MOST} more lines", "faint"))
+    pieces = [piece for line in lines[:MOST] for piece in _pieces(line)]
+    shown = [Line(clean(piece.text), piece.ink) for piece in pieces[:MOST]]
+    if left := max(len(lines), len(pieces)) - len(shown):
+        shown.append(Line(f"⚠ {left} more lines are not shown: `roost approvals --json` has them", "remove"))
     return shown
+
+
+def _pieces(line: Line) -> Iterator[Line]:
+    for start in range(0, max(len(line.text), 1), WIDEST):
+        yield Line(line.text[start : start + WIDEST], line.ink)
 
 
 def clean(text: str) -> str:
     """A line as it is, and nothing in it unseen: what has no picture is there by its number."""
-    cut = text if len(text) <= WIDEST else f"{text[:WIDEST]}… ({len(text) - WIDEST} more characters)"
-    if cut.isascii() and cut.isprintable():
-        return cut
-    drawn = cut.expandtabs(4)
+    if text.isascii() and text.isprintable():
+        return text
+    drawn = text.expandtabs(4)
     return "".join(_picture(char, before) for before, char in zip("\0" + drawn, drawn, strict=False))
 
 

@@ -2,8 +2,9 @@
 
 import json
 import math
+import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal
@@ -19,6 +20,7 @@ LONGEST: Final = 100_000  # characters of one value
 
 _PLAIN: Mapping[str, Kind] = {"string": "text", "number": "number", "integer": "integer", "boolean": "flag"}
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+STEPS: Final = 10**7  # of a search for a pattern
 _NOTHING: Final = object()
 
 
@@ -278,20 +280,29 @@ def _amount(part: Mapping[str, Any], typed: str, *, whole: bool) -> int | float:
         raise Wrong("A whole number is needed." if whole else "A number is needed.") from None
     if not whole and isinstance(value, float) and value.is_integer() and re.fullmatch(r"[+-]?\d{1,15}", typed):
         value = int(value)
-    low, high = _number(part.get("minimum")), _number(part.get("maximum"))
-    above, below = _number(part.get("exclusiveMinimum")), _number(part.get("exclusiveMaximum"))
-    if low is not None and value < low:
-        raise Wrong(f"It must be {low} or more.")
-    if high is not None and value > high:
-        raise Wrong(f"It must be {high} or less.")
-    if above is not None and value <= above:
-        raise Wrong(f"It must be more than {above}.")
-    if below is not None and value >= below:
-        raise Wrong(f"It must be less than {below}.")
+    for key, (holds, says) in _RANGE.items():
+        bound = _number(part.get(key))
+        if bound is not None and not holds(value, bound):
+            raise Wrong(says.format(bound))
     step = _number(part.get("multipleOf"))
-    if step and abs(value / step - round(value / step)) > 1e-9:
+    if step and not _divides(step, value):
         raise Wrong(f"It must be a multiple of {step}.")
     return value
+
+
+_RANGE: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
+    "minimum": (operator.ge, "It must be {} or more."),
+    "maximum": (operator.le, "It must be {} or less."),
+    "exclusiveMinimum": (operator.gt, "It must be more than {}."),
+    "exclusiveMaximum": (operator.lt, "It must be less than {}."),
+}
+
+
+def _divides(step: float, value: float) -> bool:
+    try:
+        return abs(value / step - round(value / step)) <= 1e-9
+    except OverflowError:  # more than anybody counts
+        return True
 
 
 def _finite(value: float) -> float:
@@ -343,10 +354,24 @@ def _moment(kind: type[date], typed: str) -> bool:
 
 
 def _fits(pattern: str, typed: str) -> bool:
-    """Whether it has the pattern in it; one that is no expression of ours is the server's to look at."""
-    if len(pattern) > 500 or len(typed) > 1000:  # a bound on what such an expression may cost
+    """Whether it has the pattern in it; one that is none of ours, or a costly one, is the server's to look at."""
+    if not _is_tame(pattern, typed):
         return True
     try:
         return re.search(pattern, typed) is not None
-    except re.error:
+    except (re.error, OverflowError, RecursionError):
         return True
+
+
+def _is_tame(pattern: str, typed: str) -> bool:
+    """Whether a search for the pattern ends soon, however badly it goes.
+
+    Each repetition that is open multiplies its steps by the length of the text, each choice by two, and a group that
+    is repeated by more than anybody can say.
+    """
+    if len(pattern) > 300 or len(typed) > 300 or re.search(r"\(\?[a-zA-OQ-Z#]", pattern):
+        return False
+    plain = re.sub(r"\[[^\]]*\]", "x", re.sub(r"\\.", "x", pattern, flags=re.DOTALL))
+    plain = re.sub(r"(?<!\))\{\d+\}", "", plain)
+    repetitions, choices = len(re.findall(r"[*+{]", plain)), len(re.findall(r"[?|]", plain))
+    return not re.search(r"\)[*+{]", plain) and (len(typed) + 1) ** (repetitions + 1) * 2**choices < STEPS

@@ -8,7 +8,7 @@ from textual.screen import Screen
 
 from roost.client.errors import Refused
 from roost.client.requests import Query
-from roost.core import approvals
+from roost.core import modes
 from roost.core.errors import BadValue
 from roost.tui import caps, export, preferences
 from roost.tui.dialogs import lists
@@ -111,6 +111,14 @@ class Orders:
         if not self._app.transcript.copy():
             self._app.say("There is no answer to copy yet.", severity="warning")
 
+    async def history(self, rest: str) -> None:
+        """Something that was typed before stands in the prompt again."""
+        items = lists.typed(self._app.prompt.history.newest)
+        chosen = await self._pick("What was typed before", items, empty="Nothing like that was typed before.")
+        if chosen:
+            self._app.prompt.editor.show(chosen)
+            self._app.prompt.begin()
+
     # -- the agent ------------------------------------------------------------------------------
 
     async def agent(self, rest: str) -> None:
@@ -150,7 +158,7 @@ class Orders:
         """What may run unasked."""
         mode = rest or await self._pick("What may run unasked?", lists.modes(self._sitting.view.safety))
         if mode:
-            mode = approvals.safety(mode)
+            mode = modes.safety(mode)
             await self._client.safety(self._sitting.session, mode)
 
     async def compact(self, rest: str) -> None:

@@ -24,12 +24,14 @@ WAITS = frozenset(
 """What the stream's replay leaves out, wherever it begins."""
 REJECTED = "The user rejected the tool call."
 CANCELED = "The tool call was canceled by the user."
+LOST = ("The server stopped while this tool was running. It was not run again", "The tool call was interrupted;")
+"""What a model reads of a call that a crash cut off and that was not tried again begins so."""
 
 
 def lay(board: Board, snapshot: Snapshot, remark: Callable[[Happening], None]) -> None:
     """Put a snapshot's messages, and what stands between them, below what is there; `remark` takes in what happened."""
     places = {sub.id: sub for sub in (*snapshot.nested, *snapshot.sub_sessions)}
-    things: list[Message | Mark | Remark] = [*(snapshot.messages or ()), *snapshot.marks, *snapshot.notes]
+    things: list[Message | Mark | Remark] = [*snapshot.messages, *snapshot.marks, *snapshot.notes]
     for thing in sorted(things, key=lambda thing: thing.id):
         if isinstance(thing, Mark):
             _mark(board, thing)
@@ -122,7 +124,8 @@ def _user(board: Board, message: Message, level: Level) -> None:
     if message.implicit:
         return
     chat = message.message
-    row = User(f"m{message.id}", words=message.content, pictures=pictures.of_parts(chat.multi_content), id=message.id)
+    row = User(f"m{message.id}", id=message.id)
+    row.words, row.pictures = pictures.said(message.content, chat.multi_content)
     row.ordinal = message.ordinal
     board.messages[message.id] = row
     board.stack.place(_of(row, message), level)
@@ -168,6 +171,8 @@ def end(row: Call, result: str, *, failed: bool) -> None:
         row.verdict = row.verdict or "rejected" + (f": {why}" if why else "")
     elif result == CANCELED:
         row.state = "canceled"
+    elif failed and result.startswith(LOST):
+        row.state, row.lost = "lost", True
     else:
         row.state = "failed" if failed else "done"
 

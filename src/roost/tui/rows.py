@@ -90,6 +90,7 @@ class Call(Row):
     state: CallState = "draft"
     ended: bool = False
     changed: bool = False
+    lost: bool = False  # a crash cut it off, once at least
     output: str = ""
     result: str = ""
     pictures: tuple[Picture, ...] = ()

@@ -1,5 +1,6 @@
 """A person before a session: what is shown, what is said, what is answered; apart from the screen itself."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -58,6 +59,7 @@ class Sitting:
         self._opened = opened
         self._known: dict[str, tuple[Teammate, ...]] = {}
         self._heard: set[str] = set()  # answered waits of which the person knows
+        self._sending = asyncio.Lock()  # messages go in the order in which they were written
 
     # -- which session --------------------------------------------------------------------------
 
@@ -158,7 +160,8 @@ class Sitting:
         if echoed and not self.busy:
             self._show(view.said(echoed))
         try:
-            await self._deliver(posted, steer=steer)
+            async with self._sending:
+                await self._deliver(posted, steer=steer)
         except RoostError:
             if echoed:
                 self._show(view.unsaid(echoed))
@@ -191,6 +194,24 @@ class Sitting:
             await self.client.steer(self.session, posted)
         else:
             await self.client.followup(self.session, posted, key=uuid.uuid4().hex)
+
+    async def take_back(self, number: int = 0) -> tuple[str, list[Attachment]] | None:
+        """What was typed for a message that waits, the newest unless it is told which: it waits no longer.
+
+        None where it has been taken meanwhile.
+
+        Raises:
+            RoostError: it can't be had.
+        """
+        number = number or max((one.id for one in self.view.queue), default=0)
+        try:
+            withdrawn = await self.client.withdraw(self.session, number)
+        except Refused as error:
+            if error.code in ("already_taken", "not_queued"):
+                return None
+            raise
+        found = [attachments.unpacked(message, self.folder) for message in withdrawn.messages]
+        return "\n\n".join(text for text, _ in found if text), [one for _, along in found for one in along]
 
     def _posted(self, text: str, attached: Sequence[Attachment]) -> Posted:
         """The message, with the files that it names."""
@@ -250,8 +271,8 @@ class Sitting:
 
         try:
             ran = await shell.run(command, folder, show=shown)
-        except BaseException:
-            shown(row.output, "failed")
+        except BaseException as error:
+            shown(row.output, "canceled" if isinstance(error, asyncio.CancelledError) else "failed")
             raise
         row.result = ran.output.rstrip("\n")
         shown(ran.output, "failed" if ran.code else "done")

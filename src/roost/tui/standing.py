@@ -28,8 +28,8 @@ def opened(board: Board, happening: h.TurnOpened) -> None:
 
 
 def resumed(board: Board, happening: h.TurnResumed) -> None:
-    """A turn that lost its server goes on."""
-    board.note(happening, "The server was restarted; the turn goes on", kind="turn")
+    """A turn that lost its server goes on: the one note of that, whatever was under way."""
+    board.note(happening, "The turn was cut off here, and goes on", kind="warning", level="warn")
 
 
 def canceling(board: Board, happening: h.CancelAsked) -> None:

@@ -67,10 +67,10 @@ def returned(board: Board, happening: h.ToolCallResponse) -> None:
 
 
 def lost(board: Board, happening: h.CallLost) -> None:
-    """Nobody knows how it ended."""
+    """Nobody knows how it ended; the same call may be tried once more."""
     row = board.call(board.level(happening), happening.tool_call_id)
     if row is not None and not row.ended:
-        row.state, row.ended = "lost", True
+        row.state, row.lost = "lost", True
         board.stack.touch(row)
 
 
@@ -163,6 +163,7 @@ def confirm(board: Board, happening: h.ToolCallConfirmation) -> None:
         return
     wait, call = _about(board, happening, "approval"), happening.tool_call
     row = _call(board, happening, call)
+    row.lost = row.lost or bool(happening.metadata.get("lost"))
     define(row, happening.tool_definition)
     wait.call_id, wait.tool, wait.arguments = call.id, call.name, call.arguments
     wait.definition, wait.metadata = happening.tool_definition, dict(happening.metadata)

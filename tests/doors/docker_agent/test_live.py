@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from roost.core import events as e
+from roost.core.errors import StoreRefused
 from roost.core.ids import AnswerId, LogId, RunId
 from roost.core.principals import Principal
+from roost.core.session import Head
 from roost.doors.docker_agent import live as live_of
+from roost.service import pulse
 from roost.service.pulse import FEW
 from roost.testing.fakes import FakeTool, answers, call
 from roost.testing.house import House, open_house
@@ -190,6 +193,26 @@ async def test_rows_are_told_as_sessions_come_change_and_go(house: House) -> Non
         assert await line.of("gone") == {"gone": session}
 
 
+async def test_a_change_that_could_not_be_read_is_told_later(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pulse, "AGAIN", 0.01)
+    session = (await house.client.post("/api/sessions", json={"title": "one"})).json()["id"]
+    looks, heads = list[int](), house.service.pulse._heads
+
+    async def read(logs: Sequence[LogId]) -> list[Head]:
+        looks.append(len(logs))
+        if len(looks) == 1:
+            raise StoreRefused("the disk is busy")
+        return await heads(logs)
+
+    async with opened(house) as line:
+        await line.of("waits")
+        monkeypatch.setattr(house.service.pulse, "_heads", read)
+        await house.client.patch(f"/api/sessions/{session}/title", json={"title": "two"})
+        told = await line.until(lambda item: "row" in item and item["row"]["id"] == session)
+        assert told["row"]["title"] == "two"
+        assert len(looks) == 2
+
+
 async def test_a_session_that_is_followed_is_gone_after_its_last_event(house: House) -> None:
     session = await house.session()
     async with opened(house) as line:
@@ -276,6 +299,23 @@ async def test_a_message_that_is_too_large_ends_the_line(house: House) -> None:
     async with opened(house) as line:
         await line.say(follow="x" * 65536)
         assert await closed(line) == 1009
+
+
+async def test_nor_is_one_kept_that_comes_in_pieces_and_never_ends(house: House) -> None:
+    async def pieces() -> AsyncIterator[str]:
+        for _ in range(64):
+            yield "x" * 65536
+        await anyio.sleep_forever()
+
+    async with opened(house) as line, anyio.create_task_group() as tasks:
+
+        async def send() -> None:
+            with contextlib.suppress(ConnectionClosed):
+                await line.socket.send(pieces())
+
+        tasks.start_soon(send)
+        assert await closed(line) == 1009
+        tasks.cancel_scope.cancel()
 
 
 async def test_the_server_s_end_is_said(house: House) -> None:

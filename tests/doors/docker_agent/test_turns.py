@@ -347,12 +347,14 @@ async def test_what_waits_can_be_taken_back(house: House) -> None:
     await house.run(session, "hi")
     at = f"/api/sessions/{session}"
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-    body = {"messages": [{"content": "one"}, {"content": "two", "multi_content": [image]}]}
+    parts = [{"type": "text", "text": "notes.txt: three"}, image]
+    body = {"messages": [{"content": "one"}, {"content": "two", "multi_content": parts}]}
     assert (await house.client.post(f"{at}/followup", json=body)).status_code == 202
     (waiting,) = (await house.client.get(f"{at}/snapshot?detail=full")).json()["queue"]
     answer = await house.client.delete(f"{at}/queue/{waiting['id']}")
     assert (answer.status_code, answer.json()) == (200, waiting)
     assert [message["content"] for message in waiting["messages"]] == ["one", "two"]
+    assert waiting["messages"][1]["multi_content"] == [parts[0], image]
     assert (await house.client.get(f"{at}/queue")).json()["followup"]["depth"] == 0
     again = await house.client.delete(f"{at}/queue/{waiting['id']}")
     assert (again.status_code, again.headers["x-roost-code"]) == (404, "not_queued")

@@ -15,7 +15,8 @@ from roost.core.errors import BadValue
 from roost.core.notices import Notice
 from roost.ports import Delivery
 from roost.service.accounts import OPERATOR
-from roost.service.notices import LOOK, PAUSES
+from roost.service.claims import LEASE
+from roost.service.notices import AT_ONCE, LOOK, PAUSES
 from roost.stores.memory import Shelf
 from roost.testing.clock import HandClock
 from roost.testing.fakes import FakeTool, answers, call
@@ -32,16 +33,17 @@ class FakeCouriers:
 
     def __init__(self, *, key: str = "key", hooked: bool = True) -> None:
         self.key = key
-        self.hooked = hooked
+        self.webhook = "https://chat.example/hook" if hooked else ""
         self.hooks: list[Notice] = []
         self.pushes: list[tuple[str, Notice]] = []
         self.outcomes: list[Delivery] = []
 
-    async def until(self, hooks: int) -> None:
-        """Return once the webhook was told so often."""
+    async def until(self, hooks: int = 0, pushes: int = 0) -> None:
+        """Return once the webhook and browsers were told so often, and what comes of it is settled."""
         with anyio.fail_after(10):
-            while len(self.hooks) < hooks:
+            while len(self.hooks) < hooks or len(self.pushes) < pushes:
                 await anyio.lowlevel.checkpoint()
+            await anyio.wait_all_tasks_blocked()
 
     def check(self, subscription: Subscription) -> None:
         if not subscription.endpoint.startswith("https://"):
@@ -57,6 +59,21 @@ class FakeCouriers:
 
     def _outcome(self) -> Delivery:
         return self.outcomes.pop(0) if self.outcomes else Delivery("done")
+
+
+class Deaf(FakeCouriers):
+    """The same, with some addresses at which nobody ever answers."""
+
+    def __init__(self, *, deaf: str) -> None:
+        super().__init__()
+        self.deaf = deaf
+        self.stuck = 0
+
+    async def push(self, to: Subscription, notice: Notice) -> Delivery:
+        if to.endpoint.startswith(self.deaf):
+            self.stuck += 1
+            await anyio.sleep_forever()
+        return await super().push(to, notice)
 
 
 @asynccontextmanager
@@ -83,8 +100,10 @@ async def looked(clock: HandClock) -> None:
     """Return once all that was due by now has been looked at."""
     for _ in range(3):
         await clock.until_asleep(LOOK, LOOK)
+        await anyio.wait_all_tasks_blocked()
         clock.wind(LOOK)
     await clock.until_asleep(LOOK, LOOK)
+    await anyio.wait_all_tasks_blocked()
 
 
 async def test_the_webhook_is_told_of_what_is_not_answered_soon(tmp_path: Path) -> None:
@@ -156,6 +175,45 @@ async def test_a_browser_that_was_sent_away_is_told_nothing(tmp_path: Path) -> N
         clock.wind(6)
         await looked(clock)
         assert couriers.pushes == []
+
+
+async def test_nor_is_one_that_was_sent_away_between_two_tries(tmp_path: Path) -> None:
+    couriers = FakeCouriers(hooked=False)
+    couriers.outcomes.append(Delivery("again", "HTTP 503"))
+    async with asking(tmp_path, couriers) as (house, clock), paired(house) as phone:
+        await subscribe(phone, "https://push.example/1")
+        await ask(house)
+        clock.wind(6)
+        await couriers.until(pushes=1)
+        await clock.until_asleep(PAUSES[0], PAUSES[0])
+        await phone.ask("DELETE", "/web/session")
+        clock.wind(PAUSES[0])
+        await looked(clock)
+        assert len(couriers.pushes) == 1
+
+
+async def test_browsers_that_never_answer_keep_nobody_else_from_being_told(tmp_path: Path) -> None:
+    """Whoever has an account may name push services of his own, and have his agents ask as often as he likes."""
+    couriers = Deaf(deaf="https://push.example/deaf")
+    async with (
+        asking(tmp_path, couriers) as (house, clock),
+        logged_in(house, "ann", tmp_path / "ann") as ann,
+        paired(house, authorization=ann.headers["authorization"]) as theirs,
+        paired(house) as keeper,
+    ):
+        for number in range(AT_ONCE):
+            await subscribe(theirs, f"https://push.example/deaf/{number}")
+        await subscribe(keeper, "https://push.example/keeper")
+        await ask(house, ann)
+        clock.wind(6)
+        await couriers.until(1)
+        with anyio.fail_after(10):
+            while couriers.stuck < AT_ONCE:
+                await anyio.lowlevel.checkpoint()
+        await ask(house)
+        clock.wind(6)
+        await couriers.until(hooks=2, pushes=1)
+        assert [endpoint for endpoint, _ in couriers.pushes] == ["https://push.example/keeper"]
 
 
 async def test_a_subscription_that_is_gone_is_forgotten(tmp_path: Path) -> None:
@@ -250,3 +308,63 @@ async def test_without_settings_nobody_can_subscribe(tmp_path: Path) -> None:
         assert (refused.status_code, refused.json()["code"]) == (400, "bad_value")
         assert "[notify]" in refused.json()["message"]
         assert (await phone.ask("GET", "/web/session")).json()["push"] == {"enabled": False, "key": ""}
+
+
+# -- several servers on one store ---------------------------------------------------------------
+
+
+@asynccontextmanager
+async def two(tmp_path: Path, *couriers: FakeCouriers) -> AsyncIterator[tuple[House, HandClock]]:
+    """A server that plays, and one beside it that only looks on."""
+    shelf, clock = Shelf(), HandClock()
+    async with (
+        asking(tmp_path / "a", couriers[0], shelf=shelf, clock=clock) as (house, _),
+        asking(tmp_path / "b", couriers[1], shelf=shelf, clock=clock),
+    ):
+        yield house, clock
+
+
+async def test_of_two_servers_one_tells(tmp_path: Path) -> None:
+    one, other = FakeCouriers(key=""), FakeCouriers(key="")
+    async with two(tmp_path, one, other) as (house, clock):
+        await ask(house)
+        clock.wind(6)
+        await looked(clock)
+        assert len(one.hooks + other.hooks) == 1
+        clock.wind(10 * LEASE)
+        await looked(clock)
+        assert len(one.hooks + other.hooks) == 1
+
+
+async def test_two_webhooks_are_both_told(tmp_path: Path) -> None:
+    one, other = FakeCouriers(key=""), FakeCouriers(key="")
+    other.webhook = "https://elsewhere.example/hook"
+    async with two(tmp_path, one, other) as (house, clock):
+        await ask(house)
+        clock.wind(6)
+        await looked(clock)
+        assert (len(one.hooks), len(other.hooks)) == (1, 1)
+
+
+async def test_what_a_server_that_is_gone_wanted_to_tell_another_tells(tmp_path: Path) -> None:
+    class Lost(FakeCouriers):
+        """Whose server goes before it arrives."""
+
+        async def hook(self, notice: Notice) -> Delivery:
+            await super().hook(notice)
+            return await anyio.sleep_forever()  # type: ignore[func-returns-value]
+
+    shelf, clock, one, other = Shelf(), HandClock(), Lost(key=""), FakeCouriers(key="")
+    async with AsyncExitStack() as stack:
+        first = asking(tmp_path / "a", one, shelf=shelf, clock=clock)
+        house, _ = await first.__aenter__()
+        _, wait = await ask(house)
+        clock.wind(6)
+        await one.until(1)
+        await first.__aexit__(None, None, None)
+        await stack.enter_async_context(asking(tmp_path / "b", other, shelf=shelf, clock=clock))
+        await looked(clock)
+        assert other.hooks == []
+        clock.wind(LEASE)
+        await other.until(1)
+        assert other.hooks[0].wait == wait

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { commandOf } from '../../../src/roost/doors/web/static/calls.js'
+import { commandOf, summed } from '../../../src/roost/doors/web/static/calls.js'
 import { changesIn, changesOf, changing, compare, patch, unified } from '../../../src/roost/doors/web/static/diff.js'
 import { fieldsOf, read } from '../../../src/roost/doors/web/static/schema.js'
-import { revealed, seen } from '../../../src/roost/doors/web/static/text.js'
+import { ansi, loose, revealed, seen } from '../../../src/roost/doors/web/static/text.js'
 
 const shown = (lines) => lines.map(({ sign, text }) => sign + text)
 
@@ -132,4 +132,40 @@ test('what is not seen is said, and pictures stay whole', () => {
   for (const plain of ['', 'ls -l\n\tx', 'é 日本 ß', '❤\ufe0f 👩\u200d🔬 👍🏽', '𝒳']) assert.deepEqual(revealed(plain), [{ text: plain, odd: false }])
   assert.equal(seen('rm\u200d\ufe0f x'), 'rmU+200DU+FE0F x')
   assert.equal(seen('\ud800'), 'U+D800')
+})
+
+// -- what somebody sends to keep the page from its work -----------------------------------------------------------------
+
+const soon = (work) => {
+  const began = performance.now()
+  const made = work()
+  assert.ok(performance.now() - began < 2_000)
+  return made
+}
+
+test('arguments that are nested without end are no object, and cost little', () => {
+  for (const text of ['['.repeat(190_000), '{"a":'.repeat(30_000), '{"a":1,"b":'.repeat(15_000)]) assert.equal(soon(() => loose(text)), null)
+  const whole = `{"path":${'['.repeat(20_000)}${']'.repeat(20_000)}}`
+  assert.equal(loose(whole), null)
+  assert.equal(soon(() => summed('view', whole)).verb, 'View')
+  assert.deepEqual(loose(`{"a":"${'['.repeat(1_000)}\\"{{{"}`), { a: `${'['.repeat(1_000)}"{{{` })
+})
+
+test('what has come of arguments so far is shown', () => {
+  const cut = { '{"a":1,"b":[1,{"c":"d': { a: 1, b: [1, { c: 'd' }] }, '{"a': {}, '[1,2,{"x":tru': [1, 2, {}], '{"a":"x\\u00': { a: 'x' }, '{"a":{"b":[1]},"c"': { a: { b: [1] } } }
+  for (const [text, value] of Object.entries(cut)) assert.deepEqual(loose(text), value, text)
+})
+
+test('of a line that was written anew the last is shown, however long it is', () => {
+  const shows = (text) => ansi(text).map((piece) => piece.text).join('')
+  const lines = { 'a\rb\n': 'b\n', 'a\r\nb\r\r\n': 'a\nb\n', '10%\r20%\r\n': '20%\n', 'a\r\rb': 'b', '\r': '', 'x\n\ry\r': 'x\ny' }
+  for (const [text, shown] of Object.entries(lines)) assert.equal(shows(text), shown, JSON.stringify(text))
+  assert.equal(soon(() => shows(`\r\n${'x'.repeat(500_000)}`)).length, 500_001)
+  assert.equal(soon(() => shows(`${'\r'.repeat(500_000)}x`)), 'x')
+})
+
+test('a pattern that may take for ever is left to the server', () => {
+  const text = `${'a'.repeat(40)}!`
+  for (const pattern of ['^(a|a)*$', '^(a+)+$', '^(?:a|aa)+$', '(a|a)'.repeat(30) + '$', '(a?){40}a{40}$', 'a*'.repeat(20) + '$', '([)]|a|a)*$']) assert.equal(soon(() => read(field({ pattern }), text)[1]), '', pattern)
+  for (const pattern of ['^\\d+\\.\\d+\\.\\d+$', '^\\d{4}-\\d{2}$', '^(main|dev)$', '^(feat|fix)(\\(.+\\))?: .+$', '^[a-z][a-z0-9-]{1,38}$']) assert.notEqual(read(field({ pattern }), 'A!')[1], '', pattern)
 })

@@ -276,3 +276,18 @@ test('a drafted call is complete once its message is there', () => {
   assert.deepEqual([row.args, row.state, row.draft], ['{"cmd":"ls"}', 'pending', false])
   assert.equal(made.head.safety, 'restricted')
 })
+
+test('a message to a CLI that rests is neither a follow-up nor steered, whatever the list says first', () => {
+  const queued = (id) => ({ type: 'message_queued', id, queue: 'followup', messages: [{ role: 'user', content: `n${id}` }], session_id: S })
+  const taken = (id) => ({ type: 'user_message', message: `n${id}`, queued: id, index: 0, queue: 'followup', session_id: S })
+  const begun = { type: 'answer_started', answer: 'a', agent_name: 'mock', session_id: S }
+  const made = fold({}, { type: 'turn_opened', session_id: S }, begun, { type: 'round_ended', index: 0, reason: 'stop', session_id: S })
+  made.hear({ id: S, state: 'running' }) // the list is ahead of the events
+  made.take(queued(4), 4)
+  made.take(taken(4), 5)
+  made.take({ ...begun, answer: 'b' }, 6)
+  made.take(queued(7), 7)
+  made.take({ type: 'round_ended', index: 1, reason: 'stop', session_id: S }, 8)
+  made.take(taken(7), 9)
+  assert.deepEqual(made.root.rows.filter(({ kind }) => kind === 'user').map(({ text, via }) => [text, via]), [['n4', ''], ['n7', 'followup']])
+})

@@ -6,9 +6,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from roost.core import events as e
-from roost.core.messages import Message, Text
+from roost.core.messages import Message
 from roost.doors.docker_agent import shapes
-from roost.doors.docker_agent.events import TABLE, WAITS, Body, Here, Row, framed, left, question
+from roost.doors.docker_agent.events import TABLE, WAITS, Body, Here, Row, question
+from roost.doors.docker_agent.frames import framed, left
 from roost.doors.docker_agent.memory import Memory
 from roost.doors.errors import Refused
 from roost.doors.routes import Call
@@ -121,7 +122,7 @@ def _queued(fact: e.MessageQueued, here: Here) -> Body:
 
 def queued_shape(message: Message) -> dict[str, Any]:
     """A message that waits."""
-    parts = [shapes.part_shape(part) for part in message.parts if not isinstance(part, Text)]
+    parts = [shapes.part_shape(part) for part in message.parts]
     return {"role": message.role, "content": message.content} | _some(multi_content=tuple(parts))
 
 

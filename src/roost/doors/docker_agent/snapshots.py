@@ -133,6 +133,7 @@ class ScreenShape(SnapshotShape, frozen=True, kw_only=True):
     team: list[Teammate]
     model_overrides: dict[str, str] = {}
     total_cost: Number
+    unpriced: bool = False
     error: str = ""
 
 
@@ -234,6 +235,7 @@ def _screen(window: Window, notes: list[RemarkShape], waits: list[OpenWaitShape]
         team=[] if window.team is None else [team_shape(mate) for mate in window.team.agents],
         model_overrides=head.model_overrides,
         total_cost=number(head.cost + head.below),
+        unpriced=any(share.unpriced for share in head.shares),
         error=head.error if head.outcome == "error" and head.turn is None else "",
     )
 

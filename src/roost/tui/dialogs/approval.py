@@ -29,7 +29,7 @@ class Approval(Asked):
 
     def title(self) -> str:
         """Which tool."""
-        return f"May {self.wait.tool or 'this tool'} run?"
+        return f"May {exhibit.clean(self.wait.tool) or 'this tool'} run?"
 
     def body(self) -> ComposeResult:
         """The call, and why it asks."""

@@ -1,7 +1,7 @@
 """A card: one thing that waits for a person, docked above the prompt until it is answered."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -97,18 +97,15 @@ class Card(Vertical):
 
 
 class Choices(Widget, can_focus=True):
-    """A row of choices, each with its key; arrows and Enter do as well."""
+    """A row of choices, each with its key; arrows and Enter do as well.
 
-    class Chosen(Message):
-        """One was chosen."""
+    `chosen` is told of one before the next key is looked at, and that key is for whatever has the focus then.
+    """
 
-        def __init__(self, choice: Choice) -> None:
-            super().__init__()
-            self.choice = choice
-
-    def __init__(self, choices: Sequence[Choice]) -> None:
+    def __init__(self, choices: Sequence[Choice], chosen: Callable[[Choice], None]) -> None:
         super().__init__()
         self.choices = tuple(choices)
+        self._chosen = chosen
         self._at = 0
 
     def render(self) -> Content:
@@ -159,7 +156,7 @@ class Choices(Widget, can_focus=True):
         """Take one."""
         self._at = at
         self.refresh()
-        self.post_message(self.Chosen(self.choices[at]))
+        self._chosen(self.choices[at])
 
     def on_focus(self) -> None:
         """Show where one is."""
@@ -171,6 +168,12 @@ class Choices(Widget, can_focus=True):
 
     def on_key(self, event: events.Key) -> None:
         """A choice's key, or the way to it."""
+        elsewhere = self.screen.focused
+        if elsewhere is not None and elsewhere is not self:  # it came right behind the key that led there
+            event.stop()
+            event.prevent_default()
+            elsewhere.post_message(events.Key(event.key, event.character))
+            return
         keys: Mapping[str, int] = {"left": -1, "up": -1, "right": 1, "down": 1}
         if event.key in keys:
             self._at = (self._at + keys[event.key]) % len(self.choices)
@@ -204,7 +207,7 @@ class Asked(Card):
         yield Static(classes="asked")
         yield Input(compact=True, classes="typed")
         yield Static(classes="wrong")
-        yield Choices(self._choices)
+        yield Choices(self._choices, self._chosen)
 
     def on_mount(self) -> None:
         """Nothing is typed yet."""
@@ -213,7 +216,7 @@ class Asked(Card):
 
     def begin(self) -> None:
         """Take the focus, where it was."""
-        (self.query_one(Input) if self._typing else self.query_one(Choices)).focus()
+        self.screen.set_focus(self.query_one(Input) if self._typing else self.query_one(Choices))
 
     def proposed(self, choice: Choice) -> tuple[str, str]:
         """What stands in the line before anything is typed, and what is asked."""
@@ -222,18 +225,17 @@ class Asked(Card):
     def said(self, choice: Choice, text: str) -> None:
         """A choice was made, and the line that it wanted was typed."""
 
-    def on_choices_chosen(self, event: Choices.Chosen) -> None:
+    def _chosen(self, choice: Choice) -> None:
         """Ask on, or send."""
-        event.stop()
         if self.guarded:
             return
-        if not event.choice.asks:
-            self.said(event.choice, "")
+        if not choice.asks:
+            self.said(choice, "")
             return
-        value, asked = self.proposed(event.choice)
+        value, asked = self.proposed(choice)
         self.query_one(Input).value = value
         self.query_one(".asked", Static).update(Content(asked))
-        self._type(event.choice)
+        self._type(choice)
         self.begin()
 
     def _type(self, choice: Choice | None) -> None:

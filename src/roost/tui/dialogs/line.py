@@ -48,12 +48,10 @@ class Sure(ModalScreen[bool]):
         with Vertical(id="line-box") as box:
             box.border_title = Content(self._title_text)
             yield Static(Content(self._words), classes="message")
-            yield Choices((Choice("n", "no, keep it", ""), Choice("y", self._yes, "yes")))
+            yield Choices((Choice("n", "no, keep it", ""), Choice("y", self._yes, "yes")), self._chosen)
 
-    def on_choices_chosen(self, event: Choices.Chosen) -> None:
-        """Yes or no."""
-        event.stop()
-        self.dismiss(event.choice.word == "yes")
+    def _chosen(self, choice: Choice) -> None:
+        self.dismiss(choice.word == "yes")
 
     def key_escape(self, event: events.Key) -> None:
         """No."""

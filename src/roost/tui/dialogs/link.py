@@ -18,6 +18,8 @@ _COPY = Choice("c", "copy the address", "")
 _DONE = Choice("y", "I have opened it", "accept")
 _NO = Choice("n", "no", "decline")
 
+LONGEST = 4000  # characters of an address that are shown
+
 
 class Link(Asked):
     """An address, the host of which is shown apart: that is what one has to trust."""
@@ -36,7 +38,7 @@ class Link(Asked):
 
     @property
     def _safe(self) -> bool:
-        return urlsplit(self.url).scheme in ("http", "https")
+        return _scheme(self.url) in ("http", "https")
 
     def title(self) -> str:
         """What is asked."""
@@ -45,14 +47,14 @@ class Link(Asked):
     def body(self) -> ComposeResult:
         """Why, where it leads, and the whole of it."""
         yield Static(Content(self.wait.message), classes="message")
-        warning = "" if urlsplit(self.url).scheme == "https" else "   not encrypted" if self._safe else "   no web page"
+        warning = "" if _scheme(self.url) == "https" else "   not encrypted" if self._safe else "   no web page"
         yield Static(
             Content.assemble(
                 ("on ", "$text-muted"), (exhibit.host(self.url) or "?", "bold $warning"), (warning, "$error")
             ),
             classes="why",
         )
-        yield Static(Content.styled(exhibit.clean(self.url), "$secondary underline"), classes="url")
+        yield Static(Content.styled(exhibit.clean(self.url[:LONGEST]), "$secondary underline"), classes="url")
 
     def said(self, choice: Choice, text: str) -> None:
         """Open, copy, or answer."""
@@ -68,3 +70,10 @@ def address(wait: Wait) -> str:
     meta: dict[str, Any] = wait.metadata
     login = meta.get("docker-agent/authorize_url") or meta.get("cagent/authorize_url")
     return wait.url or (login if isinstance(login, str) else "")
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""

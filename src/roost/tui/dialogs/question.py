@@ -1,9 +1,10 @@
 """A question with fields: a form made from its JSON schema."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -53,7 +54,7 @@ class Entry(Vertical):
     @property
     def given(self) -> Any:
         """What stands there, as `forms.read` takes it."""
-        match self.query_one(".given"):
+        match self.control:
             case Input(value=value):
                 return value
             case Select() as select:
@@ -67,10 +68,21 @@ class Entry(Vertical):
                 return sorted(chosen)
         return None
 
+    @property
+    def control(self) -> Widget:
+        """Where it is given."""
+        return self.query_one(".given")
+
     def begin(self) -> None:
         """Take the focus, and be seen with all that is said of it."""
-        self.query_one(".given").focus(scroll_visible=False)
+        self.screen.set_focus(self.control, scroll_visible=False)
         self.call_after_refresh(self.scroll_visible, animate=False)
+
+    async def caught_up(self) -> None:
+        """Wait until it holds all that has been typed into it."""
+        read = asyncio.Event()
+        self.control.call_later(read.set)
+        await read.wait()
 
     def _control(self) -> Widget:
         field = self.field
@@ -102,10 +114,16 @@ class Entry(Vertical):
 
 
 class Question(Card):
-    """A form.  Enter goes on to the next field, and from the last one sends it."""
+    """A form.  Enter goes on to the next field, and from the last one sends it.
+
+    Keys that lead elsewhere are met before any other is handed on (`priority`): what is typed behind them goes there.
+    """
 
     BINDINGS = [
-        Binding("ctrl+s", "send", "send"),
+        Binding("tab", "app.focus_next", "next", priority=True),
+        Binding("shift+tab", "app.focus_previous", "previous", priority=True),
+        Binding("enter", "onward", "next", priority=True),
+        Binding("ctrl+s", "send", "send", priority=True),
         Binding("alt+right", "other(1)", "next", priority=True),
         Binding("alt+left", "other(-1)", "previous", priority=True),
     ]
@@ -150,11 +168,16 @@ class Question(Card):
         if entries:
             (wrong or entries)[0].begin()
         else:
-            self.query_one("#accept").focus()
+            self.screen.set_focus(self.query_one("#accept"))
 
     def action_send(self) -> None:
         """Send it, if nothing is wrong with it."""
+        self.run_worker(self._send(), exclusive=True)
+
+    async def _send(self) -> None:
         entries = list(self.query(Entry))
+        for entry in entries:
+            await entry.caught_up()
         given = {entry.field.name: entry.given for entry in entries}
         values, wrong = forms.content(self._fields, given)
         for entry in entries:
@@ -164,14 +187,25 @@ class Question(Card):
         else:
             self.answer(action="accept", content=values)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Enter leads on from what is typed or chosen here; to buttons and open lists it is theirs."""
+        return isinstance(self.screen.focused, Input | Options) if action == "onward" else True
+
+    def action_onward(self) -> None:
+        """To the next field, or off with it."""
+        control = self.screen.focused
+        if self.guarded:
+            return
+        entries = list(self.query(Entry))
+        at = next((at for at, entry in enumerate(entries) if entry.control is control), len(entries))
+        if at + 1 < len(entries):
+            entries[at + 1].begin()
+        else:
+            self.action_send()
+
     def action_other(self, by: int) -> None:
         """To another card."""
         self.post_message(self.Left(by))
-
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._onward(event.input)
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -180,17 +214,6 @@ class Question(Card):
             if isinstance(entry, Entry) and entry.has_class("-wrong"):
                 entry.complain("")
 
-    def _onward(self, control: Widget) -> None:
-        """To the next field, or off with it."""
-        if self.guarded:
-            return
-        entries = list(self.query(Entry))
-        at = next((at for at, entry in enumerate(entries) if control in entry.walk_children()), len(entries))
-        if at + 1 < len(entries):
-            entries[at + 1].begin()
-        else:
-            self.action_send()
-
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:
         event.stop()
@@ -198,9 +221,3 @@ class Question(Card):
             self.action_send()
         else:
             self.answer(action=event.button.id)
-
-    def on_key(self, event: events.Key) -> None:
-        """Enter goes on from options, too."""
-        if event.key == "enter" and isinstance(self.screen.focused, Options):
-            event.stop()
-            self._onward(self.screen.focused)

@@ -1,6 +1,7 @@
 """The lines that are being typed: Enter sends them."""
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from textual import events
 from textual.binding import Binding
@@ -10,11 +11,28 @@ from textual.widgets import TextArea
 from roost.tui import attachments, terminal
 
 
-class Editor(TextArea):
-    """Several lines, with the keys of a shell's prompt.
+class Desk(Protocol):
+    """Where the lines are written.  It hears of a key before the next one is looked at: no letter falls in between."""
 
-    What the keys mean while something else is open above it, its owner says: see `grabbed`.
-    """
+    def grab(self, key: str) -> bool:
+        """Whether the key was for something else that is open."""
+        ...
+
+    def enter(self, *, steer: bool) -> None:
+        """Send what stands there; `steer` into the middle of what runs."""
+        ...
+
+    def recall(self, *, back: bool) -> None:
+        """Show something older, or something newer."""
+        ...
+
+    def take_back(self) -> None:
+        """Backspace, where there is nothing left to take away."""
+        ...
+
+
+class Editor(TextArea):
+    """Several lines, with the keys of a shell's prompt."""
 
     BINDINGS = [
         Binding("ctrl+underscore,ctrl+slash", "undo", "undo", show=False),
@@ -22,20 +40,6 @@ class Editor(TextArea):
         Binding("alt+left", "cursor_word_left", show=False),
         Binding("alt+right", "cursor_word_right", show=False),
     ]
-
-    class Entered(Message):
-        """It is to be sent; `steer` into the middle of what runs."""
-
-        def __init__(self, steer: bool = False) -> None:
-            super().__init__()
-            self.steer = steer
-
-    class Recalled(Message):
-        """Something older is wanted, or something newer."""
-
-        def __init__(self, back: bool) -> None:
-            super().__init__()
-            self.back = back
 
     class ClipboardWanted(Message):
         """What is on this machine's clipboard is wanted."""
@@ -47,11 +51,18 @@ class Editor(TextArea):
             super().__init__()
             self.text = text
 
-    def __init__(self, placeholder: str = "") -> None:
+    class Pasted(Message):
+        """So much text was pasted that it would be in the way here."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def __init__(self, desk: Desk, placeholder: str = "") -> None:
         super().__init__(
             soft_wrap=True, compact=True, highlight_cursor_line=False, placeholder=placeholder, tab_behavior="focus"
         )
-        self.grabbed: Callable[[str], bool] = lambda key: False
+        self._desk = desk
         self._own: Mapping[str, Callable[[], bool]] = {
             "enter": self._enter,
             "alt+enter": lambda: self._entered(steer=True),
@@ -64,12 +75,9 @@ class Editor(TextArea):
             "backspace": self._backspace,
         }
 
-    class Emptied(Message):
-        """Backspace, where there is nothing left to take away."""
-
     async def _on_key(self, event: events.Key) -> None:
         own = self._own.get(event.key)
-        if self.grabbed(event.key) or (own is not None and own()):
+        if self._desk.grab(event.key) or (own is not None and own()):
             event.stop()
             event.prevent_default()
 
@@ -82,6 +90,10 @@ class Editor(TextArea):
             event.stop()
             event.prevent_default()
             self.post_message(self.ClipboardWanted())
+        elif attachments.bulky(event.text) and not self.text.startswith(("!", "/")):
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Pasted(event.text))
 
     def action_paste_clipboard(self) -> None:
         """Ask for what is on the clipboard."""
@@ -109,7 +121,7 @@ class Editor(TextArea):
         return self._entered(steer=False)
 
     def _entered(self, *, steer: bool) -> bool:
-        self.post_message(self.Entered(steer))
+        self._desk.enter(steer=steer)
         return True
 
     def _newline(self) -> bool:
@@ -121,11 +133,11 @@ class Editor(TextArea):
         at = self.wrapped_document.location_to_offset(self.cursor_location).y
         if at != (0 if back else self.wrapped_document.height - 1) or not self.selection.is_empty:
             return False
-        self.post_message(self.Recalled(back))
+        self._desk.recall(back=back)
         return True
 
     def _backspace(self) -> bool:
         if self.text:
             return False
-        self.post_message(self.Emptied())
+        self._desk.take_back()
         return True

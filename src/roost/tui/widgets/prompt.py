@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widgets import OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from roost.tui import completion
+from roost.tui import attachments, completion
 from roost.tui.attachments import Attachment
 from roost.tui.completion import Folder, Offer, Target
 from roost.tui.history import History
@@ -23,6 +23,7 @@ from roost.tui.widgets.editor import Editor
 
 IDLE = "Ask anything   / commands   @ files   ! shell"
 BUSY = "Write the next message: Enter queues it, Alt+Enter steers"
+QUEUED = "Enter queues one more, Alt+Enter steers, ↑ takes the newest back"
 
 
 class Prompt(Vertical):
@@ -31,6 +32,7 @@ class Prompt(Vertical):
     BINDINGS = [Binding("tab,shift+tab", "app.attend", "what waits", show=False)]
 
     busy: reactive[bool] = reactive(False)
+    queued: reactive[int] = reactive(0)  # messages that wait
 
     class Sent(Message):
         """A message is ready to go."""
@@ -46,6 +48,9 @@ class Prompt(Vertical):
             super().__init__()
             self.text = text
 
+    class TakeBack(Message):
+        """The newest message that waits is wanted here again."""
+
     class ClipboardWanted(Message):
         """What is on the clipboard is to be put here."""
 
@@ -53,12 +58,13 @@ class Prompt(Vertical):
         super().__init__(id=id)
         self.commands: Sequence[Command] = ()
         self.attached: list[Attachment] = []
-        self.editor = Editor(IDLE)
-        self._history = history
+        self.editor = Editor(self, IDLE)
+        self.history = history
         self._folder: Folder | None = None
         self._target: Target | None = None
         self._offers: list[Offer] = []
         self._asked = 0
+        self._recalled: str | None = None  # what came from the history, and is not edited yet
 
     def compose(self) -> ComposeResult:
         """Above the line: what may be meant, and what goes along."""
@@ -71,8 +77,7 @@ class Prompt(Vertical):
             yield self.editor
 
     def on_mount(self) -> None:
-        """The keys go to what is offered first."""
-        self.editor.grabbed = self._grab
+        """Nothing goes along yet."""
         self._show_chips()
 
     @property
@@ -80,14 +85,26 @@ class Prompt(Vertical):
         """What stands there."""
         return self.editor.text
 
+    def begin(self) -> None:
+        """Take the focus: at once, so that what has been typed meanwhile comes here."""
+        self.screen.set_focus(self.editor)
+
     def place(self, folder: Path | None) -> None:
         """Where paths begin."""
         self._folder = Folder(folder) if folder else None
 
-    def watch_busy(self, busy: bool) -> None:
+    def watch_busy(self) -> None:
         """Enter means something else while somebody works."""
+        self.hint()
+
+    def watch_queued(self) -> None:
+        """And so does Up while something waits."""
+        self.hint()
+
+    def hint(self) -> None:
+        """Say in the empty prompt what can be done there."""
         if self.is_mounted:
-            self.editor.placeholder = BUSY if busy else IDLE
+            self.editor.placeholder = QUEUED if self.queued else BUSY if self.busy else IDLE
 
     # -- text -----------------------------------------------------------------------------------
 
@@ -95,7 +112,7 @@ class Prompt(Vertical):
         """Nothing stands there, and nothing goes along."""
         self.attached.clear()
         self._show_chips()
-        self._history.rest()
+        self.history.rest()
         self.editor.show("")
 
     def restore(self, text: str, attached: Sequence[Attachment] = ()) -> None:
@@ -105,9 +122,9 @@ class Prompt(Vertical):
         self.attached[:0] = attached
         self._show_chips()
 
-    def attach(self, *attachments: Attachment) -> None:
+    def attach(self, *more: Attachment) -> None:
         """Let them go along."""
-        self.attached += attachments
+        self.attached += more
         self._show_chips()
 
     def action_detach(self, at: int) -> None:
@@ -129,35 +146,42 @@ class Prompt(Vertical):
 
     # -- what the lines say ---------------------------------------------------------------------
 
-    @on(Editor.Entered)
-    def _entered(self, event: Editor.Entered) -> None:
-        event.stop()
+    def enter(self, *, steer: bool) -> None:
+        """Send what stands there."""
         text = self.editor.text
         if not text.strip() and not self.attached:
             return
-        self._history.add(text)
-        sent = self.Sent(text.strip("\n"), self.attached, steer=event.steer)
+        self.history.add(text)
+        sent = self.Sent(text.strip("\n"), self.attached, steer=steer)
         self.clear()
         self.post_message(sent)
 
-    @on(Editor.Recalled)
-    def _recalled(self, event: Editor.Recalled) -> None:
-        event.stop()
-        found = self._history.back(self.editor.text) if event.back else self._history.forth()
+    def recall(self, *, back: bool) -> None:
+        """Show what was typed before; what still waits is taken back rather than said twice."""
+        if back and self.queued and not self.editor.text and not self.history.browsing:
+            self.post_message(self.TakeBack())
+            return
+        found = self.history.back(self.editor.text) if back else self.history.forth()
         if found is not None:
-            with self.prevent(TextArea.Changed):
-                self.editor.show(found)
+            self._recalled = found
+            self.editor.show(found)
+            self._target = self._meant()
             self._close_offers()
 
-    @on(Editor.Emptied)
-    def _emptied(self, event: Editor.Emptied) -> None:
-        event.stop()
+    def take_back(self) -> None:
+        """Leave behind what was attached last."""
         self.action_detach(len(self.attached) - 1)
 
     @on(Editor.Dropped)
     def _dropped(self, event: Editor.Dropped) -> None:
         event.stop()
         self.post_message(self.Dropped(event.text))
+
+    @on(Editor.Pasted)
+    def _pasted(self, event: Editor.Pasted) -> None:
+        event.stop()
+        text = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        self.attach(attachments.of_text(attachments.entitled(text), text))
 
     @on(Editor.ClipboardWanted)
     def _clipboard_wanted(self, event: Editor.ClipboardWanted) -> None:
@@ -170,15 +194,19 @@ class Prompt(Vertical):
         shell = self.editor.text.startswith("!")
         self.set_class(shell, "-shell")
         self.query_one("#marker", Static).update("!" if shell else "❯")
-        self._history.rest()
+        if self.editor.text == self._recalled:
+            return
+        self._recalled = None
+        self.history.rest()
         self._look()
 
     # -- what may be meant ----------------------------------------------------------------------
 
     def _look(self) -> None:
         """Offer what the word at the cursor may mean."""
-        row, _ = self.editor.cursor_location
-        target = completion.target(self.editor.before, row)
+        target = self._meant()
+        if target == self._target and self._offers:
+            return
         self._target = target
         self._asked += 1
         if target is None or (target.kind == "file" and self._folder is None):
@@ -186,7 +214,13 @@ class Prompt(Vertical):
         elif target.kind == "command":
             self._offer(completion.commands(target.word, self.commands))
         else:
+            if self._offers:  # narrowed at once, since a key may come before the rest does
+                self._offer(completion.files(target.word, [offer.label for offer in self._offers]))
             self.run_worker(self._look_for_files(target, self._asked), group="offers", exclusive=True)
+
+    def _meant(self) -> Target | None:
+        row, _ = self.editor.cursor_location
+        return completion.target(self.editor.before, row)
 
     async def _look_for_files(self, target: Target, asked: int) -> None:
         folder = self._folder
@@ -212,8 +246,10 @@ class Prompt(Vertical):
         self._asked += 1
         self.query_one("#offers", OptionList).display = False
 
-    def _grab(self, key: str) -> bool:
+    def grab(self, key: str) -> bool:
         """Whether the key was for what is offered."""
+        if key in ("tab", "enter") and self._meant() != self._target:
+            self._look()  # it was typed faster than offers come
         if not self._offers or self._target is None:
             return False
         box = self.query_one("#offers", OptionList)
@@ -247,4 +283,4 @@ class Prompt(Vertical):
     def _clicked(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         self._choose(event.option_index, "tab")
-        self.editor.focus()
+        self.begin()

@@ -42,6 +42,7 @@ class Transcript(Paper):
         Binding("r", "app.order('results')", "Show or hide results", show=False),
         Binding("y,c", "copy", "Copy"),
         Binding("Y,C", "copy(True)", "Copy code", show=False),
+        Binding("backspace,delete", "take_back", "Take back", show=False),
         Binding("n", "match(1)", "Next match", show=False),
         Binding("N", "match(-1)", "Match before", show=False),
     ]
@@ -62,6 +63,13 @@ class Transcript(Paper):
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
+
+    class TakeBack(Message):
+        """A message that waits is to stand in the prompt again; `number` names it."""
+
+        def __init__(self, number: int) -> None:
+            super().__init__()
+            self.number = number
 
     class Searched(Message):
         """Where a search stands: the match that is shown, of how many."""
@@ -298,6 +306,12 @@ class Transcript(Paper):
     def action_copy(self, code: bool = False) -> None:
         """Copy the selected row."""
         self.copy(code=code)
+
+    def action_take_back(self) -> None:
+        """Ask for the selected message, if it still waits."""
+        row = self.view.row(self._selected or "")
+        if isinstance(row, User) and row.state == "queued":
+            self.post_message(self.TakeBack(row.seq))
 
     # -- search ---------------------------------------------------------------------------------
 

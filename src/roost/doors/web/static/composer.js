@@ -12,6 +12,7 @@ const PICTURE = 1_568 // pixels of a picture's longer side
 const FILE = 200_000
 const PHONE = matchMedia('(max-width: 899px), (pointer: coarse)')
 const BUSY = new Set(['session_busy', 'turn_running'])
+const GONE = new Set(['already_taken', 'not_queued'])
 const NEVER = new Set(['session_not_running', 'unknown_session'])
 
 export class Composer {
@@ -40,7 +41,7 @@ export class Composer {
     this.attached = h('ul', { class: 'attached', 'aria-label': 'Attachments' })
     this.list = h('ul', { class: 'commands', id: 'commands', role: 'listbox', 'aria-label': 'Commands', hidden: true })
     this.input = h('textarea', {
-      class: 'write', rows: 1, 'aria-label': 'Message', placeholder: 'Message…', autocomplete: 'off', 'aria-controls': 'commands', 'aria-autocomplete': 'list',
+      class: 'write', rows: 1, dir: 'auto', 'aria-label': 'Message', placeholder: 'Message…', autocomplete: 'off', 'aria-controls': 'commands', 'aria-autocomplete': 'list',
       onInput: () => this.typed(), onKeydown: (event) => this.keys(event), onPaste: (event) => this.pasted(event),
     })
     this.file = h('input', { type: 'file', multiple: true, hidden: true, onChange: () => { this.attach(this.file.files); this.file.value = '' } })
@@ -128,10 +129,34 @@ export class Composer {
   }
 
   paintQueue() {
-    const waiting = this.fold.queue.flatMap(({ id, queue, messages }) => messages.map((message) => ({ key: `${id}/${message.index}`, queue, message })))
+    const waiting = this.fold.queue.flatMap(({ id, queue, messages }) => messages.map((message) => ({ key: `${id}/${message.index}`, id, queue, message })))
     this.queue.hidden = waiting.length === 0
-    keyed(this.queue, waiting, ({ key }) => key, ({ queue, message }) => h('li', {},
-      h('span', { class: 'pill' }, queue === 'steer' ? 'now' : 'after'), h('span', { class: 'words' }, short(message.content, 200) || 'a picture')))
+    keyed(this.queue, waiting, ({ key }) => key, ({ id, queue, message }) => this.waiting(id, queue, short(message.content, 200) || 'a picture'))
+  }
+
+  waiting(id, queue, words) {
+    const back = h('button', { class: 'tool', type: 'button', title: 'Take it back, to change it', 'aria-label': `Take back: ${short(words, 60)}`, onClick: () => this.takeBack(id, back) }, icon('pen'))
+    return h('li', {}, h('span', { class: 'pill' }, queue === 'steer' ? 'now' : 'after'), h('span', { class: 'words', dir: 'auto' }, words), back)
+  }
+
+  /** What waits comes back into the field, before what is written there. */
+  async takeBack(id, button = null) {
+    if (this.taking === id) return
+    this.taking = id
+    if (button) button.disabled = true
+    try {
+      const { messages } = await this.api.delete(`${this.path}/queue/${part(id)}`)
+      const found = messages.map(parted)
+      this.files = [...found.flatMap(({ files }) => files), ...this.files]
+      this.paintFiles()
+      this.put([...found.map(({ words }) => words), this.input.value].filter(Boolean).join('\n\n'))
+    } catch (error) {
+      if (GONE.has(error.code)) toast(error.code === 'already_taken' ? 'The agent has read it already.' : 'It does not wait any more.')
+      else complain(error, 'take it back')
+      if (button) button.disabled = false
+    } finally {
+      this.taking = null
+    }
   }
 
   grow() {
@@ -177,6 +202,10 @@ export class Composer {
   keys(event) {
     if (event.isComposing) return
     if (!this.list.hidden && this.choosing(event)) return
+    if (event.key === 'ArrowUp' && this.input.value === '' && this.fold.queue.length > 0) {
+      event.preventDefault()
+      return this.takeBack(this.fold.queue.at(-1).id)
+    }
     if (event.key === 'Enter' && !event.shiftKey && (!PHONE.matches || event.ctrlKey || event.metaKey)) {
       event.preventDefault()
       if (event.altKey && this.fold.busy) this.mode = this.mode === 'steer' ? 'followup' : 'steer'
@@ -243,7 +272,14 @@ export class Composer {
     this.attach(files)
   }
 
-  async attach(files) {
+  /** Files become attachments one after the other; what is sent meanwhile waits for them. */
+  attach(files) {
+    const chosen = [...files]
+    this.attaching = Promise.resolve(this.attaching).then(() => this.taken(chosen))
+    return this.attaching
+  }
+
+  async taken(files) {
     for (const file of files) {
       try {
         this.files.push(file.type.startsWith('image/') ? await picture(file) : await written(file))
@@ -275,6 +311,7 @@ export class Composer {
   }
 
   async submit() {
+    await this.attaching
     const words = this.input.value.trim()
     if (this.under || (words === '' && this.files.length === 0)) return
     const message = this.message(words)
@@ -414,6 +451,21 @@ function fenced(words) {
   let mark = '```'
   while (words.includes(mark)) mark += '`'
   return `${mark}\n${words}\n${mark}`
+}
+
+const ATTACHED = /^(.+):\n\n(`{3,})\n([^]*)\n\2$/
+
+/** A message that was sent, as what was written and attached for it. */
+function parted({ content = '', multi_content: parts = [] }) {
+  const files = []
+  const said = []
+  for (const { type, text: words, image_url: picture } of parts) {
+    const [, name, , inside] = (type === 'text' && ATTACHED.exec(words)) || []
+    if (picture?.url) files.push({ name: 'picture', url: picture.url })
+    else if (name) files.push({ name, words: inside })
+    else if (type === 'text') said.push(words)
+  }
+  return { words: content || said.join('\n\n'), files }
 }
 
 function unique() {

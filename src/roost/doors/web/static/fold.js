@@ -60,6 +60,7 @@ export class Fold {
     this.known = 0 // up to this number the snapshot has all messages
     this.first = 0 // the oldest message that is here
     this.more = false
+    this.paused = false // whether a CLI has answered, and waits within its turn for what comes next
     this.written = new Map() // messages of which nobody has said yet that they are shown
     this.seen = new Set() // ids of messages
     this.messages = new Map() // message id -> its row
@@ -81,6 +82,7 @@ export class Fold {
     this.known = shot.last_event_seq ?? 0
     this.cursor = shot.tail_from ?? this.known
     this.more = Boolean(shot.more)
+    this.paused = Boolean(shot.streaming) && shot.state === 'idle'
     this.#head(shot)
     this.#history(shot)
     this.#head(shot) // what happened long ago is no news

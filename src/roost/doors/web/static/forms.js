@@ -19,12 +19,11 @@ let cards = 0
  */
 export function answerCard(wait, onAnswer, { title = true } = {}) {
   const id = `ask-${++cards}`
-  const make = KINDS[kindOf(wait)]
   const trouble = h('p', { class: 'wrong', role: 'alert', hidden: true })
   const foot = h('div', { class: 'answers' })
   const card = h('section', { class: ['ask', wait.kind], role: 'group', 'aria-labelledby': id, data: { wait: wait.id, kind: kindOf(wait) } })
   const send = sender(card, foot, trouble, onAnswer)
-  const { heading, sign, body } = make(wait, { send, foot, id, trouble })
+  const { heading, sign, body } = laidOut(wait, { send, foot, id, trouble })
   card.append(
     h('header', {}, icon(sign), h('h2', { id, class: title ? '' : 'hush' }, heading), whose(wait)),
     ...[body].flat().filter(Boolean), trouble, foot)
@@ -36,6 +35,18 @@ export function answerCard(wait, onAnswer, { title = true } = {}) {
 function kindOf(wait) {
   if (wait.kind !== 'question') return wait.kind
   return addressOf(wait) === '' ? 'question' : 'address'
+}
+
+/** What a card shows.  A question that can't be shown hides no other: it can be refused here, and seen elsewhere. */
+function laidOut(wait, parts) {
+  try {
+    return KINDS[kindOf(wait)](wait, parts)
+  } catch (error) {
+    reportError(error)
+    const no = wait.kind === 'question' ? { action: 'decline' } : { confirmation: 'reject' }
+    parts.foot.replaceChildren(button('Reject', () => parts.send(no), 'danger'))
+    return { heading: 'This can’t be shown here', sign: 'warn', body: h('p', { class: 'message' }, 'Look at it at a terminal: ', h('code', {}, 'roost approvals'), '.') }
+  }
 }
 
 function whose(wait) {
@@ -112,7 +123,7 @@ function approval(wait, { send, foot }) {
   const no = button('Reject', () => rejecting(foot, send, choices), 'danger')
   const choices = () => foot.replaceChildren(no, always, yes)
   choices()
-  return { heading: seen(asks(sum, name)), sign: sum.icon, body: [judged(wait), wait.message && h('p', { class: 'message' }, wait.message), wanted(name, raw)] }
+  return { heading: seen(asks(sum, name)), sign: sum.icon, body: [judged(wait), wait.message && h('p', { class: 'message', dir: 'auto' }, wait.message), wanted(name, raw)] }
 }
 
 function asks(sum, name) {
@@ -200,7 +211,7 @@ function budget(wait, { send, foot, id, trouble }) {
   foot.append(button('Stop', () => send({ confirmation: 'reject' }), 'danger'), button('Raise and go on', raise, 'primary'))
   return {
     heading: `The budget ${name ? `“${name}” ` : ''}is used up`, sign: 'warn',
-    body: [h('p', { class: 'message' }, wait.message), h('div', { class: 'field raise' }, h('label', { for: `${id}-to` }, `Raise it to (${unit})`), input)],
+    body: [h('p', { class: 'message', dir: 'auto' }, wait.message), h('div', { class: 'field raise' }, h('label', { for: `${id}-to` }, `Raise it to (${unit})`), input)],
   }
 }
 
@@ -232,7 +243,7 @@ function question(wait, { send, foot, id }) {
     resume ? null : button('Cancel', () => send({ action: 'cancel' }), 'quiet', { title: 'Neither yes nor no: the tool is told that nobody answered' }),
     button(resume ? 'End it' : 'Decline', () => send({ action: 'decline' }), 'danger'),
     button(resume ? 'Go on' : shown.length > 0 ? 'Send' : 'Accept', accept, 'primary'))
-  return { heading: metaOf(wait, 'title') || (resume ? 'Go on with it?' : 'The agent asks'), sign: 'info', body: [h('p', { class: 'message' }, wait.message), shown.length > 0 && form] }
+  return { heading: metaOf(wait, 'title') || (resume ? 'Go on with it?' : 'The agent asks'), sign: 'info', body: [h('p', { class: 'message', dir: 'auto' }, wait.message), shown.length > 0 && form] }
 }
 
 const TOKEN = { properties: { access_token: { title: 'Access token', description: 'Log in at the server with another program, and put its token here.', type: 'string' } }, required: ['access_token'] }
@@ -341,7 +352,7 @@ function address(wait, { send, foot }) {
   return {
     heading: login ? 'Log in' : 'Open an address', sign: 'link',
     body: [
-      h('p', { class: 'message' }, wait.message),
+      h('p', { class: 'message', dir: 'auto' }, wait.message),
       h('p', { class: 'address' }, h('span', { class: 'host' }, `${url.protocol}//`, h('strong', {}, url.host)), h('span', { class: 'rest' }, url.pathname + url.search)),
       url.protocol === 'http:' && h('p', { class: 'judged' }, h('span', { class: 'pill amber' }, 'Not encrypted')),
     ],

@@ -52,6 +52,9 @@ export const ON = {
     if (last?.round && last.text === f.error) return // the round has said so already
     note(fold, thread, 'error', f.error || 'An error without a message', { code: f.code ?? '' })
   }),
+  round_ended: live((fold, f) => {
+    if (fold.threadOf(f) === fold.root) fold.paused = true
+  }),
   round_result: live((fold, f) => {
     if (!f.success && f.message) note(fold, fold.threadOf(f), 'error', f.message, { code: '', round: true })
   }),
@@ -65,31 +68,34 @@ export const ON = {
   }),
   message_edited: live((fold, f) => fold.edit(f.id, f.message)),
   user_message: live((fold, f, id) => {
+    const calm = fold.queue.find((entry) => entry.id === f.queued)?.calm ?? fold.paused
     if (f.queued) unqueue(fold, f.queued, f.index)
-    const { rests } = fold.head
-    if (rests) head(fold, 'rests', false)
+    if (fold.head.rests) head(fold, 'rests', false)
+    fold.paused = false
     const own = f.id ?? id
     for (const [at, entry] of fold.written) {
       if (at < own) fold.add(entry)
       if (at <= own) fold.written.delete(at)
     }
     if (own <= fold.known || fold.has(own)) return
-    const row = fold.said(fold.threadOf(f), { text: f.message, parts: f.multi_content, id: own, via: f.queued && !rests ? (f.queue ?? 'steer') : '', at: f.timestamp })
+    const row = fold.said(fold.threadOf(f), { text: f.message, parts: f.multi_content, id: own, via: f.queued && !calm ? (f.queue ?? 'steer') : '', at: f.timestamp })
     fold.touch(row)
   }),
   message_queued: live((fold, f, id) => {
     const messages = (f.messages ?? []).map((message, index) => ({ ...message, index }))
-    fold.queue.push({ id: f.id ?? id, queue: f.queue, messages })
+    fold.queue.push({ id: f.id ?? id, queue: f.queue, messages, calm: fold.paused })
     fold.changes.queue = true
   }),
   message_dropped: live((fold, f) => {
     const message = unqueue(fold, f.queued, f.index)
+    if (f.why === 'withdrawn') return // whoever did it knows
     note(fold, fold.threadOf(f), 'warn', `A message was not taken${f.why ? `: ${f.why}` : ''}${message ? `\n${message.content}` : ''}`)
   }),
 
   // -- answers
   answer_started: both((fold, f) => {
     const thread = fold.threadOf(f)
+    if (thread === fold.root) fold.paused = false
     if (thread === fold.root && fold.head.rests) head(fold, 'rests', false)
     answer(fold, thread, f)
   }),

@@ -12,7 +12,7 @@ const SLOW = 25 // milliseconds; a disk that takes longer to keep something slow
 const FULL = 0.05 // of a disk; with less left it is said
 
 /** Mount the view. */
-export function mountHealth(root, { api }) {
+export function mountHealth(root, { api, live }) {
   const stop = new AbortController()
   const wrong = h('div', { class: 'stack' })
   const tiles = h('div', { class: 'tiles' })
@@ -29,20 +29,24 @@ export function mountHealth(root, { api }) {
     effect(() => fill(tiles, counts(store.rows.value)))
   })
   let timer = 0
+  let lost = false // whether it could not be asked
   const look = async () => {
     clearTimeout(timer)
     try {
       const found = await api.get('/web/health', { signal: stop.signal, tries: 1 })
+      lost = false
       fill(wrong, troubles(found))
       fill(place, about(found), clis(found.clis))
     } catch (error) {
       if (stop.signal.aborted) return
+      lost = true
       fill(wrong, note('red', worded(error, 'ask the server how it is')))
     }
     timer = setTimeout(look, AGAIN)
   }
   look()
-  return { unmount: () => { stop.abort(); clearTimeout(timer); end() } }
+  const heed = live.on('state', ({ state }) => { if (state === 'open' && lost) look() })
+  return { unmount: () => { stop.abort(); clearTimeout(timer); heed(); end() } }
 }
 
 /** What runs, by the list that everybody reads. */

@@ -71,7 +71,7 @@ class Inbox {
 
   make(wait) {
     const card = this.forms.answerCard(wait, (answer) => api.post(`/api/waits/${part(wait.id)}`, answer))
-    const parts = { title: h('span', { class: 'title' }), where: h('span', { class: 'place mono' }) }
+    const parts = { title: h('span', { class: 'title', dir: 'auto' }), where: h('span', { class: 'place mono' }) }
     const head = h('h2', {}, h('a', { class: 'from', href: `#/s/${part(place(wait))}` }, parts.title, parts.where))
     const node = h('li', { class: 'asked' }, head, card)
     this.cards.set(wait.id, { wait, card, node, ...parts })

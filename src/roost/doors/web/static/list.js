@@ -114,7 +114,7 @@ class List {
 
   make(line, chosen) {
     const parts = {
-      dot: h('span', { class: 'dot' }), title: h('span', { class: 'title' }), state: h('span', { class: 'hush' }),
+      dot: h('span', { class: 'dot' }), title: h('span', { class: 'title', dir: 'auto' }), state: h('span', { class: 'hush' }),
       age: h('time', { class: 'age' }), about: h('span', { class: 'about' }), waits: h('span', { class: 'pill amber' }),
       star: h('span', { class: 'starred', title: 'Starred' }, icon('star'), h('span', { class: 'hush' }, 'starred')),
       cost: h('span', { class: 'cost' }),
@@ -295,7 +295,11 @@ async function erase(row) {
     const sure = await confirm({ title: 'Delete a session at work?', body: `“${titled(row)}” is ${STATES[row.state]}. Deleting it ends what it does.`, yes: 'Delete', danger: true })
     if (!sure) return
   }
+  const link = [...document.querySelectorAll('.entry')].find(({ hash }) => hash === `#/s/${part(row.id)}`)
+  const item = link?.closest('.entry-item')
+  const next = item?.nextElementSibling ?? item?.previousElementSibling
   const removal = store.remove(row.id, (error) => complain(error, 'delete it'))
+  if (item?.contains(document.activeElement) || document.activeElement === document.body) next?.querySelector('.entry').focus({ preventScroll: true })
   if (location.hash === `#/s/${part(row.id)}`) location.hash = '#/'
   toast('Session deleted', { action: { label: 'Undo', act: removal.undo }, onGone: removal.go })
 }

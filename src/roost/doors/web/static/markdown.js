@@ -219,7 +219,7 @@ function tabled(lines, from) {
   const raws = []
   let at = from + 2
   for (; at < lines.length && !blank(lines[at]) && !interrupts(lines[at]); at++) raws.push(lines[at])
-  const rows = raws.map((line) => align.map((_, column) => inlines(cells(line)[column] ?? '')))
+  const rows = raws.map(cells).map((row) => align.map((_, column) => inlines(row[column] ?? '')))
   return [{ kind: 'table', align, head: cells(lines[from]).map((cell) => inlines(cell)), rows, raws }, at]
 }
 

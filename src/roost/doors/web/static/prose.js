@@ -106,13 +106,13 @@ function patchedTable(node, old, block) {
 
 function made(block, growing = false) {
   switch (block.kind) {
-    case 'heading': return h(`h${block.as ?? 6}`, { class: `h${block.level}` }, words(block.inline))
+    case 'heading': return h(`h${block.as ?? 6}`, { class: `h${block.level}`, dir: 'auto' }, words(block.inline))
     case 'code': return codeNode(block, growing)
-    case 'quote': return h('blockquote', {}, block.blocks.map((one) => made(one)))
-    case 'list': return h(block.ordered ? 'ol' : 'ul', { start: block.ordered && block.start !== 1 ? block.start : null }, block.items.map((item) => itemNode(item, block.tight)))
-    case 'table': return h('div', { class: 'tabled', tabindex: 0, role: 'group', 'aria-label': 'Table' }, h('table', {}, h('thead', {}, rowNode(block.head, block.align, 'th')), h('tbody', {}, block.rows.map((row) => rowNode(row, block.align)))))
+    case 'quote': return h('blockquote', { dir: 'auto' }, block.blocks.map((one) => made(one)))
+    case 'list': return h(block.ordered ? 'ol' : 'ul', { dir: 'auto', start: block.ordered && block.start !== 1 ? block.start : null }, block.items.map((item) => itemNode(item, block.tight)))
+    case 'table': return h('div', { class: 'tabled', tabindex: 0, role: 'group', 'aria-label': 'Table' }, h('table', { dir: 'auto' }, h('thead', {}, rowNode(block.head, block.align, 'th')), h('tbody', {}, block.rows.map((row) => rowNode(row, block.align)))))
     case 'rule': return h('hr')
-    default: return h('p', {}, words(block.inline))
+    default: return h('p', { dir: 'auto' }, words(block.inline))
   }
 }
 
@@ -131,7 +131,7 @@ function codeNode(block, growing) {
   filled(code, block, growing)
   const node = h('figure', { class: 'code' },
     h('figcaption', {}, h('span', {}, block.lang), copier(() => node.$text, 'Copy code')),
-    h('pre', { tabindex: 0, 'aria-label': block.lang ? `Code in ${block.lang}` : 'Code' }, code))
+    h('pre', { dir: 'ltr', tabindex: 0, 'aria-label': block.lang ? `Code in ${block.lang}` : 'Code' }, code))
   node.$text = block.text
   return node
 }
@@ -151,7 +151,7 @@ function whither(node) {
 function words(inline) {
   return inline.map((node) => {
     switch (node.kind) {
-      case 'code': return h('code', {}, node.text)
+      case 'code': return h('code', { dir: 'ltr' }, node.text)
       case 'break': return h('br')
       case 'em': case 'strong': case 'del': return h(node.kind, {}, words(node.inside))
       case 'link': return h('a', { href: node.href, target: '_blank', rel: 'noopener noreferrer nofollow', title: node.href, class: node.picture ? 'picture' : null }, words(node.inside), whither(node))

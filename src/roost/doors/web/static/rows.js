@@ -21,7 +21,11 @@ export function rowNode(row, place) {
   const show = MAKERS[row.kind]?.(article, row, place) ?? (() => {})
   article.$show = (now, where) => {
     if (where.depth > 0) article.dataset.depth = Math.min(where.depth, 4)
-    show(now, where)
+    try {
+      show(now, where)
+    } catch (error) {
+      reportError(error) // a row that can't be shown hides no other
+    }
   }
   article.$show(row, place)
   return article
@@ -44,7 +48,7 @@ const button = (label, symbol, act) => h('button', { class: 'tool small', type: 
 const VIA = { steer: 'steered', followup: 'follow-up' }
 
 function user(article, row, { memory, act, depth }) {
-  const words = h('div', { class: 'words' })
+  const words = h('div', { class: 'words', dir: 'auto' })
   const fold = h('button', { class: 'opener', type: 'button', hidden: true, onClick: () => { memory.open = !memory.open; paint(row) } })
   const parts = h('div', { class: 'pictures' })
   const mark = h('span', { class: 'via' })

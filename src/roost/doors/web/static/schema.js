@@ -155,10 +155,24 @@ function wrongText(rules, text) {
 
 /** A pattern that is none, or that may take for ever on this text, is the server's to judge. */
 function matches(pattern, text) {
-  if (pattern.length > 300 || text.length > 300 || /[+*}]\)?[+*{]/.test(pattern)) return true
+  if (!isTame(pattern, text)) return true
   try {
     return new RegExp(pattern, 'u').test(text)
   } catch {
     return true
   }
+}
+
+const STEPS = 1e7
+
+/**
+ * Whether a search for the pattern ends soon, however badly it goes: each repetition that is open multiplies its steps by the
+ * length of the text, each choice by two, and a group that is repeated by more than anybody can say.
+ */
+function isTame(pattern, text) {
+  if (pattern.length > 300 || text.length > 300) return false
+  const plain = pattern.replace(/\\./gsu, 'x').replace(/\[[^\]]*\]/g, 'x').replace(/\{\d+\}/g, (times, at, all) => (all[at - 1] === ')' ? times : ''))
+  if (/\)[*+{]/.test(plain)) return false
+  const count = (what) => plain.match(what)?.length ?? 0
+  return (text.length + 1) ** (count(/[*+{]/g) + 1) * 2 ** count(/[?|]/g) < STEPS
 }

@@ -4,7 +4,7 @@ import { part } from './api.js'
 import { Composer } from './composer.js'
 import { ask, confirm, dialog, menu } from './dialog.js'
 import { Dock } from './dock.js'
-import { fill, h, schedule, text } from './dom.js'
+import { effect, fill, h, schedule, text } from './dom.js'
 import { Find } from './find.js'
 import { Fold } from './fold.js'
 import { copy } from './calls.js'
@@ -13,10 +13,12 @@ import * as store from './store.js'
 import { short } from './text.js'
 import { announce, complain, toast, worded } from './toast.js'
 import { Transcript } from './transcript.js'
-import { count, money, when } from './words.js'
+import { count, money, some, when } from './words.js'
 
 const PAGE = 120 // messages at first
 const OLDER = 150
+const AGAIN = 5_000 // after so long a session that was refused is asked for again
+const FAR = 8 // pages that are fetched to find again where one was
 
 /** Mount the view of a session; `unmount` lets go of it. */
 export function mountSession(root, { api, live, id, navigate }) {
@@ -39,12 +41,13 @@ class View {
     this.find = new Find({ transcript: this.transcript, fold: this.fold, older: (last) => this.older(last), onClose: () => this.transcript.element.focus({ preventScroll: true }) })
     this.build()
     this.ends.push(live.on('row', (row) => { if (row.id === id) this.heard(row) }), live.on('gone', (gone) => { if (gone === id) this.left() }),
+      effect(() => this.elsewhere(store.waits.value.filter((wait) => (wait.log_id ?? wait.session_id) !== id).length)),
       live.on('state', ({ state }) => { if (state === 'open' && this.away) this.load() }))
   }
 
   build() {
     this.dot = h('span', { class: 'dot' })
-    this.title = h('h1', { tabindex: -1 }, h('button', { class: 'titled', type: 'button', title: 'Rename', onClick: () => this.rename() }))
+    this.title = h('h1', { tabindex: -1 }, h('button', { class: 'titled', dir: 'auto', type: 'button', title: 'Rename', onClick: () => this.rename() }))
     this.about = h('p', { class: 'about' })
     this.state = h('span', { class: 'word' })
     this.who = h('span', { class: 'who' }, h('span'), h('span', { class: 'on-model' }))
@@ -54,8 +57,9 @@ class View {
     this.search = h('button', { class: 'tool', type: 'button', 'aria-label': 'Find in this session', title: 'Find (Ctrl F)', onClick: () => this.find.open() }, icon('search'))
     this.dots = h('button', { class: 'tool', type: 'button', 'aria-label': 'Actions', 'aria-haspopup': 'menu', 'aria-expanded': 'false', onClick: () => this.actions() }, icon('more'))
     this.about.append(this.dot, this.state, this.who, this.meter, this.cost)
+    this.home = h('a', { class: 'tool back', href: '#/', 'aria-label': 'Sessions' }, icon('back'), h('span', { class: 'badge', 'aria-hidden': 'true', hidden: true }))
     this.head = h('header', { class: 'topline session-head' },
-      h('a', { class: 'tool back', href: '#/', 'aria-label': 'Sessions' }, icon('back')),
+      this.home,
       h('div', { class: 'names' }, this.title, this.about), this.star, this.search, this.dots)
     this.doing = h('p', { class: 'doing-now', hidden: true }, h('span'))
     this.blank = h('div', { class: 'blank' }, bones())
@@ -63,6 +67,7 @@ class View {
     this.element = h('section', { class: 'session', 'aria-label': 'Session', onKeydown: (event) => this.keys(event) }, this.head, this.find.element, this.stage, this.doing, this.dock.element, this.composer.element)
     this.transcript.element.hidden = true
     this.composer.element.hidden = true
+    this.transcript.element.addEventListener('scroll', this.mark, { passive: true })
     fill(this.root, this.element)
     const row = store.rows.peek()?.get(this.id)
     if (row) {
@@ -73,6 +78,8 @@ class View {
 
   end() {
     this.gone = true
+    clearTimeout(this.again)
+    clearTimeout(this.marking)
     this.stop.abort()
     this.unfollow?.()
     this.ends.forEach((end) => end())
@@ -90,6 +97,7 @@ class View {
       if (this.gone) return
       this.away = false
       this.unfollow?.()
+      const place = this.blank.hidden ? this.transcript.place : history.state?.place
       this.fold.open(shot)
       const row = store.rows.peek()?.get(this.id)
       if (row) this.fold.hear(row)
@@ -97,10 +105,28 @@ class View {
       this.transcript.element.hidden = this.composer.element.hidden = false
       this.transcript.anew()
       this.paint()
+      if (place) this.back(place)
       this.unfollow = this.live.follow(this.id, this.fold.cursor, (items) => this.take(items), { onGap: () => this.load(), onRefused: (why) => this.refused(why) })
     } catch (error) {
       if (!this.gone) this.failed(error)
     }
+  }
+
+  /** Who comes back, by the browser's own button or after a reload, reads on where he was. */
+  async back(place) {
+    for (let tried = 0; tried < FAR && !this.transcript.restore(place) && this.fold.more; tried++) {
+      await this.older().catch(() => { tried = FAR })
+      if (this.gone) return
+      this.paintNow()
+    }
+  }
+
+  /** Keep where one reads with this entry of the browser's history. */
+  mark = () => {
+    clearTimeout(this.marking)
+    this.marking = setTimeout(() => {
+      if (location.hash === `#/s/${part(this.id)}`) history.replaceState({ place: this.transcript.place }, '')
+    }, 250)
   }
 
   take(items) {
@@ -115,8 +141,10 @@ class View {
   }
 
   refused({ code, message }) {
-    if (code === 'unknown_session') this.left()
-    else toast(message || 'This session can’t be followed.', { kind: 'error' })
+    if (code === 'unknown_session') return this.left()
+    toast(message || 'This session can’t be followed.', { kind: 'error' })
+    clearTimeout(this.again)
+    this.again = setTimeout(() => this.load(), AGAIN) // else what is shown would stay as it is
   }
 
   heard(row) {
@@ -196,6 +224,14 @@ class View {
     const words = `Context: ${count(context)}${limit ? ` of ${count(limit)}` : ''} tokens`
     this.meter.title = words
     this.meter.setAttribute('aria-label', words)
+  }
+
+  /** On a phone the way back tells that others wait, too. */
+  elsewhere(number) {
+    const badge = this.home.lastChild
+    badge.dataset.count = number
+    badge.hidden = number === 0
+    this.home.setAttribute('aria-label', number ? `Sessions (${some(number, 'question')} in others)` : 'Sessions')
   }
 
   /** What goes on while nothing can be seen of it. */

@@ -68,15 +68,22 @@ function theme() {
 function devices(api, signal) {
   const list = h('ul', { class: 'devices' })
   const place = h('div', { class: 'pairing' })
+  let known = null
+  /** Read them; returns those that were not there before. */
   const load = async () => {
     try {
-      fill(list, (await api.get('/web/devices', { signal })).map((device) => entry(api, device, load)))
+      const found = await api.get('/web/devices', { signal })
+      const fresh = found.filter(({ id }) => known !== null && !known.has(id))
+      if (known === null || fresh.length > 0 || found.length !== known.size) fill(list, found.map((device) => entry(api, device, load)))
+      known = new Set(found.map(({ id }) => id))
+      return fresh
     } catch (error) {
-      if (!signal.aborted) fill(list, h('li', { class: 'wrong' }, worded(error, 'read the devices')))
+      if (!signal.aborted && known === null) fill(list, h('li', { class: 'wrong' }, worded(error, 'read the devices')))
+      return []
     }
   }
   load()
-  const add = h('button', { class: 'button', type: 'button', onClick: () => invite(api, place, add) }, icon('phone'), 'Pair another device')
+  const add = h('button', { class: 'button', type: 'button', onClick: () => invite(api, place, add, load, signal) }, icon('phone'), 'Pair another device')
   return section('Devices', h('p', { class: 'why' }, 'Browsers that may use this server. Each stays for 30 days after its last visit.'), list, add, place)
 }
 
@@ -96,9 +103,12 @@ function entry(api, device, load) {
     !device.current && h('button', { class: 'tool', type: 'button', 'aria-label': `Remove ${device.label}`, onClick: end }, icon('trash')))
 }
 
+const LOOK = 2_500 // between two looks for the device that is being paired
+
 const ago = (at) => (age(at) === 'now' ? 'just now' : `${age(at)} ago`)
 
-async function invite(api, place, button) {
+/** Show a pairing link, until somebody has come in by it. */
+async function invite(api, place, button, load, signal) {
   button.disabled = true
   try {
     const { url, matrix, expires_at: due } = await api.post('/web/codes')
@@ -120,6 +130,15 @@ async function invite(api, place, button) {
       h('button', { class: 'button', type: 'button', onClick: copy }, icon('copy'), 'Copy the link')))
     tell()
     place.scrollIntoView({ block: 'nearest' })
+    const look = async () => {
+      if (signal.aborted || !place.contains(left) || Date.now() > Date.parse(due) + LOOK) return
+      const [device] = document.hidden ? [] : await load()
+      if (device && place.contains(left)) {
+        fill(place)
+        toast(`${device.label} is paired.`)
+      } else setTimeout(look, LOOK)
+    }
+    setTimeout(look, LOOK)
   } catch (error) {
     complain(error, 'make a link')
   } finally {
@@ -189,6 +208,20 @@ const trusting = () => h('ul', { class: 'steps' },
   h('li', {}, 'Android: Settings → Security → Encryption & credentials → Install a certificate → CA certificate.'),
   h('li', {}, 'A computer: add it to the authorities of the system, or of the browser, for websites.'))
 
+/** Whoever comes next at this device finds nothing of ours on it: drafts, the last choices, messages that were shown. */
+async function emptied() {
+  try {
+    for (const storage of [sessionStorage, localStorage]) {
+      for (const name of Object.keys(storage)) if (name.startsWith('roost.') && name !== PLACE) storage.removeItem(name)
+    }
+  } catch {
+    // then nothing was kept
+  }
+  const found = await worker
+  const shown = await found.getNotifications?.().catch(() => []) // of a worker that could not be had this is a word
+  shown?.forEach((one) => one.close())
+}
+
 // -- about ----------------------------------------------------------------------------------------
 
 function about(api) {
@@ -198,6 +231,7 @@ function about(api) {
     try {
       await push.off(api).catch(() => {})
       await api.delete('/web/session')
+      await emptied()
       location.replace('/')
       location.reload()
     } catch (error) {

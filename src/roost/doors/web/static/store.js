@@ -32,7 +32,7 @@ export function tend(live) {
     live.on('gone', (id) => drop(id)),
     live.on('waits', (all) => { waits.value = all }),
     live.on('jobs', (all) => { jobs.value = all }),
-    live.on('hello', (hello) => { server.value = hello; over.clear(); load() }), // rows that changed while we were away come whole
+    live.on('hello', (hello) => { server.value = hello; over.clear(); load({ anew: true }) }), // what changed while we were away comes whole
     live.on('state', (state) => { line.value = state; seen(state) }),
   ]
   return () => ends.forEach((end) => end())
@@ -61,24 +61,29 @@ function seen(state) {
 let fresh = new Map() // rows that came over the line while the list was being read
 let loading = null
 const over = new Set() // sessions that were deleted: a row that was read before may come over the line all the same
+let reading = 0 // which reading counts: of an older one the answer may be older than what the line has told, or another's
 
-/** Read the list anew. */
-export function load() {
-  loading ??= read().finally(() => { loading = null })
+/** Read the list; where it is being read already, that will do, unless it has to be read `anew`. */
+export function load({ anew = false } = {}) {
+  if (loading === null || anew) {
+    const mine = read(++reading).finally(() => { if (loading === mine) loading = null })
+    loading = mine
+  }
   return loading
 }
 
-async function read() {
+async function read(mine) {
   fresh = new Map()
   try {
     const all = await api.get('/api/sessions', { query: { detail: 'full', limit: MOST }, tries: line.peek().state === 'open' ? 3 : 1 })
+    if (mine !== reading) return
     const known = new Map((all ?? []).map((row) => [row.id, row]))
     for (const id of over) known.delete(id)
     for (const [id, row] of fresh) row === null ? known.delete(id) : known.set(id, row)
     rows.value = known
     trouble.value = null
   } catch (error) {
-    trouble.value = error
+    if (mine === reading) trouble.value = error
   }
 }
 
@@ -106,6 +111,8 @@ export function guess(id, changes) {
 
 /** Whoever comes next is somebody else: nothing is left of what was here. */
 export function forget() {
+  reading += 1
+  loading = null
   rows.value = null
   waits.value = []
   jobs.value = []

@@ -14,7 +14,7 @@ const NAMES = ['black', 'red', 'green', 'yellow', 'blue', 'magenta', 'cyan', 'wh
  * @returns {{text: string, class: string}[]}
  */
 export function ansi(text) {
-  const plain = text.includes('\r') ? text.replace(/[^\n\r]*\r(?=[^\n\r])/g, '').replace(/\r/g, '') : text
+  const plain = text.includes('\r') ? text.split('\n').map(rewritten).join('\n') : text
   if (!plain.includes('\u001b')) return [{ text: plain, class: '' }]
   const pieces = []
   const look = { bold: false, dim: false, italic: false, underline: false, colour: '' }
@@ -27,6 +27,13 @@ export function ansi(text) {
   }
   if (at < plain.length) pieces.push({ text: plain.slice(at), class: worn(look) })
   return pieces
+}
+
+/** What is left of a line behind its carriage returns. */
+function rewritten(line) {
+  let end = line.length
+  while (line[end - 1] === '\r') end -= 1
+  return line.slice(line.lastIndexOf('\r', end - 1) + 1, end)
 }
 
 function worn(look) {
@@ -91,9 +98,11 @@ function named(code) {
   return NAMES_OF_CONTROLS[code] ?? `U+${code.toString(16).toUpperCase().padStart(4, '0')}`
 }
 
-/** JSON, or what of an object has come so far; null where nothing can be made of it. */
+const DEEPEST = 200 // brackets within brackets: the server reads no more either
+
+/** JSON, or what of an object has come so far; null where nothing can be made of it, or nothing that can be laid out. */
 export function loose(text) {
-  if (typeof text !== 'string' || text.trim() === '') return null
+  if (typeof text !== 'string' || text.trim() === '' || isDeep(text)) return null
   try {
     return JSON.parse(text)
   } catch {
@@ -101,14 +110,28 @@ export function loose(text) {
   }
 }
 
+/** Whether a JSON text has more brackets within brackets than anybody looks at. */
+function isDeep(text) {
+  let depth = 0
+  let quoted = false
+  for (let at = 0; at < text.length && depth <= DEEPEST; at++) {
+    const char = text[at]
+    if (char === '"') quoted = !quoted
+    else if (quoted && char === '\\') at += 1
+    else if (!quoted && (char === '{' || char === '[')) depth += 1
+    else if (!quoted && (char === '}' || char === ']')) depth -= 1
+  }
+  return depth > DEEPEST
+}
+
 /** Close what is open at the end of a JSON text that was cut off. */
 function partial(text) {
   if (text.length > 200_000 || !/^\s*[{[]/.test(text)) return null
-  const open = []
   let quoted = false
   let escaped = false
   let safe = 0 // up to here the text is whole, but for its brackets
-  let closers = ''
+  let open = '' // what closes the brackets that are open here
+  let closers = '' // and there
   for (let at = 0; at < text.length; at++) {
     const char = text[at]
     if (quoted) {
@@ -118,16 +141,15 @@ function partial(text) {
       continue
     }
     if (char === '"') quoted = true
-    else if (char === '{' || char === '[') open.push(char === '{' ? '}' : ']')
-    else if (char === '}' || char === ']') open.pop()
+    else if (char === '{' || char === '[') open = (char === '{' ? '}' : ']') + open
+    else if (char === '}' || char === ']') open = open.slice(1)
     if (char === ',' || char === '{' || char === '[' || char === '}' || char === ']') {
       safe = char === ',' ? at : at + 1
-      closers = [...open].reverse().join('')
+      closers = open
     }
   }
-  const rest = [...open].reverse().join('')
   const cut = text.replace(/\\(u[0-9a-fA-F]{0,3})?$/, '')
-  return parsed(cut + (quoted ? '"' : '') + rest) ?? parsed(text.slice(0, safe) + closers)
+  return parsed(cut + (quoted ? '"' : '') + open) ?? parsed(text.slice(0, safe) + closers)
 }
 
 function parsed(text) {

@@ -8,7 +8,8 @@ const STAY = 6_000
 let place = null
 
 function shelf() {
-  place ??= document.body.appendChild(h('div', { class: 'toasts', role: 'log', 'aria-live': 'polite', 'aria-label': 'Messages' }))
+  place ??= h('div', { class: 'toasts', role: 'log', 'aria-live': 'polite', 'aria-label': 'Messages' })
+  if (!place.isConnected) document.body.append(place) // the gate and the frame take each other's place, and all beside them
   return place
 }
 
@@ -18,9 +19,11 @@ function shelf() {
  */
 export function toast(message, { kind = '', action = null, stay = kind === 'error' ? 2 * STAY : STAY, onGone = () => {} } = {}) {
   let timer = 0
+  let closed = false
   const close = (told = true) => {
     clearTimeout(timer)
-    if (!box.isConnected) return
+    if (closed) return
+    closed = true
     box.remove()
     if (told) onGone()
   }
@@ -65,7 +68,8 @@ function sentence(words) {
 
 /** Read something aloud, and show nothing. */
 export function announce(words) {
-  voice ??= document.body.appendChild(h('div', { class: 'hush', role: 'status', 'aria-live': 'polite' }))
+  voice ??= h('div', { class: 'hush', role: 'status', 'aria-live': 'polite' })
+  if (!voice.isConnected) document.body.append(voice)
   voice.textContent = ''
   setTimeout(() => { voice.textContent = words }, 60)
 }

@@ -9,6 +9,8 @@ const AT_ONCE = 120 // likewise, in the frame of a leap
 const STEP = 260 // and so many more in each frame after it
 const LEAP = 500 // pixels
 const NEAR = 48 // pixels from the end that count as the end
+const SEEN = 6 // rows by which a place is found again
+const PRINTED = 3_000 // rows that are printed: all that was loaded, within reason
 const OLDER = 1_600 // pixels from the beginning at which older messages are fetched
 const GUESS = { user: 84, answer: 190, call: 46, sub: 46, note: 44, status: 26, compaction: 44, handover: 44, summary: 46, plan: 160, stderr: 46 }
 
@@ -44,6 +46,8 @@ export class Transcript {
     this.element.addEventListener('wheel', (event) => { if (event.deltaY < 0) this.#leave() }, { passive: true })
     this.element.addEventListener('touchmove', () => { this.touched = performance.now() }, { passive: true })
     this.element.addEventListener('keydown', this.#keys)
+    addEventListener('beforeprint', this.#print)
+    addEventListener('afterprint', this.#print)
     this.sizes = new ResizeObserver((entries) => this.#resized(entries))
     this.sizes.observe(this.element)
   }
@@ -51,6 +55,8 @@ export class Transcript {
   /** Let go of what is held. */
   end() {
     this.sizes.disconnect()
+    removeEventListener('beforeprint', this.#print)
+    removeEventListener('afterprint', this.#print)
     this.gone = true
   }
 
@@ -94,6 +100,12 @@ export class Transcript {
     this.#settle()
     this.#button()
     this.#wantOlder()
+  }
+
+  /** On paper all rows are there, not only those that are seen. */
+  #print = ({ type }) => {
+    this.printing = type === 'beforeprint'
+    this.paint()
   }
 
   #list() {
@@ -153,6 +165,7 @@ export class Transcript {
   /** Which rows are to be there: those ahead by now, and of those that are there already what is not far away. */
   #wanted(top, height) {
     if (this.list.length === 0) return [0, 0]
+    if (this.printing) return [Math.max(0, this.list.length - PRINTED), this.list.length]
     let [first, last] = [this.#at(top - this.ahead), this.#at(top + height + this.ahead) + 1]
     const [start, end] = [this.rows.firstChild, this.rows.lastChild].map((node) => (node === null ? undefined : this.index.get(node.dataset.key)))
     if (start === undefined || end === undefined) return [first, last]
@@ -366,6 +379,25 @@ export class Transcript {
     this.atEnd = false
     this.anchor = { key, offset: at === 0 ? 0 : offset }
     this.paint()
+  }
+
+  /** Where somebody reads: the rows that are seen, and how far down each is; null at the end. */
+  get place() {
+    if (this.atEnd) return null
+    const { scrollTop: top, clientHeight: height } = this.element
+    const seen = [...this.rows.children].filter((node) => node.offsetTop + node.offsetHeight > top && node.offsetTop < top + height)
+    return seen.slice(0, SEEN).map((node) => [node.dataset.key, Math.round(node.offsetTop - top)])
+  }
+
+  /** Go where somebody has read; whether one of those rows is here. */
+  restore(place) {
+    if (this.stale) this.#list()
+    const [key, offset] = place.find(([known]) => this.index.has(known)) ?? []
+    if (key === undefined) return false
+    this.atEnd = false
+    this.anchor = { key, offset }
+    this.paint()
+    return true
   }
 
   /** The same, made anew: what is open in it has been changed from outside. */

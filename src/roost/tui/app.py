@@ -48,6 +48,7 @@ class RoostApp(Surface):
         Binding("ctrl+p", "palette", "everything", show=False),
         Binding("f1", "order('help')", "help", show=False),
         Binding("ctrl+o", "order('sessions')", "sessions", show=False),
+        Binding("ctrl+r", "order('history')", "typed before", show=False),
         Binding("ctrl+l", "order('model')", "models", show=False),
         Binding("ctrl+t", "tree", "sub-agents", show=False),
         Binding("ctrl+f", "find", "find", show=False, priority=True),

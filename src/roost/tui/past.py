@@ -124,7 +124,8 @@ def _user(board: Board, message: Message, level: Level) -> None:
     if message.implicit:
         return
     chat = message.message
-    row = User(f"m{message.id}", words=message.content, pictures=pictures.of_parts(chat.multi_content), id=message.id)
+    row = User(f"m{message.id}", id=message.id)
+    row.words, row.pictures = pictures.said(message.content, chat.multi_content)
     row.ordinal = message.ordinal
     board.messages[message.id] = row
     board.stack.place(_of(row, message), level)

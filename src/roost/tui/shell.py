@@ -9,6 +9,7 @@ from pathlib import Path
 
 from roost import process
 from roost.core.errors import BadValue
+from roost.tui.attachments import RAN
 
 LONGEST = 100_000  # characters of its output that are kept
 SECONDS = 600.0
@@ -40,7 +41,7 @@ class Ran:
         if len(text) > QUOTED:
             text = f"{text[:half]}\n[…]\n{text[-half:]}"
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-        return f"I ran this command:\n\n{fence}\n{text}\n{fence}"
+        return f"{RAN}\n\n{fence}\n{text}\n{fence}"
 
 
 async def run(command: str, folder: Path, *, show: Callable[[str], None] = lambda text: None) -> Ran:

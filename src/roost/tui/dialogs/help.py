@@ -22,6 +22,7 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("Alt+Enter, Ctrl+S", "steer: say it into what runs"),
             ("Shift+Enter, Ctrl+J, \\ Enter", "a new line"),
             ("Up, Down", "what was typed before; first what still waits"),
+            ("Ctrl+R", "find what was typed before"),
             ("/   @   !", "commands, files, a shell command"),
             ("Ctrl+V", "paste, pictures too"),
             ("Ctrl+_", "undo"),

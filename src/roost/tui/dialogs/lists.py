@@ -72,6 +72,11 @@ def forks(rows: Iterable[Row]) -> list[Item[int]]:
     ]
 
 
+def typed(lines: Iterable[str]) -> list[Item[str]]:
+    """What was typed before."""
+    return [Item(line, Content(_line(line)), line[:2000]) for line in lines]
+
+
 def modes(now: str) -> list[Item[str]]:
     """What may run unasked."""
     return [

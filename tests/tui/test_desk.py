@@ -102,7 +102,7 @@ async def test_an_approval_is_answered_each_way(room: Room, keys: list[str], ans
         assert (found.action, found.word, found.reason, found.tool_name) == answer
         await room.ended(app.session)
         await until(pilot, lambda: app.dock.shown is None, "an empty dock")
-        assert app.focused is app.prompt.editor
+        await until(pilot, lambda: app.focused is app.prompt.editor, "the prompt, which has the keys again")
 
 
 async def test_what_is_granted_for_the_session_is_not_asked_again(room: Room) -> None:

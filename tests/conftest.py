@@ -6,8 +6,9 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,12 +25,45 @@ GARBAGE = 100_000  # objects between two looks for garbage: at the default of 70
 collect_ignore = [] if os.environ.get("ZAG_BIN") else ["conformance"]  # `make conformance` builds what they need
 
 
+# What is compiled once serves all: pytest's workers, which rewrite every assert, and each program that they start.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(GARBAGE)
-    sys.dont_write_bytecode = False  # what is compiled once is read by every worker, and by every server
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    if not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(Share(config.workerinput), "share")
+    else:
         config.pluginmanager.register(Ledger(config), "features")
+
+
+class Share:
+    """A worker's part in compiling the tests: each begins elsewhere, and finds there what the others have done."""
+
+    def __init__(self, worker: Mapping[str, Any]) -> None:
+        self.number, self.of = int(worker["workerid"].removeprefix("gw")), int(worker["workercount"])
+        gc.disable()  # nothing that is collected is garbage
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        report = yield
+        if isinstance(collector, pytest.Directory) and report.passed:
+            first = len(report.result) * self.number // self.of
+            report.result[:] = report.result[first:] + report.result[:first]
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """All workers must say the same."""
+        items.sort(key=lambda item: item.path.parts)
+
+    def pytest_collection_finish(self) -> None:
+        """Thousands of tests live until the end: no search for garbage is to look at them."""
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -39,11 +73,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         mark = item.get_closest_marker("xdist_group")
         if mark is not None and hasattr(item, "_id") and not item.nodeid.endswith(end := f"@{mark.args[0]}"):
             item._id = type(item._id).parse(item.nodeid + end)
-
-
-def pytest_collection_finish() -> None:
-    """What has been collected stays: nobody need look for garbage there in every test."""
-    gc.freeze()
 
 
 @pytest.fixture

@@ -306,6 +306,7 @@ def test_waiting_outlives_the_server(there: There) -> None:
     ("typed", "says"),
     [
         ("wait", "say which sessions"),
+        ("sesion list", "no such command 'sesion': did you mean session or send?"),
         ("status", "say which session"),
         (f"status {SID} --latest", "say which session"),
         ("spawn  --timeout 5ms", "invalid duration"),

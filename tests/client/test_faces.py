@@ -416,6 +416,11 @@ def test_the_blocking_face_needs_the_standard_library_alone() -> None:
     assert {"httpx2", "anyio"} <= loaded("from roost import Client")
 
 
+def test_what_is_loaded_when_it_is_named_is_offered_before() -> None:
+    assert "Client" in dir(roost)
+    assert {"Client", "Blocking"} <= set(dir(roost.client))
+
+
 def test_a_name_that_is_not_there_is_said() -> None:
     with pytest.raises(ImportError):
         exec("from roost import Nothing")

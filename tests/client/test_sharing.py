@@ -37,6 +37,18 @@ def test_a_thread_that_waits_long_holds_up_no_other(api: FakeApi) -> None:
         long.result(10)
 
 
+def test_of_many_lines_only_some_are_kept(api: FakeApi) -> None:
+    api.hold = threading.Event()
+    with line(api.url) as wire, Blocking(f"http://127.0.0.1:{wire.port}", token=TOKEN) as client:
+        with ThreadPoolExecutor(20) as pool:
+            asked = [pool.submit(client.status, SID) for _ in range(20)]
+            until(lambda: len(api.seen) == 20)
+            api.hold.set()
+            assert {one.result().status for one in asked} == {"running"}
+        for _ in range(12):
+            assert wire.left.acquire(timeout=15)
+
+
 def test_a_line_serves_one_request_after_the_other(api: FakeApi) -> None:
     with line(api.url) as wire:
         with Blocking(f"http://127.0.0.1:{wire.port}", token=TOKEN) as client:

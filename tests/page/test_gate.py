@@ -12,6 +12,9 @@ from acceptance.house import Client, until
 from fakes import llm
 from page import tabs
 from page.tabs import FAR, NARROW, TOKEN, Opener, Site
+from page.test_hands import axe, faults
+
+__all__ = ["axe"]
 
 
 def link(site: Site) -> str:
@@ -193,6 +196,21 @@ def test_a_strangers_link_says_whose_it_is_before_it_is_used(own_site: Site, tab
     shown.page.get_by_role("button", name="Continue as ann").click()
     expect(shown.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
     assert shown.page.evaluate("fetch('/web/session').then(r => r.json()).then(s => s.user)") == "ann"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_fault_where_people_have_accounts(
+    own_site: Site, tab: Opener, anns: str, axe: str, theme: str
+) -> None:
+    hers = Client(f"127.0.0.1:{own_site.port}", token=anns)
+    shown = tab(own_site, NARROW, theme=theme, bypass_csp=True, let_in=False)
+    shown.page.goto(f"{own_site.url}#pair={hers.post('/web/codes').json['code']}")
+    expect(shown.page.get_by_role("heading", name="Continue as ann?")).to_be_visible()
+    shown.page.evaluate(axe)
+    assert faults(shown.page.evaluate("axe.run(document, {resultTypes: ['violations']})")) == []
+    shown.page.get_by_role("button", name="That is not me").click()
+    expect(shown.page.get_by_role("heading", name="Log in")).to_be_visible()
+    assert faults(shown.page.evaluate("axe.run(document, {resultTypes: ['violations']})")) == []
 
 
 def test_where_people_have_accounts_they_log_in_by_name(own_site: Site, tab: Opener, anns: str) -> None:

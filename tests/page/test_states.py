@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from acceptance.house import until
 from fakes import llm
 from page import pictures, tabs
 from page.tabs import NARROW, WIDE, Opener, Site
@@ -36,6 +37,7 @@ SCENES = {
     ),
     "name": Scene("editor", "dialog[open] input", (".titled",)),
     "diff": Scene("editor", ".k-answer.final"),
+    "queue": Scene("waiter", ".queue li"),
     "tree": Scene("lead", ".piece[data-depth='1']", (".k-sub .head",)),
 }
 
@@ -46,6 +48,10 @@ def play(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with llm.serve() as model, tabs.opened(tmp_path_factory.mktemp("states"), model) as site:
         made = pictures.scenes(site)
         made["runner"] = site.run("[[think Hm]][[say # So\n\n- `this` far\n- [x] and **no** further]][[hang]]")
+        made["waiter"] = site.run("[[say Slowly]][[hang]]")
+        waiting = {"messages": [{"role": "user", "content": "And then?"}]}
+        path = f"/api/sessions/{made['waiter']}/followup"
+        assert until(lambda: site.client.post(path, waiting).status == 202)
         yield site, made
 
 

@@ -14,6 +14,10 @@ DEEPEST = 5
 _RADIUS = ("", "low", "medium", "high")
 
 
+_BOMB = re.compile(r"\(\)\s*\{\s*([^\s|&;(){}<>]{1,64})\s*\|\s*\1\s*&")
+"""A function that calls itself twice; its name stands before."""
+
+
 def classify(cmd: str) -> Label:
     """Judge a command line.
 
@@ -26,7 +30,7 @@ def classify(cmd: str) -> Label:
 def _classify(cmd: str, depth: int) -> Label:
     if len(cmd) > LONGEST or depth > DEEPEST:
         return unknown("too long or too deep to judge")
-    if re.search(r"(\S+)\s*\(\)\s*\{\s*\1\s*\|\s*\1\s*&", cmd):
+    if any(cmd[: found.start()].rstrip().endswith(found[1]) for found in _BOMB.finditer(cmd)):
         return Label("destructive", "high", "system", "a fork bomb")
     try:
         line = parse(cmd)

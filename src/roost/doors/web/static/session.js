@@ -229,7 +229,7 @@ class View {
   /** On a phone the way back tells that others wait, too. */
   elsewhere(number) {
     const badge = this.home.lastChild
-    text(badge, number || '')
+    badge.dataset.count = number
     badge.hidden = number === 0
     this.home.setAttribute('aria-label', number ? `Sessions (${some(number, 'question')} in others)` : 'Sessions')
   }

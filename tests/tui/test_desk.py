@@ -572,6 +572,16 @@ async def test_every_size_of_the_terminal_holds_prompt_and_status(room: Room, si
         await until(pilot, lambda: app.prompt.region.bottom == 19, "the new size")
 
 
+async def test_the_hint_in_the_prompt_is_one_that_fits(room: Room) -> None:
+    async with shown(room, size=(60, 20)) as (app, pilot):
+        await type_in(pilot, "slow")
+        await until(pilot, lambda: "❯ Enter queues, Alt+Enter steers" in screen(app), "the short one")
+        await pilot.resize_terminal(100, 20)
+        await until(pilot, lambda: "❯ Write the next message: Enter queues it, Alt+Enter steers" in screen(app), "all")
+        await pilot.press("escape", "escape")
+        await room.ended(app.session)
+
+
 async def test_the_end_stays_in_sight_when_a_card_comes_and_goes(room: Room) -> None:
     async with shown(room, size=(80, 16)) as (app, pilot):
         for count in range(1, 4):

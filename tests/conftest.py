@@ -1,11 +1,14 @@
 """What many tests stand on."""
 
+import gc
 import os
 import signal
+import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,13 +20,50 @@ settings.register_profile("house", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("house")
 
 PATIENCE = 15.0  # seconds that what was told to end has for it
+GARBAGE = 100_000  # objects between two looks for garbage: at the default of 700 collecting took twice as long
 
 collect_ignore = [] if os.environ.get("ZAG_BIN") else ["conformance"]  # `make conformance` builds what they need
 
 
+# What is compiled once serves all: pytest's workers, which rewrite every assert, and each program that they start.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
+    gc.set_threshold(GARBAGE)
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(Share(config.workerinput), "share")
+    else:
         config.pluginmanager.register(Ledger(config), "features")
+
+
+class Share:
+    """A worker's part in compiling the tests: each begins elsewhere, and finds there what the others have done."""
+
+    def __init__(self, worker: Mapping[str, Any]) -> None:
+        self.number, self.of = int(worker["workerid"].removeprefix("gw")), int(worker["workercount"])
+        gc.disable()  # nothing that is collected is garbage
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        report = yield
+        if isinstance(collector, pytest.Directory) and report.passed:
+            first = len(report.result) * self.number // self.of
+            report.result[:] = report.result[first:] + report.result[:first]
+        return report
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """All workers must say the same."""
+        items.sort(key=lambda item: item.path.parts)
+
+    def pytest_collection_finish(self) -> None:
+        """Thousands of tests live until the end: no search for garbage is to look at them."""
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)

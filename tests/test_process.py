@@ -11,12 +11,12 @@ import pytest
 from anyio import to_thread
 
 from roost import process
-from roost.process import Ended, Output
+from roost.process import Ended, Output, family
 
 pytestmark = pytest.mark.anyio
 
 ENV = dict(os.environ)
-SOURCE = str(Path(process.__file__).parents[1])
+SOURCE = str(Path(process.__file__).parents[2])
 
 
 @pytest.fixture
@@ -25,13 +25,13 @@ def mark(request: pytest.FixtureRequest) -> str:
 
 
 def alive(mark: str) -> list[int]:
-    with process._family(0, process._bearing({mark}), set()) as family:
-        return [pid for pid, _ in family]
+    with family._family(0, family.bearing({mark}), set()) as found:
+        return [pid for pid, _ in found]
 
 
 def dead(pid: str) -> bool:
     """Whether it has ended; whose child it was decides when it is buried."""
-    stat = process._stat(int(pid))
+    stat = family._stat(int(pid))
     return stat is None or stat.gone
 
 

@@ -15,3 +15,7 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return import_module("roost.client.client").Client
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), "Client"})

@@ -41,7 +41,7 @@ from roost.engine.runtime import Makers
 from roost.engine.supervisor import open_supervisor
 from roost.hatch.hatch import Hatch
 from roost.keepers.keepers import open_keepers
-from roost.ports import EventStore, Runs
+from roost.ports import EventStore, Runs, Tellings
 from roost.providers.cassette import Player, Recorder
 from roost.providers.references import CHANCE, Models, open_models
 from roost.sandbox.choice import Choice, choice
@@ -222,16 +222,7 @@ async def open_server(
         supervisor.room = capacity.room
         desk = Desk(makers, hub, supervisor, policy, bulkhead, capacity)
         couriers = await stack.enter_async_context(_couriers(settings))
-        told = settings.notify
-        notices = Notices(
-            desk,
-            browsers,
-            couriers,
-            store.tellings,
-            delay=told.delay,
-            details=told.details,
-            place=settings.public_url,
-        )
+        notices = _notices(settings, desk, browsers, couriers, store.tellings)
         service = make_service(
             desk,
             accounts,
@@ -265,6 +256,13 @@ async def open_server(
         app = doors(lookup=accounts, trusted=trusted, bound=host(parse(settings.listen)))
         notes = [f"Database {settings.session_db} (an fsync there takes {store.fsync * 1000:.2f} ms)"]
         yield Running(app, service, recovery, closing, doors, _kept(accounts, roll, settings), notes)
+
+
+def _notices(
+    settings: Settings, desk: Desk, browsers: Browsers, couriers: Couriers | None, tellings: Tellings
+) -> Notices:
+    told, place = settings.notify, settings.public_url
+    return Notices(desk, browsers, couriers, tellings, delay=told.delay, details=told.details, place=place)
 
 
 class Parts(NamedTuple):

@@ -9,6 +9,18 @@ from acceptance import purity
 from acceptance.house import House, Server, opened
 from fakes import llm
 
+SHARED = {"shared", "served", "site", "street", "town", "crew", "theatre", "walled"}
+"""The servers that the tests of a module have in common."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those who share a server stay on one worker: it is started once, and not on each."""
+    here = Path(__file__).parent
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        if here in item.path.parents and names & SHARED and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("-".join(item.path.relative_to(here).with_suffix("").parts)))
+
 
 @pytest.fixture
 def house(tmp_path: Path, fake_llm: llm.FakeLLM) -> Iterator[House]:

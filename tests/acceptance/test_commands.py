@@ -77,7 +77,7 @@ def test_the_first_command_starts_a_server_and_the_next_ones_use_it(desk: Desk) 
     assert (second.stderr, desk.server) == ("", pid)
     assert json.loads(second.stdout)["url"] == f"unix://{desk.home}/run/serve.sock"
     assert desk.type("session", "list").stderr == "no sessions\n"
-    assert desk.type("approvals").stderr == "no one waits for you\n"
+    assert desk.type("approvals").stderr == "nothing waits for you\n"
     assert os.getsid(pid) == pid
 
 

@@ -71,7 +71,7 @@ async def test_the_command_line_lets_a_browser_in_and_sends_it_away(yard: Yard) 
     page = Page(front, yard.trust())
     assert page.ask("GET", "/api/sessions")[0] == 401
     assert page.pair(code) == 200
-    assert page.set_cookie.startswith("__Host-roost_session=")
+    assert page.set_cookie.startswith("__Host-roost_session_")
     assert {"Secure", "HttpOnly", "SameSite=Strict", "Path=/"} <= set(page.set_cookie.split("; "))
     assert page.ask("GET", "/api/sessions")[0] == 200
     assert page.ask("POST", "/api/sessions", {})[0] == 200

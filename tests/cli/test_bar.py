@@ -9,6 +9,7 @@ import pytest
 from fakes.api import FakeApi, serving
 from roost.cli import bar, progress
 from roost.cli.bar import Bars, Lines, Work
+from roost.client.server import Server
 from roost.clock import SystemClock
 from roost.service.progress import Jobs
 
@@ -107,7 +108,7 @@ def test_a_servers_job_is_shown_while_a_request_waits(monkeypatch: pytest.Monkey
     assert "3 of 7 sessions" in screen.getvalue()
 
 
-def _server(api: FakeApi) -> bar.Server:
+def _server(api: FakeApi) -> Server:
     from fakes.api import TOKEN
 
-    return bar.Server(api.url, token=TOKEN)
+    return Server(api.url, token=TOKEN)

@@ -306,6 +306,7 @@ def test_waiting_outlives_the_server(there: There) -> None:
     ("typed", "says"),
     [
         ("wait", "say which sessions"),
+        ("sesion list", "no such command 'sesion': did you mean session or send?"),
         ("status", "say which session"),
         (f"status {SID} --latest", "say which session"),
         ("spawn  --timeout 5ms", "invalid duration"),
@@ -368,10 +369,23 @@ def test_a_failed_pipe_is_a_failure(there: There) -> None:
 
 def test_several_things_wait_and_one_has_to_be_named(there: There) -> None:
     there.api.answers["GET /api/waits"] = (200, [WAITING, {**WAITING, "id": "1f3b"}])
-    assert "2 things wait" in there.run("approve", code=1).stderr
+    both = f'{WAIT[:8]} (Bash {{"command":"rm x"}}), 1f3b (Bash {{"command":"rm x"}})'
+    assert there.run("approve", code=1).stderr == f"roost: 2 things wait, say which: {both}\n"
+    assert f"2 begin with '{SID[:6]}'" in there.run("approve", SID[:6], code=1).stderr
     assert "2 begin with '1f': 1f" in there.run("approve", "1f", code=1).stderr
     assert "nothing that waits begins with 'zz'" in there.run("approve", "zz", code=1).stderr
     assert there.run("approve", "1f3b", code=1).stderr == "roost: Session not found\n"  # its answer has no row here
+
+
+def test_what_waits_in_a_session_is_named_by_the_session(there: There) -> None:
+    there.api.answers["GET /api/waits"] = (200, [WAITING, {**WAITING, "id": "1f3b", "session_id": OTHER}])
+    asked = there.asked("approve", SID[:6])
+    assert asked[-1][:2] == ("POST", f"/api/waits/{WAIT}")
+
+
+def test_a_session_that_waits_for_somebody_says_so(there: There) -> None:
+    there.api.answers[f"GET {P}/sessions/{SID}/status"] = (200, {"session_id": SID, "status": "idle", "waits": 1})
+    assert re.search(r"^status +waiting$", there.run("status", SID).stdout, re.MULTILINE)
 
 
 def test_verbose_says_what_is_asked(there: There) -> None:

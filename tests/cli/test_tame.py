@@ -1,6 +1,7 @@
 """What agents and tools write, on a terminal: every word of it, and none of its orders."""
 
 import io
+import time
 
 import pytest
 
@@ -63,3 +64,11 @@ def test_an_order_without_end_does_not_swallow_what_follows() -> None:
 
 def test_elsewhere_it_is_as_it_was() -> None:
     assert on(io.StringIO(), "a\x1b[2J\r\n") == "a\x1b[2J\r\n"
+
+
+@pytest.mark.parametrize("text", ["\x90", "\x9d", "\x1b", "\x1b]", "\x1b[", "\x9b", "[\x9d*", "\x90\n\t"])
+def test_orders_that_only_begin_cost_no_more_than_they_are_long(text: str) -> None:
+    began = time.monotonic()
+    for end in ("", "\x07", "x\n"):
+        assert "\x1b" not in on(Terminal(), text * 100_000 + end)
+    assert time.monotonic() - began < 10

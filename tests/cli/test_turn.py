@@ -334,10 +334,15 @@ async def test_an_address_to_open_is_shown(typed: str, action: str) -> None:
 
 
 async def test_a_refusal_carries_the_servers_words() -> None:
+    asked = []
+
     async def refuse(scope: Any, receive: Any, send: Any) -> None:
         await receive()
+        asked.append((scope["method"], scope["path"]))
         if scope["path"] == "/api/sessions":
             await reply(send, {"id": "s1"})
+        elif scope["method"] == "DELETE":
+            await reply(send, {"message": "session deleted"})
         else:
             await reply(send, {"message": "failed to run session: no such model"}, 500)
 
@@ -345,6 +350,7 @@ async def test_a_refusal_carries_the_servers_words() -> None:
         turn = Turn(there, Person(), out=io.StringIO(), err=io.StringIO())
         with pytest.raises(Refused, match="no such model"):
             await turn.run(Request("demo", "hi"))
+    assert asked[-1] == ("DELETE", "/api/sessions/s1")  # where nothing began nothing is left
 
 
 async def test_a_turn_that_is_cancelled_is_waited_for() -> None:

@@ -15,12 +15,14 @@ from acceptance import front
 from acceptance.front import Front, Yard
 from acceptance.house import until
 from client.faces import BOTH, Face, making
-from client.real import TOKEN, agent_file
+from client.real import TOKEN, agent_file, until_waits
 from fakes.line import Line, line
 from roost.client import happenings as h
 from roost.client.errors import Cut, Refused
 from roost.client.requests import Order
 from roost.client.server import Server
+
+pytestmark = pytest.mark.slow
 
 FLAGS = ("--insecure-http", "--host", "127.0.0.1", "--token", TOKEN, "--enable-mock", "--agents")
 
@@ -179,6 +181,35 @@ def test_each_log_event_comes_once_to_everyone(tmp_path: Path, crashes: int) -> 
                 assert by_session[session] == told[session]
             numbers = [event.seq for event in by_session[bell]]
             assert numbers == sorted(set(numbers))
+
+
+@pytest.mark.parametrize("crashes", [0, 2])
+def test_each_question_comes_once_to_everyone(tmp_path: Path, crashes: int) -> None:
+    with staged(tmp_path, 4) as scene:
+        scene.trouble(24)
+        wanted: set[str] = set()
+        full = threading.Event()
+        asked = [
+            Reader(scene.client(kind).asks(), lambda found: full.is_set() and {one.id for one in found} >= wanted)
+            for kind in BOTH
+        ]
+        for n in range(4):
+            session = scene.calm.create().id
+            scene.calm.start(session, "heart", "run it")
+            wanted.add(until_waits(scene.calm, session).id)
+            if n < crashes:
+                scene.crash()
+            else:
+                scene.wire.cut()
+        full.set()
+        last = scene.calm.create().id  # so that something comes, by which each sees that it has all
+        scene.calm.start(last, "heart", "run it")
+        for one in asked:
+            numbers = [waiting.id for waiting in one.all()]
+            assert len(numbers) == len(set(numbers))
+            assert set(numbers) >= wanted
+        for waiting in scene.calm.waits():
+            scene.calm.cancel(waiting.session_id)
 
 
 def has(found: list[Any], last: dict[str, int]) -> bool:

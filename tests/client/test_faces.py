@@ -3,6 +3,7 @@
 import datetime
 import itertools
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from client.faces import BOTH, Face, Make, making
 from fakes.api import SID, TOKEN, FakeApi, P, serving
 from fakes.line import line
 from roost.cli.inprocess import InProcess
-from roost.client import Blocking, connection, exchange, requests
+from roost.client import Blocking, connection, exchange, requests, shapes
 from roost.client import happenings as h
 from roost.client.client import Client
 from roost.client.errors import (
@@ -134,6 +135,32 @@ def test_a_client_waits_as_long_as_it_was_told(face: Make, api: FakeApi) -> None
         client.status(SID)
     api.hold.set()
     assert client.ask(requests.status(SID), timeout=10).status == "running"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Missing(404, "no", "unknown_session"),
+        Overloaded(503, "later", retry_after=2.0),
+        Unreachable("http://h", "connection refused"),
+        Cut("http://h", "it closed the connection"),
+        Untrusted("https://h", "self-signed certificate", "ab" * 32),
+    ],
+)
+def test_an_error_reaches_another_process_as_it_is(error: Exception) -> None:
+    error.add_note("GET /api/sessions/s")
+    found = pickle.loads(pickle.dumps(error))
+    assert (type(found), str(found), vars(found)) == (type(error), str(error), vars(error))
+
+
+def test_a_session_is_meant_by_its_id(client: Face) -> None:
+    with pytest.raises(BadValue, match="an id is a text, and Made is none"):
+        client.snapshot(shapes.Made(SID))
+
+
+def test_a_client_says_where_it_goes_and_not_with_which_token(api: FakeApi) -> None:
+    for kind in (Client, Blocking):
+        assert repr(kind(api.url, token=TOKEN)) == f"{kind.__name__}({api.url!r})"
 
 
 # -- streams that are none ----------------------------------------------------------------------
@@ -387,6 +414,11 @@ def test_the_blocking_face_needs_the_standard_library_alone() -> None:
     assert not loaded("from roost.client import Blocking; Blocking('http://x').close()") & heavy
     assert not loaded("import roost, roost.client.talk, roost.client.happenings") & heavy
     assert {"httpx2", "anyio"} <= loaded("from roost import Client")
+
+
+def test_what_is_loaded_when_it_is_named_is_offered_before() -> None:
+    assert "Client" in dir(roost)
+    assert {"Client", "Blocking"} <= set(dir(roost.client))
 
 
 def test_a_name_that_is_not_there_is_said() -> None:

@@ -12,8 +12,7 @@ from roost.client import happenings as h
 from roost.client.errors import Garbled
 from roost.core import events as e
 from roost.core.ids import LogId, Micros, SessionId
-from roost.doors.docker_agent import details
-from roost.doors.docker_agent import events as plain
+from roost.doors.docker_agent import details, frames
 from roost.doors.docker_agent.memory import Memory
 
 TWICE = "agent"  # beside `agent_name`, for clients that look there
@@ -23,7 +22,7 @@ FREE = frozenset({"sub_session", "budgets", "schema", "meta", "data", "content",
 def sent(fact: e.Fact) -> list[bytes]:
     """What clients of either kind are sent for a fact, in a session and in a sub-session."""
     found = []
-    for render in (plain.render, details.render):
+    for render in (frames.render, details.render):
         for sub in ("", "sub"):
             memory = Memory()
             placed = fact if isinstance(fact, e.Unknown) else msgspec.structs.replace(fact, sub=SessionId(sub))

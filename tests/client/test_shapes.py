@@ -64,3 +64,9 @@ def lost(sent: type, read: type, seen: set[tuple[type, type]]) -> None:
         inside, below = struct(one.type), struct(known[one.encode_name])
         if inside is not None and below is not None:
             lost(inside, below, seen)
+
+
+@pytest.mark.parametrize("kind", [shapes.Made, shapes.Shown, shapes.Snapshot, shapes.Recovery])
+def test_where_there_are_no_messages_there_is_an_empty_list_of_them(kind: Any) -> None:
+    for text in ('{"id":"s","messages":null}', '{"id":"s","messages":[]}', '{"id":"s"}'):
+        assert msgspec.json.decode(text, type=kind).messages == ()

@@ -1,10 +1,17 @@
-"""One client, asked from several threads and from several event loops."""
+"""One client, asked from several threads and from several event loops; and asked again after a Ctrl-C."""
 
 import asyncio
 import contextlib
+import os
+import signal
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from acceptance.house import until
 from fakes.api import SID, TOKEN, FakeApi, P
 from fakes.line import line
 from roost import Client
@@ -28,6 +35,18 @@ def test_a_thread_that_waits_long_holds_up_no_other(api: FakeApi) -> None:
         assert not long.done()
         api.hold.set()
         long.result(10)
+
+
+def test_of_many_lines_only_some_are_kept(api: FakeApi) -> None:
+    api.hold = threading.Event()
+    with line(api.url) as wire, Blocking(f"http://127.0.0.1:{wire.port}", token=TOKEN) as client:
+        with ThreadPoolExecutor(20) as pool:
+            asked = [pool.submit(client.status, SID) for _ in range(20)]
+            until(lambda: len(api.seen) == 20)
+            api.hold.set()
+            assert {one.result().status for one in asked} == {"running"}
+        for _ in range(12):
+            assert wire.left.acquire(timeout=15)
 
 
 def test_a_line_serves_one_request_after_the_other(api: FakeApi) -> None:
@@ -79,4 +98,39 @@ def test_what_a_row_says_of_itself_is_what_comes_back(api: FakeApi) -> None:
     with contextlib.closing(Blocking(api.url)) as client:
         assert str(inspect.signature(client.title)) == "(session: str, title: str) -> roost.client.shapes.Titled"
         assert client.title.__name__ == "title"
-        assert client.title.__doc__ == "Another title."
+        assert client.title.__doc__ == "Give a session another title."
+
+
+INTERRUPTED = """
+import sys
+from roost.client import Blocking
+
+with Blocking(sys.argv[1], token=sys.argv[2]) as client:
+    try:
+        {what}
+    except KeyboardInterrupt:
+        print(client.status(sys.argv[3]).status)
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "asked"),
+    [
+        ("client.output(sys.argv[3])", f"{P}/sessions/{SID}/output"),
+        ("for _ in client.stream(sys.argv[3]): pass", f"{P}/sessions/{SID}/stream"),
+        ("for _ in client.follow(sys.argv[3]): pass", f"/api/sessions/{SID}/events?detail=full"),
+    ],
+)
+def test_ctrl_c_ends_what_is_waited_for_and_the_client_can_be_asked_again(api: FakeApi, what: str, asked: str) -> None:
+    api.hold, api.held = threading.Event(), asked.partition("?")[0]
+    api.frames = lambda _: []
+    program = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED.format(what=what), api.url, TOKEN, SID],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+    )
+    with program:
+        until(lambda: asked in [one.target for one in api.seen])
+        program.send_signal(signal.SIGINT)
+        said, _ = program.communicate(timeout=20)
+    assert (said, program.returncode) == (b"running\n", 0)

@@ -2,6 +2,8 @@
 
 # ruff: noqa: E501  (tables of commands)
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,3 +145,34 @@ def test_a_line_is_taken_apart() -> None:
 def test_half_a_line_is_an_error(text: str) -> None:
     with pytest.raises(ParseError):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        ":(){ :|:& };:",
+        "ls; :(){ :|:& };:",
+        "bomb() { bomb | bomb & }; bomb",
+        "x () {\n x|x & }",
+        "echo a;f(){ f|f& };f",
+    ],
+)
+def test_a_fork_bomb_is_known_by_its_shape(bomb: str) -> None:
+    assert (classify(bomb).label, classify(bomb).reason) == ("destructive", "a fork bomb")
+
+
+@pytest.mark.parametrize("cmd", ["f() { g|g& }", "a|b&", "f(){ echo f|f; }"])
+def test_what_only_looks_like_one_is_none(cmd: str) -> None:
+    assert classify(cmd).reason != "a fork bomb"
+
+
+@pytest.mark.parametrize(
+    "cmd",
+    ["a" * 19_990, "echo " + "YWJj" * 4900, "(){" * 6600, "() { a|" * 2800, "(){a|a" + " " * 19_000, "\t" * 19_990],
+)
+def test_a_long_word_is_judged_in_no_time(cmd: str) -> None:
+    """A server judges each command of each agent, and does nothing else meanwhile."""
+    began = time.monotonic()
+    label = classify(cmd)
+    assert len(label.reason) <= 300
+    assert time.monotonic() - began < 2

@@ -73,7 +73,7 @@ SAYS = {
     "The Python client": r"You said: Hello! \d+\n",
     "Two faces": r"You said: Hello!\n",
     "Which server": r"",
-    "A turn, as it happens": r'\[shell {"cmd":"echo assistant.yaml"}\]\nHere is assistant.yaml\n?',
+    "A turn, as it happens": r'normal\n|\[shell {"cmd":"echo assistant.yaml"}\]\nHere is assistant.yaml\n?',
     "Following": r"(\d+ \w+\n)+\d+ stream_stopped\n",
     "A dashboard": r"(.*\n)*A new one new 0\n",
     "A fleet": r"(\S+ done\n){3}(completed [^\n]+\n){3}(.|\n)*Make one text of these(.|\n)*",

@@ -12,7 +12,8 @@ from roost.core.errors import StoreFull
 from roost.core.ids import LogId, Micros, WaitId
 from roost.core.messages import Text
 from roost.doors.docker_agent import details
-from roost.doors.docker_agent.events import GAP, NAMELESS, SILENT, TABLE, WAITS, Here, broken, render, stream_end
+from roost.doors.docker_agent.events import SILENT, TABLE, WAITS, Here
+from roost.doors.docker_agent.frames import GAP, NAMELESS, broken, render, stream_end
 from roost.doors.docker_agent.memory import Memory
 
 WHOLE = (ROOT / "docs/events.md").read_text()

@@ -13,7 +13,7 @@ from roost.clock import SystemClock
 from roost.config import agentfile
 from roost.core import approvals, hooks, loops
 from roost.core.agents import Hook
-from roost.core.hooks import EVENTS, Verdict, chosen, merge, read
+from roost.core.hooks import EVENTS, Verdict, chosen, merge, read, verdicts
 from roost.core.ids import SessionId
 from roost.ports import Place, Ran
 from roost.tools.cell import Cells
@@ -81,9 +81,9 @@ def test_the_answer_is_one() -> None:
     answer = json.loads(blocks(PAGE, "json", "Answers")[0].text)
     output = read("pre_tool_use", Hook("command", "x"), printed(json.dumps(answer)))
     assert (output.decision, output.reason, output.message, output.error) == ("deny", "why", "for people", "")
-    known = {field.encode_name for field in msgspec.structs.fields(hooks._Answer)}
+    known = {field.encode_name for field in msgspec.structs.fields(verdicts._Answer)}
     assert set(answer) == known
-    own = {field.encode_name for field in msgspec.structs.fields(hooks._Specific)}
+    own = {field.encode_name for field in msgspec.structs.fields(verdicts._Specific)}
     assert set(answer["hook_specific_output"]) == own | {"hook_event_name"}
 
 

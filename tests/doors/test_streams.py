@@ -6,43 +6,16 @@ from typing import Any
 import anyio
 import pytest
 
+from fakes.loud import LOG, Loud, events, text
 from roost.core import events as e
-from roost.core.ids import LogId, Micros
 from roost.doors.streams import Streams
 
 pytestmark = pytest.mark.anyio
-
-LOG = LogId("S")
-
-
-class Loud:
-    """Renders every second fact, and counts."""
-
-    rendered: list[int] = []
-
-    def __init__(self, log: LogId) -> None:
-        self.seen: list[int] = []
-
-    async def render(self, event: e.Event) -> bytes | None:
-        await anyio.lowlevel.checkpoint()
-        assert not self.seen or event.seq == self.seen[-1] + 1, "a renderer goes in order"
-        self.seen.append(event.seq)
-        Loud.rendered.append(event.seq)
-        return None if event.seq % 2 else b'{"n":%d}' % event.seq
 
 
 @pytest.fixture(autouse=True)
 def fresh() -> None:
     Loud.rendered = []
-
-
-def events(first: int, last: int) -> list[e.Event]:
-    return [e.Event(LOG, seq, Micros(seq), e.Warned(str(seq))) for seq in range(first, last + 1)]
-
-
-def text(first: int, last: int) -> bytes:
-    marked = {0: b'id: %d\ndata: {"n":%d}\n\n', 1: b"id: %d\n\n"}
-    return b"".join(marked[seq % 2] % ((seq,) if seq % 2 else (seq, seq)) for seq in range(first, last + 1))
 
 
 # -- clients that do not read ---------------------------------------------------------------------

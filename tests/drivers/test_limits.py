@@ -1,5 +1,6 @@
 """Usage limits, as each CLI words them."""
 
+import time
 from datetime import datetime
 
 import pytest
@@ -60,3 +61,12 @@ def test_settings_may_know_more() -> None:
     limit = found("codex", "Quota is GONE, back in 1 hour", NOW, [r"quota is \w+"])
     assert limit is not None
     assert limit.reset_at == NOW + HOUR
+
+
+def test_what_a_cli_prints_is_looked_through_in_no_time() -> None:
+    """A server reads each line of each CLI, and does nothing else meanwhile."""
+    began = time.monotonic()
+    for provider in ("claude", "codex", "copilot", "gemini"):
+        assert found(provider, "[API Error:" * 20_000, NOW) is None
+    assert found("gemini", f"[API Error:{' ' * 400}code: 429]", NOW) is not None
+    assert time.monotonic() - began < 5

@@ -171,6 +171,32 @@ async def test_whoever_comes_at_the_same_time_one_of_them_has_it(each_floor: Flo
         assert await seqs(world, session) == []
 
 
+async def test_of_two_servers_on_one_store_one_has_each_message(each_floor: Floor) -> None:
+    """One takes them for its turn while somebody withdraws them, one after the other, at its neighbour."""
+    given: list[int] = []
+    async with (
+        open_world(each_floor, script=answers(*(["ok"] for _ in range(30)))) as world,
+        open_world(each_floor) as beside,
+    ):
+        session = await world.session()
+        await world.play(session, "go")
+        for number in range(20):
+            await world.service.queues.followup(ME, session, user(str(number)))
+        waiting = await seqs(world, session)
+
+        async def withdraw() -> None:
+            for seq in reversed(waiting):
+                with suppress(AlreadyTaken):
+                    given.append((await beside.service.queues.withdraw(ME, session, seq)).seq)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(world.play, session, "again")
+            tasks.start_soon(withdraw)
+        taken = [fact.queued for fact in await world.facts(session, e.MessageTaken)]
+        assert sorted(given + taken) == waiting
+        assert await seqs(beside, session) == []
+
+
 # -- agent CLIs ---------------------------------------------------------------------------------
 
 

@@ -4,9 +4,10 @@ import json
 import queue
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fakes.site import Asked, Site
+if TYPE_CHECKING:  # the program does without
+    from fakes.site import Asked, Site
 
 JSON = {"content-type": "application/json"}
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from roost.doors.listen import bound, parse, shown
-from roost.doors.server import HEADER_BYTES, serve
+from roost.doors.protocols import HEADER_BYTES
+from roost.doors.server import serve
 
 LARGE = 32 << 20
 

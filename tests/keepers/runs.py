@@ -31,6 +31,11 @@ def python(code: str, **more: Any) -> Launch:
     return Launch(argv=(sys.executable, "-I", "-S", "-c", code), **{"cwd": "/", "env": ENV, **more})
 
 
+def flood(spool: int) -> Launch:
+    """A program that writes without an end, in few lines: reading them takes longer than writing."""
+    return python("while True: print('y' * 65535, flush=True)", spool=spool)
+
+
 async def said(process: Process, out: int = 0, err: int = 0) -> Said:
     """Everything behind these offsets, to the end."""
     lines: list[bytes] = []

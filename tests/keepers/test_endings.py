@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from keepers.runs import ENV, descriptors, line, lives, marked, python, said, sh, until
+from keepers.runs import ENV, descriptors, flood, line, lives, marked, python, said, sh, until
 from roost.core.ids import RunId, SessionId
 from roost.keepers.keepers import Keepers, open_keepers
 from roost.ports import Exit, Input, Launch
@@ -217,7 +217,7 @@ async def test_twenty_at_once_leave_nothing(keepers: Keepers, home: Path) -> Non
         ends[name] = (await said(process)).exit
         await process.clear()
 
-    odd = {"killed": sh(f"setsid sleep 1000 & {STUBBORN}"), "hung": sh(STUBBORN), "flooding": sh("yes", spool=1 << 16)}
+    odd = {"killed": sh(f"setsid sleep 1000 & {STUBBORN}"), "hung": sh(STUBBORN), "flooding": flood(1 << 16)}
     plain = {f"plain-{n}": sh(f"sleep 1000 & echo {n}; exit {n}") for n in range(17)}
     with anyio.fail_after(90):
         async with anyio.create_task_group() as tasks:

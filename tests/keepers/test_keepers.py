@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from keepers.runs import ENV, descriptors, line, python, said, sh, until
+from keepers.runs import ENV, descriptors, flood, line, python, said, sh, until
 from roost.core.errors import LaunchFailed
 from roost.core.ids import RunId, SessionId
 from roost.keepers import keeper
@@ -139,7 +139,7 @@ async def test_a_long_line_is_whole(keepers: Keepers) -> None:
 
 
 async def test_a_flood_is_ended(keepers: Keepers) -> None:
-    process = await keepers.start(RUN, SESSION, sh("exec yes", spool=1 << 20))
+    process = await keepers.start(RUN, SESSION, flood(1 << 20))
     end = (await said(process)).exit
     assert (end.flooded, end.signal, end.killed) == (True, 9, False)
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from fakes import llm
 from page import tabs
-from page.tabs import Opener, Site
+from page.tabs import Guests, Opener, Site
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,11 +30,27 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
+@pytest.fixture(scope="package")
+def guests(browser: Browser) -> Guests:
+    """Who opens a tab."""
+    return Guests(browser)
+
+
 @pytest.fixture(scope="module")
 def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server for the tests of a module."""
     with llm.serve() as model, tabs.opened(tmp_path_factory.mktemp("site"), model) as found:
         yield found
+
+
+@pytest.fixture
+def bare_site(site: Site) -> Site:
+    """The same without a session."""
+    while rows := site.client.get("/api/sessions?detail=full").json:
+        for row in rows:
+            site.client.delete(f"/api/sessions/{row['id']}")
+    assert site.client.get("/api/waits").json == []
+    return site
 
 
 @pytest.fixture
@@ -45,7 +61,7 @@ def own_site(browser: Browser, tmp_path: Path, fake_llm: llm.FakeLLM) -> Iterato
 
 
 @pytest.fixture
-def tab(browser: Browser) -> Iterator[Opener]:
+def tab(guests: Guests) -> Iterator[Opener]:
     """Opens tabs."""
-    with tabs.tabs(browser) as opener:
+    with tabs.tabs(guests) as opener:
         yield opener

@@ -140,7 +140,7 @@ def main() -> None:
         session = furnish(site)
         with sync_playwright() as play:
             browser = play.chromium.launch(executable_path=tabs.CHROMIUM, args=["--no-sandbox"])
-            with tabs.tabs(browser) as tab:
+            with tabs.tabs(tabs.Guests(browser)) as tab:
                 take(tab(site, WIDE, theme="dark"), f"#/s/{session}", "page-session", ".stage .ask")
                 phone = tab(site, NARROW, theme="dark", device_scale_factor=2, user_agent=IPHONE)
                 take(phone, "#/", "page-list", ".pill.amber")

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ TOOLS = "    toolsets:\n      - type: shell\n      - type: user_prompt\n"
 WIDE, NARROW = (1280, 800), (360, 740)
 FAR = "roost.test"
 """This machine under a name that browsers hold for another's: over plain HTTP they trust it with less."""
-ARGS = ("--no-sandbox", f"--host-resolver-rules=MAP {FAR} 127.0.0.1")
+ARGS = ("--no-sandbox", "--renderer-process-limit=1", f"--host-resolver-rules=MAP {FAR} 127.0.0.1")
 
 # What a browser writes down itself of requests that fail, as those of these tests are meant to.
 _MEANT = re.compile(
@@ -163,41 +163,72 @@ def paired(context: BrowserContext, site: Site) -> None:
 Opener = Callable[..., Tab]
 
 
+@dataclass
+class Guests:
+    """Browsers that come again, by their kind: what they know of the page is there still, of a visit is nothing."""
+
+    browser: Browser
+    away: dict[str, list[BrowserContext]] = field(default_factory=dict)
+
+    def enter(self, kind: Mapping[str, Any]) -> BrowserContext:
+        """One that is not here now, or that has never been."""
+        known = self.away.get(repr(kind))
+        return known.pop() if known else self.browser.new_context(**kind)
+
+    def leave(self, kind: Mapping[str, Any], context: BrowserContext, site: Site) -> None:
+        context.set_offline(False)
+        context.clear_cookies()
+        context.clear_permissions()
+        page, *others = context.pages or [context.new_page()]
+        line = context.new_cdp_session(page)
+        line.send("Storage.clearDataForOrigin", {"origin": site.url, "storageTypes": "local_storage"})
+        for one in (*others, page):
+            one.close()
+        self.away.setdefault(repr(kind), []).append(context)
+
+
 @contextmanager
-def tabs(browser: Browser) -> Iterator[Opener]:
-    """What opens tabs, each of a browser of its own unless it `shares` another's; at the end each must be sound."""
+def tabs(guests: Guests) -> Iterator[Opener]:
+    """What opens tabs; at the end each must be sound.
+
+    A tab is in a browser of its own unless it `shares` another's: one that may have been here before, or a `new` one.
+    """
     found: list[Tab] = []
+    with ExitStack() as leaving:
 
-    def opener(
-        site: Site,
-        size: tuple[int, int] = WIDE,
-        *,
-        theme: Any = "light",
-        let_in: bool = True,
-        shares: Tab | None = None,
-        **more: Any,
-    ) -> Tab:
-        narrow = size[0] < 900
-        context = (
-            shares.context
-            if shares
-            else browser.new_context(
-                viewport={"width": size[0], "height": size[1]},
-                color_scheme=theme,
-                has_touch=narrow,
-                is_mobile=narrow,
+        def opener(
+            site: Site,
+            size: tuple[int, int] = WIDE,
+            *,
+            theme: Any = "light",
+            let_in: bool = True,
+            shares: Tab | None = None,
+            new: bool = False,
+            **more: Any,
+        ) -> Tab:
+            narrow = size[0] < 900
+            kind = {
+                "viewport": {"width": size[0], "height": size[1]},
+                "color_scheme": theme,
+                "has_touch": narrow,
+                "is_mobile": narrow,
                 **more,
-            )
-        )
-        context.set_default_timeout(10_000)
-        if let_in and not shares:
-            paired(context, site)
-        tab = Tab(site, context.new_page(), context).watch()
-        found.append(tab)
-        return tab
+            }
+            if shares:
+                context = shares.context
+            elif new:
+                context = guests.browser.new_context(**kind)
+                leaving.callback(context.close)
+            else:
+                context = guests.enter(kind)
+                leaving.callback(guests.leave, kind, context, site)
+            context.set_default_timeout(10_000)
+            if let_in and not shares:
+                paired(context, site)
+            tab = Tab(site, context.new_page(), context).watch()
+            found.append(tab)
+            return tab
 
-    yield opener
-    for tab in found:
-        tab.sound()
-    for context in {id(tab.context): tab.context for tab in found}.values():
-        context.close()
+        yield opener
+        for tab in found:
+            tab.sound()

@@ -7,12 +7,12 @@ from playwright.sync_api import WebSocketRoute, expect
 from page.tabs import NARROW, Opener, Site
 
 
-def test_offline_and_back_the_list_has_all_that_happened(own_site: Site, tab: Opener) -> None:
-    own_site.client.create(title="Before")
-    shown = tab(own_site, NARROW).go()
+def test_offline_and_back_the_list_has_all_that_happened(site: Site, tab: Opener) -> None:
+    site.client.create(title="Before")
+    shown = tab(site, NARROW).go()
     shown.context.set_offline(True)
     expect(shown.page.get_by_role("status").filter(has_text="You are offline")).to_be_visible()
-    own_site.client.create(title="Meanwhile")
+    site.client.create(title="Meanwhile")
     expect(shown.row("Before")).to_be_visible()
     shown.context.set_offline(False)
     expect(shown.row("Meanwhile")).to_be_visible()
@@ -64,9 +64,9 @@ def test_the_page_opens_without_a_network_and_says_so(own_site: Site, tab: Opene
     expect(shown.row("After")).to_be_visible()
 
 
-def test_what_the_worker_keeps_is_the_page_and_no_answer(own_site: Site, tab: Opener) -> None:
-    own_site.client.create(title="A secret title")
-    shown = tab(own_site).go()
+def test_what_the_worker_keeps_is_the_page_and_no_answer(site: Site, tab: Opener) -> None:
+    site.client.create(title="A secret title")
+    shown = tab(site, new=True).go()
     expect(shown.row("A secret title")).to_be_visible()
     kept = shown.page.evaluate(
         """async () => {

@@ -35,7 +35,7 @@ def test_a_phone_shows_one_thing_at_a_time(site: Site, tab: Opener) -> None:
 
 
 def test_all_that_the_page_loads_is_small_and_its_own(site: Site, tab: Opener) -> None:
-    shown = tab(site)
+    shown = tab(site, new=True)
     sizes: dict[str, int] = {}
     shown.page.on("response", lambda answer: sizes.setdefault(urlparse(answer.url).path, len(answer.body())))
     shown.go()
@@ -48,7 +48,7 @@ def test_all_that_the_page_loads_is_small_and_its_own(site: Site, tab: Opener) -
 @pytest.mark.parametrize("where", ["#/", "#/s/"], ids=["list", "session"])
 def test_what_goes_over_the_line_is_small(site: Site, tab: Opener, where: str) -> None:
     session = site.run("[[say Hello]]") if where.endswith("/s/") else ""
-    shown = tab(site)
+    shown = tab(site, new=True)
     line = shown.context.new_cdp_session(shown.page)
     loaded: list[int] = []
     line.on("Network.loadingFinished", lambda told: loaded.append(told["encodedDataLength"]))
@@ -158,24 +158,24 @@ def test_a_row_that_was_read_before_its_session_was_deleted_brings_nothing_back(
     expect(shown.row("To be deleted")).to_have_count(0)
 
 
-def test_spawned_sessions_stand_under_the_one_that_spawned_them(own_site: Site, tab: Opener) -> None:
+def test_spawned_sessions_stand_under_the_one_that_spawned_them(bare_site: Site, tab: Opener) -> None:
     spawn = {"provider": "mock", "prompt": "I am the parent", "name": "parent"}
-    parent = own_site.client.post("/api/v1/sessions/spawn", spawn).json["session_id"]
+    parent = bare_site.client.post("/api/v1/sessions/spawn", spawn).json["session_id"]
     spawn = {"provider": "mock", "prompt": "I am a child", "name": "child", "parent_session_id": parent}
-    assert own_site.client.post("/api/v1/sessions/spawn", spawn).status == 201
-    shown = tab(own_site).go()
+    assert bare_site.client.post("/api/v1/sessions/spawn", spawn).status == 201
+    shown = tab(bare_site).go()
     expect(shown.page.locator(".entry")).to_have_count(1)
     shown.page.get_by_role("button", name=re.compile("^1 session under")).click()
     expect(shown.page.locator(".entry")).to_have_count(2)
     expect(shown.page.locator(".entry-item").nth(1)).to_have_attribute("data-depth", "1")
 
 
-def test_two_thousand_sessions_are_searched_while_one_types(own_site: Site, tab: Opener) -> None:
+def test_two_thousand_sessions_are_searched_while_one_types(bare_site: Site, tab: Opener) -> None:
     rows = [
         {"id": f"s{n}", "title": f"Session {n}", "created_at": "2026-01-02T03:04:05Z", "state": "idle", "waits": 0}
         for n in range(2000)
     ]
-    shown = tab(own_site)
+    shown = tab(bare_site)
     shown.page.route("**/api/sessions?*", lambda route: route.fulfill(json=rows))
     shown.go()
     expect(shown.page.locator(".entry").first).to_be_visible()
@@ -196,8 +196,8 @@ def test_two_thousand_sessions_are_searched_while_one_types(own_site: Site, tab:
     expect(shown.page.locator(".entry").nth(150)).to_be_attached()
 
 
-def test_with_nothing_there_it_says_what_to_do(own_site: Site, tab: Opener) -> None:
-    shown = tab(own_site, NARROW).go()
+def test_with_nothing_there_it_says_what_to_do(bare_site: Site, tab: Opener) -> None:
+    shown = tab(bare_site, NARROW).go()
     expect(shown.page.get_by_role("heading", name="No sessions yet")).to_be_visible()
     shown.page.get_by_role("link", name="New session").click()
     expect(shown.page.get_by_role("heading", name="New session")).to_be_focused()

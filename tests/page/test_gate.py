@@ -26,18 +26,20 @@ def link(site: Site) -> str:
 
 def test_a_link_pairs_once_and_does_not_stay_in_the_address(site: Site, tab: Opener) -> None:
     way = link(site)
-    phone = tab(site, NARROW, let_in=False)
+    phone = tab(site, NARROW, let_in=False, new=True)
     phone.page.goto(way)
     expect(phone.page.get_by_role("searchbox", name="Search sessions")).to_be_visible()
     assert "pair" not in phone.page.url
     assert phone.page.evaluate("history.length") <= 2
     assert not any("pair=" in url for url in phone.requests)
     cookies = {cookie["name"]: cookie for cookie in phone.context.cookies()}
-    assert cookies["roost_session"]["httpOnly"] is True
-    assert cookies["roost_session"]["sameSite"] == "Strict"
+    (cookie,) = cookies.values()
+    assert cookie["name"] == f"roost_session_{site.port}"
+    assert cookie["httpOnly"] is True
+    assert cookie["sameSite"] == "Strict"
     assert TOKEN not in phone.page.evaluate("JSON.stringify({...localStorage})")
 
-    stranger = tab(site, NARROW, let_in=False)
+    stranger = tab(site, NARROW, let_in=False, new=True)
     stranger.page.goto(way)
     expect(stranger.page.get_by_role("heading", name="That did not pair")).to_be_focused()
     expect(stranger.page.get_by_role("alert").first).to_contain_text("works once")

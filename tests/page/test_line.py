@@ -1,11 +1,12 @@
 """The page's ground: a line that loses and doubles nothing, lists that keep their nodes, requests that tell why."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 
-from page.tabs import Opener, Site
+from page.tabs import Guests, Site, tabs
 
 STAGE = """
 async () => {
@@ -24,6 +25,7 @@ async () => {
         if (!found()) throw new Error(`it did not come: ${found}`)
     }
     const event = (id, session = 's') => ({ session, id, event: { type: 'x', n: id } })
+    globalThis.live?.close()
     const live = new Live({ make: () => new Socket() }).open()
     const take = (into) => (items) => into.push(...items.map(({ id }) => id))
     Object.assign(globalThis, { live, sockets, until, event, take, heard: [] })
@@ -32,13 +34,20 @@ async () => {
 """
 
 
+@pytest.fixture(scope="module")
+def shown(site: Site, guests: Guests) -> Iterator[Page]:
+    """The page, for all that is tried on its modules."""
+    with tabs(guests) as tab:
+        page = tab(site, let_in=False).page
+        page.goto(site.url)
+        yield page
+
+
 @pytest.fixture
-def page(site: Site, tab: Opener) -> Page:
+def page(shown: Page) -> Page:
     """A page with a line whose other end is in the test's hand."""
-    shown = tab(site, let_in=False)
-    shown.page.goto(site.url)
-    shown.page.evaluate(STAGE)
-    return shown.page
+    shown.evaluate(STAGE)
+    return shown
 
 
 def test_after_a_cut_it_goes_on_where_it_was(page: Page) -> None:

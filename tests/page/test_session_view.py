@@ -98,9 +98,9 @@ def test_it_is_the_same_when_it_is_opened_again(site: Site, tab: Opener) -> None
     assert [line for line in page.locator(".pieces").inner_text().splitlines() if line][:3] == live.splitlines()[:3]
 
 
-def test_a_command_is_approved_in_the_session(own_site: Site, tab: Opener) -> None:
-    session = own_site.ask_for("echo it-was-run", title="Asks")
-    page = watching(tab(own_site, NARROW), session)
+def test_a_command_is_approved_in_the_session(site: Site, tab: Opener) -> None:
+    session = site.ask_for("echo it-was-run", title="Asks")
+    page = watching(tab(site, NARROW), session)
     card = page.locator(".dock .ask")
     expect(card).to_contain_text("Run this command?")
     expect(card).to_contain_text("echo it-was-run")
@@ -112,8 +112,8 @@ def test_a_command_is_approved_in_the_session(own_site: Site, tab: Opener) -> No
     expect(rows(page, "call").locator(".output")).to_contain_text("it-was-run")
 
 
-def test_a_rejection_tells_its_reason(own_site: Site, tab: Opener) -> None:
-    page = watching(tab(own_site), own_site.ask_for("rm -rf everything"))
+def test_a_rejection_tells_its_reason(site: Site, tab: Opener) -> None:
+    page = watching(tab(site), site.ask_for("rm -rf everything"))
     page.locator(".dock").get_by_role("button", name="Reject").click()
     page.get_by_label("Reason for the rejection").fill("not on my machine")
     page.keyboard.press("Enter")
@@ -121,22 +121,22 @@ def test_a_rejection_tells_its_reason(own_site: Site, tab: Opener) -> None:
     expect(rows(page, "answer").last).to_contain_text("not on my machine")
 
 
-def test_a_tool_is_allowed_from_now_on(own_site: Site, tab: Opener) -> None:
+def test_a_tool_is_allowed_from_now_on(site: Site, tab: Opener) -> None:
     commands = "".join(f'[[tool shell {{"cmd": "echo run-{n}"}}]]' for n in range(3))
-    session = own_site.run(f"{commands}[[say All three ran.]]")
-    own_site.wait_of(session)
-    page = watching(tab(own_site), session)
+    session = site.run(f"{commands}[[say All three ran.]]")
+    site.wait_of(session)
+    page = watching(tab(site), session)
     page.locator(".dock").get_by_role("button", name="Approve always").click()
     page.get_by_role("menuitem", name="Always allow shell").click()
     expect(rows(page, "answer").last).to_contain_text("All three ran.")
     expect(rows(page, "call")).to_have_count(3)
 
 
-def test_a_form_is_filled_and_judged(own_site: Site, tab: Opener) -> None:
+def test_a_form_is_filled_and_judged(site: Site, tab: Opener) -> None:
     asked = json.dumps({"message": "Where to?", "title": "Deployment", "schema": FORM})
-    session = own_site.run(f"[[tool user_prompt {asked}]]", safety_policy="autonomous")
-    own_site.wait_of(session)
-    page = watching(tab(own_site, NARROW), session)
+    session = site.run(f"[[tool user_prompt {asked}]]", safety_policy="autonomous")
+    site.wait_of(session)
+    page = watching(tab(site, NARROW), session)
     card = page.locator(".dock .ask")
     expect(card.get_by_role("heading", name="Deployment")).to_be_visible()
     card.get_by_label("Copies").fill("9")
@@ -148,13 +148,13 @@ def test_a_form_is_filled_and_judged(own_site: Site, tab: Opener) -> None:
     card.get_by_role("button", name="Send").click()
     expect(page.locator(".dock")).to_be_hidden()
     expect(rows(page, "answer").last).to_contain_text('"copies":')
-    said = own_site.client.log(session, detail="full")
+    said = site.client.log(session, detail="full")
     answer = next(frame for frame in said if frame.type == "wait_answered")
     assert answer.event["content"] == {"target": "staging", "copies": 3, "really": True}
 
 
-def test_steering_and_following_up_wait_in_the_queue_until_they_are_read(own_site: Site, tab: Opener) -> None:
-    page = watching(tab(own_site), own_site.client.create())
+def test_steering_and_following_up_wait_in_the_queue_until_they_are_read(site: Site, tab: Opener) -> None:
+    page = watching(tab(site), site.client.create())
     say(page, f"[[drip 0.03]][[say {WORDS}]]")
     expect(page.locator(".k-answer.streaming").last).to_contain_text("word1")
     say(page, "Be quick about it")
@@ -167,9 +167,9 @@ def test_steering_and_following_up_wait_in_the_queue_until_they_are_read(own_sit
     expect(rows(page, "answer").last).to_contain_text("And one thing more")
 
 
-def test_a_message_that_waits_is_taken_back_into_the_field(own_site: Site, tab: Opener) -> None:
-    session = own_site.client.create()
-    page = watching(tab(own_site), session)
+def test_a_message_that_waits_is_taken_back_into_the_field(site: Site, tab: Opener) -> None:
+    session = site.client.create()
+    page = watching(tab(site), session)
     say(page, "[[say This far]][[hang]]")
     expect(page.locator(".k-answer.streaming")).to_contain_text("This far")
     page.get_by_role("radio", name="After").click()
@@ -190,15 +190,15 @@ def test_a_message_that_waits_is_taken_back_into_the_field(own_site: Site, tab: 
     page.keyboard.press("ArrowUp")
     expect(page.get_by_label("Message", exact=True)).to_have_value("And the last thing")
     expect(page.locator(".queue li")).to_have_count(0)
-    assert own_site.client.get(f"/api/sessions/{session}/queue").json["followup"]["depth"] == 0
+    assert site.client.get(f"/api/sessions/{session}/queue").json["followup"]["depth"] == 0
     expect(page.locator(".transcript")).not_to_contain_text("not taken")
     page.reload()
     expect(page.locator(".k-answer.streaming")).to_contain_text("This far")
     expect(page.locator(".transcript")).not_to_contain_text("one thing more")
 
 
-def test_a_turn_is_stopped(own_site: Site, tab: Opener) -> None:
-    page = watching(tab(own_site), own_site.client.create())
+def test_a_turn_is_stopped(site: Site, tab: Opener) -> None:
+    page = watching(tab(site), site.client.create())
     say(page, "[[say This far]][[hang]]")
     expect(page.locator(".k-answer.streaming")).to_contain_text("This far")
     page.get_by_role("button", name="Stop the agent").click()
@@ -219,8 +219,8 @@ def test_a_fork_begins_before_a_message_with_its_words_in_the_field(site: Site, 
     expect(rows(page, "answer").last).to_contain_text("Other words")
 
 
-def test_what_is_written_while_a_message_is_on_its_way_stays(own_site: Site, tab: Opener) -> None:
-    page = watching(tab(own_site), own_site.client.create())
+def test_what_is_written_while_a_message_is_on_its_way_stays(site: Site, tab: Opener) -> None:
+    page = watching(tab(site), site.client.create())
     held: list[Route] = []
     page.route("**/agent/**", lambda route: held.append(route))
     field = page.get_by_label("Message", exact=True)
@@ -235,8 +235,8 @@ def test_what_is_written_while_a_message_is_on_its_way_stays(own_site: Site, tab
         expect(field).to_have_value(kept)
 
 
-def test_words_that_could_not_be_sent_stay(own_site: Site, tab: Opener) -> None:
-    page = watching(shown := tab(own_site), own_site.client.create())
+def test_words_that_could_not_be_sent_stay(site: Site, tab: Opener) -> None:
+    page = watching(shown := tab(site), site.client.create())
     shown.context.set_offline(True)
     say(page, "Do not lose me")
     expect(page.get_by_role("log").get_by_text("Could not send it")).to_be_visible()
@@ -280,9 +280,9 @@ def test_agents_within_are_a_tree(team: Site, tab: Opener) -> None:
         expect(head).to_contain_text("done")
 
 
-def test_two_tabs_agree(own_site: Site, tab: Opener) -> None:
-    session = own_site.ask_for("make all", title="Shared")
-    one, other = (watching(tab(own_site, size), session) for size in (WIDE, NARROW))
+def test_two_tabs_agree(site: Site, tab: Opener) -> None:
+    session = site.ask_for("make all", title="Shared")
+    one, other = (watching(tab(site, size), session) for size in (WIDE, NARROW))
     expect(other.locator(".dock .ask")).to_contain_text("make all")
     one.locator(".dock").get_by_role("button", name="Approve once").click()
     expect(other.locator(".dock")).to_contain_text("Approved")
@@ -295,8 +295,8 @@ def test_two_tabs_agree(own_site: Site, tab: Opener) -> None:
     expect(other.locator(".starring")).to_have_attribute("aria-pressed", "true")
 
 
-def test_offline_and_back_no_word_is_lost_or_doubled(own_site: Site, tab: Opener) -> None:
-    page = watching(shown := tab(own_site), own_site.client.create())
+def test_offline_and_back_no_word_is_lost_or_doubled(site: Site, tab: Opener) -> None:
+    page = watching(shown := tab(site), site.client.create())
     say(page, f"[[drip 0.05]][[say {WORDS}]]")
     for word in ("word3", "word40"):
         expect(rows(page, "answer")).to_contain_text(word)
@@ -381,30 +381,27 @@ def test_what_a_model_writes_is_text_and_nothing_else(site: Site, tab: Opener) -
 
 
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_fault_in_a_session(
-    own_site: Site, tab: Opener, axe: str, size: tuple[int, int], theme: str
-) -> None:
-    session = own_site.run(
+def test_axe_finds_no_fault_in_a_session(site: Site, tab: Opener, axe: str, size: tuple[int, int]) -> None:
+    session = site.run(
         "[[think Hm]][[say # A title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```py\nx = 1\n```\n- [x] done]]",
         title="Seen",
     )
-    own_site.client.until_idle(session)
-    own_site.client.start(session, '[[tool shell {"cmd": "rm -rf x"}]]', "helper", detach=True).close()
-    own_site.wait_of(session)
-    shown = tab(own_site, size, theme=theme)
+    site.client.until_idle(session)
+    site.client.start(session, '[[tool shell {"cmd": "rm -rf x"}]]', "helper", detach=True).close()
+    site.wait_of(session)
+    shown = tab(site, size)
     page = watching(shown, session)
     expect(page.locator(".dock .ask")).to_be_visible()
     page.evaluate(axe)
-    assert faults(page.evaluate("axe.run(document, {resultTypes: ['violations']})")) == []
+    assert faults(page) == []
     page.get_by_role("button", name="Find in this session").click()
     page.locator(".dock").get_by_role("button", name="Reject").click()
-    assert faults(page.evaluate("axe.run(document, {resultTypes: ['violations']})")) == []
+    assert faults(page) == []
     assert shown.overflow <= 0
 
 
-def test_the_view_is_used_by_keys(own_site: Site, tab: Opener) -> None:
-    page = watching(tab(own_site), own_site.client.create())
+def test_the_view_is_used_by_keys(site: Site, tab: Opener) -> None:
+    page = watching(tab(site), site.client.create())
     field = page.get_by_label("Message", exact=True)
     field.fill("[[say This far]][[hang]]")
     field.press("Enter")
@@ -467,3 +464,15 @@ _FIRST = """(() => {
     const seen = [...box.querySelectorAll('.piece')].find((row) => row.offsetTop + row.offsetHeight > box.scrollTop)
     return seen.dataset.key
 })()"""
+
+
+def test_what_is_found_everywhere_is_marked_to_a_bound(own_site: Site, tab: Opener) -> None:
+    session = own_site.client.create(title="Many")
+    own_site.client.start(session, f"{'İ' * 300} {'é' * 3000}", "helper", detach=True).close()
+    page = watching(tab(own_site), session)
+    expect(page.locator(".k-user")).to_be_visible()
+    page.get_by_role("button", name="Find in this session").click()
+    for word in ("é", "i\u0307"):  # of the second small letters take two places
+        page.get_by_label("Find in this session").last.fill(word)
+        expect(page.locator(".finder .count")).to_contain_text("of")
+        assert 0 < page.evaluate("CSS.highlights.get('found').size") <= 500

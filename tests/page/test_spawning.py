@@ -8,18 +8,18 @@ from acceptance.house import until
 from page.tabs import NARROW, Opener, Site
 
 
-def test_an_agent_of_the_server_is_started(own_site: Site, tab: Opener) -> None:
-    shown = tab(own_site, NARROW).go("#/new")
+def test_an_agent_of_the_server_is_started(site: Site, tab: Opener) -> None:
+    shown = tab(site, NARROW).go("#/new")
     shown.page.get_by_label("Prompt").fill("[[say All is well.]]")
     shown.page.get_by_label("Agent", exact=True).select_option("file:helper")
     shown.page.get_by_role("button", name="Start").click()
     shown.page.wait_for_url(re.compile(r"#/s/."))
     session = shown.page.url.rpartition("/")[2]
-    assert "All is well." in str(own_site.client.until_idle(session))
+    assert "All is well." in str(site.client.until_idle(session))
 
 
-def test_a_cli_is_spawned_with_all_that_was_chosen(own_site: Site, tab: Opener) -> None:
-    shown = tab(own_site).go("#/new")
+def test_a_cli_is_spawned_with_all_that_was_chosen(site: Site, tab: Opener) -> None:
+    shown = tab(site).go("#/new")
     shown.page.get_by_label("Agent", exact=True).select_option("cli:mock")
     shown.page.get_by_label("Prompt").fill("Say it again")
     shown.page.get_by_text("Name and tags").click()
@@ -33,14 +33,14 @@ def test_a_cli_is_spawned_with_all_that_was_chosen(own_site: Site, tab: Opener) 
     shown.page.get_by_label("Prompt").press("Control+Enter")
     shown.page.wait_for_url(re.compile(r"#/s/."))
     session = shown.page.url.rpartition("/")[2]
-    entry = own_site.client.get(f"/api/v1/sessions/{session}").json
+    entry = site.client.get(f"/api/v1/sessions/{session}").json
     assert entry["name"] == "from-the-page"
     assert entry["tags"] == ["one", "two"]
-    until(lambda: own_site.client.get(f"/api/v1/sessions/{session}/status").json["status"] == "completed")
+    until(lambda: site.client.get(f"/api/v1/sessions/{session}/status").json["status"] == "completed")
 
 
-def test_what_is_wrong_stands_beside_its_field(own_site: Site, tab: Opener) -> None:
-    shown = tab(own_site, NARROW).go("#/new")
+def test_what_is_wrong_stands_beside_its_field(site: Site, tab: Opener) -> None:
+    shown = tab(site, NARROW).go("#/new")
     shown.page.get_by_role("button", name="Start").click()
     prompt = shown.page.get_by_label("Prompt")
     expect(prompt).to_be_focused()
@@ -55,8 +55,8 @@ def test_what_is_wrong_stands_beside_its_field(own_site: Site, tab: Opener) -> N
     expect(folder).to_be_focused()
 
 
-def test_the_last_choice_is_there_again(own_site: Site, tab: Opener) -> None:
-    shown = tab(own_site).go("#/new")
+def test_the_last_choice_is_there_again(site: Site, tab: Opener) -> None:
+    shown = tab(site).go("#/new")
     shown.page.get_by_label("Agent", exact=True).select_option("cli:mock")
     shown.page.get_by_role("switch", name="Keep it open").uncheck()
     shown.page.get_by_role("switch", name="Approve everything").check()

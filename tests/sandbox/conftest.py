@@ -68,6 +68,7 @@ def engine() -> Iterator[dict[str, str]]:
         for driver in ("overlay2", "vfs"):
             with _dockerd(folder, driver, env) as running:
                 if running:
+                    assert Docker(env, Kept("/nonexistent", "/nonexistent"))._trouble() == ""  # it makes the image
                     yield env
                     return
         pytest.skip("dockerd does not start here: " + Path(folder, "log").read_text()[-300:])
@@ -103,8 +104,6 @@ def make_cell(request: pytest.FixtureRequest) -> MakeCell:
     if request.param == "bubblewrap":
         return lambda path: Cell(Bubblewrap(Kept(str(path / "owner"), str(path / "state"))), path)
     env = request.getfixturevalue("engine")
-    made = Docker(env, Kept("/nonexistent", "/nonexistent"))
-    assert made._trouble() == ""  # it makes the image
     return lambda path: Cell(Docker(env, Kept(str(path / "owner"), str(path / "state"))), path)
 
 

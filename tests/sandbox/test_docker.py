@@ -21,10 +21,8 @@ pytestmark = [pytest.mark.anyio, DOCKER]
 
 
 @pytest.fixture
-async def docker(engine: dict[str, str], tmp_path: Path) -> Cell:
-    sandbox = Docker(engine, Kept(str(tmp_path / "owner"), str(tmp_path / "state")))
-    assert await sandbox.trouble() == ""
-    return Cell(sandbox, tmp_path)
+def docker(engine: dict[str, str], tmp_path: Path) -> Cell:
+    return Cell(Docker(engine, Kept(str(tmp_path / "owner"), str(tmp_path / "state"))), tmp_path)
 
 
 async def test_a_container_has_the_name_that_was_asked_for_and_is_gone_at_the_end(docker: Cell) -> None:

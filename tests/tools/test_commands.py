@@ -13,6 +13,7 @@ from roost.core.agents import Agent, Team, ToolsetSpec
 from roost.core.errors import ToolsetFailed
 from roost.core.events import MessageQueued
 from roost.core.messages import Result
+from roost.process import family
 from roost.tools.builtin import Builtin
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.anyio
 def left(session: Session) -> list[int]:
     """Processes of this session that are still there."""
     found = []
-    for stat in process._processes():
+    for stat in family.processes():
         try:
             environ = Path(f"/proc/{stat.pid}/environ").read_bytes()
         except OSError:

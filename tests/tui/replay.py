@@ -63,7 +63,7 @@ async def told(log: Log, folder: Path) -> Told:
 def page(log: Told, messages: Sequence[Message], *, more: bool) -> Snapshot:
     """The last snapshot with a part of its messages, and all sub-sessions that they belong to."""
     whole, first, last = log.snapshots[-1], messages[0].id if more else 0, messages[-1].id
-    after = [message.id for message in whole.messages or () if message.id > last]
+    after = [message.id for message in whole.messages if message.id > last]
     marks = tuple(mark for mark in whole.marks if first <= mark.id < min(after, default=1 << 62))
     notes = tuple(note for note in whole.notes if first <= note.id < min(after, default=1 << 62))
     theirs = {message.session_id for message in messages}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -267,6 +268,21 @@ async def test_several_lines_are_written_and_kept(room: Room) -> None:
         assert (await room.until_fact(app.session, e.UserSaid)).text == "a\nb\nc\nd"
 
 
+async def test_a_long_text_that_is_pasted_goes_along_and_a_short_one_is_written(room: Room) -> None:
+    async with shown(room) as (app, pilot):
+        app.post_message(events.Paste("two\rlines"))
+        await until(pilot, lambda: app.prompt.text == "two\nlines", "the lines")
+        app.post_message(events.Paste("A log\r" + "line\r" * 200))
+        await until(pilot, lambda: app.prompt.attached, "a chip")
+        assert "A log 1 kB" in screen(app)
+        assert app.prompt.text == "two\nlines"
+        await pilot.press("enter")
+        await room.ended(app.session)
+        written = (await room.until_fact(app.session, e.MessageWritten)).message
+        assert [part.text for part in written.parts] == ["two\nlines", "A log\n" + "line\n" * 200]
+        await until(pilot, lambda: "▣ A log" in screen(app), "what went along")
+
+
 async def test_what_was_typed_before_comes_back(room: Room) -> None:
     async with shown(room) as (app, pilot):
         await type_in(pilot, "first")
@@ -276,6 +292,20 @@ async def test_what_was_typed_before_comes_back(room: Room) -> None:
         assert app.prompt.text == "first"
         await pilot.press("down")
         assert app.prompt.text == "draft"
+
+
+async def test_what_was_typed_before_is_found_by_some_letters_of_it(room: Room) -> None:
+    async with shown(room) as (app, pilot):
+        for text in ("first things first", "a second thought", "first things first"):
+            app.prompt.history.add(text)
+        app.prompt.editor.insert("draft")
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: isinstance(app.screen, Picker), "the list")
+        assert screen(app).count("first things first") == 1
+        await pilot.press(*"second", "enter")
+        await until(pilot, lambda: app.prompt.text == "a second thought", "what was found")
+        await pilot.press("up")
+        assert app.prompt.text == "first things first"
 
 
 async def test_commands_are_completed_the_agents_among_them(room: Room) -> None:
@@ -319,6 +349,19 @@ async def test_output_that_is_not_wanted_is_taken_away_with_backspace(room: Room
         assert not app.prompt.attached
 
 
+async def test_a_command_of_the_shell_is_stopped_by_escape_twice(room: Room) -> None:
+    async with shown(room) as (app, pilot):
+        await type_in(pilot, "!echo begun; sleep 300")
+        await until(pilot, lambda: "begun" in screen(app).replace("echo begun", ""), "its output")
+        await pilot.press("escape")
+        await until(pilot, lambda: "Esc again to stop the command" in screen(app), "what a second one does")
+        await pilot.press("escape")
+        await until(pilot, lambda: "canceled" in screen(app), "its end")
+        assert not app.prompt.attached
+        await type_in(pilot, "!echo and on")
+        await until(pilot, lambda: app.prompt.attached, "the next one")
+
+
 async def test_the_shell_is_refused_where_the_session_is_elsewhere(room: Room) -> None:
     async with shown(room, local=False) as (app, pilot):
         await type_in(pilot, "!true")
@@ -332,6 +375,7 @@ async def test_a_message_that_is_refused_stands_in_the_prompt_again(room: Room) 
         await until(pilot, lambda: notes(app), "the refusal")
         assert app.prompt.text == "hello"
         assert not app.sitting.view.rows
+        await until(pilot, lambda: "Talks, runs and asks." in screen(app), "the welcome, as before")
 
 
 # -- sessions and agents ----------------------------------------------------------------------------

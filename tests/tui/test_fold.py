@@ -131,7 +131,7 @@ def test_older_pages_make_it_whole(told: Sequence[Told], data: st.DataObject) ->
     """A view of the newest messages, with page after page put above it, is the view of all of them."""
     log = data.draw(st.sampled_from(told), label="scene")
     snapshot = log.snapshots[-1]
-    messages = snapshot.messages or ()
+    messages = snapshot.messages
     cuts = sorted(data.draw(st.sets(st.integers(1, max(1, len(messages) - 1)), max_size=4)))
     pages = [messages[start:end] for start, end in zip([0, *cuts], [*cuts, len(messages)], strict=True)]
     view = View.open(replay.page(log, pages[-1], more=len(pages) > 1))

@@ -1,5 +1,6 @@
 """`roost approvals`, `approve`, `reject` and `answer`: what waits for a person."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -40,7 +41,7 @@ def approvals(ctx: click.Context, /, *, session: str | None, target: str | None,
     if as_json:
         show.document(found if session else raw)
     elif not found:
-        show.nothing("one waits for you")
+        show.note("nothing waits for you")
     else:
         rows = [
             (one.id, one.kind, one.session_id, one.agent_name, show.moment(one.opened_at), what(one)) for one in found
@@ -58,7 +59,7 @@ def approvals(ctx: click.Context, /, *, session: str | None, target: str | None,
 def approve(
     ctx: click.Context, /, *, wait: str | None, always: bool, tool: bool, target: str | None, as_json: bool
 ) -> None:
-    """Allow what waits; without WAIT, the one thing that does."""
+    """Allow what waits: by its id or its session's; without WAIT, the one thing that does."""
     if always and tool:
         raise click.UsageError("--always means every tool: leave --tool out")
     client = targets.client(ctx, target)
@@ -74,7 +75,7 @@ def approve(
 @asking.as_json
 @click.pass_context
 def reject(ctx: click.Context, /, *, wait: str | None, reason: str | None, target: str | None, as_json: bool) -> None:
-    """Refuse what waits; without WAIT, the one thing that does."""
+    """Refuse what waits: by its id or its session's; without WAIT, the one thing that does."""
     client = targets.client(ctx, target)
     found = one_of(client, wait)
     given: dict[str, Any] = (
@@ -107,24 +108,35 @@ def answer(ctx: click.Context, /, *, wait: str, content: str, target: str | None
 
 
 def one_of(client: Blocking, wait: str | None) -> Waiting:
-    """The one thing that is meant, by its id or the first characters of it.
+    """The one thing that is meant, by its id, by that of its session, or by the first characters of either.
 
     Raises:
         BadValue: there are several.
     """
     waiting = client.ask(talk.waits())
-    if wait is None and len(waiting) != 1:
-        raise BadValue(
-            f"{len(waiting)} things wait: say which (`roost approvals` lists them)" if waiting else "nothing waits"
-        )
-    found = [one for one in waiting if one.id == wait] or [one for one in waiting if meant(one.id, wait or "")]
+    if wait is None:
+        if len(waiting) > 1:
+            raise BadValue(f"{len(waiting)} things wait, say which: {_several(waiting)}")
+        if not waiting:
+            raise BadValue("nothing waits")
+        return waiting[0]
+    found = (
+        [one for one in waiting if one.id == wait]
+        or [one for one in waiting if meant(one.id, wait)]
+        or [one for one in waiting if one.session_id.startswith(wait)]
+    )
     if not found:
         raise BadValue(f"nothing that waits begins with {wait!r} (`roost approvals` lists what does)")
     if len(found) > 1:
-        ids = {one.id for one in found}
-        several = ", ".join(f"{brief(one.id, ids)} ({what(one)})" for one in found[:MOST])
-        raise BadValue(f"{len(found)} begin with {wait!r}: {several}")
+        raise BadValue(f"{len(found)} begin with {wait!r}: {_several(found)}")
     return found[0]
+
+
+def _several(found: Sequence[Waiting]) -> str:
+    """Some of them, so that one can be named."""
+    ids = {one.id for one in found}
+    named = ", ".join(f"{brief(one.id, ids)} ({what(one)})" for one in found[:MOST])
+    return named if len(found) <= MOST else f"{named}, and {len(found) - MOST} more (`roost approvals` lists them)"
 
 
 def what(one: Waiting) -> str:

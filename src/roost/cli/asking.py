@@ -189,10 +189,13 @@ def duration(text: str | None) -> str | None:
     """A length of time as the server takes it, looked at before anything is asked.
 
     Raises:
-        BadValue: it is none.
+        BadParameter: it is none.
     """
     if text is not None:
-        durations.seconds(text)
+        try:
+            durations.seconds(text)
+        except BadValue as error:
+            raise click.BadParameter(error.message) from None
     return text
 
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from roost.cli.telling import Telling
 from roost.client import connection, requests
 from roost.client.answers import Turn
 from roost.client.blocking import Blocking
+from roost.client.errors import Refused
 from roost.client.server import Server, normal
 from roost.client.shapes import Row
-from roost.core.errors import BadValue, SessionNotFound
+from roost.core.errors import BadValue, ServerFailed, SessionNotFound
 
 MOST = 15  # sessions in the list to choose from
 CODES = {"normal": 0, "error": 1, "canceled": 130}
@@ -60,6 +62,7 @@ def talk(ctx: click.Context, agent: str, prompt: str, session: str, flags: dict[
     client, here = _server(ctx, flags["remote"])
     if not flags["headless"]:
         see()
+    new = not session
     if session:
         rows = client.list_sessions()
         session = _chosen(rows, None if session in ("last", "latest", "-1") else session, latest=True).id
@@ -71,7 +74,8 @@ def talk(ctx: click.Context, agent: str, prompt: str, session: str, flags: dict[
         session = made.id
     model, name = flags["model"] or "", flags["agent_name"] or ""
     if flags["headless"]:
-        return _printed(client, session, agent, prompt, model=model, name=name, raw=flags["as_json"])
+        since = _begun(client, session, agent, prompt, model=model, name=name, new=new)
+        return _printed(client, session, since, raw=flags["as_json"])
     client.close()
     safety = "autonomous" if flags["yolo"] else flags["safety"] or ""
     return lazy.screen.look(
@@ -137,10 +141,20 @@ def _spawned(ctx: click.Context, provider: str, prompt: str, flags: dict[str, An
     )
 
 
-def _printed(client: Blocking, session: str, agent: str, prompt: str, *, model: str, name: str, raw: bool) -> int:
-    """One turn without a screen; the exit code says how it ended."""
+def _begun(client: Blocking, session: str, agent: str, prompt: str, *, model: str, name: str, new: bool) -> int:
+    """Start a turn; a session that is `new` does not stay where it can't be."""
+    try:
+        return client.start(session, agent, prompt, agent_name=name, model=model)
+    except Refused:
+        if new:
+            with suppress(ServerFailed):
+                client.delete(session)
+        raise
+
+
+def _printed(client: Blocking, session: str, since: int, *, raw: bool) -> int:
+    """One turn without a screen, from after a number on; the exit code says how it ended."""
     telling, course = Telling(sys.stdout, sys.stderr), Turn(session)
-    since = client.start(session, agent, prompt, agent_name=name, model=model)
     for frame in client.frames(session, since, told=show.note):
         if raw:
             click.echo(show.clean(frame.data.decode()))

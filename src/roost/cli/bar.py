@@ -5,14 +5,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
 from roost.cli import show
-from roost.client.blocking import Blocking
-from roost.client.server import Server
 from roost.core.errors import RoostError
+
+if TYPE_CHECKING:
+    from roost.client.server import Server
 
 SOON = 0.5  # seconds in which work needs no bar
 LATER = 3.0  # seconds after which it is worth a line where nobody looks on
@@ -157,7 +158,7 @@ def worded(what: str, title: str) -> str:
 
 
 @contextmanager
-def following(server: Server, what: str, text: str) -> Iterator[None]:
+def following(server: "Server", what: str, text: str) -> Iterator[None]:
     """While a request takes its time, show how far the server's work of this kind is."""
     over, drawn = threading.Event(), painter()
     asking = threading.Thread(target=_ask, args=(server, what, text, drawn, over), name="progress", daemon=True)
@@ -169,7 +170,9 @@ def following(server: Server, what: str, text: str) -> Iterator[None]:
         asking.join(2.0)
 
 
-def _ask(server: Server, what: str, text: str, drawn: Painter, over: threading.Event) -> None:
+def _ask(server: "Server", what: str, text: str, drawn: Painter, over: threading.Event) -> None:
+    from roost.client.blocking import Blocking  # a server shows its own work without it
+
     started, client = time.monotonic(), Blocking(server)
     whole = Work("whole", text)
     try:

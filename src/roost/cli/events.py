@@ -2,14 +2,14 @@
 
 import click
 
-from roost.cli import asking, feed, reach, show
+from roost.cli import asking, feed, kinds, reach, show
 from roost.client import frames, requests
 
 
 @click.command(short_help="Print what happened in a session.")
 @click.argument("session", required=False)
 @asking.chosen
-@click.option("--type", "type_", metavar="TYPE", help="Only events of this type.")
+@click.option("--type", "type_", type=kinds.Kind(), metavar="TYPE", help="Only events of this type.")
 @click.option("--last", type=click.IntRange(min=0), metavar="N", help="Only the last N.")
 @click.option("--after-seq", type=click.IntRange(min=0), metavar="N", help="Only those behind number N.")
 @click.option("--before-seq", type=click.IntRange(min=0), metavar="N", help="Only those before number N.")
@@ -47,6 +47,8 @@ def events(
     if count:
         show.document({"count": len(found)}) if as_json else show.text(str(len(found)))
         return
+    if not found:
+        show.nothing("events")
     speakers = feed.Speakers()
     for one in found:
         shown = speakers.line(one.event, thinking=show_thinking or type_ == "reasoning")

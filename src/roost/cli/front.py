@@ -58,6 +58,7 @@ def run(front: Front, settings: Settings, *, generate: bool = False) -> None:
     settings = replace(settings, session_db=settings.session_db.absolute(), listen=front.address)
     if settings.working_dir:
         os.chdir(settings.working_dir)
+    gc.freeze()  # what has been loaded stays
     anyio.run(_run, front, settings, generate, backend_options={"use_uvloop": sys.platform != "win32"})
 
 

@@ -5,10 +5,14 @@ import click
 from roost.cli import asking, bar, reach, show
 from roost.client import requests
 from roost.core import durations
+from roost.core.errors import BadValue
 
 
 def _age(_: click.Context, __: click.Parameter, given: str) -> str:
-    durations.age(given)
+    try:
+        durations.age(given)
+    except BadValue as error:
+        raise click.BadParameter(error.message) from None
     return given
 
 

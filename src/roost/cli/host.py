@@ -42,6 +42,7 @@ def run(settings: Settings, *, then: Then | None = None) -> None:
         settings = beside(settings)
     if settings.working_dir:
         os.chdir(settings.working_dir)
+    gc.freeze()  # what has been loaded stays
     anyio.run(_run, settings, then, backend_options={"use_uvloop": sys.platform != "win32"})
 
 

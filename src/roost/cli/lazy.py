@@ -82,6 +82,25 @@ class LazyGroup(click.Group):
             click.echo(err=True)
             ctx.exit(130)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant; of a name that is none it is said which one it is like.
+
+        Raises:
+            UsageError: there is none.
+        """
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            # Only who has mistyped something pays for it.
+            from difflib import get_close_matches
+
+            shown = [name for name, entry in self.entries.items() if not entry.hidden]
+            if args[0].startswith("-") or not (alike := get_close_matches(args[0], shown)):
+                raise
+            raise click.UsageError(f"no such command {args[0]!r}: did you mean {' or '.join(alike)}?", ctx) from None
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names."""
         return list(self.entries)

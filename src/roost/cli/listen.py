@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import click
 
-from roost.cli import asking, feed, reach, show
+from roost.cli import asking, feed, hangup, kinds, reach, show
 from roost.client import streams
 from roost.client.frames import Frame
 
@@ -15,7 +15,13 @@ def _types(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> tup
 
 
 filters = click.option(
-    "--filter", "types", metavar="TYPE", multiple=True, callback=_types, help="Only this type; may be repeated."
+    "--filter",
+    "types",
+    type=kinds.Kind(),
+    metavar="TYPE",
+    multiple=True,
+    callback=_types,
+    help="Only this type; may be repeated.",
 )
 formats = asking.combined(
     click.option("--json", "form", flag_value="json", help="Print a line of JSON for each."),
@@ -61,7 +67,8 @@ def listen(
 def run(
     found: Iterator[Frame], form: str | None, *, thinking: bool = False, timestamps: bool = False, session: bool = False
 ) -> None:
-    """Print frames as they come."""
+    """Print frames as they come, for as long as somebody reads them."""
+    hangup.heed()
     speakers = feed.Speakers()
     for one in found:
         if form == "json":

@@ -129,13 +129,7 @@ def _session(flags: Mapping[str, Any]) -> str:
 
 def _here(agent: str, prompt: str | None, session: str, flags: dict[str, Any]) -> int:
     """In this process, with a whole server around it."""
-    if flags["yolo"] and flags["safety"]:
-        raise click.UsageError("--safety and --yolo exclude each other: --yolo is --safety autonomous")
-    if not flags["headless"]:
-        attach.see()
-    for name in _LISTENING:
-        if flags[name] and not flags["listen"]:
-            raise click.UsageError(f"{_flag(name)} is for --listen")
+    _refuse(flags)
     text = asking.attached(_prompt(prompt, flags), flags["files"]) or ""
     given = options.given({name: flags[name] for name in _SETTINGS})
     defaults = lazy.indoors.defaults(given, os.environ, headless=flags["headless"])
@@ -157,6 +151,17 @@ def _here(agent: str, prompt: str | None, session: str, flags: dict[str, Any]) -
         theme=flags["theme"] or "",
     )
     return lazy.indoors.run(settings, wish, lazy.indoors.headless if wish.headless else lazy.screen.show)
+
+
+def _refuse(flags: Mapping[str, Any]) -> None:
+    """Turn down flags that make no sense together, and a screen that nobody would see."""
+    if flags["yolo"] and flags["safety"]:
+        raise click.UsageError("--safety and --yolo exclude each other: --yolo is --safety autonomous")
+    if not flags["headless"]:
+        attach.see()
+    for name in _LISTENING:
+        if flags[name] and not flags["listen"]:
+            raise click.UsageError(f"{_flag(name)} is for --listen")
 
 
 def _prompt(prompt: str | None, flags: Mapping[str, Any]) -> str:

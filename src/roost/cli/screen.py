@@ -1,6 +1,7 @@
 """The terminal UI over a server in this process, or elsewhere."""
 
 import asyncio
+import gc
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from roost.tui.app import RoostApp
 
 if TYPE_CHECKING:
     from roost.cli.indoors import Room
+
+GARBAGE = 10_000  # objects between two looks for garbage: it stays small, and so does each look
 
 
 async def show(room: "Room") -> int:
@@ -113,6 +116,7 @@ async def played(app: RoostApp, stop: asyncio.Event) -> int:
         await stop.wait()
         app.exit()
 
+    gc.set_threshold(GARBAGE)
     ending = asyncio.create_task(ended(), name="end of the screen")
     try:
         code = await app.run_async()

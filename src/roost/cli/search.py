@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from roost.cli import asking, reach, show
+from roost.cli.columns import IDENT
 from roost.client import requests
 from roost.client.fleet import Match
 from roost.client.requests import Query
@@ -49,8 +50,9 @@ def search(ctx: click.Context, /, *, as_json: bool, **flags: Any) -> None:
 
 
 def _show(match: Match) -> None:
-    kind = match.event.get("type", "") if isinstance(match.event, dict) else ""
-    head = "  ".join(word for word in (match.session_id, match.provider, kind) if word)
+    kind = match.event.get("type", "") if isinstance(match.event, dict) else "reasoning"  # which has no event by itself
+    session = match.session_id[:IDENT] if show.terminal() else match.session_id
+    head = "  ".join(word for word in (session, match.provider, kind) if word)
     if show.terminal():
         show.line(head, style="cyan")
         show.text(f"    {show.short(match.snippet, 240)}")

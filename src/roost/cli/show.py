@@ -203,6 +203,16 @@ def moment(at: str | None) -> str:
     return f"{span(seconds, units=1)} ago" if seconds < LONG_AGO else f"{then.astimezone():%Y-%m-%d}"
 
 
+def instant(at: str | None) -> str:
+    """A moment by itself: on a terminal the time of day here, too."""
+    shown = moment(at)
+    if not at or not terminal() or shown == at:
+        return shown
+    then = datetime.fromisoformat(at)
+    here = (then if then.tzinfo else then.replace(tzinfo=UTC)).astimezone()
+    return f"{here:%Y-%m-%d %H:%M:%S}" + (f" ({shown})" if shown.endswith("ago") else "")
+
+
 def folder(path: str | None) -> str:
     """A folder: on a terminal from home on."""
     home = os.environ.get("HOME", "").rstrip("/")

@@ -36,7 +36,7 @@ def status(
     show.fields(
         [
             ("session", found.session_id),
-            ("status", found.status),
+            ("status", "waiting" if found.waits and found.status == "idle" else found.status),
             ("provider", found.provider),
             ("model", found.model),
             ("name", found.name),
@@ -44,6 +44,6 @@ def status(
             ("error", found.error),
             ("waits for", found.waiting_on),
             ("waits for you", f"{found.waits}: see `roost approvals`" if found.waits else None),
-            ("last heartbeat", show.moment(found.last_heartbeat_at)),
+            ("last heartbeat", show.instant(found.last_heartbeat_at)),
         ]
     )

@@ -2,14 +2,14 @@
 
 import click
 
-from roost.cli import asking, reach, show
+from roost.cli import asking, kinds, reach, show
 from roost.cli.listen import filters, formats, run
 from roost.client import streams
 
 
 @click.command(short_help="Print all sessions' events as they happen.")
 @asking.tag
-@click.option("--type", "type_", metavar="TYPE", help="The same as --filter.")
+@click.option("--type", "type_", type=kinds.Kind(), metavar="TYPE", help="The same as --filter.")
 @click.option("--global", "everywhere", is_flag=True, help="All sessions that you may see; they are anyway.")
 @filters
 @formats

@@ -3,11 +3,13 @@
 import re
 from typing import TextIO
 
+_BODY = r"[^\x07\x1b\x90\x98\x9b-\x9f]*(?:\x07|\x1b\\|\x9c)"  # none of these begins another: each text is read once
 _ORDERS = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|[ -/]*[0-OQ-WYZ\\`-~])"
-    r"|\x9b[0-?]*[ -/]*[@-~]|[\x90\x98\x9d-\x9f][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    rf"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_]{_BODY}|[ -/]*[0-OQ-WYZ\\`-~])"
+    rf"|\x9b[0-?]*[ -/]*[@-~]|[\x90\x98\x9d-\x9f]{_BODY}"
 )
-_BEGUN = re.compile(r"(?:\x1b|[\x90\x98\x9b\x9d-\x9f])[^\x07\x9c\n]*\Z")
+_BEGIN = re.compile(r"[\x1b\x90\x98\x9b\x9d-\x9f]")
+_ENDS = ("\x07", "\x9c", "\n")
 _OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 LONGEST = 4096  # characters of an order that has begun: what is longer is none
 
@@ -34,8 +36,8 @@ class Tame:
 
     def _tamed(self, text: str) -> str:
         text = _ORDERS.sub("", self._begun + text)
-        begun = _BEGUN.search(text)
+        begun = _BEGIN.search(text, max(map(text.rfind, _ENDS)) + 1)
         self._begun = ""
-        if begun is not None and len(begun[0]) <= LONGEST:
-            text, self._begun = text[: begun.start()], begun[0]
+        if begun is not None and len(text) - begun.start() <= LONGEST:
+            text, self._begun = text[: begun.start()], text[begun.start() :]
         return _OBEYED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))

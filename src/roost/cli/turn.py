@@ -14,6 +14,7 @@ from roost.client.client import Client
 from roost.client.errors import Refused
 from roost.client.following import Frame
 from roost.client.happenings import Happening
+from roost.core.errors import ServerFailed
 
 CODES = {"normal": 0, "error": 1, "canceled": 130}
 
@@ -105,7 +106,13 @@ class Turn:
         if not request.session:
             made = await self._client.create(tools_approved=request.approved, working_dir=request.working_dir or None)
             self.session = made.id
-            return await self._client.start(self.session, request.agent, request.prompt, model=request.model, since=0)
+            try:
+                return await self._client.start(made.id, request.agent, request.prompt, model=request.model, since=0)
+            except Refused:
+                self.session = ""
+                with suppress(ServerFailed):  # nothing has begun: no empty session stays in the list
+                    await self._client.delete(made.id)
+                raise
         self.session = request.session
         if (now := await self._client.snapshot(self.session, last=1)).streaming:  # it goes on by itself: after that
             await self._client.followup(self.session, request.prompt)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from roost.cli import asking, reach, rest, show, targets
+from roost.cli import asking, hangup, kinds, reach, rest, show, targets
 from roost.cli.telling import Telling
 from roost.client import local, streams
 from roost.client.blocking import Blocking
@@ -25,7 +25,7 @@ LARGEST = 120_000  # bytes of a variable that every system takes
 @click.argument("session", metavar="[SESSION|TARGET]", required=False)
 @asking.tag
 @click.option("--latest", is_flag=True, help="The newest session.")
-@click.option("--on", metavar="TYPE", help="The type of event to wait for.")
+@click.option("--on", type=kinds.Kind(), metavar="TYPE", help="The type of event to wait for.")
 @click.option("--filter", "filters", metavar="K=V", multiple=True, help="Only where this field is so; may be repeated.")
 @click.option("--once", is_flag=True, help="End after the first; the command's exit code is ours.")
 @click.option("--json", "as_json", is_flag=True, help="Print each event as a line of JSON.")
@@ -66,6 +66,8 @@ def watch(
             raise click.UsageError("say which type of event to wait for: --on TYPE")
         ctx.exit(_look_on(ctx, session or "", data_dir, as_json=as_json, only_new=only_new))
     wanted, command = conditions(filters), rest.words(ctx)
+    if not command:
+        hangup.heed()
     client = reach.client(ctx)
     if latest:
         session = asking.pick(client, session, latest=True)
@@ -82,6 +84,7 @@ def watch(
 def _look_on(ctx: click.Context, target: str, data_dir: Path | None, *, as_json: bool, only_new: bool) -> int:
     """Print what happens in a run at a terminal until it ends."""
     run, client = targets.find(ctx, target, data_dir)
+    hangup.heed()
     telling = Telling(sys.stdout, sys.stderr, heard=True)
     newest = client.snapshot(run.session_id, last=1).last_event_seq if only_new else 0
     while True:

@@ -13,6 +13,7 @@ from typing import Any
 from roost.client.dial import CONNECT_SECONDS, dial
 from roost.client.server import Server
 
+_KEPT = 8  # idle lines
 _KEPT_SECONDS = 2.0  # a line that has been idle for longer may be closed at the other end
 
 
@@ -72,6 +73,8 @@ class Lines:
         """Have it ready for the next request."""
         line.used = time.monotonic()
         self._idle.append(line)
+        while len(self._idle) > _KEPT and (oldest := self._popped(0)):
+            oldest.close()
 
     def close(self) -> None:
         """Close those that nobody has."""
@@ -85,9 +88,9 @@ class Lines:
             line.close()
         return None
 
-    def _popped(self) -> Line | None:
+    def _popped(self, at: int = -1) -> Line | None:
         try:
-            return self._idle.pop()
+            return self._idle.pop(at)
         except IndexError:
             return None
 

@@ -6,6 +6,8 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from roost.core.errors import BadValue
+
 Answer = TypeVar("Answer")
 Table = dict[str, Any]
 
@@ -58,6 +60,8 @@ def given(fields: Mapping[str, Any]) -> Table:
 
 
 def _quoted(segment: str) -> str:
+    if not isinstance(segment, str):
+        raise BadValue(f"an id is a text, and {type(segment).__name__} is none: its own is in one of its fields")
     return quote(segment, safe="")
 
 

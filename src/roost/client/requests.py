@@ -20,28 +20,28 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What to start: a prompt, who is to work on it, and where."""
 
     prompt: str | None = None
-    provider: str | None = None
-    model: str | None = None
-    root: str | None = None
-    auto_approve: bool = False
-    system_prompt: str | None = None
-    add_dirs: Sequence[str] | None = None
-    size: str | None = None
-    max_turns: int | None = None
-    timeout: str | None = None
+    provider: str | None = None  # claude, codex … or the id of an agent; else the server's default
+    model: str | None = None  # a model of the provider's, or small, medium or large
+    root: str | None = None  # the folder it works in
+    auto_approve: bool = False  # run every tool unasked
+    system_prompt: str | None = None  # instructions beside its own
+    add_dirs: Sequence[str] | None = None  # further folders that it may use
+    size: str | None = None  # of an Ollama model, as in 9b
+    max_turns: int | None = None  # after that many it stops
+    timeout: str | None = None  # after that long it is ended, as in 90s or 1h30m
     name: str | None = None
     description: str | None = None
     tags: Sequence[str] | None = None
-    depends_on: Sequence[str] | None = None
-    inject_context: bool = False
-    interactive: bool = False
+    depends_on: Sequence[str] | None = None  # sessions that it waits for before it begins
+    inject_context: bool = False  # their results are put before the prompt
+    interactive: bool = False  # it stays, and takes messages by `send`
     env_vars: Sequence[str] | None = None  # "K=V"
-    mcp_config: Any = None
-    worktree: str | bool | None = None  # a name, or True for one that is made up
-    sandbox: str | bool | None = None
-    json_schema: Any = None
+    mcp_config: Any = None  # tool servers for it
+    worktree: str | bool | None = None  # a git worktree of its own: its name, or True for one that is made up
+    sandbox: str | bool | None = None  # a sandbox, likewise
+    json_schema: Any = None  # the form of its answer
     parent_session_id: str | None = None
-    roost_tools: bool = False
+    roost_tools: bool = False  # it may start agents of its own
 
 
 class Target(Struct, frozen=True):
@@ -259,18 +259,18 @@ class Query(Struct, frozen=True, kw_only=True):
     """What to look for."""
 
     query: str | None = None
-    regex: bool | None = None
+    regex: bool | None = None  # `query` is a regular expression
     case_sensitive: bool | None = None
     provider: str | None = None
-    role: str | None = None
-    tool: str | None = None
-    tool_kind: str | None = None
-    since: str | None = None
+    role: str | None = None  # only messages of this role
+    tool: str | None = None  # only calls of tools with this in their name
+    tool_kind: str | None = None  # only calls of this kind: shell, file_read, file_edit …
+    since: str | None = None  # a date, or 3d, 2w for so long ago
     until: str | None = None
     session: str | None = None
     tag: str | None = None
-    everywhere: bool | None = None
-    count: bool | None = None
+    everywhere: bool | None = None  # in sessions of all folders
+    count: bool | None = None  # only how many there are
     limit: int | None = None
 
 

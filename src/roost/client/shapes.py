@@ -1,8 +1,8 @@
 """What `/api` answers, typed: sessions, what was said in them, and what waits; what a server leaves out is empty."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct, field, structs
 
 Table = dict[str, Any]
 
@@ -163,6 +163,20 @@ class Message(Part, frozen=True):
         return self.message.content
 
 
+if TYPE_CHECKING:
+    Messages = tuple[Message, ...]
+else:
+    Messages = tuple[Message, ...] | None  # on the wire; whoever reads it finds an empty one
+
+
+class Talk(Part, frozen=True):
+    """What has messages, or an empty list of them where the server says null."""
+
+    def __post_init__(self) -> None:
+        if getattr(self, "messages", ()) is None:
+            structs.force_setattr(self, "messages", ())
+
+
 # -- sessions -----------------------------------------------------------------------------------
 
 
@@ -215,12 +229,12 @@ class Row(Part, frozen=True):
     total_cost: float | None = None  # with that of its sub-sessions
 
 
-class Made(Part, frozen=True):
+class Made(Talk, frozen=True):
     """A session with its messages: one that was just made, or is looked at."""
 
     id: str
     title: str = ""
-    messages: Any = None  # a new one has none; of an old one `Shown` knows more
+    messages: Messages = ()
     created_at: str = ""
     tools_approved: bool = False
     safety_policy: str = ""
@@ -232,12 +246,12 @@ class Made(Part, frozen=True):
     tree_budget: Budget | None = None
 
 
-class Shown(Part, frozen=True):
+class Shown(Talk, frozen=True):
     """A session with its messages."""
 
     id: str
     title: str = ""
-    messages: tuple[Message, ...] = ()
+    messages: Messages = ()
     created_at: str = ""
     tools_approved: bool = False
     thinking: bool = False
@@ -335,7 +349,7 @@ class Teammate(Part, frozen=True):
     commands: dict[str, Command] = {}
 
 
-class Snapshot(Part, frozen=True):
+class Snapshot(Talk, frozen=True):
     """A session whole, and the place in its log that this is.
 
     Whoever follows on from here reads from `tail_from`: what is unfinished comes whole then.  Of that, whatever is
@@ -344,9 +358,9 @@ class Snapshot(Part, frozen=True):
 
     id: str
     title: str = ""
+    messages: Messages = ()
     created_at: str = ""
     working_dir: str = ""
-    messages: tuple[Message, ...] | None = ()
     tools_approved: bool = False
     safety_policy: str = ""
     permissions: Permissions | None = None
@@ -494,16 +508,16 @@ class Problem(Part, frozen=True):
     created_at: str = ""
 
 
-class Recovery(Part, frozen=True):
+class Recovery(Talk, frozen=True):
     """A session, for whoever wants to keep it elsewhere."""
 
     id: str
     title: str = ""
+    messages: Messages = ()
     created_at: str = ""
     errors: tuple[Problem, ...] = ()
     input_tokens: int = 0
     output_tokens: int = 0
-    messages: tuple[Message, ...] | None = ()
     permissions: Permissions | None = None
     tools_approved: bool = False
     working_dir: str = ""

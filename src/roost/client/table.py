@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from roost.client import requests, talk
 from roost.client.request import Request
+from roost.client.server import Server
 
 if TYPE_CHECKING:
     from roost.client.blocking import Blocking
@@ -54,6 +55,11 @@ class Row(Generic[P, T]):
 
 class Table:
     """The rows.  What the two doors call the same has the name of `/api`; the other's stands beside it."""
+
+    server: Server
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.server.url!r})"
 
     # -- the server, its agents, accounts
 

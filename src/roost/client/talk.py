@@ -4,7 +4,7 @@ What is None is not sent, and stays as it is.  Requests of `/api/v1` are in `req
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -18,6 +18,12 @@ FULL = "full"
 
 Said = str | Posted | Sequence[str | Posted]
 """What goes to an agent: a text, or messages."""
+
+Confirmation = Literal["approve", "approve-session", "approve-balanced", "approve-tool", "reject"]
+"""What a person says to a call; to a limit and a budget it is approve or reject."""
+
+Action = Literal["accept", "decline", "cancel"]
+"""What a person says to a question."""
 
 
 # -- the server, its agents ---------------------------------------------------------------------
@@ -279,10 +285,10 @@ def waits() -> Request[list[c.Waiting]]:
 def answer(
     wait: str,
     *,
-    confirmation: str | None = None,
+    confirmation: Confirmation | None = None,
     reason: str | None = None,
     tool_name: str | None = None,
-    action: str | None = None,
+    action: Action | None = None,
     content: Any = None,
     budget: c.Budget | None = None,
 ) -> Request[Told]:
@@ -297,7 +303,7 @@ def answer(
 
 def resume(
     session: str,
-    confirmation: str,
+    confirmation: Confirmation,
     *,
     reason: str | None = None,
     tool_name: str | None = None,
@@ -310,7 +316,7 @@ def resume(
 
 
 def elicit(
-    session: str, action: str, content: Mapping[str, Any] | None = None, *, elicitation_id: str | None = None
+    session: str, action: Action, content: Mapping[str, Any] | None = None, *, elicitation_id: str | None = None
 ) -> Request[None]:
     """Answer a session's question: accept (with `content`), decline or cancel."""
     return _post(type(None), session, "elicitation", action=action, content=content, elicitation_id=elicitation_id)

@@ -4,7 +4,7 @@ import difflib
 import re
 import secrets
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -180,13 +180,17 @@ def load(flags: Mapping[str, Any], env: Mapping[str, str], *, generate: bool = F
         if name not in PAIR:
             _take(name, sources[:1] if generate and name == "token" else sources, found, errors)
     _take_pair(sources, found, errors)
-    if found.get("insecure_http_anywhere") and not found.get("insecure_http"):
-        errors.append("--insecure-http-anywhere goes with --insecure-http")
-    if found.get("own_ca") and (found.get("tls_cert") or found.get("insecure_http")):
-        errors.append("--own-ca makes a certificate: it goes neither with one that is given nor with --insecure-http")
+    errors += _contradictions(found)
     if errors:
         raise BadValue("\n".join(errors))
     return Front(home=home, zag=zag, **found)
+
+
+def _contradictions(found: Mapping[str, Any]) -> Iterator[str]:
+    if found.get("insecure_http_anywhere") and not found.get("insecure_http"):
+        yield "--insecure-http-anywhere goes with --insecure-http"
+    if found.get("own_ca") and (found.get("tls_cert") or found.get("insecure_http")):
+        yield "--own-ca makes a certificate: it goes neither with one that is given nor with --insecure-http"
 
 
 def _variables(env: Mapping[str, str]) -> dict[str, tuple[str, str]]:

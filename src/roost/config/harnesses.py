@@ -60,12 +60,7 @@ def check(name: str, entry: Data, notes: Notes) -> None:
     for key in ("toolsets", "use_toolsets"):
         if entry.get(key):
             vain["agents", name, key] = f"are ignored: {kind} has tools of its own"
-    for event in entry.get("hooks") or {}:
-        at: Path = ("agents", name, "hooks", event)
-        if event in GUARDS:
-            notes.bad_key(at, f"{where(at)} would guard nothing: {kind} runs its own tools; `permissions` hold there")
-        elif event not in HEARD:
-            vain[at] = f"is ignored: {kind} plays this agent, and has hooks of its own"
+    vain |= _unheard(name, kind, entry, notes)
     for key in _OURS:
         if entry.get(key):
             vain["agents", name, key] = f"is ignored: {kind} plays this agent"
@@ -73,3 +68,15 @@ def check(name: str, entry: Data, notes: Notes) -> None:
         vain["agents", name, "model"] = f"is ignored: {kind} plays this agent, and its model stands under `harness`"
     for key_at, why in vain.items():
         notes.warn(key_at, f"{where(key_at)} {why}")
+
+
+def _unheard(name: str, kind: str, entry: Data, notes: Notes) -> dict[Path, str]:
+    """Hooks that never run there; one that was to guard something is an error."""
+    vain: dict[Path, str] = {}
+    for event in entry.get("hooks") or {}:
+        at: Path = ("agents", name, "hooks", event)
+        if event in GUARDS:
+            notes.bad_key(at, f"{where(at)} would guard nothing: {kind} runs its own tools; `permissions` hold there")
+        elif event not in HEARD:
+            vain[at] = f"is ignored: {kind} plays this agent, and has hooks of its own"
+    return vain

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from roost.config.mentions import references, section
 from roost.core.agents import ModelSpec, Route
 from roost.core.usage import Price
-from roost.core.vendors import API_TYPES, openai_dialect, vendor
+from roost.core.vendors import API_TYPES, Vendor, openai_dialect, vendor
 
 Data = dict[str, Any]
 
@@ -72,23 +72,19 @@ def spec(name: str, entry: Data, data: Data) -> ModelSpec:
     known = vendor(kind)
     options = _options(base, entry)
     own_url = entry.get("base_url") or base.get("base_url", "")
-    token_key = entry.get("token_key") or base.get("token_key", "")
-    if not token_key and known is not None and (custom is None or not own_url):
-        token_key = known.token_key
     model = entry.get("model", "")
     merged: Data = {key: entry.get(key, base.get(key)) for key in _INHERITED if key in entry or key in base}
-    context = options.get("context_size")
     return ModelSpec(
         name=name,
         provider=provider,
         model=model,
         dialect=_dialect(kind, model, options, own_url),
         base_url=own_url or (known.base_url if known is not None else ""),
-        token_key=token_key,
+        token_key=_token_key(entry, base, None if custom is not None and own_url else known),
         headers=(dict(known.headers) if known is not None else {}) | base.get("headers", {}) | _headers(options),
         options=options,
         price=_price(entry.get("cost")),
-        context_limit=context if isinstance(context, int) and not isinstance(context, bool) else 0,
+        context_limit=_window(options),
         images=_capability(entry, options, "image", "supports_images"),
         pdf=_capability(entry, options, "pdf", "supports_pdf"),
         routing=tuple(Route(route["model"], tuple(route["examples"])) for route in entry.get("routing", ())),
@@ -100,6 +96,16 @@ def spec(name: str, entry: Data, data: Data) -> ModelSpec:
         auth=entry.get("auth") or base.get("auth", {}),
         **merged,
     )
+
+
+def _token_key(entry: Data, base: Data, known: Vendor | None) -> str:
+    """The variable with the key; a kind's own is for the kind's own address."""
+    return entry.get("token_key") or base.get("token_key", "") or (known.token_key if known is not None else "")
+
+
+def _window(options: Mapping[str, Any]) -> int:
+    size = options.get("context_size")
+    return size if isinstance(size, int) and not isinstance(size, bool) else 0
 
 
 def _capability(entry: Data, options: Mapping[str, Any], name: str, option: str) -> bool | None:

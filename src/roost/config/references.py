@@ -51,9 +51,7 @@ def parse(text: str) -> Reference | None:
     rest, _, digest = text.removeprefix("oci://").partition("@")
     if len(text) > LONGEST or ("@" in text and not _DIGEST.fullmatch(digest)):
         return None
-    head, slash, tail = rest.partition("/")
-    elsewhere = slash and ("." in head or ":" in head or head == "localhost" or head != head.lower())
-    registry, path = (head, tail) if elsewhere else (HUB, rest)
+    registry, path = _parted(rest)
     path, colon, tag = path.partition(":")
     if (colon and not _TAG.fullmatch(tag)) or not _NAME.fullmatch(path) or not _HOST.fullmatch(registry):
         return None
@@ -62,6 +60,13 @@ def parse(text: str) -> Reference | None:
     if registry == HUB and "/" not in path:
         path = f"library/{path}"
     return Reference(registry.lower(), path, tag or ("" if digest else "latest"), digest)
+
+
+def _parted(name: str) -> tuple[str, str]:
+    """The registry, and what it has under which name."""
+    head, slash, tail = name.partition("/")
+    elsewhere = slash and ("." in head or ":" in head or head == "localhost" or head != head.lower())
+    return (head, tail) if elsewhere else (HUB, name)
 
 
 def is_address(text: str) -> bool:

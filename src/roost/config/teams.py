@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from anyio import to_thread
 from msgspec.structs import replace
@@ -14,10 +14,12 @@ from roost.config.externals import is_file
 from roost.config.yaml import LARGEST
 from roost.core.agents import Agent, Compaction, Fallback, Hook, Matcher, ModelSpec, Route, Team, ToolsetSpec
 from roost.core.errors import AgentBroken
-from roost.core.events import Permissions
+from roost.core.events import Budget, Permissions
 
 DEEPEST: Final = 8  # files that name files
 MOST: Final = 64  # files of one team
+
+T = TypeVar("T")
 
 Read = Callable[[str], Awaitable[Team]]
 """Gives the team of a file in a registry or at an address, as `load` made it (with no folder)."""
@@ -79,21 +81,15 @@ def adopt(team: Team, others: Mapping[str, Team]) -> Team:
         team,
         hash=digest.hexdigest(),
         agents=acquainted(agents),
-        models=team.models | {name: spec for part in parts for name, spec in part.models().items()},
-        providers=team.providers
-        | {part.below(name): spec for part in parts for name, spec in part.team.providers.items()},
+        models=_below(team.models, (part.models() for part in parts)),
+        providers=_below(team.providers, (part.providers() for part in parts)),
         permissions=Permissions(
             team.permissions.allow,
             _united(rule.ask for rule in rules),
             _united(rule.deny for rule in rules),
         ),
-        groups=team.groups | {name: specs for part in parts for name, specs in part.groups().items()},
-        budgets=team.budgets
-        | {
-            part.budget(name): replace(b, name=part.budget(name))
-            for part in parts
-            for name, b in part.team.budgets.items()
-        },
+        groups=_below(team.groups, (part.groups() for part in parts)),
+        budgets=_below(team.budgets, (part.budgets() for part in parts)),
         needs=_united([team.needs, *(part.team.needs for part in parts)]),
         files=_united([team.files, *(part.team.files for part in parts)]),
         warnings=_united([team.warnings, *(part.team.warnings for part in parts)]),
@@ -103,6 +99,11 @@ def adopt(team: Team, others: Mapping[str, Team]) -> Team:
 
 def _united(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item for items in lists for item in items))
+
+
+def _below(own: Mapping[str, T], others: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    """What a team has under names, and below it what its parts have."""
+    return {name: one for names in (own, *others) for name, one in names.items()}
 
 
 class _Part:
@@ -135,6 +136,14 @@ class _Part:
     def models(self) -> dict[str, ModelSpec]:
         """Its models, under their new names."""
         return {self.below(name): self._model(spec) for name, spec in self.team.models.items()}
+
+    def providers(self) -> dict[str, ModelSpec]:
+        """Its providers, likewise."""
+        return {self.below(name): spec for name, spec in self.team.providers.items()}
+
+    def budgets(self) -> dict[str, Budget]:
+        """Its budgets, likewise."""
+        return {self.budget(name): replace(b, name=self.budget(name)) for name, b in self.team.budgets.items()}
 
     def _model(self, spec: ModelSpec) -> ModelSpec:
         return replace(

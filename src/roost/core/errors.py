@@ -3,16 +3,27 @@
 An error carries its data and words its own message.  The door knows the status codes.
 """
 
+from typing import Any
+
 
 class RoostError(Exception):
-    """The root of all errors that callers can meet."""
+    """The root of all errors that callers can meet; another process gets them as they are."""
 
     code = "internal"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (type(self), self.args, self.__dict__)
 
     @property
     def message(self) -> str:
         """What to tell the caller."""
         return str(self)
+
+
+def _again(kind: type[RoostError], args: tuple[Any, ...], state: dict[str, Any]) -> RoostError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class SessionNotFound(RoostError):

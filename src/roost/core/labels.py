@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+LONGEST = 300  # characters of a reason
+
 
 class Label(Struct, frozen=True, omit_defaults=True):
     """What a call is judged to be.  `blast_radius` of a destructive one is low, medium or high."""
@@ -22,7 +24,7 @@ class Label(Struct, frozen=True, omit_defaults=True):
 
 def unknown(reason: str) -> Label:
     """What can't be told."""
-    return Label("unknown", reason=reason)
+    return Label("unknown", reason=reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 1]}…")
 
 
 def destructive(category: str, radius: str, reason: str) -> Label:

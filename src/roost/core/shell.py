@@ -1,7 +1,7 @@
 """Is a shell command safe, destructive or unknown?  classify(cmd) -> Label."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from roost.core import programs
 from roost.core.harm import harm
@@ -12,6 +12,10 @@ from roost.core.shellwords import Command, Line, ParseError, Word, parse
 LONGEST = 64 * 1024
 DEEPEST = 5
 _RADIUS = ("", "low", "medium", "high")
+
+
+_BOMB = re.compile(r"\(\)\s*\{\s*([^\s|&;(){}<>]{1,64})\s*\|\s*\1\s*&")
+"""A function that calls itself twice; its name stands before."""
 
 
 def classify(cmd: str) -> Label:
@@ -26,7 +30,7 @@ def classify(cmd: str) -> Label:
 def _classify(cmd: str, depth: int) -> Label:
     if len(cmd) > LONGEST or depth > DEEPEST:
         return unknown("too long or too deep to judge")
-    if re.search(r"(\S+)\s*\(\)\s*\{\s*\1\s*\|\s*\1\s*&", cmd):
+    if any(cmd[: found.start()].rstrip().endswith(found[1]) for found in _BOMB.finditer(cmd)):
         return Label("destructive", "high", "system", "a fork bomb")
     try:
         line = parse(cmd)
@@ -206,19 +210,20 @@ def _uncertain(word: Word) -> bool:
 
 def _guarded(run: Run) -> bool:
     if run.name in programs.READS:
-        elsewhere = any(_is_option(text, option) for text in run.texts for option in programs.READS_ELSEWHERE)
-        return bool(run.texts) and run.texts[0] in programs.READS[run.name] and not elsewhere
+        reads = bool(run.texts) and run.texts[0] in programs.READS[run.name]
+        return reads and not _has_option(run.texts, programs.READS_ELSEWHERE)
     if run.name in programs.AT_MOST:
         most, letters = programs.AT_MOST[run.name]
         operands = [text for text in run.texts if not text.startswith("-") or text == "-"]
-        return len(operands) <= most and not any(
-            _is_option(text, "-" + letter) for text in run.texts for letter in letters
-        )
+        return len(operands) <= most and not _has_option(run.texts, ["-" + letter for letter in letters])
     if run.name not in programs.GUARDED:
         return False
     long, letters = programs.GUARDED[run.name]
-    forbidden = (*long, *("-" + letter for letter in letters))
-    return not any(_is_option(text, option) for text in run.texts for option in forbidden)
+    return not _has_option(run.texts, (*long, *("-" + letter for letter in letters)))
+
+
+def _has_option(texts: Iterable[str], options: Collection[str]) -> bool:
+    return any(_is_option(text, option) for text in texts for option in options)
 
 
 def _is_option(text: str, option: str) -> bool:
@@ -238,8 +243,7 @@ def _git(run: Run) -> bool:
     verb, *rest = texts
     if verb in programs.GIT_READS:
         letters = ("-O",) if verb == "grep" else ()
-        forbidden = (*programs.GIT_READS[verb], *letters)
-        return not any(_is_option(text, option) for text in rest for option in forbidden)
+        return not _has_option(rest, (*programs.GIT_READS[verb], *letters))
     if verb == "config" and len(rest) == 2 and rest[0] in ("--get", "get"):
         return not rest[1].startswith("-")
     if verb in programs.GIT_LISTS and (rest or verb in programs.GIT_LISTS_ALONE):

@@ -5,7 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from roost.core.ids import Micros
-from roost.core.session import Head
+from roost.core.session import Head, Turn
 
 Word = Literal["running", "idle", "completed", "failed", "dead", "unknown"]
 State = Literal["new", "queued", "running", "waiting", "idle", "failed", "canceled", "completed"]
@@ -45,14 +45,8 @@ def state(head: Head) -> State:
     `waiting` is for a person; `queued` is what will go on by itself: once another session has ended, or a usage
     limit has passed.  `idle` is what a person can go on with; a spawned session that has ended is `completed`.
     """
-    if (turn := head.turn) is not None:
-        if turn.canceled:
-            return "running"
-        if head.waits:
-            return "waiting"
-        if turn.limit is not None or (head.depends_on and begins(head)):
-            return "queued"
-        return "idle" if turn.interactive and turn.at_rest and not head.queue else "running"
+    if head.turn is not None:
+        return _under_way(head, head.turn)
     match head.outcome:
         case "error":
             return "failed"
@@ -62,6 +56,16 @@ def state(head: Head) -> State:
             return "completed" if head.provider or head.parent else "idle"
         case _:
             return "idle" if head.messages else "new"
+
+
+def _under_way(head: Head, turn: Turn) -> State:
+    if turn.canceled:
+        return "running"
+    if head.waits:
+        return "waiting"
+    if turn.limit is not None or (head.depends_on and begins(head)):
+        return "queued"
+    return "idle" if turn.interactive and turn.at_rest and not head.queue else "running"
 
 
 def collected(head: Head) -> Status:

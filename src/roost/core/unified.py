@@ -185,11 +185,7 @@ class Fold:
     def _reported(self, fact: e.Known) -> Unified | None:
         match fact:
             case e.Introduced():
-                metadata = {"session_id": fact.provider_session} if fact.provider_session else {}
-                metadata |= fact.data
-                return Init(
-                    model=fact.model, tools=fact.tools, working_directory=fact.working_dir or None, metadata=metadata
-                )
+                return _init(fact)
             case e.AgentShown() if not self.driven:
                 return Init(model=fact.model, metadata={"agent": fact.agent})
             case e.RoundEnded():
@@ -206,12 +202,7 @@ class Fold:
             case e.ErrorMet():
                 return ErrorReported(message=fact.message, details={"code": fact.code} if fact.code else None)
             case e.LimitHit():
-                return UsageLimitDetected(
-                    provider=fact.provider,
-                    scope=fact.scope,
-                    reset_at=UNSET if fact.reset_at is None else fact.reset_at,
-                    raw=fact.raw or UNSET,
-                )
+                return _limited(fact)
             case _:
                 return None
 
@@ -234,6 +225,21 @@ class Fold:
         return PermissionRequest(
             tool_name=asked.call.name, description=described(asked), granted=answer.action == "approve"
         )
+
+
+def _init(fact: e.Introduced) -> Init:
+    metadata = {"session_id": fact.provider_session} if fact.provider_session else {}
+    metadata |= fact.data
+    return Init(model=fact.model, tools=fact.tools, working_directory=fact.working_dir or None, metadata=metadata)
+
+
+def _limited(fact: e.LimitHit) -> UsageLimitDetected:
+    return UsageLimitDetected(
+        provider=fact.provider,
+        scope=fact.scope,
+        reset_at=UNSET if fact.reset_at is None else fact.reset_at,
+        raw=fact.raw or UNSET,
+    )
 
 
 def _user(message: Message) -> Unified | None:

@@ -1,6 +1,7 @@
 """The cookie of a browser: what it is called, how it is set, and what shows that our own page sent it."""
 
 import hmac
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ CSRF = "x-roost-csrf"
 LIFETIME = 30 * 24 * 3600  # seconds
 UNCHANGING = frozenset({"GET", "HEAD", "OPTIONS"})
 
+_PORT = re.compile(r":([0-9]{1,5})\Z")
 _ELSEWHERE = "requests from other origins are not served"
 
 Scope = Mapping[str, Any]
@@ -21,21 +23,22 @@ Scope = Mapping[str, Any]
 
 def found(scope: Scope, headers: Headers) -> str:
     """The cookie of a request; "" where there is none.  Over TLS only the safe name counts."""
+    name, safe = _named(NAME, headers), _named(SAFE_NAME, headers)
     known: dict[str, str] = {}
     for header in headers.getlist("cookie"):
         for pair in header.split(";"):
-            name, _, value = pair.strip().partition("=")
-            known.setdefault(name, value)
-    return known.get(SAFE_NAME) or ("" if _encrypted(scope) else known.get(NAME, ""))
+            called, _, value = pair.strip().partition("=")
+            known.setdefault(called, value)
+    return known.get(safe) or ("" if _encrypted(scope) else known.get(name, ""))
 
 
 def without(headers: Headers) -> dict[str, str]:
-    """The headers of a request, but for what opens the door to a browser."""
+    """The headers of a request, but for what opens the door to a browser: this one, or that of a server beside it."""
     kept = dict(headers)
     kept.pop(CSRF, None)
     if cookies := kept.pop("cookie", ""):
         pairs = [pair.strip() for pair in cookies.split(";")]
-        left = [pair for pair in pairs if pair.partition("=")[0] not in (NAME, SAFE_NAME)]
+        left = [pair for pair in pairs if not pair.startswith((NAME, SAFE_NAME))]
         kept |= {"cookie": "; ".join(left)} if left else {}
     return kept
 
@@ -43,9 +46,9 @@ def without(headers: Headers) -> dict[str, str]:
 def setting(cookie: str, scope: Scope, headers: Headers) -> str:
     """The header that gives a browser its cookie, or, with "", takes it away."""
     safe = _encrypted(scope) or headers.get("origin", "").lower().startswith("https://")
-    safe = safe or (bool(cookie) and f"{SAFE_NAME}={cookie}" in headers.get("cookie", ""))
+    safe = safe or (bool(cookie) and f"{_named(SAFE_NAME, headers)}={cookie}" in headers.get("cookie", ""))
     parts = [
-        f"{SAFE_NAME if safe else NAME}={cookie}",
+        f"{_named(SAFE_NAME if safe else NAME, headers)}={cookie}",
         "Path=/",
         f"Max-Age={LIFETIME if cookie else 0}",
         "HttpOnly",
@@ -80,6 +83,12 @@ def check_site(scope: Scope, headers: Headers) -> None:
     followed = headers.get("sec-fetch-mode") == "navigate" and scope.get("method") in UNCHANGING
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not followed:
         raise Refused(403, _ELSEWHERE)
+
+
+def _named(name: str, headers: Headers) -> str:
+    """The name with the port that was asked: cookies know none, and servers beside each other would take them away."""
+    found = _PORT.search(headers.get("host", ""))
+    return f"{name}_{found[1]}" if found else name
 
 
 def _encrypted(scope: Scope) -> bool:

@@ -90,6 +90,9 @@ class ServerDialog:
             return self._replied(text(event.get("id")), event)
         if "id" in event:
             return self._asked(fields.encoded(event["id"]), method, params)
+        return self._told(method, params)
+
+    def _told(self, method: str, params: Mapping[str, Any]) -> list[e.Fact]:
         match method:
             case "turn/started":
                 self._turn = text(mapping(params.get("turn")).get("id")) or "turn"

@@ -81,7 +81,7 @@ def _copilot(text: str, now: Micros) -> Limit | None:
 
 
 _GEMINI = re.compile(
-    r"RESOURCE_EXHAUSTED|RATE_LIMIT_EXCEEDED|\[API Error:[^\]]*code:? ?429|you've hit the API rate limit"
+    r"RESOURCE_EXHAUSTED|RATE_LIMIT_EXCEEDED|\[API Error:[^\]]{0,500}code:? ?429|you've hit the API rate limit"
     r"|\"code\": ?429",
     _I,
 )

@@ -1,6 +1,6 @@
 """The facts that end a turn before its time: everything open is closed, in one append."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -44,6 +44,15 @@ def ending(
         facts.append(e.MessageAdded(partial, answer=turn.answer, agent=turn.agent, partial=True))
     elif turn.answer and shown:
         facts.append(e.AnswerDropped(turn.answer, turn.asked, why, turn.agent))
+    facts += _of_calls(head, turn, history, outcome)
+    if error is not None:
+        facts.append(error)
+    facts.append(ended(turn, outcome, error))
+    return facts
+
+
+def _of_calls(head: Head, turn: Turn, history: History, outcome: e.Outcome) -> Iterator[e.Fact]:
+    """A result for each call that has none."""
     answer = newest_answer(history)
     whole = {call.id: (call, digest) for call, digest in _called(answer)} if answer else {}
     at_hand = _at_hand(head, turn.calls)
@@ -52,12 +61,8 @@ def ending(
             result = Result(_said_of(call, outcome, at_hand), is_error=True)
             asked, digest = whole.get(call.id, (ToolCall(call.id, call.name), ""))
             leave = "context_canceled" if outcome == "canceled" and call.state == "new" else ""
-            facts.append(e.ToolReturned(asked, result, turn.agent, digest, leave))
-        facts.append(e.MessageAdded(call=call.id, agent=turn.agent))
-    if error is not None:
-        facts.append(error)
-    facts.append(ended(turn, outcome, error))
-    return facts
+            yield e.ToolReturned(asked, result, turn.agent, digest, leave)
+        yield e.MessageAdded(call=call.id, agent=turn.agent)
 
 
 def _inner(

@@ -16,7 +16,7 @@ from roost.core.errors import AgentNotFound, RoostError, SessionBusy, SessionNot
 from roost.core.history import History
 from roost.core.ids import CallId, LogId, SessionId, WaitId, fresh
 from roost.core.messages import Message
-from roost.core.session import Head, OpenCall
+from roost.core.session import Head, OpenCall, Turn
 from roost.engine import launch
 from roost.engine.draft import of_log
 from roost.engine.endings import ending
@@ -51,7 +51,10 @@ def nobody(_: Head) -> bool:
     return False
 
 
-def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"], list[e.Fact]]:
+Course = Literal["end", "park", "resume"]
+
+
+def verdict(head: Head, policy: Policy) -> tuple[Course, list[e.Fact]]:
     """What to write for a turn without an owner, and what to do then.  Pure.
 
     `end` leaves the writing of the end to the caller, who has the history.
@@ -63,21 +66,25 @@ def verdict(head: Head, policy: Policy) -> tuple[Literal["end", "park", "resume"
         return "end", []
     facts: list[e.Fact] = [e.WaitVoided(w.id, INTERRUPTED, sub=w.sub) for w in head.waits if not w.durable]
     facts += _cut_off(head, head)
+    what, more = _course(head, turn, policy)
+    return what, facts + more
+
+
+def _course(head: Head, turn: Turn, policy: Policy) -> tuple[Course, list[e.Fact]]:
+    """Which way a turn goes that could go on, and what says so."""
     busy = turn.answer or turn.calls or turn.compacting or head.waits or head.queue
     if turn.interactive and turn.iterations and not busy:
-        return "resume", facts  # it waits for the next message, as it did before
+        return "resume", []  # it waits for the next message, as it did before
     if turn.resumes >= CRASHES - 1:
-        return "end", [
-            *facts,
-            e.ErrorMet(f"{INTERRUPTED}, {CRASHES} times in a row without progress", "crashed", turn.agent),
-        ]
+        often = f"{INTERRUPTED}, {CRASHES} times in a row without progress"
+        return "end", [e.ErrorMet(often, "crashed", turn.agent)]
     if any(w.durable for w in head.waits):
-        return "park", facts
+        return "park", []
     if policy == "fail":
-        return "end", [*facts, e.ErrorMet(INTERRUPTED, "interrupted", turn.agent)]
+        return "end", [e.ErrorMet(INTERRUPTED, "interrupted", turn.agent)]
     if policy == "ask":
-        return "park", [*facts, _question(head)]
-    return "resume", [*facts, e.TurnResumed(turn.id, turn.resumes + 1)]
+        return "park", [_question(head)]
+    return "resume", [e.TurnResumed(turn.id, turn.resumes + 1)]
 
 
 def _cut_off(head: Head, root: Head) -> list[e.Fact]:

@@ -78,6 +78,15 @@ class _Types:
             return "any"
         if isinstance(ref := schema.get("$ref"), str):
             return self.of(self._found(ref), depth + 1)
+        if composed := self._composed(schema, depth):
+            return composed
+        kind = schema.get("type")
+        if isinstance(kind, list):
+            return _union([self._kind(str(one), schema, depth) for one in kind])
+        return self._kind(str(kind) if kind else "object" if "properties" in schema else "", schema, depth)
+
+    def _composed(self, schema: Mapping[str, Any], depth: int) -> str:
+        """The type where it is made of values or of other types; "" where it is not."""
         if "const" in schema:
             return _literal(schema["const"])
         if isinstance(values := schema.get("enum"), Sequence) and values and not isinstance(values, str):
@@ -87,10 +96,7 @@ class _Types:
                 return _union([self.of(kind, depth + 1) for kind in kinds])
         if isinstance(parts := schema.get("allOf"), Sequence) and parts:
             return " & ".join(f"({self.of(part, depth + 1)})" for part in parts)
-        kind = schema.get("type")
-        if isinstance(kind, list):
-            return _union([self._kind(str(one), schema, depth) for one in kind])
-        return self._kind(str(kind) if kind else "object" if "properties" in schema else "", schema, depth)
+        return ""
 
     def _kind(self, kind: str, schema: Mapping[str, Any], depth: int) -> str:
         match kind:

@@ -95,36 +95,47 @@ async def play_inner(stage: Stage) -> None:
 
 async def _rounds(stage: Stage) -> None:
     """Calls, people's messages and the model's answers, until nothing is left to do."""
-    while True:
-        await stage.catch_up()
-        if stage.ready.agent.name != stage.turn.agent:
-            await change(stage)
-        newest = stage.newest()
-        if stage.turn.calls:
-            if (answer := newest_answer(stage.history)) is None:
-                raise RuntimeError("calls are open, but no answer asked for them")
-            _circles(stage)
-            calls = Calls(stage, answer.calls)
-            await calls.play()
-            if calls.stop:
-                raise HookStopped(calls.stop)
-            await round_over(stage)
-            await _handed_in(stage)
-        elif newest is not None and newest[1].role == "assistant":
-            if not await goes_on(stage):
-                return
-        elif newest is None and stage.turn.interactive:
-            await goes_on(stage)  # nobody has said anything yet
-        elif newest is None and (stage.journal.head.depth("followup") or await mailbox.opened_for(stage)):
-            if not await _begun(stage):
-                return
-        elif spent(stage):
-            if not await more(stage):
-                return
-        else:
-            await mailbox.take(stage, "steer")
-            if not await ask(stage) and not await goes_on(stage):
-                return
+    while await _round(stage):
+        pass
+
+
+async def _round(stage: Stage) -> bool:
+    """What is to be done next; whether there is more after it."""
+    await stage.catch_up()
+    if stage.ready.agent.name != stage.turn.agent:
+        await change(stage)
+    newest = stage.newest()
+    if stage.turn.calls:
+        await _calls(stage)
+        return True
+    if newest is not None and newest[1].role == "assistant":
+        return await goes_on(stage)
+    if newest is None and stage.turn.interactive:
+        await goes_on(stage)  # nobody has said anything yet
+        return True
+    if newest is None and (stage.journal.head.depth("followup") or await mailbox.opened_for(stage)):
+        return await _begun(stage)
+    if spent(stage):
+        return await more(stage)
+    await mailbox.take(stage, "steer")
+    return await ask(stage) or await goes_on(stage)
+
+
+async def _calls(stage: Stage) -> None:
+    """Play the calls that the newest answer has asked for.
+
+    Raises:
+        HookStopped: a hook wants the turn to end.
+    """
+    if (answer := newest_answer(stage.history)) is None:
+        raise RuntimeError("calls are open, but no answer asked for them")
+    _circles(stage)
+    calls = Calls(stage, answer.calls)
+    await calls.play()
+    if calls.stop:
+        raise HookStopped(calls.stop)
+    await round_over(stage)
+    await _handed_in(stage)
 
 
 async def _begun(stage: Stage) -> bool:

@@ -349,9 +349,7 @@ class MessagesAnswer:
             case "content_block_stop":
                 yield from self._stop(event.index)
             case "message_start":
-                message = event.message or {}
-                self._model = message.get("model") or ""
-                self._count(message.get("usage"))
+                self._begin(event.message or {})
             case "message_delta":
                 self._reason = (event.delta or {}).get("stop_reason") or self._reason
                 self._count(event.usage)
@@ -365,6 +363,10 @@ class MessagesAnswer:
                 raise failures.told(event.error)
             case _:
                 pass
+
+    def _begin(self, message: Mapping[str, Any]) -> None:
+        self._model = message.get("model") or ""
+        self._count(message.get("usage"))
 
     def _start(self, place: int, block: dict[str, Any]) -> Iterator[Piece]:
         self._blocks[place] = dict(block)

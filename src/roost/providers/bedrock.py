@@ -103,12 +103,15 @@ class Converse:
             if thought.effort:
                 more["output_config"] = {"effort": thought.effort}
         elif self._spec.thinking_budget is not None and request.thinking:
-            effort = {"minimal": "low", "xhigh": "high", "max": "high"}.get(level := thinking.level(self._spec), level)
-            if self._nova and effort:
-                more["reasoningConfig"] = {"type": "enabled", "maxReasoningEffort": effort}
-            elif "openai." in self._spec.model and effort:
-                more["reasoning_effort"] = effort
+            more |= self._effort()
         return more
+
+    def _effort(self) -> dict[str, Any]:
+        level = thinking.level(self._spec)
+        effort = {"minimal": "low", "xhigh": "high", "max": "high"}.get(level, level)
+        if self._nova and effort:
+            return {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": effort}}
+        return {"reasoning_effort": effort} if "openai." in self._spec.model and effort else {}
 
     @property
     def _nova(self) -> bool:

@@ -252,14 +252,16 @@ class GeminiAnswer:
         if not chunk.candidates:
             self._blocked(chunk.prompt_feedback or {})
             return []
-        candidate = chunk.candidates[0]
+        return self._answered(chunk.candidates[0], last=bool(chunk.usage_metadata))
+
+    def _answered(self, candidate: _Candidate, *, last: bool) -> list[Piece]:
         parts = (candidate.content or {}).get("parts") or ()
         pieces = [piece for part in parts for piece in self._part(part)]
         self._reason = candidate.finish_reason or self._reason
         if self._reason in _BROKEN:
             text = candidate.finish_message or f"the model's answer can't be used ({self._reason})"
             raise ModelFailed(failures.clean(text), kind="retryable", provider_code=self._reason)
-        return [*pieces, self._finish()] if candidate.finish_reason and chunk.usage_metadata else pieces
+        return [*pieces, self._finish()] if candidate.finish_reason and last else pieces
 
     def end(self) -> list[Piece]:
         """The stream has ended: what is still to be said.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from roost.core import vendors
 from roost.core.agents import ModelSpec
@@ -32,8 +33,7 @@ class Keys:
             return vertex.missing(spec, self._env)
         blanks = [name for name in _PLACEHOLDER.findall(self._template(spec)) if not self._env.get(name)]
         if spec.auth:
-            source = (spec.auth.get("workload_identity_federation") or spec.auth).get("identity_token") or {}
-            name = source.get("env", "") if isinstance(source, dict) else ""
+            name = _identity(spec.auth)
             return (*blanks, *([name] if name and not self._env.get(name) else []))
         unset = spec.token_key and not self._found(spec) and not self._optional(spec)
         return (*blanks, *([spec.token_key] if unset else []))
@@ -104,3 +104,9 @@ class Keys:
 def _keeper(spec: ModelSpec) -> Vendor | None:
     """The vendor whose key a model uses, under whatever name the file has it."""
     return vendors.vendor(spec.provider) or (vendors.vendor("google") if spec.dialect == "google" else None)
+
+
+def _identity(auth: Mapping[str, Any]) -> str:
+    """The variable with the token that says who we are; "" where it comes from elsewhere."""
+    source = (auth.get("workload_identity_federation") or auth).get("identity_token") or {}
+    return str(source.get("env", "")) if isinstance(source, dict) else ""

@@ -187,7 +187,26 @@ class ResponsesAnswer:
         return []
 
     def _pieces(self, event: _Event, raw: sse.Event) -> Iterator[Piece]:
-        place, delta = event.output_index, event.delta or ""
+        match event.type:
+            case "response.output_item.added":
+                yield from self._added(event.output_index, event.item or {})
+            case "response.output_item.done":
+                yield from self._closed(event.output_index, event.item or {})
+            case "response.completed" | "response.incomplete":
+                yield from self._finish(event.response or {})
+            case "response.failed":
+                raise failures.told((event.response or {}).get("error"))
+            case "error":
+                raise _error(raw)
+            case "" if event.response is None and b'"output"' in raw.data:  # a server that does not stream
+                whole = msgspec.json.decode(raw.data)
+                for number, item in enumerate(whole.get("output") or ()):
+                    yield from self._closed(number, item)
+                yield from self._finish(whole)
+            case _:
+                yield from self._delta(event, event.output_index, event.delta or "")
+
+    def _delta(self, event: _Event, place: int, delta: str) -> Iterator[Piece]:
         match event.type:
             case "response.output_text.delta" | "response.refusal.delta":
                 self._spoken.add(place)
@@ -200,21 +219,6 @@ class ResponsesAnswer:
             case "response.function_call_arguments.delta" if place in self._calls:
                 self._spoken.add(place)
                 yield CallPiece(self._calls[place], arguments=delta)
-            case "response.output_item.added":
-                yield from self._added(place, event.item or {})
-            case "response.output_item.done":
-                yield from self._closed(place, event.item or {})
-            case "response.completed" | "response.incomplete":
-                yield from self._finish(event.response or {})
-            case "response.failed":
-                raise failures.told((event.response or {}).get("error"))
-            case "error":
-                raise _error(raw)
-            case "" if event.response is None and b'"output"' in raw.data:  # a server that does not stream
-                whole = msgspec.json.decode(raw.data)
-                for number, item in enumerate(whole.get("output") or ()):
-                    yield from self._closed(number, item)
-                yield from self._finish(whole)
             case _:
                 pass
 

@@ -123,11 +123,7 @@ def _flat(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
     given, seen = dict(schema), set[str]()
     while isinstance(ref := given.pop("$ref", None), str) and ref not in seen:
         seen.add(ref)
-        _, _, path = ref.partition("#/")
-        found: Any = defs
-        for step in path.split("/") if path else ():
-            found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
-        given = {**(found if isinstance(found, Mapping) else {}), **given}
+        given = {**_found(ref, defs), **given}
     for part in given.pop("allOf", None) or ():
         inner = _flat(part, defs) if isinstance(part, Mapping) else {}
         merged = {**(given.get("properties") or {}), **(inner.get("properties") or {})}
@@ -138,6 +134,15 @@ def _flat(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
             | ({"required": required} if required else {})
         )
     return given
+
+
+def _found(ref: str, defs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a reference leads to; nothing where it leads nowhere."""
+    _, _, path = ref.partition("#/")
+    found: Any = defs
+    for step in path.split("/") if path else ():
+        found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _null(schema: Any) -> bool:

@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 LIFETIME = 30 * 24 * 3600  # seconds that a browser may stay away
 CODE_LIFETIME = 600  # seconds that a code is good
+CODES = 100  # of one account within that time
+DEVICES = 200  # of one account; whoever comes on top takes the place of the one that was away for longest
 SEEN = 60  # seconds between two notes that a browser was here
 PURGE = 3600.0  # seconds between two looks for what has expired
 
@@ -60,6 +62,7 @@ class Browsers:
         self._clock = clock
         self._bond = digest(f"browsers of {digest(token)}") if token else ""
         self._throttle = Throttle(clock.monotonic)
+        self._offered: dict[str, list[Micros]] = {}  # by account: when codes that were told here expire
 
     @property
     def free(self) -> bool:
@@ -120,7 +123,7 @@ class Browsers:
 
         Raises:
             Denied: the caller is a CLI in a session.
-            BadValue: no browser has to be let in here.
+            BadValue: no browser has to be let in here, or there are too many codes already.
         """
         if principal.session:
             raise Denied("a session lets no browser in")
@@ -130,6 +133,7 @@ class Browsers:
             raise BadValue("this server has accounts and no token of its own: log in by name and password")
         code, due = secrets.token_urlsafe(16), Micros(self._clock.now() + CODE_LIFETIME * 1_000_000)
         account = principal.name if principal.confined else ""
+        self._count(account, due)
         await self.store.offer(PairingCode(digest(code), account, "" if account else self._bond, due))
         return Offer(code, due)
 
@@ -145,6 +149,21 @@ class Browsers:
         if found is None or not (found.account or self._ties(found.bond)):
             raise PairingRefused
         return Asked(found.account, found.expires_at)
+
+    def _count(self, account: str, due: Micros) -> None:
+        """One more code.
+
+        Raises:
+            BadValue: there are too many.
+        """
+        now = self._clock.now()
+        recent = [one for one in self._offered.pop(account, ()) if one > now]
+        if len(recent) < CODES:
+            recent.append(due)
+            self._offered[account] = recent
+            return
+        self._offered[account] = recent
+        raise BadValue(f"{CODES} codes were made within ten minutes: use one of them, or wait")
 
     async def pair(self, code: str, *, agent: str = "", address: str = "") -> Entry:
         """Let in the browser that has this code.
@@ -217,8 +236,16 @@ class Browsers:
         bond = "" if account else self._bond
         browser = Browser(fresh()[:12], digest(cookie), account, bond, called, now, now, _until(now))
         await self.store.keep(browser, only_if=only_if)
+        await self._make_room(browser)
         log.info("%s was let in", called, extra={"action": "browser_let_in"})
         return Entry(cookie, browser)
+
+    async def _make_room(self, new: Browser) -> None:
+        """Send away those of its account that are too many."""
+        others = [one for one in await self.store.all() if one.account == new.account and one.id != new.id]
+        others.sort(key=lambda one: one.seen_at)
+        for one in others[: max(len(others) + 1 - DEVICES, 0)]:
+            await self.store.forget(one.id)
 
     # -- looking after them ---------------------------------------------------------------------
 

@@ -303,6 +303,15 @@ def _bounds(asked: Request) -> None:
     if asked.max_turns is not None and not 0 <= asked.max_turns <= MOST_TURNS:
         raise BadValue(f"max_turns must be between 0 and {MOST_TURNS}")
     check_label(asked.name, asked.description, asked.tags)
+    _surroundings(asked)
+
+
+def _surroundings(asked: Request) -> None:
+    """Look at the names of what is around it: folders, other sessions, where it works.
+
+    Raises:
+        BadValue: there are too many, or one can't be.
+    """
     if len(asked.add_dirs) + len(asked.files) > MOST_PATHS:
         raise BadValue(f"there are more than {MOST_PATHS} paths")
     if len(asked.depends_on) > MOST_DEPENDENCIES:

@@ -209,15 +209,19 @@ def _within(events: Iterable[e.Event], query: Query, start: Micros | None, end: 
         if (start is not None and event.at < start) or (end is not None and event.at > end):
             continue
         spoken = spoken_in(event)
-        if spoken is None or (query.role and spoken.role != query.role):
-            continue
-        if query.tool and query.tool.casefold() not in spoken.tool.casefold():
-            continue
-        if (query.tool or query.tool_kind) and not spoken.tool:
-            continue
-        if query.tool_kind and toolkinds.kind(spoken.tool) != query.tool_kind:
-            continue
-        yield spoken
+        if spoken is not None and _wanted(spoken, query):
+            yield spoken
+
+
+def _wanted(spoken: Spoken, query: Query) -> bool:
+    """Whether it says something, and is of the role and the tool that are asked for."""
+    if not spoken.text or (query.role and spoken.role != query.role):
+        return False
+    if not (query.tool or query.tool_kind):
+        return True
+    if not spoken.tool or query.tool.casefold() not in spoken.tool.casefold():
+        return False
+    return not query.tool_kind or toolkinds.kind(spoken.tool) == query.tool_kind
 
 
 def spoken_in(event: e.Event) -> Spoken | None:

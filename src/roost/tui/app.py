@@ -1,54 +1,38 @@
-"""The terminal UI: its screen, its keys, and what they ask of the client."""
+"""The terminal UI: a session on a screen, its keys, and what they ask of the client."""
 
 import asyncio
-import os
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from textual import on
-from textual.app import App, ComposeResult
 from textual.binding import Binding
-from textual.containers import Horizontal, Vertical
-from textual.driver import Driver
 from textual.events import Resize
-from textual.filter import LineFilter
-from textual.screen import Screen
 
 from roost.client.client import Client
 from roost.core.errors import RoostError
-from roost.tui import attachments, clipboard, outlet, preferences, slash, terminal
+from roost.tui import attachments, slash, terminal
 from roost.tui.attachments import Attachment
+from roost.tui.attention import Attention
 from roost.tui.dialogs import lists
 from roost.tui.dialogs.card import Card
-from roost.tui.dialogs.dock import Dock
 from roost.tui.dialogs.link import Link
 from roost.tui.dialogs.picker import Picker
-from roost.tui.feed import GONE
-from roost.tui.history import History
+from roost.tui.margins import Margins
 from roost.tui.orders import Orders
+from roost.tui.presses import Presses
 from roost.tui.rows import Changes
-from roost.tui.sieve import Sieve
 from roost.tui.sitting import Opened, Sitting
-from roost.tui.themes import DEFAULT, THEMES
-from roost.tui.widgets.find import Find
+from roost.tui.surface import Surface
+from roost.tui.voice import Voice
 from roost.tui.widgets.prompt import Prompt
-from roost.tui.widgets.status import Standing, Status
 from roost.tui.widgets.transcript import Transcript
 from roost.tui.widgets.tree import Tree
-from roost.tui.widgets.welcome import Welcome, tilde
 
 FRAME = 1 / 15  # seconds between two looks at what has come
-TWICE = 2.0  # seconds within which a key counts as pressed again
-WIDE = 110  # columns from which on the side panel comes by itself
-
-_SIEVE = Sieve()
-
-Severity = Literal["information", "warning", "error"]
 
 
-class RoostApp(App[int]):
+class RoostApp(Surface):
     """One session on one screen.
 
     `session` is the one to open, "" for a new one of `agent` (`agent_name` is who of its team begins).  `prompt` is
@@ -57,8 +41,6 @@ class RoostApp(App[int]):
     is where what a person chose is kept.  `opened` is awaited whenever a session comes on the screen.
     """
 
-    CSS_PATH = "app.tcss"
-    ENABLE_COMMAND_PALETTE = False
     BINDINGS = [
         Binding("ctrl+c", "clear_or_quit", "clear, leave", priority=True, show=False),
         Binding("ctrl+q", "clear_or_quit", show=False, priority=True),
@@ -66,6 +48,7 @@ class RoostApp(App[int]):
         Binding("ctrl+p", "palette", "everything", show=False),
         Binding("f1", "order('help')", "help", show=False),
         Binding("ctrl+o", "order('sessions')", "sessions", show=False),
+        Binding("ctrl+r", "order('history')", "typed before", show=False),
         Binding("ctrl+l", "order('model')", "models", show=False),
         Binding("ctrl+t", "tree", "sub-agents", show=False),
         Binding("ctrl+f", "find", "find", show=False, priority=True),
@@ -76,14 +59,6 @@ class RoostApp(App[int]):
         Binding("ctrl+home", "scroll('home')", show=False, priority=True),
         Binding("ctrl+end", "scroll('end')", show=False, priority=True),
     ]
-
-    welcome: Welcome
-    transcript: Transcript
-    kin: Tree
-    find: Find
-    dock: Dock
-    prompt: Prompt
-    status: Status
 
     def __init__(
         self,
@@ -104,12 +79,9 @@ class RoostApp(App[int]):
         home: Path | None = None,
         opened: Opened | None = None,
     ) -> None:
-        super().__init__()
-        terminal.teach()
-        self.home = home
+        super().__init__(home)
         self.attached = attached
         self.listening = listening
-        self.chosen = preferences.read(home)
         self.sitting = Sitting(
             client,
             agent,
@@ -126,57 +98,25 @@ class RoostApp(App[int]):
         self._first = prompt
         self._theme = theme
         self._results = results
-        self._orders = Orders(self)
-        self._pressed: dict[str, float] = {}
-        self._worked_since = 0.0
-        self._hint = ""
+        self.orders = Orders(self)
+        self.presses = Presses(self.stand, self.set_timer)
+        self._attention, self._margins, self._voice = Attention(self), Margins(self), Voice(self)
         self._seated = asyncio.Event()  # a session is open
-        self._taking = asyncio.Lock()  # a message that waits is taken back
 
     @property
     def session(self) -> str:
         """The session that is shown; "" before there is one."""
         return self.sitting.session
 
-    def get_driver_class(self) -> type[Driver]:
-        """What carries the screen to the terminal, and keys from it."""
-        return outlet.patient(super().get_driver_class())
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """What every line goes through on its way to the terminal."""
-        return [*super().get_line_filters(), _SIEVE]
-
-    def compose(self) -> ComposeResult:
-        """From top to bottom."""
-        self.welcome, self.transcript, self.kin = Welcome(id="welcome"), Transcript(id="transcript"), Tree(id="tree")
-        self.find, self.dock, self.status = Find(id="find"), Dock(id="dock"), Status(id="status")
-        self.prompt = Prompt(History(self.home), id="prompt")
-        with Horizontal(id="main"):
-            with Vertical(id="stage"):
-                yield self.welcome
-                yield self.transcript
-            yield self.kin
-        yield self.find
-        yield self.dock
-        yield self.prompt
-        yield self.status
-
-    @property
-    def _base(self) -> Screen[Any]:
-        return self.screen_stack[0]
-
     # -- beginning and end ----------------------------------------------------------------------
 
     def on_mount(self) -> None:
         """Dress, and open the session."""
-        for theme, _ in THEMES.values():
-            self.register_theme(theme)
-        wanted = self._theme or self.chosen.theme
-        self.theme = wanted if wanted in THEMES else DEFAULT
+        self.dress(self._theme)
         self.transcript.results = self._results
         self.prompt.begin()
         self.dock.display = False
-        self._write(terminal.PUSH)
+        self.emit(terminal.PUSH)
         self.set_interval(FRAME, self._frame)
         self.run_worker(self._begin(), name="begin")
 
@@ -200,7 +140,7 @@ class RoostApp(App[int]):
         self.transcript.load(self.sitting.view)
         await self.sitting.introduce()
         self.prompt.place(self.sitting.folder)
-        await self._attend(grab=True)
+        await self._attention.draw(grab=True)
         self.stand()
         self.run_worker(self._follow(), group="feed", exclusive=True)
 
@@ -213,14 +153,9 @@ class RoostApp(App[int]):
         """Go; whoever started this knows what becomes of the session."""
         self.exit(0)
 
-    def exit(self, result: int | None = None, return_code: int = 0, message: Any = None) -> None:
-        """End, with the window's title as it was."""
-        self._write(terminal.POP)
-        super().exit(result, return_code, message)
-
     def on_resize(self, event: Resize) -> None:
         """Cards leave the conversation its part."""
-        for card in self._base.query(Card):
+        for card in self.base.query(Card):
             card.fit(event.size.height)
         if self.sitting.session:
             self.stand()
@@ -240,8 +175,8 @@ class RoostApp(App[int]):
     def _show(self, changes: Changes) -> None:
         self.transcript.apply(changes)
         if changes.parts & {"waits", "answered"}:
-            self.run_worker(self._attend(), group="waits")
-        if changes.parts or changes.appeared:
+            self.run_worker(self._attention.draw(), group="waits")
+        if changes.parts or changes.appeared or changes.vanished:
             self.stand()
 
     def _line_changed(self) -> None:
@@ -250,116 +185,31 @@ class RoostApp(App[int]):
 
     def stand(self) -> None:
         """Tell anew where the session stands."""
-        view, sitting = self.sitting.view, self.sitting
-        if view.state != "running":
-            self._worked_since = 0.0
-        elif not self._worked_since:
-            self._worked_since = time.monotonic()
-        now = time.monotonic()
-        usage = view.usage
-        self.status.now = Standing(
-            state=view.state,
-            agent=sitting.speaker or sitting.source,
-            model=sitting.model or view.model,
-            safety=view.safety or "asks",
-            title=view.title,
-            listening=self.listening,
-            context=usage.context,
-            limit=usage.limit,
-            threshold=usage.threshold,
-            cost=usage.cost,
-            tree_cost=usage.tree_cost,
-            unpriced=usage.unpriced,
-            queued=len(view.queue),
-            waits=len(view.waits),
-            seconds=int(now - self._worked_since) if self._worked_since else 0,
-            beat=int(now * 8) if self._worked_since else 0,
-            trouble=GONE if view.exited else sitting.feed.trouble,
-            hint=self._hint,
-        )
-        self.prompt.busy = sitting.busy
-        self.prompt.queued = len(view.queue)
-        self.prompt.commands = sitting.commands
-        self._furnish()
-
-    def _furnish(self) -> None:
-        """What is there beside the conversation."""
-        view, sitting = self.sitting.view, self.sitting
-        wanted = self.chosen.tree if self.chosen.tree is not None else bool(view.tree) and self.size.width >= WIDE
-        self.kin.display = wanted
-        if wanted:
-            self.kin.show(sitting.speaker, view.state, view.tree)
-        empty = not view.rows
-        self.transcript.display = not empty
-        self.welcome.display = empty
-        if empty:
-            mate = next((mate for mate in sitting.team if mate.name == sitting.speaker), None)
-            words = view.welcome or (mate.description if mate else "")
-            model = sitting.model or view.model or (mate.model if mate else "")
-            folder = view.working_dir if sitting.folder is None else tilde(sitting.folder)
-            self.welcome.show(sitting.speaker or sitting.source, model, words, folder)
-        self._entitle()
-
-    def _entitle(self) -> None:
-        view = self.sitting.view
-        mark = "◆ " if view.waits else "● " if view.state == "running" else ""
-        words = f"{mark}{view.title or self.sitting.speaker or self.sitting.source} · roost"
-        if words != self.title:
-            self.title = words
-            self._write(terminal.title(words))
+        self._margins.draw()
 
     # -- what waits -----------------------------------------------------------------------------
-
-    async def _attend(self, *, grab: bool = False) -> None:
-        """Show what waits, and say what others have answered."""
-        if not self.dock.is_attached:
-            return
-        view = self.sitting.view
-        free = not self.prompt.text and self.screen is self._base and self.focused is self.prompt.editor
-        held = self.dock.has_focus_within or self._base.focused is None
-        new = await self.dock.show(view.waits, grab=free or grab or held)
-        for one in self.sitting.elsewhere():
-            if told := lists.outcome(one):
-                self.say(told)
-        if held and not view.waits and self.prompt.is_attached:
-            self.prompt.begin()
-        if new and not self.app_focus:
-            self._write(terminal.alert(f"{view.title or 'Roost'} waits for you", self.chosen.notify, os.environ))
 
     @on(Card.Answered)
     def _answered(self, event: Card.Answered) -> None:
         event.stop()
-        self.run_worker(self._answer(event.card, event.fields))
-
-    async def _answer(self, card: Card, fields: dict[str, Any]) -> None:
-        try:
-            await self.sitting.answer(card.wait, **fields)
-        except RoostError as error:
-            if card.is_attached:
-                card.refuse(str(error))
+        self.run_worker(self._attention.answer(event.card, event.fields))
 
     @on(Card.Left)
     def _left(self, event: Card.Left) -> None:
         event.stop()
-        if not event.by or not self.dock.step(event.by):
-            self.prompt.begin()
+        self._attention.leave(event.by)
 
     @on(Link.Wanted)
     def _link_wanted(self, event: Link.Wanted) -> None:
         event.stop()
         if event.copy:
-            self._copy(event.url)
+            self.copy(event.url)
         else:
             self.open_url(event.url)
 
     def action_attend(self) -> None:
         """To what waits, or to the conversation."""
-        if self.dock.shown is not None:
-            self.dock.shown.begin()
-        elif self.focused is self.prompt.editor:
-            self.transcript.focus()
-        else:
-            self.prompt.begin()
+        self._attention.turn()
 
     # -- what is typed --------------------------------------------------------------------------
 
@@ -369,72 +219,28 @@ class RoostApp(App[int]):
         self.run_worker(self._said(event.text, event.attached, steer=event.steer), group="sent")
 
     async def _said(self, text: str, attached: Sequence[Attachment], *, steer: bool = False) -> None:
-        """A command, a shell's command, or a message."""
         await self._seated.wait()
-        try:
-            if text.startswith("!") and text[1:].strip():
-                await self._shell(text[1:].strip())
-            elif typed := slash.parse(text, self.sitting.commands):
-                await self._orders.carry_out(typed)
-            else:
-                self.transcript.go_end()
-                await self.sitting.send(text, attached, steer=steer)
-        except RoostError as error:
-            self.complain(error)
-            self.prompt.restore(text, attached)
-
-    async def _shell(self, command: str) -> None:
-        self.transcript.go_end()
-        ran = await self.sitting.shell(command)
-        self.prompt.attach(attachments.of_text(f"$ {command}", ran.quoted()))
+        await self._voice.say(text, attached, steer=steer)
 
     @on(Prompt.TakeBack)
     def _take_back(self, event: Prompt.TakeBack) -> None:
         event.stop()
-        self._do(self._taken_back())
+        self._do(self._voice.take_back())
 
     @on(Transcript.TakeBack)
     def _take_this_back(self, event: Transcript.TakeBack) -> None:
         event.stop()
-        self._do(self._taken_back(event.number))
-
-    async def _taken_back(self, number: int = 0) -> None:
-        """Let a message that waits stand in the prompt again."""
-        async with self._taking:
-            if not number and (self.prompt.text or not self.sitting.view.queue):
-                return  # a key that was held
-            found = await self.sitting.take_back(number)
-            if found is None:
-                self.say("It has just been taken.")
-                return
-            self.prompt.restore(*found)
-            self.prompt.begin()
+        self._do(self._voice.take_back(event.number))
 
     @on(Prompt.Dropped)
     def _dropped(self, event: Prompt.Dropped) -> None:
         event.stop()
-        self._do(self._take_along(attachments.dropped(event.text)))
-
-    async def _take_along(self, paths: Sequence[Path]) -> None:
-        for path in paths:
-            made = await asyncio.to_thread(attachments.of_file, path, local=self.sitting.local, home=self.home)
-            self.prompt.attach(made)
+        self._do(self._voice.take_along(attachments.dropped(event.text)))
 
     @on(Prompt.ClipboardWanted)
     def _clipboard_wanted(self, event: Prompt.ClipboardWanted) -> None:
         event.stop()
-        self._do(self._paste())
-
-    async def _paste(self) -> None:
-        picture = await asyncio.to_thread(clipboard.picture)
-        if picture:
-            self.prompt.attach(attachments.of_bytes(picture, local=self.sitting.local, home=self.home))
-            return
-        text = await asyncio.to_thread(clipboard.text) or self.clipboard
-        if text:
-            self.prompt.editor.insert(text)
-        else:
-            self.say("There is nothing on the clipboard, or no program to ask for it (wl-paste, xclip, pbpaste).")
+        self._do(self._voice.paste())
 
     def action_detach(self, at: int) -> None:
         """Leave behind what was to go along."""
@@ -444,12 +250,12 @@ class RoostApp(App[int]):
 
     def action_order(self, name: str) -> None:
         """Carry out a command."""
-        if self.screen is self._base:
-            self._do(self._orders.carry_out(slash.Typed(name)))
+        if self.screen is self.base:
+            self._do(self.orders.carry_out(slash.Typed(name)))
 
     def action_palette(self) -> None:
         """Everything that can be asked for."""
-        if self.screen is self._base:
+        if self.screen is self.base:
             self._do(self._palette())
 
     async def _palette(self) -> None:
@@ -457,7 +263,7 @@ class RoostApp(App[int]):
         if not chosen:
             return
         if typed := slash.parse(chosen, self.sitting.commands):
-            await self._orders.carry_out(typed)
+            await self.orders.carry_out(typed)
         else:
             self.prompt.editor.show(chosen)
             self.prompt.begin()
@@ -469,7 +275,7 @@ class RoostApp(App[int]):
 
     def action_find(self) -> None:
         """Find in the conversation."""
-        if self.screen is self._base:
+        if self.screen is self.base:
             self.find.begin()
 
     def action_read(self) -> None:
@@ -494,7 +300,10 @@ class RoostApp(App[int]):
         """Back to the prompt; from there, twice: stop."""
         if self.focused is not self.prompt.editor:
             self.prompt.begin()
-        elif self.sitting.busy and self._again("escape", "Esc again to stop it"):
+        elif self._voice.commanding:
+            if self.presses.again("stop", "Esc again to stop the command"):
+                self._voice.stop()
+        elif self.sitting.busy and self.presses.again("escape", "Esc again to stop it"):
             await self.interrupt()
 
     async def interrupt(self) -> None:
@@ -507,39 +316,21 @@ class RoostApp(App[int]):
     def action_clear_or_quit(self) -> None:
         """Copy what is selected; else clear what is typed; else leave, if it is meant."""
         if selected := self.screen.get_selected_text():
-            self._copy(selected)
+            self.copy(selected)
             self.screen.clear_selection()
-        elif self.screen is not self._base:
+        elif self.screen is not self.base:
             self.screen.dismiss(None)
         elif self.focused is self.prompt.editor and self.prompt.editor.selected_text:
-            self._copy(self.prompt.editor.selected_text)
+            self.copy(self.prompt.editor.selected_text)
         elif self.prompt.text or self.prompt.attached:
             self.prompt.clear()
-        elif self._again("quit", f"Ctrl+C again to leave: {self._fate()}"):
+        elif self.presses.again("quit", f"Ctrl+C again to leave: {self._fate()}"):
             self.leave()
 
     def _fate(self) -> str:
         if self.attached:
             return "the session goes on"
         return "it stops here, and can be resumed" if self.sitting.busy else "the session is kept"
-
-    def _again(self, key: str, hint: str) -> bool:
-        """Whether the key was pressed a moment ago, too; if not, say what once more would do."""
-        now = time.monotonic()
-        if now - self._pressed.pop(key, -TWICE) < TWICE:
-            self._hint = ""
-            return True
-        self._pressed[key] = now
-        self._hint = hint
-        self.stand()
-        self.set_timer(TWICE, self._forget)
-        return False
-
-    def _forget(self) -> None:
-        if all(time.monotonic() - at >= TWICE for at in self._pressed.values()):
-            self._pressed.clear()
-            self._hint = ""
-            self.stand()
 
     # -- the conversation -----------------------------------------------------------------------
 
@@ -551,7 +342,7 @@ class RoostApp(App[int]):
     @on(Transcript.Copied)
     def _copied(self, event: Transcript.Copied) -> None:
         event.stop()
-        self._copy(event.text)
+        self.copy(event.text)
 
     @on(Tree.Chosen)
     def _branch_chosen(self, event: Tree.Chosen) -> None:
@@ -559,19 +350,6 @@ class RoostApp(App[int]):
         self.transcript.select(f"s{event.session}" if event.session else None)
 
     # -- below ----------------------------------------------------------------------------------
-
-    def say(self, words: str, *, severity: Severity = "information") -> None:
-        """Tell something that needs no answer."""
-        self.notify(words, severity=severity, markup=False, timeout=4)
-
-    def complain(self, error: RoostError) -> None:
-        """Tell what went wrong."""
-        self.notify(str(error) or type(error).__name__, severity="error", markup=False, timeout=8)
-
-    def _copy(self, text: str) -> None:
-        self.copy_to_clipboard(text)
-        self.run_worker(asyncio.to_thread(clipboard.write, text))
-        self.say("Copied.")
 
     def _do(self, deed: Coroutine[Any, Any, None]) -> None:
         self.run_worker(self._guarded(deed))
@@ -582,8 +360,3 @@ class RoostApp(App[int]):
             await deed
         except RoostError as error:
             self.complain(error)
-
-    def _write(self, order: str) -> None:
-        driver = self._driver
-        if order and driver is not None and not self.is_headless:
-            driver.write(order)

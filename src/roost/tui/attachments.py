@@ -17,6 +17,8 @@ from roost.core.errors import BadValue
 INLINE = 600_000  # bytes that go inside a request
 LARGEST = 20 * 1024 * 1024  # bytes of one
 MOST = 20  # with one message
+BULKY, TALL = 10_000, 100  # characters, and lines, from which on a text that is pasted goes along
+RAN = "I ran this command:"  # stands above what a command printed
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 
 _MENTION = re.compile(r"(?:^|(?<=\s))@(\"[^\"\n]+\"|[^\s@]+)")
@@ -58,7 +60,7 @@ def unpacked(message: Posted, folder: Path | None) -> tuple[str, list[Attachment
 
 def _of_part(part: Content) -> Attachment | None:
     if part.text:
-        return of_text(part.text.splitlines()[0], part.text)
+        return of_text(entitled(part.text), part.text)
     if part.file is not None and part.file.path:
         path = Path(part.file.path)
         return Attachment(path.name, part.file.mime_type, path.stat().st_size if path.exists() else 0, path=str(path))
@@ -127,6 +129,18 @@ def _fitting(
         except OSError as error:
             raise BadValue(f"{path}: {error.strerror}") from None
     return Attachment(name, kind, len(data), path=str(path and path.absolute()))
+
+
+def entitled(text: str) -> str:
+    """What a text that goes along is called: the command that printed it, or the line that it begins with."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("```")] or ["text"]
+    first = lines[1] if len(lines) > 1 and lines[0] == RAN else lines[0]
+    return first if len(first) <= 60 else f"{first[:59]}…"
+
+
+def bulky(text: str) -> bool:
+    """Whether a text is better not written among others."""
+    return len(text) > BULKY or len(text.splitlines()) >= TALL
 
 
 def of_text(name: str, text: str) -> Attachment:

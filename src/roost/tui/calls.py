@@ -89,15 +89,7 @@ def _command(command: str, mark: Run, tail: Line, cells: int, palette: Palette) 
 
 def _tail(row: Call, palette: Palette) -> Line:
     """What stands behind it: how many lines changed or came, and what a person had to say."""
-    told: Line = []
-    plus, minus = edits.counts(edits.diff(row)) if row.state not in ("failed", "denied") else (0, 0)
-    if plus or minus:
-        told.append(("  ", palette.muted))
-        told += [(f"+{plus}", palette.good)] if plus else []
-        told += [(f"{' ' if plus else ''}−{minus}", palette.bad)] if minus else []
-    elif row.state == "done" and quiet(row) and row.result and row.name not in DELEGATING:
-        count = row.result.strip("\n").count("\n") + 1
-        told.append((f"  {count} line{'s' if count != 1 else ''}", palette.faint))
+    told = _size(row, palette)
     if row.state == "waiting":
         told.append(("  needs your approval", palette.warn))
     if row.state == "lost":
@@ -111,6 +103,18 @@ def _tail(row: Call, palette: Palette) -> Line:
     if row.verdict:
         told.append((f"  {plain_line(row.verdict, 80)}", palette.faint))
     return told
+
+
+def _size(row: Call, palette: Palette) -> Line:
+    plus, minus = edits.counts(edits.diff(row)) if row.state not in ("failed", "denied") else (0, 0)
+    if plus or minus:
+        added: Line = [(f"+{plus}", palette.good)] if plus else []
+        removed: Line = [(f"{' ' if plus else ''}−{minus}", palette.bad)] if minus else []
+        return [("  ", palette.muted), *added, *removed]
+    if row.state == "done" and quiet(row) and row.result and row.name not in DELEGATING:
+        count = row.result.strip("\n").count("\n") + 1
+        return [(f"  {count} line{'s' if count != 1 else ''}", palette.faint)]
+    return []
 
 
 # -- what came of it ----------------------------------------------------------------------------

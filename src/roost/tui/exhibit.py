@@ -92,14 +92,18 @@ def _diff(given: Mapping[str, Any]) -> tuple[list[Line], tuple[str, ...]]:
         return _patch(given)
     path = _first(given, _PATHS)
     lines = [Line(given[path], "place")] if path else []
-    for number, ((before, after), one) in enumerate(zip(pairs, found, strict=True)):
-        if number:
-            lines.append(Line("⋯", "faint"))
-        lines += _changes(one[before] if before else "", one[after] if after else "")
+    lines += _parts(found, pairs)
     if not listed:
         return lines, (path, *pairs[0])
     whole = all(set(one) <= set(pair) for one, pair in zip(found, pairs, strict=True))
     return lines, (path, "edits") if whole else (path,)
+
+
+def _parts(edits: Sequence[Mapping[str, Any]], pairs: Sequence[tuple[str, str]]) -> Iterator[Line]:
+    for number, (one, (before, after)) in enumerate(zip(edits, pairs, strict=True)):
+        if number:
+            yield Line("⋯", "faint")
+        yield from _changes(one[before] if before else "", one[after] if after else "")
 
 
 def _first(given: Mapping[str, Any], names: tuple[str, ...]) -> str:

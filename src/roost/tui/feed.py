@@ -52,9 +52,12 @@ class Feed:
                     self._told(str(error))
                     await anyio.sleep(_PAUSE)
                 except (Refused, Garbled) as error:
-                    self._say(GONE if isinstance(error, Refused) and error.status == 404 else str(error))
-                    tasks.cancel_scope.cancel()
-                    return
+                    if isinstance(error, Refused) and error.status < 500:
+                        self._say(GONE if error.status == 404 else str(error))
+                        tasks.cancel_scope.cancel()
+                        return
+                    self._say(str(error))  # it may pass, and what is shown must not stay as it is
+                    await anyio.sleep(_PAUSE)
             self._say(GONE)
             tasks.cancel_scope.cancel()
 

@@ -2,8 +2,9 @@
 
 import json
 import math
+import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal
@@ -279,20 +280,22 @@ def _amount(part: Mapping[str, Any], typed: str, *, whole: bool) -> int | float:
         raise Wrong("A whole number is needed." if whole else "A number is needed.") from None
     if not whole and isinstance(value, float) and value.is_integer() and re.fullmatch(r"[+-]?\d{1,15}", typed):
         value = int(value)
-    low, high = _number(part.get("minimum")), _number(part.get("maximum"))
-    above, below = _number(part.get("exclusiveMinimum")), _number(part.get("exclusiveMaximum"))
-    if low is not None and value < low:
-        raise Wrong(f"It must be {low} or more.")
-    if high is not None and value > high:
-        raise Wrong(f"It must be {high} or less.")
-    if above is not None and value <= above:
-        raise Wrong(f"It must be more than {above}.")
-    if below is not None and value >= below:
-        raise Wrong(f"It must be less than {below}.")
+    for key, (holds, says) in _RANGE.items():
+        bound = _number(part.get(key))
+        if bound is not None and not holds(value, bound):
+            raise Wrong(says.format(bound))
     step = _number(part.get("multipleOf"))
     if step and not _divides(step, value):
         raise Wrong(f"It must be a multiple of {step}.")
     return value
+
+
+_RANGE: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
+    "minimum": (operator.ge, "It must be {} or more."),
+    "maximum": (operator.le, "It must be {} or less."),
+    "exclusiveMinimum": (operator.gt, "It must be more than {}."),
+    "exclusiveMaximum": (operator.lt, "It must be less than {}."),
+}
 
 
 def _divides(step: float, value: float) -> bool:

@@ -47,6 +47,11 @@ class History:
         self._at += 1
         return self._lines[self._at] if self._at < len(self._lines) else self._draft
 
+    @property
+    def newest(self) -> list[str]:
+        """All of it, each once, the newest first."""
+        return list(dict.fromkeys(reversed(self._lines)))
+
     def rest(self) -> None:
         """Begin at the newest again: what stands in the prompt was edited."""
         self._at = len(self._lines)
@@ -60,7 +65,7 @@ class History:
         if self._path is None:
             return []
         with suppress(OSError, UnicodeDecodeError):
-            found = [_line(text) for text in self._path.read_text("utf-8").splitlines()[-MOST:]]
+            found = [_line(text) for text in self._path.read_text("utf-8").split("\n")[-MOST - 1 :]]
             return [line for line in found if line]
         return []
 

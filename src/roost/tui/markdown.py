@@ -17,6 +17,7 @@ from roost.tui.palette import Palette
 DEEPEST = 8  # levels of lists and quotes that are indented
 WIDEST = 24  # columns of a table
 _SAFE = re.compile(r"^(?:https?://|mailto:)", re.I)
+_LOOKS = {"strong_open": Style(bold=True), "em_open": Style(italic=True), "s_open": Style(strike=True)}
 _parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
 BULLETS = ("•", "◦", "▪")
 
@@ -142,12 +143,8 @@ class _Page:
                     runs.append((" ", stack[-1]))
                 case "hardbreak":
                     runs.append(("\n", stack[-1]))
-                case "strong_open":
-                    stack.append(stack[-1] + Style(bold=True))
-                case "em_open":
-                    stack.append(stack[-1] + Style(italic=True))
-                case "s_open":
-                    stack.append(stack[-1] + Style(strike=True))
+                case "strong_open" | "em_open" | "s_open":
+                    stack.append(stack[-1] + _LOOKS[child.type])
                 case "link_open":
                     href.append(str(child.attrGet("href") or ""))
                     stack.append(stack[-1] + linked(href[-1], palette))

@@ -111,6 +111,14 @@ class Orders:
         if not self._app.transcript.copy():
             self._app.say("There is no answer to copy yet.", severity="warning")
 
+    async def history(self, rest: str) -> None:
+        """Something that was typed before stands in the prompt again."""
+        items = lists.typed(self._app.prompt.history.newest)
+        chosen = await self._pick("What was typed before", items, empty="Nothing like that was typed before.")
+        if chosen:
+            self._app.prompt.editor.show(chosen)
+            self._app.prompt.begin()
+
     # -- the agent ------------------------------------------------------------------------------
 
     async def agent(self, rest: str) -> None:

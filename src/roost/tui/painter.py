@@ -84,7 +84,7 @@ class Painter:
         words = palette.muted + ground if waits or row.state == "dropped" else palette.said
         shown = excerpt.head(row.words, MOST if opened else SAID)
         lines: list[Line] = []
-        for line in shown.lines:
+        for line in shown.lines if row.words or not row.pictures else ():
             lines += wrap([(clean(line), words)], cells - 3)
         lines += [[(self._picture(picture), palette.muted + ground)] for picture in row.pictures]
         for told in filter(None, (f"… {shown.told}" if shown.told else "", _waits(row))):

@@ -31,7 +31,7 @@ LOST = ("The server stopped while this tool was running. It was not run again", 
 def lay(board: Board, snapshot: Snapshot, remark: Callable[[Happening], None]) -> None:
     """Put a snapshot's messages, and what stands between them, below what is there; `remark` takes in what happened."""
     places = {sub.id: sub for sub in (*snapshot.nested, *snapshot.sub_sessions)}
-    things: list[Message | Mark | Remark] = [*(snapshot.messages or ()), *snapshot.marks, *snapshot.notes]
+    things: list[Message | Mark | Remark] = [*snapshot.messages, *snapshot.marks, *snapshot.notes]
     for thing in sorted(things, key=lambda thing: thing.id):
         if isinstance(thing, Mark):
             _mark(board, thing)
@@ -124,7 +124,8 @@ def _user(board: Board, message: Message, level: Level) -> None:
     if message.implicit:
         return
     chat = message.message
-    row = User(f"m{message.id}", words=message.content, pictures=pictures.of_parts(chat.multi_content), id=message.id)
+    row = User(f"m{message.id}", id=message.id)
+    row.words, row.pictures = pictures.said(message.content, chat.multi_content)
     row.ordinal = message.ordinal
     board.messages[message.id] = row
     board.stack.place(_of(row, message), level)

@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from roost import process
 from roost.core.errors import BadValue
+from roost.tui.attachments import RAN
 
 LONGEST = 100_000  # characters of its output that are kept
 SECONDS = 600.0
@@ -38,8 +40,8 @@ class Ran:
         half = QUOTED // 2
         if len(text) > QUOTED:
             text = f"{text[:half]}\n[…]\n{text[-half:]}"
-        fence = "```" if "```" not in text else "`````"
-        return f"I ran this command:\n\n{fence}\n{text}\n{fence}"
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+        return f"{RAN}\n\n{fence}\n{text}\n{fence}"
 
 
 async def run(command: str, folder: Path, *, show: Callable[[str], None] = lambda text: None) -> Ran:

@@ -271,8 +271,8 @@ class Sitting:
 
         try:
             ran = await shell.run(command, folder, show=shown)
-        except BaseException:
-            shown(row.output, "failed")
+        except BaseException as error:
+            shown(row.output, "canceled" if isinstance(error, asyncio.CancelledError) else "failed")
             raise
         row.result = ran.output.rstrip("\n")
         shown(ran.output, "failed" if ran.code else "done")

@@ -27,6 +27,7 @@ OWN: tuple[Slash, ...] = (
     Slash("star", "Mark the session, or take the mark away"),
     Slash("export", "Write the conversation to a file", "[path]"),
     Slash("copy", "Copy the last answer"),
+    Slash("history", "Find what was typed before", key="Ctrl+R"),
     Slash("agent", "Talk to another agent of the team", "[name]", group="Agent"),
     Slash("model", "Use another model", "[name]", key="Ctrl+L", group="Agent"),
     Slash("safety", "What may run unasked", "[mode]", group="Agent"),

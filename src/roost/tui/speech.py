@@ -73,7 +73,8 @@ def _user(
     board: Board, happening: Any, words: str, parts: tuple[Any, ...], ordinal: int | None, number: int = 0
 ) -> None:
     number = number or getattr(happening, "id", 0)
-    row = User(f"m{number}" if number else f"u{happening.seq}", words=words, pictures=pictures.of_parts(parts))
+    row = User(f"m{number}" if number else f"u{happening.seq}")
+    row.words, row.pictures = pictures.said(words, parts)
     row.id, row.ordinal = number, None if happening.parent_session_id else ordinal
     if number:
         board.messages[number] = row
@@ -95,8 +96,9 @@ def line_up(board: Board, waiting: Any, at: str = "") -> None:
     places = getattr(waiting, "indexes", ()) or range(len(waiting.messages))
     for place, message in zip(places, waiting.messages, strict=False):
         board.queue.append(Queued(waiting.id, place, waiting.queue, message.content))
-        row = User(f"q{waiting.id}.{place}", words=message.content, state="queued", queue=waiting.queue, at=at)
-        row.pictures, row.seq = pictures.of_parts(message.multi_content), waiting.id
+        row = User(f"q{waiting.id}.{place}", state="queued", queue=waiting.queue, at=at)
+        row.words, row.pictures = pictures.said(message.content, message.multi_content)
+        row.seq = waiting.id
         _echoed(board, message.content)
         board.stack.queue(row)
     board.part("queue")
@@ -110,7 +112,7 @@ def _taken(board: Board, happening: h.UserMessage, number: int) -> None:
         _user(board, happening, happening.message, happening.multi_content, ordinal, number)
         return
     row.state, row.id, row.seq, row.at = "taken", number, happening.seq, happening.timestamp
-    row.words, row.ordinal = happening.message, None if happening.parent_session_id else ordinal
+    row.words, row.ordinal = happening.message or row.words, None if happening.parent_session_id else ordinal
     board.messages[number] = row
     board.stack.dequeue(row, board.level(happening))
 

@@ -56,7 +56,7 @@ class View(Board):
 
     def prepend(self, older: Snapshot) -> Changes:
         """Put the messages of an older page (a snapshot `before` the `oldest`) above all others."""
-        messages = older.messages or ()
+        messages = older.messages
         page = View(self.session)
         page.team = self.team
         past.lay(page, older, page._remark)

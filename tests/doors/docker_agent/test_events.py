@@ -13,7 +13,7 @@ from roost.core.errors import StoreFull
 from roost.core.ids import AnswerId, CallId, LogId, Micros, ServerId, SessionId, TurnId, WaitId
 from roost.core.messages import Annotations, Definition, Image, Media, Message, Result, Text, ToolCall
 from roost.core.usage import Usage
-from roost.doors.docker_agent import events
+from roost.doors.docker_agent import events, frames
 from roost.doors.docker_agent.memory import GROWTH, PREVIEW, Memory
 from roost.doors.docker_agent.renderer import Renderer
 from roost.service.archive import Archive
@@ -34,7 +34,7 @@ def shown(fact: e.Fact, *before: e.Fact) -> dict[str, Any] | None:
     """The data of a fact's frame after some others."""
     memory, data = Memory(), None
     for seq, each in enumerate((*before, fact), 1):
-        data = events.render(e.Event(LOG, seq, Micros(START + seq), each), memory)
+        data = frames.render(e.Event(LOG, seq, Micros(START + seq), each), memory)
     return None if data is None else dict(msgspec.json.decode(data))
 
 
@@ -52,7 +52,7 @@ def test_every_fact_is_in_the_table_or_silent() -> None:
 def line(fact: e.Fact, *before: e.Fact) -> str:
     memory, data = Memory(), b""
     for seq, each in enumerate((*before, fact), 1):
-        data = events.render(e.Event(LOG, seq, Micros(START), each), memory) or b""
+        data = frames.render(e.Event(LOG, seq, Micros(START), each), memory) or b""
     return data.decode()
 
 
@@ -214,7 +214,7 @@ def test_an_unknown_fact_shows_nothing() -> None:
 
 
 def test_last_words_have_no_numbers() -> None:
-    text = events.broken("S", StoreFull("full"), Micros(START)).decode()
+    text = frames.broken("S", StoreFull("full"), Micros(START)).decode()
     assert re.findall(r'"type":"(\w+)"', text) == ["error", "stream_stopped"]
     assert "id:" not in text
     assert '"code":"store_full"' in text
@@ -228,7 +228,7 @@ def partials(pieces: Sequence[str], *, every: int) -> list[str]:
     memory, found = Memory(), []
     for seq, piece in enumerate(pieces, 1):
         fact = e.CallDrafted(ANSWER, CallId("c"), "f" if seq == 1 else "", piece, "root")
-        if (data := events.render(e.Event(LOG, seq, Micros(START + seq * every), fact), memory)) is not None:
+        if (data := frames.render(e.Event(LOG, seq, Micros(START + seq * every), fact), memory)) is not None:
             found.append(msgspec.json.decode(data)["tool_call"]["function"].get("arguments", ""))
     return found
 
@@ -254,7 +254,7 @@ def test_long_responses_leave_out_what_was_said_before() -> None:
     memory = Memory()
     memory.learn({"d1": SHELL})
     event = e.Event(LOG, 1, Micros(START), e.ToolReturned(long, Result("x" * 20_000), "root", "d1"))
-    data = events.render(event, memory) or b""
+    data = frames.render(event, memory) or b""
     assert len(data) < 64 * 1024
     shown = msgspec.json.decode(data)
     assert shown["response"] == "x" * 20_000

@@ -11,7 +11,7 @@ from roost.core import events as e
 from roost.core.ids import AnswerId, CallId, LogId, Micros, ServerId, SessionId, TurnId, WaitId
 from roost.core.messages import Definition, ToolCall
 from roost.core.session import apply
-from roost.doors.docker_agent import events
+from roost.doors.docker_agent import frames
 from roost.doors.docker_agent.memory import Memory
 from roost.doors.docker_agent.renderer import Renderer
 from roost.service.archive import Archive
@@ -52,7 +52,7 @@ def log(facts: list[e.Fact]) -> list[e.Event]:
 def shown(*facts: e.Fact) -> list[dict[str, Any] | None]:
     """What each fact shows."""
     memory = Memory()
-    data = [events.render(event, memory) for event in log(list(facts))]
+    data = [frames.render(event, memory) for event in log(list(facts))]
     return [None if each is None else json.loads(each) for each in data[len(BEGIN) :]]
 
 
@@ -168,7 +168,7 @@ def test_what_is_shown_is_what_an_answer_without_a_name_answers(seed: int) -> No
     memory, head, seen, over = Memory(), None, "", False
     for event in log(tumult(random.Random(seed))):
         head = apply(head, event)
-        data = events.render(event, memory)
+        data = frames.render(event, memory)
         frame = json.loads(data) if data else {}
         seen = frame.get("request_id", "") or seen
         over = isinstance(event.fact, e.CancelAsked) or (over and not isinstance(event.fact, e.TurnOpened))

@@ -41,7 +41,12 @@ class Browser:
     @property
     def cookie(self) -> str:
         """What it is known by."""
-        return str(self.client.cookies["roost_session"])
+        return str(self.client.cookies[self.name])
+
+    @property
+    def name(self) -> str:
+        """What that is called at this server."""
+        return f"roost_session_{self.url.rpartition(':')[2]}"
 
 
 @asynccontextmanager

@@ -39,13 +39,13 @@ async def test_a_code_lets_one_browser_in_and_the_cookie_is_for_it_alone(tmp_pat
         assert answer.json()["v1"] is True
         (cookie,) = answer.headers.get_list("set-cookie")
         value, *marks = cookie.split("; ")
-        assert len(value.removeprefix("roost_session=")) >= 43
+        assert len(value.removeprefix(f"{phone.name}=")) >= 43
         assert marks == ["Path=/", "Max-Age=2592000", "HttpOnly", "SameSite=Strict"]
         assert (await phone.ask("GET", "/api/sessions")).status_code == 200
         assert (await phone.ask("GET", "/api/v1/sessions")).status_code == 200
         again = await phone.ask("GET", "/web/session")
         assert again.json()["csrf"] == phone.csrf
-        assert again.headers["set-cookie"].startswith(f"roost_session={phone.cookie}; ")
+        assert again.headers["set-cookie"].startswith(f"{phone.name}={phone.cookie}; ")
         assert again.headers["cache-control"] == "no-store"
 
 
@@ -219,7 +219,9 @@ async def test_what_an_agent_is_told_of_a_request_has_no_cookie_of_ours(tmp_path
             return await listing(principal, *given, **how)
 
         object.__setattr__(house.service.sessions, "listing", look)
-        await phone.ask("GET", "/api/sessions", headers={"cookie": f"roost_session={phone.cookie}; theme=dark"})
+        await phone.ask(
+            "GET", "/api/sessions", headers={"cookie": f"{phone.name}={phone.cookie}; roost_session_1=x; theme=dark"}
+        )
     (principal,) = seen
     assert principal.headers["cookie"] == "theme=dark"
     assert "x-roost-csrf" not in principal.headers
@@ -253,13 +255,57 @@ def served(caplog: pytest.LogCaptureFixture) -> str:
 async def test_a_restart_keeps_the_cookie_and_another_token_does_not(tmp_path: Path) -> None:
     shelf = Shelf()
     async with open_house(tmp_path, token="t", shelf=shelf) as house, paired(house) as phone:
-        cookies = dict(phone.client.cookies)
+        cookie = phone.cookie
         assert phone.cookie not in repr(shelf.book)
     for token, status in (("t", 200), ("another", 401), ("t", 200)):
         async with open_house(tmp_path, token=token, shelf=shelf) as house, browser(house) as phone:
-            phone.client.cookies.update(cookies)
+            phone.client.cookies.set(phone.name, cookie)
             assert (await phone.ask("GET", "/api/sessions")).status_code == status
             assert len((await house.client.get("/web/devices")).json()) == (status == 200)
+
+
+async def test_of_too_many_browsers_the_one_that_was_away_for_longest_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(b, "DEVICES", 3)
+    clock = HandClock()
+    async with open_house(tmp_path, token="t", clock=clock) as house, paired(house) as first, paired(house) as second:
+        clock.wind(120)
+        assert (await first.ask("GET", "/api/ping")).status_code == 200
+        async with paired(house), paired(house) as last:
+            assert (await first.ask("GET", "/api/ping")).status_code == 200
+            assert (await second.ask("GET", "/api/ping")).status_code == 401
+            assert (await last.ask("GET", "/api/ping")).status_code == 200
+            assert len((await house.client.get("/web/devices")).json()) == 3
+
+
+async def test_codes_without_end_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(b, "CODES", 2)
+    clock = HandClock()
+    async with open_house(tmp_path, token="t", clock=clock) as house:
+        for _ in range(2):
+            await code(house)
+        refused = await house.client.post("/web/codes")
+        assert (refused.status_code, refused.json()["code"]) == (400, "bad_value")
+        clock.wind(b.CODE_LIFETIME + 1)
+        await code(house)
+
+
+async def test_servers_beside_each_other_let_one_browser_in_each(tmp_path: Path) -> None:
+    """A browser sends the cookies of a host to each of its ports."""
+    async with (
+        open_house(tmp_path / "one", token="t") as one,
+        open_house(tmp_path / "two", token="t") as two,
+        paired(one) as here,
+        browser(two) as there,
+    ):
+        there.client.cookies = here.client.cookies
+        assert (await there.pair(await code(two))).status_code == 200
+        for page in (here, there):
+            assert (await page.ask("GET", "/web/session")).json()["paired"]
+        assert (await there.ask("DELETE", "/web/session")).status_code == 200
+        assert not (await there.ask("GET", "/web/session")).json()["paired"]
+        assert (await here.ask("GET", "/web/session")).json()["paired"]
 
 
 async def test_a_browser_that_comes_back_may_stay(tmp_path: Path) -> None:
@@ -300,7 +346,7 @@ async def test_leaving_ends_the_session_here_and_there(tmp_path: Path) -> None:
         assert left.json()["paired"] is False
         assert "Max-Age=0" in left.headers["set-cookie"]
         assert not phone.client.cookies
-        phone.client.cookies.set("roost_session", kept)
+        phone.client.cookies.set(phone.name, kept)
         assert (await phone.ask("GET", "/api/ping")).status_code == 401
         assert (await phone.ask("DELETE", "/web/session")).status_code == 401
 
@@ -465,7 +511,7 @@ async def test_what_a_ticket_opened_ends_with_the_browser_that_asked_for_it(tmp_
 async def test_a_web_socket_of_our_page_is_opened_by_the_cookie_and_ends_with_it(tmp_path: Path) -> None:
     async with open_house(tmp_path, token="t") as house, paired(house) as phone:
         where = f"ws{house.url[4:]}/api/v1/subscribe"
-        cookie = {"cookie": f"roost_session={phone.cookie}"}
+        cookie = {"cookie": f"{phone.name}={phone.cookie}"}
         for headers in (cookie, {**cookie, "origin": "https://evil.example"}, {"origin": house.url}):
             with pytest.raises(InvalidStatus) as refused:
                 await connect(where, additional_headers=headers, proxy=None)

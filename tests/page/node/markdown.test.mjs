@@ -170,3 +170,12 @@ test('a table of many columns and long lines costs no more than its text', () =>
   assert.deepEqual([table.rows.length, table.rows[0].length, table.rows[24][1]], [25, 900, [{ kind: 'text', text: 'c' }]])
   assert.ok(performance.now() - began < 2_000)
 })
+
+test('the words of a link may be as long as they like', () => {
+  const began = performance.now()
+  for (const words of ['a'.repeat(200_000), '1.1e'.repeat(50_000), '-_'.repeat(100_000), 'a.'.repeat(100_000)]) {
+    assert.equal(elsewhere({ href: 'https://evil.test', inside: [{ text: words }] }), '')
+    assert.equal(elsewhere({ href: 'https://evil.test', inside: [{ text: `${words} www.bank.example` }] }), 'evil.test')
+  }
+  assert.ok(performance.now() - began < 2_000)
+})

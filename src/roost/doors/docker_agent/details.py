@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from roost.core import events as e
 from roost.core.messages import Message
 from roost.doors.docker_agent import shapes
-from roost.doors.docker_agent.events import TABLE, WAITS, Body, Here, Row, framed, left, question
+from roost.doors.docker_agent.events import TABLE, WAITS, Body, Here, Row, question
+from roost.doors.docker_agent.frames import framed, left
 from roost.doors.docker_agent.memory import Memory
 from roost.doors.errors import Refused
 from roost.doors.routes import Call

@@ -4,7 +4,7 @@ from roost.core import events as e
 from roost.core.history import History
 from roost.core.ids import AnswerId, LogId, SessionId
 from roost.doors.docker_agent import details, shapes
-from roost.doors.docker_agent.events import render
+from roost.doors.docker_agent.frames import render
 from roost.doors.docker_agent.memory import Memory
 from roost.service.archive import Archive
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from roost.core.errors import AgentNotFound, BadModel, RoostError, SessionNotFound
 from roost.core.ids import LogId
-from roost.doors.docker_agent import bodies, events
+from roost.doors.docker_agent import bodies, frames
 from roost.doors.docker_agent.agents import either
 from roost.doors.docker_agent.details import full
 from roost.doors.docker_agent.health import Said, Status
@@ -109,7 +109,7 @@ class Turns:
             opened.log,
             observed,
             marks=False,
-            after=lambda: events.stream_end(session) if old and observed.ended else b"",
+            after=lambda: frames.stream_end(session) if old and observed.ended else b"",
             broken=lambda error: self._broken(session, error),
         )
 
@@ -126,14 +126,14 @@ class Turns:
             LogId(session),
             self._turns.follow(call.principal, session, after=after),
             marks=True,
-            before=events.GAP if gap else b"",
+            before=frames.GAP if gap else b"",
             broken=lambda error: self._broken(session, error),
         )
 
     def _broken(self, session: str, error: RoostError) -> bytes:
         if isinstance(error, SessionNotFound):  # it was deleted, and its rows are gone
             return b""
-        return events.broken(session, error, self._clock.now())
+        return frames.broken(session, error, self._clock.now())
 
     async def cancel(self, call: Call) -> Answer:
         """POST /api/sessions/:id/cancel."""

@@ -70,5 +70,5 @@ class Devices:
 
     async def ticket(self, call: Call) -> Answer:
         """POST /api/tickets."""
-        ticket, due = self._tickets.issue(call.caller)
+        ticket, due = self._tickets.issue(call.caller, owner=call.principal.name)
         return Reply(Ticket(ticket, moment(due)), headers={"cache-control": "no-store"})

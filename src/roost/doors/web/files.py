@@ -50,8 +50,12 @@ class File(Struct, frozen=True):
     path: str
     kind: str
     raw: bytes
-    packed: bytes  # by gzip; b"" where that is no shorter
     tag: str
+
+    @property
+    def packed(self) -> bytes:
+        """By gzip; b"" where that is no shorter."""
+        return _packed(self.raw)
 
 
 @cache
@@ -85,8 +89,14 @@ def _files(folder: Path) -> Iterator[File]:
 
 
 def _file(path: str, kind: str, raw: bytes) -> File:
+    return File(path, kind, raw, hashlib.sha256(raw).hexdigest()[:20])
+
+
+@cache
+def _packed(raw: bytes) -> bytes:
+    """Made when somebody asks for it first: a start does without."""
     packed = gzip.compress(raw, 9, mtime=0) if len(raw) >= SMALLEST else b""
-    return File(path, kind, raw, packed if len(packed) < len(raw) else b"", hashlib.sha256(raw).hexdigest()[:20])
+    return packed if len(packed) < len(raw) else b""
 
 
 def _handler(file: File) -> Handler:

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -69,9 +69,7 @@ def filled(name: str, prompt: Prompt, rest: str) -> dict[str, str]:
         BadValue: one is missing, or there are more than the prompt has.
     """
     known = [argument for argument, _, _ in prompt.arguments]
-    words = split(rest)
-    given = dict(word.split("=", 1) for word in words if word.partition("=")[0] in known and "=" in word)
-    words = [word for word in words if word.partition("=")[0] not in given]
+    given, words = _named(split(rest), known)
     open_ = [argument for argument in known if argument not in given]
     for argument in open_[:-1]:
         if words:
@@ -82,3 +80,9 @@ def filled(name: str, prompt: Prompt, rest: str) -> dict[str, str]:
     if missing or (words and known and not open_):
         raise BadValue(f"{'missing: ' + ', '.join(missing) if missing else 'too much'}. Write /{name} {prompt.usage}")
     return given
+
+
+def _named(words: Sequence[str], known: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The arguments that are named, and the words that are not among them."""
+    given = dict(word.split("=", 1) for word in words if word.partition("=")[0] in known and "=" in word)
+    return given, [word for word in words if word.partition("=")[0] not in given]

@@ -1,5 +1,7 @@
 """The keys, and the commands."""
 
+import textwrap
+
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -9,6 +11,9 @@ from textual.widgets import Static
 
 from roost.tui.slash import OWN
 
+SHARE, WIDEST, AROUND = 0.92, 110, 5  # the box's part of the screen, its most columns, and those that are no text
+KEY, LEAST = 32, 34  # cells of the keys, and what their meaning needs beside them
+
 KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
         "Writing",
@@ -17,6 +22,7 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("Alt+Enter, Ctrl+S", "steer: say it into what runs"),
             ("Shift+Enter, Ctrl+J, \\ Enter", "a new line"),
             ("Up, Down", "what was typed before; first what still waits"),
+            ("Ctrl+R", "find what was typed before"),
             ("/   @   !", "commands, files, a shell command"),
             ("Ctrl+V", "paste, pictures too"),
             ("Ctrl+_", "undo"),
@@ -74,12 +80,16 @@ class Help(ModalScreen[None]):
         with Vertical(id="help") as box:
             box.border_title = "Help"
             with VerticalScroll(id="page"):
-                yield Static(page())
+                yield Static(id="words")
             yield Static("Esc close", id="keys")
 
     def on_mount(self) -> None:
         """Arrows scroll."""
         self.query_one("#page").focus()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """In as many columns as there is room for."""
+        self.query_one("#words", Static).update(page(min(WIDEST, int(event.size.width * SHARE)) - AROUND))
 
     def on_key(self, event: events.Key) -> None:
         """Any of these closes it."""
@@ -88,16 +98,25 @@ class Help(ModalScreen[None]):
             self.dismiss(None)
 
 
-def page() -> Content:
-    """All of it."""
+def page(room: int) -> Content:
+    """All of it, in lines of so many cells."""
     lines: list[Content] = []
     for heading, keys in KEYS:
         lines.append(Content.styled(heading, "bold $primary"))
-        lines += [Content.assemble((f"  {key:<30}", "$accent"), (words, "$text")) for key, words in keys]
+        for key, words in keys:
+            lines += _entry(key, words, room)
         lines.append(Content(""))
     lines.append(Content.styled("Commands", "bold $primary"))
     for own in OWN:
-        name = f"/{own.name} {own.argument}".rstrip()
-        lines.append(Content.assemble((f"  {name:<30}", "$accent"), (own.description, "$text")))
-    lines.append(Content.styled("  The agent's own commands are offered beside these when you type /", "$text-muted"))
+        lines += _entry(f"/{own.name} {own.argument}".rstrip(), own.description, room)
+    lines += _entry("/…", "the agent's own commands are offered beside these when you type /", room)
     return Content("\n").join(lines)
+
+
+def _entry(key: str, words: str, room: int) -> list[Content]:
+    """A key and what it does: beside each other, or below where there is no room."""
+    beside = room >= KEY + LEAST
+    indent = KEY if beside else 4
+    said = textwrap.wrap(words, max(LEAST // 2, room - indent)) or [""]
+    first = Content.assemble((f"  {key}".ljust(KEY), "$accent"), (said.pop(0) if beside else "", "$text"))
+    return [first, *(Content.assemble(" " * indent, (line, "$text")) for line in said)]

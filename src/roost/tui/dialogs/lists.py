@@ -1,19 +1,25 @@
 """What there is to pick from: models, agents, messages, modes, themes, commands, places."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from roost.client.fleet import Found
 from roost.client.shapes import Model
 from roost.core.events import TURN_ENDED
+from roost.tui import columns
+from roost.tui.columns import Column
 from roost.tui.dialogs.picker import Item
 from roost.tui.parts import Answered, Command, Teammate
 from roost.tui.rows import Row, User
 from roost.tui.slash import OWN
 from roost.tui.themes import THEMES
 from roost.tui.widgets.status import amount
+
+Laid = Callable[[int], Content]
+"""A line for so many cells."""
 
 MODES = (
     ("strict", "every tool asks"),
@@ -36,7 +42,7 @@ def _source(model: Model) -> str:
     return "Catalogue" if model.is_catalog else "Used before" if model.is_custom else "Of the agent file"
 
 
-def _model(model: Model, chosen: str) -> Content:
+def _model(model: Model, chosen: str) -> Laid:
     now = model.ref == chosen if chosen else model.is_current
     facts = [f"{amount(model.context_limit)} window" if model.context_limit else ""]
     if model.input_cost is not None and model.output_cost is not None:
@@ -64,6 +70,11 @@ def forks(rows: Iterable[Row]) -> list[Item[int]]:
         Item(row.ordinal or 0, Content.assemble((f"{place:>3}  ", "$text-muted"), _line(row.words)), row.words)
         for place, row in reversed(list(enumerate(said, 1)))
     ]
+
+
+def typed(lines: Iterable[str]) -> list[Item[str]]:
+    """What was typed before."""
+    return [Item(line, Content(_line(line)), line[:2000]) for line in lines]
 
 
 def modes(now: str) -> list[Item[str]]:
@@ -120,17 +131,19 @@ def places(found: Found) -> list[Item[str]]:
     ]
 
 
-def _command(words: str, name: str, key: str) -> Content:
-    return Content.assemble(
-        (words[:46].ljust(46), "$text"), (f"  /{name}".ljust(12), "$accent"), (f" {key}" if key else "", "$text-muted")
-    )
+def _command(words: str, name: str, key: str) -> Laid:
+    parts = [
+        Column(words, width=46, least=30, grows=True),
+        Column(f"/{name}", "$accent", width=10, least=10),
+        Column(key, "$text-muted", width=14, least=14, rank=1),
+    ]
+    return lambda room: columns.line(parts, room)
 
 
-def _two(mark: str, name: str, facts: Sequence[Any], width: int) -> Content:
+def _two(mark: str, name: str, facts: Sequence[Any], width: int) -> Laid:
     rest = "  ".join(str(fact) for fact in facts if fact)
-    return Content.assemble(
-        (mark, "$success"), (name.ljust(width), "bold"), (f"  {rest}" if rest else "", "$text-muted")
-    )
+    parts = [Column(name, "bold", width=max(width, cell_len(name)), least=cell_len(name)), Column(rest, "$text-muted")]
+    return lambda room: columns.line(parts, room, lead=Content.styled(mark, "$success"))
 
 
 def _line(text: str) -> str:

@@ -8,6 +8,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
+from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -18,14 +19,17 @@ T = TypeVar("T")
 
 SHOWN = 500  # that are listed at once
 AROUND = 6  # lines of the box around the list
+SHARE, WIDEST, BESIDE = 0.92, 110, 7  # the box's part of the screen, its most columns, and those beside a line of it
 
 
 @dataclass(frozen=True, slots=True)
 class Item(Generic[T]):
-    """One line: `words` are what it is found by; where `heading` changes, it stands above."""
+    """One line, or what makes it for so many cells; `words` are what it is found by; where `heading` changes, it
+    stands above.
+    """
 
     value: T
-    label: Content
+    label: Content | Callable[[int], Content]
     words: str
     heading: str = ""
 
@@ -40,6 +44,7 @@ class Picker(ModalScreen["T | None"], Generic[T]):
         self.picker_title = title
         self._keys = keys
         self._empty = empty
+        self._room = 0  # cells of a line
         self._items = list(items)
         self._found: list[Item[T]] = []
         self._places: list[int] = []  # of each option: its item, -1 for headings
@@ -57,15 +62,20 @@ class Picker(ModalScreen["T | None"], Generic[T]):
 
     def on_mount(self) -> None:
         """Everything is there at first."""
+        self._fit(self.app.size)
         self.list()
-        self._fit(self.app.size.height)
 
     def on_resize(self, event: events.Resize) -> None:
         """Keep inside the screen."""
-        self._fit(event.size.height)
+        room = self._room
+        self._fit(event.size)
+        if self._room != room:
+            self.list(keep=True)
 
-    def _fit(self, height: int) -> None:
-        self.query_one("#found").styles.max_height = max(3, min(24, int(height * 0.9) - AROUND))
+    def _fit(self, size: Size) -> None:
+        self._room = min(WIDEST, int(size.width * SHARE)) - BESIDE
+        keys = len(self._keys) > self._room
+        self.query_one("#found").styles.max_height = max(3, min(24, int(size.height * 0.9) - AROUND - keys))
 
     def put(self, items: Sequence[Item[T]]) -> None:
         """Other items; what is typed and chosen stays as far as it can."""
@@ -104,7 +114,7 @@ class Picker(ModalScreen["T | None"], Generic[T]):
                 self._places.append(-1)
             if start is None or (not query.strip() and self.initial(item.value)):
                 start = len(options)
-            options.append(Option(item.label))
+            options.append(Option(item.label(self._room) if callable(item.label) else item.label))
             self._places.append(at)
         box.add_options(options)
         box.highlighted = min(before, len(options) - 1) if before is not None and options else start

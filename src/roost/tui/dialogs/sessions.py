@@ -1,6 +1,7 @@
 """All sessions of the server: open, rename, mark or delete one."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from textual import events, work
 from textual.content import Content
@@ -8,7 +9,9 @@ from textual.content import Content
 from roost.client.client import Client
 from roost.client.shapes import Row
 from roost.core.errors import RoostError
+from roost.tui import columns
 from roost.tui.ages import ago
+from roost.tui.columns import Column
 from roost.tui.dialogs.line import Line, Sure
 from roost.tui.dialogs.picker import Item, Picker
 from roost.tui.widgets.status import money
@@ -83,21 +86,28 @@ class Sessions(Picker[str]):
             self.put(self._lines())
 
     def _lines(self) -> list[Item[str]]:
-        rows = sorted(self._rows, key=lambda row: (not row.starred, not row.waits))
-        return [Item(row.id, self._line(row), _words(row), _heading(row)) for row in rows]
+        newest = sorted((row for row in self._rows if self._told(row)), key=_touched, reverse=True)
+        rows = sorted(newest, key=lambda row: (not row.starred, not row.waits))
+        return [Item(row.id, partial(self._line, row), _words(row), _heading(row)) for row in rows]
 
-    def _line(self, row: Row) -> Content:
+    def _told(self, row: Row) -> bool:
+        """Whether there is anything in it, or to it."""
+        return row.state != "new" or bool(row.title or row.name) or row.id == self._current
+
+    def _line(self, row: Row, room: int) -> Content:
         mark, style = ("◆", "$warning") if row.waits else _MARKS.get(row.state, ("○", "$text-muted"))
         here = row.id == self._current
         who = row.agent or row.provider
         told = [money(row.cost) if row.cost else "", f"{row.waits} waiting" if row.waits else ""]
-        return Content.assemble(
-            (f"{mark} ", style),
-            (f"{ago(row.updated_at or row.created_at):>4}  ", "$text-muted"),
-            (_cut(named(row), 38).ljust(38), "bold" if here else "$text"),
-            ("  ", ""),
-            (_cut(who, 12).ljust(12), "$accent"),
-            ("  " + "  ".join(part for part in told if part), "$text-muted"),
+        age = f"{ago(_touched(row)):>4}  "
+        return columns.line(
+            [
+                Column(named(row), "bold" if here else "$text", width=38, least=16, grows=True),
+                Column(who, "$accent", width=12, least=6, rank=1),
+                Column("  ".join(part for part in told if part), "$text-muted", width=8, rank=2),
+            ],
+            room,
+            lead=Content.assemble((f"{mark} ", style), (age, "$text-muted")),
         )
 
 
@@ -106,14 +116,13 @@ def named(row: Row) -> str:
     return row.title or row.name or row.id[:8]
 
 
+def _touched(row: Row) -> str:
+    return row.updated_at or row.created_at
+
+
 def _words(row: Row) -> str:
     return " ".join((row.title, row.name, row.agent, row.provider, row.model, row.state, row.id, *row.tags))
 
 
 def _heading(row: Row) -> str:
     return "Starred" if row.starred else "Waiting for you" if row.waits else "All"
-
-
-def _cut(text: str, width: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -51,6 +51,13 @@ class Editor(TextArea):
             super().__init__()
             self.text = text
 
+    class Pasted(Message):
+        """So much text was pasted that it would be in the way here."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     def __init__(self, desk: Desk, placeholder: str = "") -> None:
         super().__init__(
             soft_wrap=True, compact=True, highlight_cursor_line=False, placeholder=placeholder, tab_behavior="focus"
@@ -83,6 +90,10 @@ class Editor(TextArea):
             event.stop()
             event.prevent_default()
             self.post_message(self.ClipboardWanted())
+        elif attachments.bulky(event.text) and not self.text.startswith(("!", "/")):
+            event.stop()
+            event.prevent_default()
+            self.post_message(self.Pasted(event.text))
 
     def action_paste_clipboard(self) -> None:
         """Ask for what is on the clipboard."""

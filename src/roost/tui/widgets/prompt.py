@@ -14,7 +14,7 @@ from textual.reactive import reactive
 from textual.widgets import OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from roost.tui import completion
+from roost.tui import attachments, completion
 from roost.tui.attachments import Attachment
 from roost.tui.completion import Folder, Offer, Target
 from roost.tui.history import History
@@ -59,7 +59,7 @@ class Prompt(Vertical):
         self.commands: Sequence[Command] = ()
         self.attached: list[Attachment] = []
         self.editor = Editor(self, IDLE)
-        self._history = history
+        self.history = history
         self._folder: Folder | None = None
         self._target: Target | None = None
         self._offers: list[Offer] = []
@@ -112,7 +112,7 @@ class Prompt(Vertical):
         """Nothing stands there, and nothing goes along."""
         self.attached.clear()
         self._show_chips()
-        self._history.rest()
+        self.history.rest()
         self.editor.show("")
 
     def restore(self, text: str, attached: Sequence[Attachment] = ()) -> None:
@@ -122,9 +122,9 @@ class Prompt(Vertical):
         self.attached[:0] = attached
         self._show_chips()
 
-    def attach(self, *attachments: Attachment) -> None:
+    def attach(self, *more: Attachment) -> None:
         """Let them go along."""
-        self.attached += attachments
+        self.attached += more
         self._show_chips()
 
     def action_detach(self, at: int) -> None:
@@ -151,17 +151,17 @@ class Prompt(Vertical):
         text = self.editor.text
         if not text.strip() and not self.attached:
             return
-        self._history.add(text)
+        self.history.add(text)
         sent = self.Sent(text.strip("\n"), self.attached, steer=steer)
         self.clear()
         self.post_message(sent)
 
     def recall(self, *, back: bool) -> None:
         """Show what was typed before; what still waits is taken back rather than said twice."""
-        if back and self.queued and not self.editor.text and not self._history.browsing:
+        if back and self.queued and not self.editor.text and not self.history.browsing:
             self.post_message(self.TakeBack())
             return
-        found = self._history.back(self.editor.text) if back else self._history.forth()
+        found = self.history.back(self.editor.text) if back else self.history.forth()
         if found is not None:
             self._recalled = found
             self.editor.show(found)
@@ -177,6 +177,12 @@ class Prompt(Vertical):
         event.stop()
         self.post_message(self.Dropped(event.text))
 
+    @on(Editor.Pasted)
+    def _pasted(self, event: Editor.Pasted) -> None:
+        event.stop()
+        text = event.text.replace("\r\n", "\n").replace("\r", "\n")
+        self.attach(attachments.of_text(attachments.entitled(text), text))
+
     @on(Editor.ClipboardWanted)
     def _clipboard_wanted(self, event: Editor.ClipboardWanted) -> None:
         event.stop()
@@ -191,7 +197,7 @@ class Prompt(Vertical):
         if self.editor.text == self._recalled:
             return
         self._recalled = None
-        self._history.rest()
+        self.history.rest()
         self._look()
 
     # -- what may be meant ----------------------------------------------------------------------

@@ -89,6 +89,7 @@ _STATES = {
     "completed": ("completed", "$text-muted"),
     "idle": ("ready", "$text-muted"),
     "new": ("ready", "$text-muted"),
+    "opening": ("opening …", "$text-muted"),
 }
 _SAFETY = {"autonomous": "$error", "strict": "$success"}
 
@@ -172,7 +173,7 @@ def _joined(found: list[Part]) -> Content:
 class Status(Widget):
     """Draws it."""
 
-    now: reactive[Standing] = reactive(Standing())
+    now: reactive[Standing] = reactive(Standing(state="opening"))
 
     def render(self) -> Content:
         """As much as fits."""

@@ -5,6 +5,7 @@ import { icon } from './icons.js'
 import { wordsOf } from './rows.js'
 
 const MOST = 2_000
+const PAINTED = 500 // hits that are marked at once
 
 export class Find {
   /** @param {{transcript: import('./transcript.js').Transcript, fold: import('./fold.js').Fold, older: () => Promise<void>, onClose: () => void}} its */
@@ -117,11 +118,11 @@ export class Find {
     this.painted.clear()
     if (this.element.hidden || !this.query) return
     const walker = document.createTreeWalker(this.transcript.rows, NodeFilter.SHOW_TEXT)
-    for (let node = walker.nextNode(); node !== null && this.painted.size < 500; node = walker.nextNode()) {
+    for (let node = walker.nextNode(); node !== null && this.painted.size < PAINTED; node = walker.nextNode()) {
       const words = node.data.toLowerCase()
-      for (let at = words.indexOf(this.query); at >= 0; at = words.indexOf(this.query, at + this.query.length)) {
+      for (let at = words.indexOf(this.query); at >= 0 && this.painted.size < PAINTED; at = words.indexOf(this.query, at + this.query.length)) {
         const range = new Range()
-        range.setStart(node, at)
+        range.setStart(node, Math.min(at, node.length)) // small letters may be more than the capitals were
         range.setEnd(node, Math.min(at + this.query.length, node.length))
         this.painted.add(range)
       }

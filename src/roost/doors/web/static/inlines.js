@@ -225,14 +225,31 @@ class Scan {
 
 /** The host that a link leads to, where its words name another one; else ''. */
 export function elsewhere({ href, inside }) {
-  const named = /(?:[\w-]+\.)+[a-z]{2,}/i.exec(wordsOf(inside))?.[0].toLowerCase()
-  if (named === undefined || !/^https?:/i.test(href)) return ''
+  const named = hostIn(wordsOf(inside))
+  if (named === '' || !/^https?:/i.test(href)) return ''
   try {
     const { host } = new URL(href)
     return host === named || host.endsWith(`.${named}`) || `www.${host}` === named ? '' : host
   } catch {
     return ''
   }
+}
+
+/** The first host that a text names; '' where it names none.  Each word is looked at once. */
+function hostIn(text) {
+  for (const [run] of text.matchAll(/[\w.-]+/g)) {
+    const parts = run.split('.')
+    let from = 0
+    let host = ''
+    for (let at = 0; at < parts.length; at++) {
+      if (at > from) host = /^[a-z]{2,}/i.test(parts[at]) ? `${parts.slice(from, at).join('.')}.${/^[a-z]+/i.exec(parts[at])[0]}` : host
+      if (parts[at] !== '') continue
+      if (host !== '') break
+      from = at + 1
+    }
+    if (host !== '') return host.toLowerCase()
+  }
+  return ''
 }
 
 function wordsOf(inside) {

@@ -1,0 +1,35 @@
+"""What hooks are given, and what their answers mean: the moments, the matching, the merging."""
+
+from roost.core.hooks.moments import (
+    BUILTINS,
+    EVENTS,
+    NOT_BUILT,
+    Moment,
+    chosen,
+    complaint,
+    given,
+    joined,
+    title,
+    tool_fields,
+)
+from roost.core.hooks.verdicts import BLOCKED, Decision, Ended, Output, Verdict, merge, read
+
+__all__ = [
+    "BLOCKED",
+    "BUILTINS",
+    "EVENTS",
+    "NOT_BUILT",
+    "Decision",
+    "Ended",
+    "Moment",
+    "Output",
+    "Verdict",
+    "chosen",
+    "complaint",
+    "given",
+    "joined",
+    "merge",
+    "read",
+    "title",
+    "tool_fields",
+]

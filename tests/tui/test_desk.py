@@ -102,7 +102,7 @@ async def test_an_approval_is_answered_each_way(room: Room, keys: list[str], ans
         assert (found.action, found.word, found.reason, found.tool_name) == answer
         await room.ended(app.session)
         await until(pilot, lambda: app.dock.shown is None, "an empty dock")
-        assert app.focused is app.prompt.editor
+        await until(pilot, lambda: app.focused is app.prompt.editor, "the prompt's turn")
 
 
 async def test_what_is_granted_for_the_session_is_not_asked_again(room: Room) -> None:
@@ -205,6 +205,8 @@ async def test_a_form_can_be_declined_and_dismissed(room: Room, button: str, act
         form.query_one(f"#{button}").press()
         answer = (await room.until_fact(app.session, e.WaitAnswered)).answer
         assert (answer.action, answer.content) == (action, None)
+        await room.ended(app.session)
+        await until(pilot, lambda: app.dock.shown is None, "an empty dock")
 
 
 async def test_a_question_without_a_form_is_answered_in_a_line(room: Room) -> None:

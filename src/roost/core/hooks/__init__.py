@@ -12,13 +12,15 @@ from roost.core.hooks.moments import (
     title,
     tool_fields,
 )
-from roost.core.hooks.verdicts import BLOCKED, Decision, Ended, Output, Verdict, merge, read
+from roost.core.hooks.verdicts import BLOCKED, HEARD, SHOWN, Decision, Ended, Output, Verdict, merge, read
 
 __all__ = [
     "BLOCKED",
     "BUILTINS",
     "EVENTS",
+    "HEARD",
     "NOT_BUILT",
+    "SHOWN",
     "Decision",
     "Ended",
     "Moment",

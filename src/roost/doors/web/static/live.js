@@ -242,7 +242,10 @@ export class Live {
   }
 
   #other(item) {
-    if (item.hello) this.#keep('hello', item.hello)
+    if (item.hello) {
+      this.#keep('jobs', []) // where nothing takes long any more, nothing is said of it
+      this.#keep('hello', item.hello)
+    }
     else if (item.waits) this.#keep('waits', item.waits)
     else if (item.jobs) this.#keep('jobs', item.jobs)
     else if (item.row) this.#tell('row', item.row)

@@ -1,7 +1,6 @@
 """Help: readable at 80 columns, complete, and quick to come."""
 
 import json
-import resource
 import subprocess
 import sys
 
@@ -89,14 +88,14 @@ def test_what_is_loaded_when_it_is_named_is_there() -> None:
         _ = lazy.nothing
 
 
-def test_help_starts_in_a_fifth_of_a_second() -> None:
-    took = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "roost", "--help"], capture_output=True, timeout=60, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(took) < 0.2
+def test_help_loads_the_command_line_alone() -> None:
+    """How long that takes is measured in bench/; what it would take long for is not there."""
+    loaded = modules_after("--help")
+    assert {name for name in loaded if name.partition(".")[0] == "roost"} == {
+        *("roost", "roost.cli", "roost.cli.lazy", "roost.cli.main"),
+        *("roost.core", "roost.core.errors"),
+    }
+    assert len(loaded) < 200  # 120 here, and each release of Python has others
 
 
 def test_the_demo_says_where_to_go_on() -> None:

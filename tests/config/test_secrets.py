@@ -82,7 +82,7 @@ def test_a_store_that_never_answers_is_ended_with_all_that_it_started(
     monkeypatch.chdir(tmp_path)
     before = time.monotonic()
     assert found.get("KEY") is None
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 30  # seconds: half of what it would take by itself
     assert ended(int((tmp_path / "pid.txt").read_text()))
 
 

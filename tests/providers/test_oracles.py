@@ -14,9 +14,6 @@ from roost.ports import CallPiece, Finished, ModelRequest, Piece, ReasoningPiece
 from roost.providers.dialects import Remote
 from roost.providers.http import open_http
 
-anthropic = pytest.importorskip("anthropic")
-openai = pytest.importorskip("openai")
-
 pytestmark = pytest.mark.anyio
 
 SCRIPTS = {
@@ -75,6 +72,7 @@ def heard(pieces: list[Piece]) -> Heard:
 
 
 async def by_chat(replay: Replay, body: dict) -> Heard:
+    openai = pytest.importorskip("openai")
     client = openai.AsyncOpenAI(api_key="x", base_url="http://x.test/v1", http_client=replay.client(), max_retries=0)
     text, thought, calls, usage = "", "", dict[int, list[str]](), Usage()
     async for chunk in await client.chat.completions.create(**body):
@@ -91,6 +89,7 @@ async def by_chat(replay: Replay, body: dict) -> Heard:
 
 
 async def by_responses(replay: Replay, body: dict) -> Heard:
+    openai = pytest.importorskip("openai")
     client = openai.AsyncOpenAI(api_key="x", base_url="http://x.test/v1", http_client=replay.client(), max_retries=0)
     final = None
     async for event in await client.responses.create(**body):
@@ -109,6 +108,7 @@ async def by_responses(replay: Replay, body: dict) -> Heard:
 
 
 async def by_anthropic(replay: Replay, body: dict) -> Heard:
+    anthropic = pytest.importorskip("anthropic")
     client = anthropic.AsyncAnthropic(api_key="x", base_url="http://x.test", http_client=replay.client(), max_retries=0)
     given = {key: value for key, value in body.items() if key != "stream"}
     async with client.messages.stream(**given) as stream:
@@ -126,6 +126,7 @@ async def by_anthropic(replay: Replay, body: dict) -> Heard:
 
 async def by_azure(replay: Replay, body: dict) -> Heard:
     """Azure's client goes to the same address as we do, and hears what OpenAI's does."""
+    openai = pytest.importorskip("openai")
     asked: list[httpx2.Request] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:

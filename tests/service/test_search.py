@@ -129,10 +129,8 @@ async def test_an_expression_that_takes_for_ever_is_ended(tmp_path: Path, monkey
     monkeypatch.setattr(search, "PATIENCE", 0.5)
     async with open_fleet(tmp_path) as world:
         await world.lay(told("a" * 60 + "!"))
-        started = time.monotonic()
         with pytest.raises(BadValue, match="too long"):
-            await found(world, text="(a+)+$", regex=True)
-        assert time.monotonic() - started < 10
+            await found(world, text="(a+)+$", regex=True)  # which else would take longer than anybody lives
 
 
 async def test_an_expression_that_takes_long_to_compile_holds_nobody_up(

@@ -1,7 +1,6 @@
 """Sessions that are started for a purpose: what is refused, what is stored, and what comes of it."""
 
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -131,9 +130,7 @@ async def test_d32_no_more_sessions_than_may(tmp_path: Path, limit: dict[str, in
 
 async def test_d1_d3_d8_a_session_is_there_with_its_prompt_and_comes_to_its_result(tmp_path: Path) -> None:
     async with open_fleet(tmp_path) as world:
-        started = time.monotonic()
         spawned = await world.spawn("hello there", name="greeter", tags=("a",), model="small")
-        took = time.monotonic() - started
         before = await world.facts(spawned.head.id, e.TurnOpened, e.MessageWritten)
         assert [type(fact).__name__ for fact in before] == ["TurnOpened", "MessageWritten"]
         assert before[0].driver == "mock" and before[0].command == "exec" and before[0].detached
@@ -143,7 +140,6 @@ async def test_d1_d3_d8_a_session_is_there_with_its_prompt_and_comes_to_its_resu
         assert (head.outcome, head.title) == ("normal", "greeter")
         assert await world.service.results.output(BOSS, head.id) == "hello there"
         assert Path(spawned.log_path).read_text()
-        assert took < 5
 
 
 async def test_an_agent_file_is_spawned_by_its_id(tmp_path: Path) -> None:

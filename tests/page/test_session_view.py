@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from acceptance import front
 from acceptance.house import agent_yaml, free_port, until
 from fakes import llm
-from page.tabs import NARROW, WIDE, Opener, Site, Tab
+from page.tabs import NARROW, WIDE, Opener, Site, Tab, hurry
 from page.test_hands import axe, faults
 
 __all__ = ["axe"]
@@ -317,7 +317,7 @@ def test_a_server_that_is_killed_in_mid_answer_goes_on_with_it(own_site: Site, t
     own_site.front.kill()
     expect(page.get_by_role("status").filter(has_text="Reconnecting")).to_be_visible()
     own_site.open()
-    page.get_by_role("button", name="Try now").click()
+    hurry(page)
     whole(page)
     expect(rows(page, "user")).to_have_count(1)
     expect(page.locator(".k-answer")).to_have_count(1)

@@ -9,7 +9,7 @@ from acceptance import purity
 from acceptance.house import House, Server, opened
 from fakes import llm
 
-SHARED = {"shared", "served", "site", "street", "town", "crew", "theatre", "walled"}
+SHARED = {"shared", "served", "site", "street", "town", "crew", "theatre", "walled", "harbour"}
 """The servers that the tests of a module have in common."""
 
 

@@ -22,6 +22,7 @@ from fakes.llm import FakeLLM
 
 ROOT = Path(__file__).parents[2]
 START = 30.0  # seconds in which a server must listen
+LONGEST = 0.25  # seconds between two questions
 
 AGENT = """\
 providers:
@@ -181,12 +182,13 @@ class Client:
 
 
 def until(found: Callable[[], Any], *, timeout: float = 20.0) -> Any:
-    """What `found` returns as soon as that is true."""
-    deadline, pause = time.monotonic() + timeout, 0.005
+    """What `found` returns as soon as that is true: whoever has waited for long can wait a little longer."""
+    start, pause = time.monotonic(), 0.005
     while not (value := found()):
-        assert time.monotonic() < deadline, "it did not come in time"
+        waited = time.monotonic() - start
+        assert waited < timeout, "it did not come in time"
         time.sleep(pause)
-        pause = min(pause * 1.3, 0.05)  # to ask costs the server what it needs for what is waited for
+        pause = min(0.005 + waited / 6, LONGEST)  # to ask costs the server what it needs for what is waited for
     return value
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from acceptance import purity, stored
 from acceptance.chaos import PROGRAM, TOOLS, check_prose, check_tools, check_turns
-from acceptance.house import Died, House, Server, free_port, until
+from acceptance.house import Died, House, Server, free_port, opened, until
 from acceptance.sse import BROKEN
+from fakes import llm
 from roost.core import events as e
 
 
@@ -23,9 +25,20 @@ class Crashing:
         self.runs.touch()
         self.listen = f"127.0.0.1:{free_port()}"
         house.agent(extra=TOOLS)
+        self.flags: tuple[str, ...] = ()
         self.server = self.start()
 
+    def ready(self) -> "Crashing":
+        """As the next test wants it: a server without flags of its own that listens, and no run of a tool."""
+        self.runs.write_text("")
+        if self.flags and self.server.alive:
+            self.server.kill()
+        if not self.server.alive:
+            self.start()
+        return self
+
     def start(self, *flags: str) -> Server:
+        self.flags = flags
         env = {"ROOST_TEST_SEAM": str(self.seam), "ROOST_TEST_RUNS": str(self.runs)}
         self.server = self.house.serve(*flags, program=PROGRAM, listen=self.listen, env=env)
         return self.server
@@ -52,9 +65,17 @@ class Crashing:
         return [e.kind(event.fact) for event in self.log(session)]
 
 
+@pytest.fixture(scope="module")
+def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashing]:
+    with llm.serve() as model, opened(tmp_path_factory.mktemp("crashing"), model) as house:
+        yield Crashing(house)
+        purity.sweep(house, most=1000)
+
+
 @pytest.fixture
-def crashing(house: House) -> Crashing:
-    return Crashing(house)
+def crashing(harbour: Crashing) -> Crashing:
+    """What was started after a test's kill is what the next test kills."""
+    return harbour.ready()
 
 
 SCRIPT = "[[tools safe {} | once {}]] [[say the end of it]]"
@@ -348,7 +369,7 @@ def running(pid: int) -> bool:
         return False
 
 
-def test_frames_of_a_log_with_crashes_are_pure(crashing: Crashing, house: House) -> None:
+def test_frames_of_a_log_with_crashes_are_pure(crashing: Crashing) -> None:
     session = crashing.server.create()
     crashing.dies(session, SCRIPT, "in once")
     crashing.start()
@@ -356,11 +377,14 @@ def test_frames_of_a_log_with_crashes_are_pure(crashing: Crashing, house: House)
     crashing.dies(session, "[[drip 0.01]] [[think so]] [[say some words that come slowly]]", "after TextAdded", 3)
     crashing.start()
     crashing.server.until_idle(session)
-    neighbour = house.serve()
-    purity.check(house, session, crashing.server, neighbour, every=True)
+    neighbour = crashing.house.serve()
+    try:
+        purity.check(crashing.house, session, crashing.server, neighbour, every=True)
+    finally:
+        neighbour.kill()
 
 
-def test_a_kept_log_of_runs(crashing: Crashing, tmp_path: Path) -> None:
+def test_a_kept_log_of_runs(crashing: Crashing) -> None:
     """The counting tools count: without this the rest would prove nothing."""
     session = crashing.server.create(title="t")
     crashing.server.run(session, "[[tools safe {} | once {} | doubt {}]]")

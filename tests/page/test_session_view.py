@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from acceptance import front
 from acceptance.house import agent_yaml, free_port, until
@@ -60,14 +60,24 @@ def whole(page: Page) -> None:
     assert page.locator(".k-answer .prose").all_inner_texts()[-1].split() == WORDS.split()
 
 
+_WATCH = """() => {
+    globalThis.shown = new Set()
+    new MutationObserver(() => {
+        shown.add(document.querySelector('.session-head .word').textContent)
+        const words = document.querySelector('.k-answer.streaming > .prose')?.textContent ?? ''
+        if (words.includes('word1') && !words.includes('word79')) shown.add('half an answer')
+    }).observe(document.querySelector('.session'), { subtree: true, childList: true, characterData: true })
+}"""
+
+
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_an_answer_is_watched_as_it_comes(site: Site, tab: Opener, size: tuple[int, int]) -> None:
     page = watching(shown := tab(site, size), site.client.create(title="Watched"))
     expect(page.get_by_role("heading", name="Nothing here yet")).to_be_visible()
-    say(page, f"[[think A thought]][[drip 0.02]][[say {WORDS}]]")
-    expect(page.locator(".k-answer.streaming .prose").last).to_contain_text("word1")
-    expect(page.locator(".session-head")).to_contain_text("works")
+    page.evaluate(_WATCH)
+    say(page, f"[[think A thought]][[drip 0.04]][[say {WORDS}]]")
     whole(page)
+    assert page.evaluate("[shown.has('works'), shown.has('half an answer')]") == [True, True]
     expect(page.locator(".session-head")).to_contain_text("idle")
     expect(rows(page, "user")).to_have_count(1)
     expect(page.locator(".thinking")).to_contain_text("Thought")
@@ -207,6 +217,22 @@ def test_a_fork_begins_before_a_message_with_its_words_in_the_field(site: Site, 
     expect(rows(page, "user")).to_have_text(["First words"])
     say(page, "Other words")
     expect(rows(page, "answer").last).to_contain_text("Other words")
+
+
+def test_what_is_written_while_a_message_is_on_its_way_stays(site: Site, tab: Opener) -> None:
+    page = watching(tab(site), site.client.create())
+    held: list[Route] = []
+    page.route("**/agent/**", lambda route: held.append(route))
+    field = page.get_by_label("Message", exact=True)
+    for before, after, kept in (("One", "One, and two", ", and two"), ("Three", "Four", "Four")):
+        field.fill(before)
+        with page.expect_request("**/agent/**"):
+            page.locator(".send").click()
+        field.fill(after)
+        until(lambda: page.evaluate("true") and held)
+        held.pop().fulfill(status=200, content_type="text/event-stream", body="")
+        expect(page.locator(".compose")).not_to_have_attribute("aria-busy", "true")
+        expect(field).to_have_value(kept)
 
 
 def test_words_that_could_not_be_sent_stay(site: Site, tab: Opener) -> None:

@@ -41,7 +41,10 @@ class Host:
 
             def log_message(self, *_: Any) -> None: ...
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Many(ThreadingHTTPServer):
+            request_queue_size = 128  # of the usual five, all others come back after a second or three
+
+        self.server = Many(("127.0.0.1", 0), Handler)
         self.port: int = self.server.server_address[1]
 
     @property
@@ -74,7 +77,7 @@ def other() -> Iterator[Host]:
 CLIENT = """
 import http.client, socket
 def get(host, port, path="/x"):
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=20)
     connection.request("GET", path)
     answer = connection.getresponse()
     return [answer.status, answer.read().decode()]

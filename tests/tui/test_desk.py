@@ -102,7 +102,7 @@ async def test_an_approval_is_answered_each_way(room: Room, keys: list[str], ans
         assert (found.action, found.word, found.reason, found.tool_name) == answer
         await room.ended(app.session)
         await until(pilot, lambda: app.dock.shown is None, "an empty dock")
-        await until(pilot, lambda: app.focused is app.prompt.editor, "the prompt's turn")
+        await until(pilot, lambda: app.focused is app.prompt.editor, "the prompt, which has the keys again")
 
 
 async def test_what_is_granted_for_the_session_is_not_asked_again(room: Room) -> None:
@@ -572,6 +572,16 @@ async def test_every_size_of_the_terminal_holds_prompt_and_status(room: Room, si
         assert app.dock.region.height >= 5
         await pilot.resize_terminal(60, 20)
         await until(pilot, lambda: app.prompt.region.bottom == 19, "the new size")
+
+
+async def test_the_hint_in_the_prompt_is_one_that_fits(room: Room) -> None:
+    async with shown(room, size=(60, 20)) as (app, pilot):
+        await type_in(pilot, "slow")
+        await until(pilot, lambda: "❯ Enter queues, Alt+Enter steers" in screen(app), "the short one")
+        await pilot.resize_terminal(100, 20)
+        await until(pilot, lambda: "❯ Write the next message: Enter queues it, Alt+Enter steers" in screen(app), "all")
+        await pilot.press("escape", "escape")
+        await room.ended(app.session)
 
 
 async def test_the_end_stays_in_sight_when_a_card_comes_and_goes(room: Room) -> None:

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from roost.tui import forms
-from roost.tui.forms import Field, Wrong
+from roost.tui import entries, forms
+from roost.tui.entries import Wrong
+from roost.tui.forms import Field
 
 
 def field(needed: bool = False, /, **schema: Any) -> Field:
@@ -52,7 +53,7 @@ def test_every_type_has_its_kind_of_field(schema: dict[str, Any], kind: str) -> 
     ],
 )
 def test_what_is_given_becomes_the_value(schema: dict[str, Any], given: Any, value: Any) -> None:
-    assert forms.read(field(**schema), given) == value
+    assert entries.read(field(**schema), given) == value
 
 
 @pytest.mark.parametrize(
@@ -78,18 +79,18 @@ def test_what_is_given_becomes_the_value(schema: dict[str, Any], given: Any, val
 )
 def test_what_is_no_value_says_why(schema: dict[str, Any], given: Any, why: str) -> None:
     with pytest.raises(Wrong, match=why):
-        forms.read(field(**schema), given)
+        entries.read(field(**schema), given)
 
 
 def test_what_is_needed_is_asked_for() -> None:
     for schema, nothing in (({"type": "string"}, ""), ({"enum": ["a"]}, None), ({"type": "integer"}, " ")):
         with pytest.raises(Wrong, match="needed"):
-            forms.read(field(True, **schema), nothing)
+            entries.read(field(True, **schema), nothing)
 
 
 def test_one_reading_finds_all_that_is_wrong() -> None:
     found = forms.fields({"properties": {"a": {"type": "integer"}, "b": {}, "c": {}}, "required": ["b"]})
-    values, wrong = forms.content(found, {"a": "x", "b": "", "c": "fine"})
+    values, wrong = entries.content(found, {"a": "x", "b": "", "c": "fine"})
     assert values == {"c": "fine"}
     assert set(wrong) == {"a", "b"}
 
@@ -107,7 +108,7 @@ def test_a_question_without_a_schema_takes_a_text() -> None:
 
 
 def test_a_pattern_that_is_no_expression_here_is_left_to_the_server() -> None:
-    assert forms.read(field(type="string", pattern="(?<name"), "x") == "x"
+    assert entries.read(field(type="string", pattern="(?<name"), "x") == "x"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_a_pattern_that_is_no_expression_here_is_left_to_the_server() -> None:
 )
 def test_a_pattern_that_may_take_for_ever_is_left_to_the_server(pattern: str) -> None:
     typed = "a" * 40 + "!"
-    assert forms.read(field(type="string", pattern=pattern), typed) == typed
+    assert entries.read(field(type="string", pattern=pattern), typed) == typed
 
 
 @pytest.mark.parametrize(
@@ -127,9 +128,9 @@ def test_a_pattern_that_may_take_for_ever_is_left_to_the_server(pattern: str) ->
 )
 def test_patterns_that_people_write_are_looked_at(pattern: str) -> None:
     with pytest.raises(Wrong, match="look like"):
-        forms.read(field(type="string", pattern=pattern), "A!")
+        entries.read(field(type="string", pattern=pattern), "A!")
 
 
 def test_no_number_is_too_large_to_be_looked_at() -> None:
     for given, step in (("1e300", 1e-300), (str(10**400), 7)):
-        assert forms.read(field(type="number" if "e" in given else "integer", multipleOf=step), given)
+        assert entries.read(field(type="number" if "e" in given else "integer", multipleOf=step), given)

@@ -61,14 +61,8 @@ def list_(
         _print(client, tag=tag, provider=provider, name=name, status=status, limit=limit, everywhere=everywhere)
         return
     sifted = bool(tag or provider or name or status)
-    found = [
-        row
-        for row in _rows(client, limit=None if sifted else limit, status=status)
-        if (tag is None or tag.casefold() in (own.casefold() for own in row.tags))
-        and provider in (None, row.provider, row.source)
-        and name in (None, row.name, row.title)
-        and status in (None, row.state)
-    ]
+    rows = _rows(client, limit=None if sifted else limit, status=status)
+    found = [row for row in rows if _wanted(row, tag, provider, name, status)]
     if not found:
         show.nothing("sessions")
         return
@@ -76,6 +70,15 @@ def list_(
     show.table(_COLUMNS, [_cells(row) for row in found[:room]])
     if limit is None and len(found) > room:
         show.note(f"the newest {room} of {len(found)}: `-n {len(found)}` shows all")
+
+
+def _wanted(row: Row, tag: str | None, provider: str | None, name: str | None, status: str | None) -> bool:
+    return (
+        (tag is None or tag.casefold() in (own.casefold() for own in row.tags))
+        and provider in (None, row.provider, row.source)
+        and name in (None, row.name, row.title)
+        and status in (None, row.state)
+    )
 
 
 @session.command("show", short_help="Show one.")

@@ -74,11 +74,16 @@ def watch(
     for found in _frames(client, session, tag, on):
         if not matches(found, on, wanted):
             continue
-        if as_json or not command:
-            click.echo(show.clean(found.text))
-        code = run(command, found) if command else 0
+        code = _told(found, command, as_json=as_json)
         if once:
             ctx.exit(code)
+
+
+def _told(found: Frame, command: Sequence[str], *, as_json: bool) -> int:
+    """Print an event, or run the command on it; the command's exit code."""
+    if as_json or not command:
+        click.echo(show.clean(found.text))
+    return run(command, found) if command else 0
 
 
 def _look_on(ctx: click.Context, target: str, data_dir: Path | None, *, as_json: bool, only_new: bool) -> int:

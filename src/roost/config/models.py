@@ -72,6 +72,7 @@ def spec(name: str, entry: Data, data: Data) -> ModelSpec:
     known = vendor(kind)
     options = _options(base, entry)
     own_url = entry.get("base_url") or base.get("base_url", "")
+    address, headers = (known.base_url, dict(known.headers)) if known is not None else ("", {})
     model = entry.get("model", "")
     merged: Data = {key: entry.get(key, base.get(key)) for key in _INHERITED if key in entry or key in base}
     return ModelSpec(
@@ -79,9 +80,9 @@ def spec(name: str, entry: Data, data: Data) -> ModelSpec:
         provider=provider,
         model=model,
         dialect=_dialect(kind, model, options, own_url),
-        base_url=own_url or (known.base_url if known is not None else ""),
+        base_url=own_url or address,
         token_key=_token_key(entry, base, None if custom is not None and own_url else known),
-        headers=(dict(known.headers) if known is not None else {}) | base.get("headers", {}) | _headers(options),
+        headers=headers | base.get("headers", {}) | _headers(options),
         options=options,
         price=_price(entry.get("cost")),
         context_limit=_window(options),

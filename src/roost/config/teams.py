@@ -1,7 +1,7 @@
 """Teams put together: what agents know of each other, and agents of other files that join."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -76,18 +76,13 @@ def adopt(team: Team, others: Mapping[str, Team]) -> Team:
     parts = [_Part(name, others[target]) for name, target in team.externals.items()]
     agents = [*team.agents, *(agent for part in parts for agent in part.agents())]
     digest = hashlib.sha256(" ".join([team.hash, *(part.team.hash for part in parts)]).encode())
-    rules = [team.permissions, *(part.team.permissions for part in parts)]
     return replace(
         team,
         hash=digest.hexdigest(),
         agents=acquainted(agents),
         models=_below(team.models, (part.models() for part in parts)),
         providers=_below(team.providers, (part.providers() for part in parts)),
-        permissions=Permissions(
-            team.permissions.allow,
-            _united(rule.ask for rule in rules),
-            _united(rule.deny for rule in rules),
-        ),
+        permissions=_stricter(team.permissions, [part.team.permissions for part in parts]),
         groups=_below(team.groups, (part.groups() for part in parts)),
         budgets=_below(team.budgets, (part.budgets() for part in parts)),
         needs=_united([team.needs, *(part.team.needs for part in parts)]),
@@ -95,6 +90,11 @@ def adopt(team: Team, others: Mapping[str, Team]) -> Team:
         warnings=_united([team.warnings, *(part.team.warnings for part in parts)]),
         externals={},
     )
+
+
+def _stricter(own: Permissions, others: Sequence[Permissions]) -> Permissions:
+    rules = [own, *others]
+    return Permissions(own.allow, _united(rule.ask for rule in rules), _united(rule.deny for rule in rules))
 
 
 def _united(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -303,14 +303,18 @@ def _free(text: str, at: int, sign: str, value: str, end: int, *, strong: bool) 
     """Whether a value without quotes is a secret, and no piece of a program."""
     first = at == 0 or text[at - 1] == "\n"
     if sign == "=":
-        option = first or text[at - 1] in "?&" or _OPTION.search(text, max(at - 44, 0), at)
-        shouts = text[at : at + 4].isupper()
-        return bool(strong and (option or shouts) and not _stands_in(value)) or _telling(value, strong=strong)
+        return (strong and _sets(text, at) and not _stands_in(value)) or _telling(value, strong=strong)
     if not strong or sign == ":" or sign.strip() not in ("=", ":"):
         return False
     alone = text[end : end + 1] in ("", "\n", "\r")
     program = sign.strip() == "=" and _NAME.fullmatch(value) and not first
     return alone and not program and _telling(value, strong=strong)
+
+
+def _sets(text: str, at: int) -> bool:
+    """Whether the name at this place is that of a variable, an option or a part of an address."""
+    first = at == 0 or text[at - 1] in "\n?&"
+    return first or text[at : at + 4].isupper() or _OPTION.search(text, max(at - 44, 0), at) is not None
 
 
 _OPTION = re.compile(r"(?:^|\s)--[\w-]{0,40}$")

@@ -234,15 +234,19 @@ class Run:
         queue = sorted(self._stage.journal.head.queue, key=lambda queued: queued.queue == "followup")  # steering first
         if queue and self._dialog.ready and await self._stage.guard.broke():
             queue, interactive = [], False  # what is left is for the next run, once there is money for one
-        for queued in queue if repaid and self._hit is None else ():
-            if queued.queue == "followup" and not self._dialog.ready:
-                return
-            if not await self._say(queued):
-                interactive = False  # it hears nothing any more: the next run will
-                break
-        if self._dialog.ready and not interactive:
+        heard = await self._tell(queue) if repaid else False
+        if heard is not None and self._dialog.ready and not (interactive and heard):
             self._closing = True
             await self._send(self._dialog.close().inputs)
+
+    async def _tell(self, queue: Sequence[Queued]) -> bool | None:
+        """Give it what waits; None where the rest is for later, False where only the next run will hear it."""
+        for queued in queue if self._hit is None else ():
+            if queued.queue == "followup" and not self._dialog.ready:
+                return None
+            if not await self._say(queued):
+                return False
+        return True
 
     async def _say(self, queued: Queued) -> bool:
         """Give the CLI a message, unless it is withdrawn; whether it takes one now.

@@ -351,8 +351,7 @@ class MessagesAnswer:
             case "message_start":
                 self._begin(event.message or {})
             case "message_delta":
-                self._reason = (event.delta or {}).get("stop_reason") or self._reason
-                self._count(event.usage)
+                self._near_end(event.delta or {}, event.usage)
             case "message_stop":
                 yield self._finish()
             case "error":
@@ -367,6 +366,10 @@ class MessagesAnswer:
     def _begin(self, message: Mapping[str, Any]) -> None:
         self._model = message.get("model") or ""
         self._count(message.get("usage"))
+
+    def _near_end(self, delta: Mapping[str, Any], usage: Mapping[str, Any] | None) -> None:
+        self._reason = delta.get("stop_reason") or self._reason
+        self._count(usage)
 
     def _start(self, place: int, block: dict[str, Any]) -> Iterator[Piece]:
         self._blocks[place] = dict(block)

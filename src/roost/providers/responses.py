@@ -187,15 +187,16 @@ class ResponsesAnswer:
         return []
 
     def _pieces(self, event: _Event, raw: sse.Event) -> Iterator[Piece]:
+        item, told = event.item or {}, event.response or {}
         match event.type:
             case "response.output_item.added":
-                yield from self._added(event.output_index, event.item or {})
+                yield from self._added(event.output_index, item)
             case "response.output_item.done":
-                yield from self._closed(event.output_index, event.item or {})
+                yield from self._closed(event.output_index, item)
             case "response.completed" | "response.incomplete":
-                yield from self._finish(event.response or {})
+                yield from self._finish(told)
             case "response.failed":
-                raise failures.told((event.response or {}).get("error"))
+                raise failures.told(told.get("error"))
             case "error":
                 raise _error(raw)
             case "" if event.response is None and b'"output"' in raw.data:  # a server that does not stream

@@ -50,11 +50,14 @@ class Specs:
             return [spec for part in parts for spec in self.find(team, part, within=inner, choose=choose)]
         if ref in ("", "auto"):
             return self.find(team, self._auto(team), within=(*within, "auto"), choose=choose)
+        return [self._complete(self._direct(team, ref))]
+
+    def _direct(self, team: Team, ref: str) -> ModelSpec:
         provider, slash, model = ref.partition("/")
         if not slash and vendors.vendor(provider) is None:
             known = ", ".join(team.models) or "none"
             raise BadModel(f"there is no model {ref!r}: name one of the file ({known}), or provider/model")
-        return [self._complete(self._inline(team, ref, provider, model))]
+        return self._inline(team, ref, provider, model)
 
     def missing(self, team: Team, agents: Sequence[str]) -> Sequence[str]:
         """The environment variables that the models of these agents need and that are not set, sorted.

@@ -257,12 +257,7 @@ def pieces(text: str) -> tuple[list[str], str, bool]:
         if blank and not fence and line.strip() and not line.startswith((" ", "\t")):
             done.append(text[start:at])
             start = at
-        if match := _FENCE.match(line):
-            mark = match[1]
-            if not fence:
-                fence = mark
-            elif mark[0] == fence[0] and len(mark) >= len(fence) and not line.strip(" " + mark[0]):
-                fence = ""
+        fence = _fenced(line, fence)
         blank = not line.strip() and not fence
         at = end + 1
     last = text[at:]
@@ -270,6 +265,16 @@ def pieces(text: str) -> tuple[list[str], str, bool]:
         done.append(text[start:at])
         start = at
     return done, text[start:], bool(fence)
+
+
+def _fenced(line: str, fence: str) -> str:
+    """The fence of the block of code that goes on after a line; "" for none."""
+    if (match := _FENCE.match(line)) is None:
+        return fence
+    mark = match[1]
+    if not fence:
+        return mark
+    return "" if mark[0] == fence[0] and len(mark) >= len(fence) and not line.strip(" " + mark[0]) else fence
 
 
 def whole(text: str) -> bool:

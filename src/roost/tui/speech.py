@@ -1,6 +1,6 @@
 """What is said, as it comes: messages of people, those that wait, and answers piece by piece."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from roost.client import happenings as h
@@ -215,17 +215,22 @@ def whole(board: Board, happening: h.MessageAdded) -> None:
             board.stack.touch(part)
     if draft.answer is not None:
         draft.answer.partial = happening.partial
+    _called(board, draft.calls, happening)
+    first = next((row for row in (draft.answer, *draft.calls) if row is not None), None)
+    if first is not None:
+        board.messages[happening.seq] = first
+
+
+def _called(board: Board, calls: Sequence[Call], happening: h.MessageAdded) -> None:
+    """The calls of an answer are what it says in the end."""
     wanted = {call.id: call for call in happening.tool_calls}
-    for call in draft.calls:
+    for call in calls:
         if call.call in wanted and not call.changed:
             call.name, call.arguments = wanted[call.call].name, wanted[call.call].arguments
             board.stack.touch(call)
         if call.state == "draft":
             call.state = "called"
             board.stack.touch(call)
-    first = next((row for row in (draft.answer, *draft.calls) if row is not None), None)
-    if first is not None:
-        board.messages[happening.seq] = first
 
 
 def _unheard(board: Board, happening: h.MessageAdded) -> None:

@@ -25,6 +25,14 @@ def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
         yield found
 
 
+@pytest.fixture(autouse=True)
+def unwatched(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whoever watched for a test is gone before the next one."""
+    yield
+    for name in {"theatre", "walled"} & set(request.fixturenames):
+        request.getfixturevalue(name).close()
+
+
 @pytest.fixture
 def stage(tmp_path: Path, fake_llm: llm.FakeLLM) -> Iterator[Theatre]:
     """One for this test alone."""

@@ -26,6 +26,7 @@ from roost.keepers import keeper
 
 TOKEN = "t"
 PATIENCE = 60.0  # seconds: a CLI may take some to start on a busy machine
+SOON, LATER = 0.05, 0.4  # seconds in which a listener comes back: a session that has ended may go on
 
 
 class Listener:
@@ -46,13 +47,16 @@ class Listener:
 
     def _run(self) -> None:
         headers = {"Authorization": f"Bearer {TOKEN}"}
+        pause = SOON
         while not self._stop.is_set():
+            before = len(self.frames)
             with contextlib.suppress(OSError, WebSocketException):
                 address = f"{self._url}?after_seq={self.last}"
                 with connect(address, additional_headers=headers, max_size=None) as self._socket:
                     for text in self._socket:
                         self._take(json.loads(text))
-            self._stop.wait(0.05)
+            pause = SOON if len(self.frames) > before else min(2 * pause, LATER)
+            self._stop.wait(pause)
 
     def _take(self, frame: dict[str, Any]) -> None:
         if frame["type"] != "heartbeat":
@@ -213,8 +217,9 @@ class Theatre:
         return self.yard.home / "runs" / self.run(session).run
 
     def close(self) -> None:
-        for watcher in self.watchers:
-            watcher.stop()
+        """Nobody watches any more."""
+        while self.watchers:
+            self.watchers.pop().stop()
 
 
 def alive(session: str) -> dict[int, str]:
@@ -222,8 +227,10 @@ def alive(session: str) -> dict[int, str]:
 
     Keepers and proxies, which know it from their command line, are among them.
     """
-    found = {}
-    for pid, stat in keeper.processes().items():
+    found, stats = {}, keeper.processes()
+    for pid, stat in stats.items():
+        if stat.started < stats[os.getpid()].started:  # not ours; there may be hundreds of them
+            continue
         with contextlib.suppress(OSError):
             environ = Path(f"/proc/{pid}/environ").read_bytes()
             command = Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -147,7 +147,7 @@ def asked(body: bodies.Spawn) -> Request:
         interactive=bool(body.interactive),
         env=bodies.pairs(body.env_vars),
         files=tuple(body.files or ()),
-        context=(body.context or "") if isinstance(body, bodies.Pipe) else "",
+        context=_context(body),
         mcp=_servers(body.mcp_config),
         json_schema=_object(body.json_schema, "json_schema"),
         worktree=bodies.chosen(body.worktree),
@@ -155,6 +155,10 @@ def asked(body: bodies.Spawn) -> Request:
         parent=body.parent_session_id or "",
         roost_tools=bool(body.roost_tools),
     )
+
+
+def _context(body: bodies.Spawn) -> str:
+    return (body.context or "") if isinstance(body, bodies.Pipe) else ""
 
 
 def _servers(given: Any) -> dict[str, Any]:

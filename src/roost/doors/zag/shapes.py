@@ -78,10 +78,14 @@ def session_entry(head: Head, *, status: str, log: Path, waiting_on: tuple[str, 
         retried_from=head.retried_from or UNSET,
         interactive=head.interactive or UNSET,
         owner=head.owner or UNSET,
-        ended_at=moment(head.ended_at) if head.ended_at and head.turn is None else UNSET,
+        ended_at=_ended(head),
         parent_session_id=head.parent or UNSET,
         waiting_on=waiting_on or UNSET,
     )
+
+
+def _ended(head: Head) -> Maybe:
+    return moment(head.ended_at) if head.ended_at and head.turn is None else UNSET
 
 
 class ProcessEntry(Struct):

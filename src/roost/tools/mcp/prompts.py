@@ -77,8 +77,10 @@ def filled(name: str, prompt: Prompt, rest: str) -> dict[str, str]:
     if words and open_:
         given[open_[-1]] = rest.strip() if open_ == known and len(known) == 1 else " ".join(words)
     missing = [argument for argument, _, required in prompt.arguments if required and argument not in given]
-    if missing or (words and known and not open_):
-        raise BadValue(f"{'missing: ' + ', '.join(missing) if missing else 'too much'}. Write /{name} {prompt.usage}")
+    if missing:
+        raise BadValue(f"missing: {', '.join(missing)}. Write /{name} {prompt.usage}")
+    if words and known and not open_:
+        raise BadValue(f"too much. Write /{name} {prompt.usage}")
     return given
 
 

@@ -14,6 +14,7 @@ from textual.widgets import Button, Input, Label, Select, Static
 
 from roost.tui import forms
 from roost.tui.dialogs.card import Card
+from roost.tui.entries import content
 from roost.tui.forms import Field
 from roost.tui.parts import Wait
 from roost.tui.widgets.options import Options
@@ -53,7 +54,7 @@ class Entry(Vertical):
 
     @property
     def given(self) -> Any:
-        """What stands there, as `forms.read` takes it."""
+        """What stands there, as `entries.read` takes it."""
         match self.control:
             case Input(value=value):
                 return value
@@ -179,7 +180,7 @@ class Question(Card):
         for entry in entries:
             await entry.caught_up()
         given = {entry.field.name: entry.given for entry in entries}
-        values, wrong = forms.content(self._fields, given)
+        values, wrong = content(self._fields, given)
         for entry in entries:
             entry.complain(wrong.get(entry.field.name, ""))
         if wrong:

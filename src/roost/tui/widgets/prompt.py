@@ -21,9 +21,10 @@ from roost.tui.history import History
 from roost.tui.parts import Command
 from roost.tui.widgets.editor import Editor
 
-IDLE = "Ask anything   / commands   @ files   ! shell"
-BUSY = "Write the next message: Enter queues it, Alt+Enter steers"
-QUEUED = "Enter queues one more, Alt+Enter steers, ↑ takes the newest back"
+IDLE = ("Ask anything   / commands   @ files   ! shell", "Ask anything")
+BUSY = ("Write the next message: Enter queues it, Alt+Enter steers", "Enter queues, Alt+Enter steers")
+QUEUED = ("Enter queues one more, Alt+Enter steers, ↑ takes the newest back", "↑ takes the newest back")
+MARK = 2  # columns of the sign before a line
 
 
 class Prompt(Vertical):
@@ -58,7 +59,7 @@ class Prompt(Vertical):
         super().__init__(id=id)
         self.commands: Sequence[Command] = ()
         self.attached: list[Attachment] = []
-        self.editor = Editor(self, IDLE)
+        self.editor = Editor(self, IDLE[0])
         self.history = history
         self._folder: Folder | None = None
         self._target: Target | None = None
@@ -101,10 +102,16 @@ class Prompt(Vertical):
         """And so does Up while something waits."""
         self.hint()
 
+    def on_resize(self) -> None:
+        """As much of it as fits."""
+        self.hint()
+
     def hint(self) -> None:
         """Say in the empty prompt what can be done there."""
         if self.is_mounted:
-            self.editor.placeholder = QUEUED if self.queued else BUSY if self.busy else IDLE
+            hints = QUEUED if self.queued else BUSY if self.busy else IDLE
+            room = self.size.width - MARK
+            self.editor.placeholder = next((hint for hint in hints if len(hint) <= room), "")
 
     # -- text -----------------------------------------------------------------------------------
 

@@ -312,7 +312,8 @@ export class Composer {
 
   async submit() {
     await this.attaching
-    const words = this.input.value.trim()
+    const written = { words: this.input.value.trim(), files: this.files }
+    const { words } = written
     if (this.under || (words === '' && this.files.length === 0)) return
     const message = this.message(words)
     if (JSON.stringify(message).length > REQUEST) return toast('This is more than a message may have: leave a picture or a file out.', { kind: 'error' })
@@ -324,9 +325,9 @@ export class Composer {
       await this.sourced()
       if (this.source === '') throw new Error('this server has no agent that could answer')
       await this.deliver(message)
-      this.clear()
+      this.clear(written)
     } catch (error) {
-      if (error.status === 0) this.unsure = { words, since: this.fold.cursor } // it may have arrived all the same
+      if (error.status === 0) this.unsure = { ...written, since: this.fold.cursor } // it may have arrived all the same
       complain(error, 'send it')
     } finally {
       this.under = false
@@ -339,14 +340,16 @@ export class Composer {
   arrived() {
     const { words, since } = this.unsure
     const here = this.fold.root.rows.some((row) => row.kind === 'user' && row.id > since && row.text.trim() === words)
-    if (here && this.input.value.trim() === words) this.clear()
+    if (here && this.input.value.trim() === words) this.clear(this.unsure)
     else if (here) this.unsure = null
   }
 
-  clear() {
+  /** It is sent; what was written and attached meanwhile stays. */
+  clear({ words, files }) {
     this.unsure = null
-    this.input.value = ''
-    this.files = []
+    const now = this.input.value.trimStart()
+    if (now.startsWith(words)) this.input.value = now.slice(words.length).trimStart()
+    this.files = this.files.filter((file) => !files.includes(file))
     this.key = null
     this.model = null
     this.agent = ''

@@ -145,7 +145,7 @@ function judged({ metadata = {} }) {
 function grants(name, raw, send) {
   const pattern = patternOf(name, raw)
   return [
-    { label: `Always allow ${name}`, icon: 'check', act: () => send({ confirmation: 'approve-tool' }) },
+    { label: `Always allow ${seen(name)}`, icon: 'check', act: () => send({ confirmation: 'approve-tool' }) },
     pattern && { label: `Always allow ${short(pattern.words, 60)}`, icon: 'terminal', act: () => send({ confirmation: 'approve-tool', tool_name: pattern.rule }) },
     { label: 'Allow what is judged safe, from now on', icon: 'info', act: () => send({ confirmation: 'approve-balanced' }) },
     { label: 'Allow everything in this session', icon: 'warn', danger: true, act: () => send({ confirmation: 'approve-session' }) },

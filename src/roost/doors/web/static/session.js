@@ -125,7 +125,9 @@ class View {
   mark = () => {
     clearTimeout(this.marking)
     this.marking = setTimeout(() => {
-      if (location.hash === `#/s/${part(this.id)}`) history.replaceState({ place: this.transcript.place }, '')
+      const { place } = this.transcript
+      const here = location.hash === `#/s/${part(this.id)}`
+      if (here && (place || history.state?.place)) history.replaceState({ place }, '')
     }, 250)
   }
 

@@ -47,7 +47,8 @@ self.addEventListener('push', (event) => {
 
 self.addEventListener('notificationclick', (event) => {
   event.notification.close()
-  const go = String(event.notification.data?.go || '#/inbox')
+  const said = String(event.notification.data?.go ?? '')
+  const go = said.startsWith('#/') ? said : '#/inbox'
   event.waitUntil(self.clients.matchAll({ type: 'window', includeUncontrolled: true }).then((all) => {
     const open = all.find((client) => new URL(client.url).origin === location.origin)
     if (!open) return self.clients.openWindow(`/${go}`)

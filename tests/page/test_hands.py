@@ -115,6 +115,22 @@ def test_keys_alone_reach_a_session_its_menu_and_the_inbox(bare_site: Site, tab:
     expect(page.get_by_role("link", name="Inbox")).to_be_focused()
 
 
+def test_a_menu_that_closes_takes_no_focus_from_where_one_went_meanwhile(site: Site, tab: Opener) -> None:
+    site.client.create(title="With a menu")
+    shown = tab(site).go()
+    shown.page.get_by_role("button", name="Actions for With a menu").click()
+    expect(shown.page.get_by_role("menuitem", name="Rename")).to_be_focused()
+    shown.page.evaluate(
+        """() => new Promise((done) => {
+            const menu = document.querySelector('dialog[open]')
+            menu.addEventListener('close', () => setTimeout(done))
+            menu.close()  // what listens hears of it only later
+            document.querySelector('input[type=search]').focus()
+        })"""
+    )
+    expect(shown.page.get_by_role("searchbox")).to_be_focused()
+
+
 def test_who_wants_no_motion_gets_none(site: Site, tab: Opener) -> None:
     site.run("[[hang]]", title="Runs on")
     shown = tab(site, reduced_motion="reduce").go()

@@ -14,7 +14,8 @@ export function dialog(build, { label, kind = '' } = {}) {
     box.addEventListener('click', (event) => { if (event.target === box) close() })
     box.addEventListener('close', () => {
       box.remove()
-      if (back?.isConnected) back.focus({ preventScroll: true })
+      const held = document.activeElement
+      if (back?.isConnected && (!held || held === document.body)) back.focus({ preventScroll: true }) // who went elsewhere stays there
       done(value)
     })
     document.body.append(box)

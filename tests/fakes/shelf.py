@@ -35,10 +35,10 @@ def reply(message: dict[str, Any], tools: Sequence[str]) -> dict[str, Any] | Non
     return {"jsonrpc": "2.0", "id": message["id"], "result": result}
 
 
-def streamable(site: Site, path: str, *tools: str) -> str:
+def streamable(site: "Site", path: str, *tools: str) -> str:
     """Put one that speaks Streamable HTTP on the site; its address."""
 
-    def answer(asked: Asked, handler: Any) -> Any:
+    def answer(asked: "Asked", handler: Any) -> Any:
         if asked.method != "POST":
             return 405, {}, b""
         replied = reply(json.loads(asked.body), tools)
@@ -48,11 +48,11 @@ def streamable(site: Site, path: str, *tools: str) -> str:
     return site.url + path
 
 
-def sse(site: Site, path: str, *tools: str) -> str:
+def sse(site: "Site", path: str, *tools: str) -> str:
     """Put one that speaks the older transport on the site; its address."""
     lines: list[queue.Queue[dict[str, Any]]] = []
 
-    def stream(asked: Asked, handler: Any) -> Any:
+    def stream(asked: "Asked", handler: Any) -> Any:
         if asked.method != "GET":
             return 405, {}, b""
         handler.send_response(200)
@@ -71,7 +71,7 @@ def sse(site: Site, path: str, *tools: str) -> str:
             handler.wfile.flush()
         return None
 
-    def post(asked: Asked, mine: "queue.Queue[dict[str, Any]]") -> Any:
+    def post(asked: "Asked", mine: "queue.Queue[dict[str, Any]]") -> Any:
         replied = reply(json.loads(asked.body), tools)
         if replied is not None:
             mine.put(replied)

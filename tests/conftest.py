@@ -86,7 +86,8 @@ def loud() -> Iterator[None]:
     """Commands that ran in this process have hushed some loggers: what comes after them hears all again."""
     yield
     for name in [name for name in logging.root.manager.loggerDict if name.startswith("roost.")]:
-        logging.getLogger(name).setLevel(logging.NOTSET)
+        if (log := logging.getLogger(name)).level == logging.ERROR:
+            log.setLevel(logging.NOTSET)
 
 
 @pytest.fixture

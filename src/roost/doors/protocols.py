@@ -1,5 +1,6 @@
 """What one connection may do, and for how long: HTTP and WebSockets, as uvicorn speaks them."""
 
+import asyncio
 import base64
 import binascii
 import logging
@@ -24,7 +25,42 @@ _untold.setLevel(logging.WARNING)  # the door says what is asked for, and leaves
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class Protocol(HttpToolsProtocol):
+class _Watched(asyncio.Protocol):
+    """Gives up a client that does not read: as soon as nothing of what waits for it was read for too long."""
+
+    loop: AbstractEventLoop
+    transport: Transport
+    _stuck_seconds: float
+    _unread: TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """The client does not keep up with what we send."""
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        """Now it does."""
+        super().resume_writing()
+        self._unwatch()
+
+    def _watch(self, before: int | None = None) -> None:
+        self._unwatch()
+        waiting = self.transport.get_write_buffer_size()
+        if before is not None and waiting >= before:
+            self._give_up()
+        else:
+            self._unread = self.loop.call_later(self._stuck_seconds, self._watch, waiting)
+
+    def _unwatch(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _give_up(self) -> None:
+        self.transport.abort()
+
+
+class Protocol(_Watched, HttpToolsProtocol):
     """Closes a connection that dawdles, or sends a head that is too large.
 
     The whole head of a request has to come in time, and so has what is left of a body that nobody wants any more
@@ -47,7 +83,6 @@ class Protocol(HttpToolsProtocol):
         self._heading = True  # what comes next belongs to the head of a request
         self._head_bytes = 0
         self._alarm: TimerHandle | None = None
-        self._unread: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Start the clock."""
@@ -89,16 +124,6 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.cycle.response_complete and self.cycle.more_body and self._alarm is None:
             self._arm()
-
-    def pause_writing(self) -> None:
-        """The client does not keep up with what we send."""
-        super().pause_writing()
-        self._watch()
-
-    def resume_writing(self) -> None:
-        """Now it does."""
-        super().resume_writing()
-        self._unwatch()
 
     def _should_upgrade_to_ws(self) -> bool:
         """Whether this is a WebSocket handshake: whatever looks like one and is none is a request like all others."""
@@ -147,20 +172,6 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
             self._watch()
 
-    def _watch(self, before: int | None = None) -> None:
-        """Cut the connection as soon as nothing has been read for too long."""
-        self._unwatch()
-        waiting = self.transport.get_write_buffer_size()
-        if before is not None and waiting >= before:
-            self.transport.abort()
-        else:
-            self._unread = self.loop.call_later(self._stuck_seconds, self._watch, waiting)
-
-    def _unwatch(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-
 
 def _is_handshake(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     found = dict(headers)
@@ -171,7 +182,7 @@ def _is_handshake(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return len(key) == 16 and found.get(b"sec-websocket-version", b"").strip() == b"13"
 
 
-class SocketProtocol(WebSocketsSansIOProtocol):
+class SocketProtocol(_Watched, WebSocketsSansIOProtocol):
     """Lets no client hold a connection that it does not read from, and says 1001 when the server stops."""
 
     def __init__(
@@ -188,7 +199,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.conn.debug = False
         self.close_timeout = min(CLOSE_SECONDS, stuck_seconds)
         self._stuck_seconds = stuck_seconds
-        self._unread: TimerHandle | None = None
         self._cut: TimerHandle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -197,16 +207,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._cut is not None:
             self._cut.cancel()
         super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """The client does not keep up with what we send."""
-        super().pause_writing()
-        self._watch()
-
-    def resume_writing(self) -> None:
-        """Now it does."""
-        super().resume_writing()
-        self._unwatch()
 
     def shutdown(self) -> None:
         """The server stops."""
@@ -226,19 +226,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.close":
             self._cut_soon()
 
-    def _watch(self, before: int | None = None) -> None:
-        """Drop the client as soon as nothing has been read for too long."""
-        self._unwatch()
-        waiting = self.transport.get_write_buffer_size()
-        if before is not None and waiting >= before:
-            self._drop(1013, "too slow")
-        else:
-            self._unread = self.loop.call_later(self._stuck_seconds, self._watch, waiting)
-
-    def _unwatch(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+    def _give_up(self) -> None:
+        self._drop(1013, "too slow")
 
     def _drop(self, code: int, reason: str) -> None:
         """Close, whether the app is done or not; it is told that the client is gone."""

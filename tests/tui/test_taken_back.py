@@ -1,9 +1,11 @@
 """Messages that wait, taken back into the prompt: by Up, by Backspace on them, and by others."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 
 from roost.core import events as e
 from roost.tui import attachments
@@ -30,12 +32,21 @@ def waiting(app: RoostApp) -> list[str]:
     return [row.words for row in app.sitting.view.rows if isinstance(row, User) and row.state == "queued"]
 
 
-async def test_up_takes_the_newest_back_and_leaves_the_others(room: Room) -> None:
+@asynccontextmanager
+async def at_work(room: Room) -> AsyncIterator[tuple[RoostApp, Pilot[int]]]:
+    """A screen whose agent is at work, so that messages wait; the turn is stopped in the end."""
     app = room.app("")
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: app.session, "a session")
         await type_in(pilot, "slow")
         await until(pilot, lambda: app.sitting.busy, "a turn")
+        yield app, pilot
+        await pilot.press("escape", "escape")
+        await room.ended(app.session)
+
+
+async def test_up_takes_the_newest_back_and_leaves_the_others(room: Room) -> None:
+    async with at_work(room) as (app, pilot):
         await type_in(pilot, "and then?")
         await type_in(pilot, "at lats")
         await until(pilot, lambda: waiting(app) == ["and then?", "at lats"], "two that wait")
@@ -48,18 +59,12 @@ async def test_up_takes_the_newest_back_and_leaves_the_others(room: Room) -> Non
         assert "not taken" not in screen(app)
         await pilot.press("backspace", "backspace", *"st", "enter")
         await until(pilot, lambda: waiting(app) == ["and then?", "at last"], "it waits as it was meant")
-        await pilot.press("escape", "escape")
-        await room.ended(app.session)
 
 
 async def test_what_went_along_comes_back_too(room: Room, tmp_path: Path) -> None:
     (room.work / "seen.md").write_text("x")
     (tmp_path / "other.md").write_text("xy")
-    app = room.app("")
-    async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: app.session, "a session")
-        await type_in(pilot, "slow")
-        await until(pilot, lambda: app.sitting.busy, "a turn")
+    async with at_work(room) as (app, pilot):
         picture = attachments.of_bytes(PNG, local=True, home=None)
         app.prompt.attach(picture, attachments.of_text("$ ls", "seen.md"))
         app.prompt.attach(attachments.of_file(tmp_path / "other.md", local=True))
@@ -73,16 +78,10 @@ async def test_what_went_along_comes_back_too(room: Room, tmp_path: Path) -> Non
             ("seen.md", b"", "seen.md"),
             ("other.md", b"", ""),
         ]
-        await pilot.press("escape", "escape")
-        await room.ended(app.session)
 
 
 async def test_one_is_chosen_in_the_conversation(room: Room) -> None:
-    app = room.app("")
-    async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: app.session, "a session")
-        await type_in(pilot, "slow")
-        await until(pilot, lambda: app.sitting.busy, "a turn")
+    async with at_work(room) as (app, pilot):
         await type_in(pilot, "one")
         await type_in(pilot, "two")
         await until(pilot, lambda: waiting(app) == ["one", "two"], "two that wait")
@@ -95,16 +94,10 @@ async def test_one_is_chosen_in_the_conversation(room: Room) -> None:
         await until(pilot, lambda: app.prompt.text == "one\nmeanwhile", "it stands in the prompt")
         assert app.focused is app.prompt.editor
         await until(pilot, lambda: waiting(app) == ["two"], "one that waits")
-        await pilot.press("escape", "escape")
-        await room.ended(app.session)
 
 
 async def test_what_another_client_takes_back_is_gone_here(room: Room) -> None:
-    app = room.app("")
-    async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: app.session, "a session")
-        await type_in(pilot, "slow")
-        await until(pilot, lambda: app.sitting.busy, "a turn")
+    async with at_work(room) as (app, pilot):
         await type_in(pilot, "one")
         await until(pilot, lambda: waiting(app) == ["one"], "one that waits")
         await room.caller().withdraw(app.session, app.sitting.view.queue[0].id)
@@ -112,8 +105,6 @@ async def test_what_another_client_takes_back_is_gone_here(room: Room) -> None:
         assert not [row for row in app.sitting.view.rows if isinstance(row, User) and row.words == "one"]
         await pilot.press("up")
         assert app.prompt.text == "one"  # typed before, as ever
-        await pilot.press("escape", "escape")
-        await room.ended(app.session)
 
 
 async def test_one_that_was_taken_meanwhile_stays_where_it_is(room: Room) -> None:
